@@ -1,0 +1,59 @@
+# Every habit of the project. `make run` and `make test` need Python 3.11 or later with its venv module, and nothing
+# else: they set up .venv by themselves, and a second call finds it ready.
+#
+#   make run PYTHON=python3.12           another interpreter for .venv
+#   make test ARGS='-k gradients -x'     arguments for the command behind the habit
+
+PYTHON ?= python3
+ARGS   ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test lint type bench docs clean
+
+help:  ## list the habits
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(VENV)/report.installed  ## the demonstration: check gradients, train, transfer; writes runs/demo/report.html
+	$(BIN)/rnn-core demo $(ARGS)
+
+test: $(VENV)/test.installed  ## the whole test suite
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+lint: $(VENV)/lint.installed  ## style and likely bugs, by ruff
+	$(BIN)/ruff check $(ARGS) .
+
+type: $(VENV)/lint.installed $(VENV)/test.installed  ## types, by mypy
+	$(BIN)/mypy $(ARGS)
+
+bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs torch)
+	$(BIN)/python -m benchmarks cpu $(ARGS)
+
+docs: $(VENV)/docs.installed  ## the documentation as HTML in docs/_build/html; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going --quiet -b html $(ARGS) docs docs/_build/html
+
+clean:  ## remove .venv, built documents and caches; results in runs/ stay
+	rm -rf $(VENV) docs/_build docs/_generated *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One stamp for each group of extras in setup.cfg.
+$(VENV)/%.installed: setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing rnn_core[$*] into $(VENV) (once; a minute or so on a common line) ..."
+	@$(BIN)/python -m pip --quiet --disable-pip-version-check install --editable '.[$*]' || \
+	    { echo "make: rnn_core[$*] was not installed; the lines above say why. The first set-up needs a network." >&2; exit 1; }
+	@touch $@
+
+# pip is the last thing that venv puts in place, so that a set-up cut short is begun again.
+$(BIN)/pip:
+	@command -v '$(PYTHON)' > /dev/null || \
+	    { echo "make: there is no '$(PYTHON)'; name a Python of 3.11 or later: make $(MAKECMDGOALS) PYTHON=..." >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "make: rnn_core needs Python 3.11 or later, '$(PYTHON)' is $$('$(PYTHON)' --version 2>&1);" \
+	           "name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import venv, ensurepip' 2> /dev/null || \
+	    { echo "make: '$(PYTHON)' lacks venv or ensurepip; install them (on Debian and Ubuntu: apt install python3-venv)," \
+	           "or name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@'$(PYTHON)' -m venv $(VENV)

@@ -1,0 +1,44 @@
+"""Settings for every test: threads, pictures, hypothesis, and whether torch may be missing.
+
+Environment variables
+---------------------
+RNN_CORE_REQUIRE_TORCH
+    If set to anything but "0", a missing torch ends the run before the first test. Without it the parity tests skip
+    themselves, because no user needs torch. `.ci/run` sets it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Before NumPy is first imported: the arrays of the tests are small, and two workers with two BLAS threads each only
+# wait for one another. No window opens.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# Helpers whose asserts should show the values that they compare.
+pytest.register_assert_rewrite("tests.conformance", "tests.tolerance")
+
+# A deadline or a slow draw says something about the machine and nothing about the code.
+settings.register_profile(
+    "house", deadline=None, max_examples=40, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", settings.get_profile("house"), max_examples=1000)
+settings.load_profile("house")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run without torch where RNN_CORE_REQUIRE_TORCH says so."""
+    if os.environ.get("RNN_CORE_REQUIRE_TORCH", "0") == "0" or hasattr(config, "workerinput"):
+        return
+    try:
+        importlib.import_module("torch")
+    except ImportError as error:
+        raise pytest.UsageError(
+            f"RNN_CORE_REQUIRE_TORCH is set, so that the parity tests must run, but torch can't be imported: {error}; "
+            "install it (pip install --editable '.[bench]'), or unset the variable and let them skip"
+        ) from error
