@@ -1,0 +1,124 @@
+"""The ground floor: the names, shapes and order of the gates that every backend of the recurrent core shares.
+
+A backend is a module with two things:
+
+1. `NAME`, the word a user writes in ``backend=``.
+2. `cell(name)`, which returns a `Cell` for each name in `CELLS`.
+
+A `Cell` has three functions. For each of them:
+
+3. Arrays are time-major, C-contiguous or not, of one dtype; results have the same dtype, and are fresh.
+4. What comes in is never changed. A tape may refer to what came in.
+5. `lengths` is None or an integer array with 1 ≤ lengths[b] ≤ T. Past a row's length y is zero, the state stands
+   still, and whatever x or dy hold there has no influence on anything.
+6. An upstream gradient that is None stands for zeros.
+7. `needs` holds names out of `gradient_names(cell)`. What it leaves out is returned as None and not computed.
+8. dX is always ∂L/∂X for the whole call: summed over time and, for parameters, over the batch.
+9. A tape is opaque to the caller, and can be used by `backward` any number of times.
+
+Dimensions:
+
+===  =====================================
+T    time steps
+B    batch: sequences side by side
+I    input size
+H    hidden size
+G    gates: RNN 1, GRU 3, LSTM 4
+===  =====================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+Array = Any
+"""An array of any namespace: NumPy's, CuPy's, …"""
+
+State = tuple[Array, ...]
+"""The state of a cell: (h,) or, for LSTM, (h, c); each of shape (B, H)."""
+
+
+class Parameters(NamedTuple):
+    """The parameters of one layer in one direction, or their gradients: torch's names and shapes."""
+
+    weight_ih: Array  # (G·H, I)
+    weight_hh: Array  # (G·H, H)
+    bias_ih: Array | None  # (G·H,), None for a layer without biases
+    bias_hh: Array | None  # (G·H,)
+
+
+class RNNGates(NamedTuple):
+    """The one block of a vanilla RNN."""
+
+    h: Any
+
+
+class LSTMGates(NamedTuple):
+    """The gates of an LSTM, in the order in which their rows stand in the weights."""
+
+    i: Any  # input gate
+    f: Any  # forget gate
+    g: Any  # candidate
+    o: Any  # output gate
+
+
+class GRUGates(NamedTuple):
+    """The gates of a GRU, in the order in which their rows stand in the weights."""
+
+    r: Any  # reset gate
+    z: Any  # update gate
+    n: Any  # candidate
+
+
+class CellSpec(NamedTuple):
+    """What distinguishes one kind of cell from another, seen from outside."""
+
+    gates: Callable[..., Any]  # the NamedTuple that names the gates in order
+    states: tuple[str, ...]  # names of the states
+
+    @property
+    def gate_count(self) -> int:
+        """G, the number of blocks of H rows in each weight."""
+        return len(self.gates._fields)  # type: ignore[attr-defined]
+
+    def blocks(self, hidden_size: int) -> Any:
+        """Slices of the G·H axis, one a gate, by name: ``blocks(H).f`` is the forget gate's."""
+        return self.gates(*(slice(k * hidden_size, (k + 1) * hidden_size) for k in range(self.gate_count)))
+
+
+RNN = CellSpec(RNNGates, ("h",))
+LSTM = CellSpec(LSTMGates, ("h", "c"))
+GRU = CellSpec(GRUGates, ("h",))
+
+CELLS = {"rnn_tanh": RNN, "rnn_relu": RNN, "rnn_sigmoid": RNN, "lstm": LSTM, "gru": GRU}
+"""Every cell a backend provides, by name."""
+
+
+def gradient_names(spec: CellSpec) -> tuple[str, ...]:
+    """The names that `needs` may hold for a cell: its input, its initial states, its parameters."""
+    return ("x", *(f"{state}0" for state in spec.states), *Parameters._fields)
+
+
+class Cell(Protocol):
+    """A layer in one direction: the whole time loop of one cell, as a backend provides it."""
+
+    def infer(
+        self, params: Parameters, x: Array, state0: State, lengths: Array | None = None
+    ) -> tuple[Array, State]:
+        """Return y (T, B, H) and the state at each row's last valid step; nothing is kept."""
+
+    def forward(
+        self, params: Parameters, x: Array, state0: State, lengths: Array | None = None
+    ) -> tuple[Array, State, Any]:
+        """As `infer`, and a tape: all that `backward` needs."""
+
+    def backward(
+        self,
+        params: Parameters,
+        tape: Any,
+        dy: Array | None,
+        dstate_T: tuple[Array | None, ...],
+        needs: frozenset[str],
+    ) -> tuple[Array | None, tuple[Array | None, ...], Parameters]:
+        """Return dx (T, B, I), dstate0 and the parameters' gradients."""

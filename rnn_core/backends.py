@@ -1,0 +1,67 @@
+"""Where the recurrent core runs: ``"numpy"`` (the equations), ``"cpu"`` (numba) or ``"cuda"`` (numba.cuda).
+
+A backend is a module that meets `kernels.contract`. It is imported when it is first asked for, so that a user of
+one pays for no other; where it is missing, the reason is kept and told.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from typing import Any
+
+BACKENDS = {"cuda": "kernels.cuda", "cpu": "kernels.cpu", "numpy": "rnn_core.equations"}
+"""Every backend's module."""
+
+_PREFERENCE = ("cpu", "numpy")
+"""The default is the first of these that is present; "cuda" wants arrays on the GPU, so it must be asked for."""
+
+
+@cache
+def _find(name: str) -> tuple[Any, str]:
+    """Return the backend's module, or None and the reason why there is none."""
+    module = BACKENDS[name]
+    try:
+        return importlib.import_module(module), ""
+    except ModuleNotFoundError as error:
+        if error.name is not None and module.startswith(error.name):
+            return None, "its kernels are not part of this version"
+        return None, f"the package {error.name!r} is not installed"
+    except (ImportError, RuntimeError, OSError) as error:
+        return None, str(error)
+
+
+def status() -> dict[str, str]:
+    """Return every backend's name with "" where it can be used, otherwise the reason why it can't."""
+    return {name: _find(name)[1] for name in BACKENDS}
+
+
+def available() -> tuple[str, ...]:
+    """Return the names of the backends that can be used here."""
+    return tuple(name for name, reason in status().items() if not reason)
+
+
+def default() -> str:
+    """Return the backend that a layer takes when none is named: the best one present on the host."""
+    return next(name for name in _PREFERENCE if not _find(name)[1])
+
+
+def get(name: str) -> Any:
+    """Return a backend's module.
+
+    Raises
+    ------
+    ValueError
+        There is no backend of that name.
+    RuntimeError
+        The backend can't be used here; the message says why and what to use instead.
+    """
+    if not isinstance(name, str) or name not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}, got {name!r}")
+    module, reason = _find(name)
+    if reason:
+        raise RuntimeError(
+            f"backend {name!r} is not available: {reason}; use one of {', '.join(map(repr, available()))}, "
+            "or leave backend out for the default"
+        )
+    return module
