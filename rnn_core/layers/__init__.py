@@ -1,0 +1,8 @@
+"""Layers: the recurrent stack and the few that models put around it."""
+
+from .dropout import Dropout
+from .embedding import Embedding
+from .linear import Linear
+from .recurrent import GRU, LSTM, RNN
+
+__all__ = ["GRU", "LSTM", "RNN", "Dropout", "Embedding", "Linear"]

@@ -1,0 +1,127 @@
+"""What every layer and model shares: named parameters, their groups, state dictionaries, conversion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from kernels.contract import Array
+
+from .checks import FLOATS, as_array, check_finite
+from .layout import describe
+
+
+class Layer:
+    """Named parameters and the arguments that rebuild their owner.
+
+    Subclasses fill `config` and `parameters` in their constructor. Parameter arrays keep their identity for the
+    life of the layer: loading and training write into them.
+
+    Attributes
+    ----------
+    config : dict
+        The constructor's arguments: ``type(layer)(**layer.config)`` makes another of the same shape.
+    parameters : dict of str to ndarray
+        Every parameter by name, in a fixed order: the live arrays, not copies.
+    """
+
+    config: dict[str, Any]
+    parameters: dict[str, Array]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of the parameters, and so of inputs and outputs."""
+        return np.dtype(self.config["dtype"])
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Parameter names by group, from the input upwards. A simple layer is one group with no name."""
+        return {"": tuple(self.parameters)} if self.parameters else {}
+
+    @property
+    def gate_blocks(self) -> dict[str, int]:
+        """Into how many gate blocks the first axis of a parameter falls; 1 where it is not a gate's."""
+        return dict.fromkeys(self.parameters, 1)
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return a copy of every parameter by name (torch's names for recurrent layers)."""
+        return {name: array.copy() for name, array in self.parameters.items()}
+
+    def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
+        """Copy values into the parameters. Nothing changes unless every name, shape and dtype fits.
+
+        Parameters
+        ----------
+        mapping : mapping of str to array
+            One array for each parameter; torch's CPU tensors will do. A float32 value may go into a float64
+            parameter, never the other way round without the caller's own ``astype``.
+
+        Raises
+        ------
+        ValueError
+            A name is missing or unknown, a shape differs, or a value is NaN or infinite.
+        TypeError
+            A value can't be represented in the parameter's dtype without loss.
+        """
+        where = f"{type(self).__name__}.load_state_dict"
+        if not isinstance(mapping, Mapping):
+            raise TypeError(f"{where}: mapping must be a dict of arrays by name, got {describe(mapping)}")
+        missing = [name for name in self.parameters if name not in mapping]
+        unknown = [name for name in mapping if name not in self.parameters]
+        if missing or unknown:
+            raise ValueError(
+                f"{where}: names must be those of the parameters; missing: {', '.join(missing) or 'none'}; "
+                f"unknown: {', '.join(unknown) or 'none'}; this {type(self).__name__} has {', '.join(self.parameters)}"
+            )
+        values = {name: self._checked_value(where, name, mapping[name]) for name in self.parameters}
+        for name, value in values.items():
+            self.parameters[name][...] = value
+
+    def _checked_value(self, where: str, name: str, value: Any) -> Array:
+        parameter = self.parameters[name]
+        if isinstance(parameter, np.ndarray):
+            value = as_array(where, name, value)
+        if value.shape != parameter.shape:
+            raise ValueError(f"{where}: {name} must have shape {parameter.shape}, got {tuple(value.shape)}")
+        if not np.can_cast(value.dtype, parameter.dtype, "safe"):
+            raise TypeError(
+                f"{where}: {name} must be {parameter.dtype} or narrower, got {value.dtype}; "
+                f"convert it with astype(np.{parameter.dtype}){or_build(self, value.dtype)}"
+            )
+        check_finite(where, name, value)
+        return value
+
+    def astype(self, dtype: Any, backend: str | None = None) -> Self:
+        """Return a layer of the same shape whose parameters are these, converted to another dtype.
+
+        Parameters
+        ----------
+        dtype : dtype
+            float32, float64 or complex128.
+        backend : str, optional
+            The twin's backend, where the layer has one; without it, this layer's own.
+        """
+        config = {**self.config, "dtype": dtype}
+        if "backend" in config and backend is not None:
+            config["backend"] = backend
+        twin = type(self)(**config)
+        for name, array in self.parameters.items():
+            twin.parameters[name][...] = array
+        return twin
+
+
+def or_build(layer: Layer, dtype: np.dtype) -> str:
+    """Return the other way out of a wrong dtype: a layer that has it, where there is such a layer."""
+    return f", or build the {type(layer).__name__} with dtype=np.{dtype}" if dtype.name in FLOATS else ""
+
+
+def generator(rng: np.random.Generator | int | None, where: str = "forward") -> np.random.Generator:
+    """Return a generator: the one given, one seeded by an int (the same int, the same numbers), or a fresh one."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"{where}: rng must be a numpy.random.Generator, an int of at least 0, or None, got {rng!r}"
+        ) from None

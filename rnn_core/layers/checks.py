@@ -1,0 +1,147 @@
+"""What a user may pass in: every check of an argument that more than one layer makes, and its one line of error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from kernels.contract import Array
+
+from .layout import describe
+
+FLOATS = ("float32", "float64", "complex128")
+"""Dtypes of a layer; complex128 is there for the complex step."""
+
+
+def checked_dtype(where: str, dtype: Any) -> np.dtype:
+    """Return `dtype` as NumPy's, if a layer can have it."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
+    except TypeError:
+        found = None
+    if found is None or found.name not in FLOATS:
+        raise TypeError(f"{where}: dtype must be float32 or float64, got {dtype!r}")
+    return found
+
+
+def as_array(where: str, name: str, value: Any) -> Array:
+    """Return `value` as an array, if it is one of numbers or can be made into one."""
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{where}: {name} must be an array or lists of equal length, got {describe(value)} whose parts differ in "
+            "length; pad them to the longest"
+        ) from None
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"{where}: {name} must be an array of numbers, got {describe(value)}")
+    return array
+
+
+def check_finite(where: str, name: str, value: Array, valid: Array | None = None) -> None:
+    """Raise ValueError, naming the first place, where `value` holds a NaN or an infinity.
+
+    `valid` is a mask of the places that count (the rest is padding), or None for all.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(value.sum().item()):  # one pass and no temporary; only a suspicion is looked at closely
+            return
+    bad = ~np.isfinite(value) if valid is None else ~np.isfinite(value) & valid
+    if bad.any():
+        place = tuple(int(k) for k in np.argwhere(bad)[0])
+        raise ValueError(
+            f"{where}: {name} must be finite, got {value[place]} at index {place}"
+            f" ({int(bad.sum())} of {value.size} values are NaN or infinite)"
+        )
+
+
+def check_array(
+    where: str,
+    name: str,
+    value: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    valid: Array | None = None,
+    why: str = "",
+) -> Array:
+    """Return `value` as an array, if it has this shape and dtype and is finite where `valid` (see `check_finite`).
+
+    `why` says behind an error where the shape comes from.
+    """
+    value = as_array(where, name, value)
+    if value.dtype != dtype:
+        raise TypeError(f"{where}: {name} must be {dtype}, got {value.dtype}; convert it with astype(np.{dtype})")
+    if value.shape != shape:
+        raise ValueError(f"{where}: {name} must have shape {shape}, got {value.shape}{why and '; '}{why}")
+    check_finite(where, name, value, valid)
+    return value
+
+
+def check_lengths(where: str, lengths: Any, T: int, B: int) -> np.ndarray | None:
+    """Return `lengths` as an int64 array of shape (B,), or None where every row is full."""
+    if lengths is None:
+        return None
+    lengths = as_array(where, "lengths", lengths)
+    if not np.issubdtype(lengths.dtype, np.integer):
+        raise TypeError(f"{where}: lengths must be integers, got {lengths.dtype}")
+    if lengths.shape != (B,):
+        raise ValueError(f"{where}: lengths must have shape ({B},), one for each sequence, got {lengths.shape}")
+    for bad, way_out in ((lengths < 1, "drop empty rows, or give each a single padding step"),
+                         (lengths > T, "shorten them, or pad x to the longest")):
+        if bad.any():
+            row = int(np.argmax(bad))
+            raise ValueError(
+                f"{where}: lengths must be between 1 and T = {T}, got {lengths[row]} in row {row}; {way_out}"
+            )
+    return None if (lengths == T).all() else lengths.astype(np.int64)
+
+
+def check_needs(where: str, needs: Iterable[str] | None, names: Iterable[str]) -> frozenset[str]:
+    """Return `needs` as a set, all `names` for None; an unknown name is an error that lists those there are."""
+    names = tuple(names)
+    if needs is None:
+        return frozenset(names)
+    if isinstance(needs, str) or not isinstance(needs, Iterable):
+        raise TypeError(f"{where}: needs must be a set of names, got {needs!r}")
+    needs = frozenset(needs)
+    if unknown := sorted(map(str, needs.difference(names))):
+        raise ValueError(f"{where}: needs must name some of {', '.join(names)}; got {', '.join(unknown)}")
+    return needs
+
+
+def positive_int(where: str, name: str, value: Any) -> int:
+    """Return `value` as an int, if it is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{where}: {name} must be an int, got {type(value).__name__} {value!r}")
+    if value < 1:
+        raise ValueError(f"{where}: {name} must be at least 1, got {value}")
+    return int(value)
+
+
+def flag(where: str, name: str, value: Any) -> bool:
+    """Return `value` as a bool, if it is one."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{where}: {name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def check_seed(where: str, seed: Any) -> int | None:
+    """Return `seed` as an int, if it is a whole number of at least 0, or None."""
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise TypeError(f"{where}: seed must be an int or None, got {seed!r}")
+    if seed < 0:
+        raise ValueError(f"{where}: seed must be at least 0, got {seed}")
+    return int(seed)
+
+
+def probability(where: str, name: str, value: Any) -> float:
+    """Return `value` as a float, if 0 ≤ value < 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
+        raise TypeError(f"{where}: {name} must be a number, got {type(value).__name__} {value!r}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{where}: {name} must be at least 0 and below 1, got {value}")
+    return float(value)

@@ -1,0 +1,113 @@
+"""`Dropout`: units left out at random while training, scaled so that nothing changes on average.
+
+::
+
+    y = m ⊙ x        (D1)   m is 0 with probability p, otherwise 1/(1 − p)
+
+Primes mark the backward; dX is ∂L/∂X.
+
+References
+----------
+.. [1] N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, "Dropout: a simple way to prevent
+   neural networks from overfitting", JMLR 15 (2014) 1929-1958. There the weights are scaled by 1 − p after
+   training; scaling by 1/(1 − p) during it leaves inference alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from .base import generator
+from .checks import probability
+
+
+class Tape(NamedTuple):
+    """What `Dropout.backward` needs. Opaque to the caller."""
+
+    mask: Array | None  # None where nothing is dropped
+
+
+def dropout_mask(x: Array, p: float, rng: np.random.Generator | int | None = None) -> Array:
+    """Return a mask for x: 1/(1 − p) where a unit stays, 0 with probability p.
+
+    Parameters
+    ----------
+    x : ndarray
+        Gives the shape, the (real) dtype and the namespace.
+    p : float
+        Probability, at least 0 and below 1, that a unit is dropped.
+    rng : Generator or int, optional
+        Draws the mask, on the host, so that one seed gives one mask on every backend and in every dtype.
+    """
+    xp = array_namespace(x)
+    kept = generator(rng).random(tuple(x.shape), dtype=np.float32) >= p
+    real = xp.float32 if x.dtype == xp.float32 else xp.float64
+    return xp.astype(xp.asarray(kept), real) * (1 / (1 - p))
+
+
+class Dropout:
+    """Inverted dropout.
+
+    It has no parameters, and works in the dtype of its input.
+
+    Parameters
+    ----------
+    p : float
+        Probability, at least 0 and below 1, that a unit is dropped.
+
+    Raises
+    ------
+    ValueError
+        p is outside that range.
+    TypeError
+        p is not a number.
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        self.p = probability("Dropout", "p", p)
+        self.config: dict[str, Any] = {"p": self.p}
+
+    def __call__(self, x: Array) -> Array:
+        """Return x itself: outside training nothing is dropped."""
+        return x
+
+    def forward(self, x: Array, *, rng: np.random.Generator | int | None = None) -> tuple[Array, Tape]:
+        """Return y, and a tape for `backward`.
+
+        Parameters
+        ----------
+        x : ndarray, any shape
+        rng : Generator or int, optional
+            Draws the mask; the same int, the same mask. Without it every call differs.
+
+        Returns
+        -------
+        y : ndarray, shape of x
+            With p = 0, x itself.
+        tape : Tape
+        """
+        if self.p == 0:
+            return x, Tape(None)
+        mask = dropout_mask(x, self.p, rng)
+        return mask * x, Tape(mask)  # (D1)
+
+    def backward(self, tape: Tape, dy: Array) -> Array:
+        """Return ∂L/∂x from ∂L/∂y; both have the shape of x.
+
+        Raises
+        ------
+        ValueError
+            The shape of dy is not x's.
+        """
+        if tape.mask is None:
+            return dy
+        if dy.shape != tape.mask.shape:
+            raise ValueError(
+                f"Dropout.backward: dy must have shape {tuple(tape.mask.shape)}, as y, got {tuple(dy.shape)}"
+            )
+        return tape.mask * dy  # (D1′)

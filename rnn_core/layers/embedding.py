@@ -1,0 +1,221 @@
+"""`Embedding`: a row of a matrix for every token, and a gradient for the rows that were seen.
+
+::
+
+    e_n = W[k_n]        (E1)   k_n is the token at position n
+
+Primes mark the backward; dX is ∂L/∂X.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_namespace
+
+from kernels.contract import Array
+
+from .base import Layer
+from .checks import check_needs, checked_dtype, positive_int
+
+
+class RowGradient(NamedTuple):
+    """A gradient that is zero outside a few rows.
+
+    Attributes
+    ----------
+    rows : ndarray of int, shape (n,)
+        The rows that are not zero, ascending, each once.
+    values : ndarray, shape (n, D)
+        What stands in them.
+    shape : tuple of int
+        (V, D), the shape of the whole.
+    """
+
+    rows: Array
+    values: Array
+    shape: tuple[int, int]
+
+    def to_dense(self) -> Array:
+        """Return the whole as one array, shape (V, D)."""
+        xp = array_namespace(self.values)
+        dense = xp.zeros(self.shape, dtype=self.values.dtype)
+        dense[self.rows, :] = self.values
+        return dense
+
+
+class Tape(NamedTuple):
+    """What `Embedding.backward` needs. Opaque to the caller."""
+
+    tokens: Array
+
+
+class Embedding(Layer):
+    """One vector for each token of a vocabulary.
+
+    Parameters
+    ----------
+    num_embeddings, embedding_dim : int
+        V, the size of the vocabulary, and D.
+    padding_idx : int, optional
+        A token that stands for nothing: its vector begins as zero and has no gradient.
+    sparse : bool
+        `backward` returns a `RowGradient` of the rows seen, instead of an array that is zero elsewhere.
+    dtype : dtype
+        float32 or float64 (complex128 for the complex step).
+    seed : int, optional
+        Draws the parameters from N(0, 1), as torch does.
+
+    Notes
+    -----
+    ``weight`` has shape (V, D), as in ``torch.nn.Embedding``.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        sparse: bool = False,
+        *,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.num_embeddings = positive_int("Embedding", "num_embeddings", num_embeddings)
+        self.embedding_dim = positive_int("Embedding", "embedding_dim", embedding_dim)
+        if padding_idx is not None:
+            if isinstance(padding_idx, bool) or not isinstance(padding_idx, int | np.integer):
+                raise TypeError(f"Embedding: padding_idx must be an int or None, got {padding_idx!r}")
+            if not 0 <= padding_idx < self.num_embeddings:
+                raise ValueError(
+                    f"Embedding: padding_idx must be in 0…{self.num_embeddings - 1}, got {padding_idx}; "
+                    f"num_embeddings is {self.num_embeddings}"
+                )
+        self.padding_idx = padding_idx
+        self.sparse = bool(sparse)
+        dtype = checked_dtype("Embedding", dtype)
+        self.config = {
+            "num_embeddings": self.num_embeddings,
+            "embedding_dim": self.embedding_dim,
+            "padding_idx": None if padding_idx is None else int(padding_idx),
+            "sparse": self.sparse,
+            "dtype": dtype.name,
+            "seed": seed,
+        }
+        rng = np.random.default_rng(seed)
+        weight = rng.standard_normal((self.num_embeddings, self.embedding_dim)).astype(dtype)
+        if padding_idx is not None:
+            weight[padding_idx] = 0
+        self.parameters = {"weight": weight}
+
+    @property
+    def gradient_names(self) -> tuple[str, ...]:
+        """The names that `needs` may hold: tokens have no gradient."""
+        return ("weight",)
+
+    def __call__(self, tokens: Array) -> Array:
+        """Return the vectors; parameters and errors are `forward`'s."""
+        return self._look_up("Embedding.__call__", tokens)[0]
+
+    def forward(self, tokens: Array) -> tuple[Array, Tape]:
+        """Return the vectors, and a tape for `backward`.
+
+        Parameters
+        ----------
+        tokens : ndarray of int, shape (...)
+            Each at least 0 and below V.
+
+        Returns
+        -------
+        vectors : ndarray, shape (..., D)
+        tape : Tape
+            It refers to `tokens`: don't change them in between.
+
+        Raises
+        ------
+        ValueError
+            A token is out of range (the first one is named, with its place), or there is none.
+        TypeError
+            The tokens are not integers.
+        """
+        vectors, tokens = self._look_up("Embedding.forward", tokens)
+        return vectors, Tape(tokens)
+
+    def _look_up(self, where: str, tokens: Any) -> tuple[Array, Array]:
+        """Return the vectors, and the tokens as an array."""
+        weight = self.parameters["weight"]
+        xp = array_namespace(weight)
+        tokens = xp.asarray(tokens)
+        if 0 in tokens.shape:
+            raise ValueError(f"{where}: tokens must be at least one, got shape {tuple(tokens.shape)}")
+        if not xp.isdtype(tokens.dtype, "integral"):
+            raise TypeError(f"{where}: tokens must be integers, got {tokens.dtype}")
+        if xp.min(tokens) < 0 or xp.max(tokens) >= self.num_embeddings:
+            place = tuple(int(k) for k in np.argwhere((tokens < 0) | (tokens >= self.num_embeddings))[0])
+            raise ValueError(
+                f"{where}: tokens must be in 0…{self.num_embeddings - 1}, got {int(tokens[place])} at index {place}; "
+                f"num_embeddings is {self.num_embeddings}, so encode with a vocabulary no larger than that"
+            )
+        vectors = xp.take(weight, xp.reshape(tokens, (-1,)), axis=0)  # (E1)
+        return xp.reshape(vectors, (*tokens.shape, self.embedding_dim)), tokens
+
+    def backward(self, tape: Tape, dvectors: Array, needs: Iterable[str] | None = None) -> dict[str, Array]:
+        """Gradients of a loss L from ∂L/∂vectors.
+
+        Parameters
+        ----------
+        tape : Tape
+            From `forward`; it can be used any number of times.
+        dvectors : ndarray, shape (..., D)
+        needs : set of str, optional
+            {"weight"} or nothing; everything by default.
+
+        Returns
+        -------
+        grads : dict
+            "weight": ndarray (V, D) or, if sparse, `RowGradient`; empty if not wanted.
+
+        Raises
+        ------
+        ValueError
+            The shape of dvectors is not the vectors', or a name in `needs` doesn't exist.
+        TypeError
+            The dtype of dvectors is not the layer's.
+        """
+        weight = self.parameters["weight"]
+        shape = (*tape.tokens.shape, self.embedding_dim)
+        if tuple(dvectors.shape) != shape:
+            raise ValueError(
+                f"Embedding.backward: dvectors must have shape {shape}, as the vectors, got {tuple(dvectors.shape)}"
+            )
+        if dvectors.dtype != weight.dtype:
+            raise TypeError(f"Embedding.backward: dvectors must be {self.dtype}, as the vectors, got {dvectors.dtype}")
+        if not check_needs("Embedding.backward", needs, self.gradient_names):
+            return {}
+        xp = array_namespace(weight)
+        tokens = xp.reshape(tape.tokens, (-1,))
+        dvectors = xp.reshape(dvectors, (-1, self.embedding_dim))
+        if self.padding_idx is not None:
+            seen = tokens != self.padding_idx
+            tokens, dvectors = tokens[seen], dvectors[seen, :]
+        rows, values = _sum_by_token(tokens, dvectors)  # (E1′)
+        gradient = RowGradient(rows, values, (self.num_embeddings, self.embedding_dim))
+        return {"weight": gradient if self.sparse else gradient.to_dense()}
+
+
+def _sum_by_token(tokens: Array, vectors: Array) -> tuple[Array, Array]:
+    """Return the tokens that occur, ascending, and the sum of each one's vectors: dW[k] = Σ_{n: k_n = k} de_n."""
+    xp = array_namespace(vectors)
+    if tokens.shape[0] == 0:
+        return tokens, vectors
+    if is_numpy_namespace(xp):
+        # Two to ten times faster than np.add.at, and than a product with a one-hot matrix.
+        order = np.argsort(tokens, kind="stable")
+        ordered = tokens[order]
+        first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        return ordered[first], np.add.reduceat(vectors[order], first, axis=0)
+    occurring, which = xp.unique_inverse(tokens)
+    one_hot = xp.arange(occurring.shape[0])[:, None] == which[None, :]
+    return occurring, xp.astype(one_hot, vectors.dtype) @ vectors

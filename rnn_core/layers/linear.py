@@ -1,0 +1,171 @@
+"""`Linear`: an affine map of the last axis, with torch's names and shapes.
+
+::
+
+    y_n = W x_n + b        (F1)
+
+n runs over all leading axes. Primes mark the backward; dX is ∂L/∂X.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from .base import Layer
+from .checks import check_finite, check_needs, checked_dtype, positive_int
+
+
+class Tape(NamedTuple):
+    """What `Linear.backward` needs. Opaque to the caller."""
+
+    x: Array
+
+
+class Linear(Layer):
+    """Affine map, y = x·Wᵀ + b.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        I and O.
+    bias : bool
+        False leaves b out.
+    dtype : dtype
+        float32 or float64 (complex128 for the complex step).
+    seed : int, optional
+        Draws the parameters from U(−1/√I, 1/√I), as torch does.
+
+    Notes
+    -----
+    ``weight`` has shape (O, I) and ``bias`` (O,), as in ``torch.nn.Linear``.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        self.in_features = positive_int("Linear", "in_features", in_features)
+        self.out_features = positive_int("Linear", "out_features", out_features)
+        dtype = checked_dtype("Linear", dtype)
+        self.config = {
+            "in_features": self.in_features,
+            "out_features": self.out_features,
+            "bias": bool(bias),
+            "dtype": dtype.name,
+            "seed": seed,
+        }
+        rng = np.random.default_rng(seed)
+        bound = self.in_features**-0.5
+        shapes = {"weight": (self.out_features, self.in_features), "bias": (self.out_features,)}
+        if not bias:
+            del shapes["bias"]
+        self.parameters = {name: rng.uniform(-bound, bound, shape).astype(dtype) for name, shape in shapes.items()}
+
+    @property
+    def gradient_names(self) -> tuple[str, ...]:
+        """The names that `needs` may hold: x and every parameter."""
+        return ("x", *self.parameters)
+
+    def __call__(self, x: Array) -> Array:
+        """Return y; parameters and errors are `forward`'s."""
+        return self._apply("Linear.__call__", x)[0]
+
+    def forward(self, x: Array) -> tuple[Array, Tape]:
+        """Return y, and a tape for `backward`.
+
+        Parameters
+        ----------
+        x : ndarray, shape (..., I)
+            Of the layer's dtype.
+
+        Returns
+        -------
+        y : ndarray, shape (..., O)
+        tape : Tape
+            It refers to x: don't change x in between.
+
+        Raises
+        ------
+        ValueError
+            The last axis is not I, or x holds a NaN or an infinity.
+        TypeError
+            The dtype of x is not the layer's.
+        """
+        y, x = self._apply("Linear.forward", x)
+        return y, Tape(x)
+
+    def _apply(self, where: str, x: Any) -> tuple[Array, Array]:
+        """Return y, and x as an array."""
+        xp = array_namespace(self.parameters["weight"])
+        x = xp.asarray(x)
+        if x.dtype != self.parameters["weight"].dtype:
+            raise TypeError(
+                f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "
+                f"x.astype(np.{self.dtype}), or build the Linear with dtype=np.{x.dtype}"
+            )
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ValueError(
+                f"{where}: x must have shape (..., {self.in_features}), got {tuple(x.shape)}; "
+                f"in_features is {self.in_features}"
+            )
+        check_finite(where, "x", x)
+        # One product over all rows: NumPy would otherwise run one for each index of the leading axes.
+        y = xp.reshape(x, (-1, self.in_features)) @ self.parameters["weight"].T  # (F1)
+        if "bias" in self.parameters:
+            y += self.parameters["bias"]  # (F1)
+        return xp.reshape(y, (*x.shape[:-1], self.out_features)), x
+
+    def backward(
+        self, tape: Tape, dy: Array, needs: Iterable[str] | None = None
+    ) -> tuple[Array | None, dict[str, Array]]:
+        """Gradients of a loss L from ∂L/∂y.
+
+        Parameters
+        ----------
+        tape : Tape
+            From `forward`; it can be used any number of times.
+        dy : ndarray, shape (..., O)
+        needs : set of str, optional
+            Wanted gradients out of "x", "weight", "bias"; all by default. What is left out is not computed.
+
+        Returns
+        -------
+        dx : ndarray, shape (..., I), or None
+            None if not wanted.
+        grads : dict of str to ndarray
+            ∂L/∂weight and ∂L/∂bias, as far as wanted.
+
+        Raises
+        ------
+        ValueError
+            The shape of dy is not y's, or a name in `needs` doesn't exist.
+        TypeError
+            The dtype of dy is not the layer's.
+        """
+        needs = check_needs("Linear.backward", needs, self.gradient_names)
+        weight = self.parameters["weight"]
+        xp = array_namespace(weight)
+        shape = (*tape.x.shape[:-1], self.out_features)
+        if tuple(dy.shape) != shape:
+            raise ValueError(f"Linear.backward: dy must have shape {shape}, as y, got {tuple(dy.shape)}")
+        if dy.dtype != weight.dtype:
+            raise TypeError(f"Linear.backward: dy must be {self.dtype}, as y, got {dy.dtype}")
+        dy = xp.reshape(dy, (-1, self.out_features))
+        grads = {}
+        if "weight" in needs:
+            grads["weight"] = dy.T @ xp.reshape(tape.x, (-1, self.in_features))  # (F1′)
+        if "bias" in needs:
+            grads["bias"] = xp.sum(dy, axis=0)  # (F1′)
+        dx = xp.reshape(dy @ weight, tape.x.shape) if "x" in needs else None  # (F1′)
+        return dx, grads
