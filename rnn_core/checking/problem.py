@@ -1,0 +1,215 @@
+"""What is checked, taken apart: values to differentiate by, outputs, and the gradients claimed for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..layers.base import Layer
+from ..layers.embedding import Embedding
+from ..layers.linear import Linear
+from ..layers.recurrent import Recurrent
+from ..models import LanguageModel, SequenceClassifier
+
+Twin = tuple[dict[str, np.ndarray], Callable[[], dict[str, np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A function with the gradients that are claimed for it.
+
+    Attributes
+    ----------
+    name : str
+        What the report calls it.
+    dtype : dtype
+        float32 or float64: that of the claimed gradients.
+    twin : callable
+        ``twin(dtype)`` returns fresh values of that dtype by name, and a function without arguments that computes the
+        outputs by name from what those arrays hold at the time.
+    gradients : callable
+        ``gradients({output: u})`` returns the claimed ∂Σ⟨u, output⟩/∂value by name.
+    """
+
+    name: str
+    dtype: np.dtype
+    twin: Callable[[np.dtype], Twin]
+    gradients: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Derivatives found without the backward: ∂⟨u, output⟩/∂value as [output][value].
+
+    Attributes
+    ----------
+    gradients : dict
+        The sum over an output's elements k of the terms u_k ∂output_k/∂value.
+    terms : dict
+        The sum of the same terms' absolute values: how much was there before anything cancelled.
+    """
+
+    gradients: dict[str, dict[str, np.ndarray]]
+    terms: dict[str, dict[str, np.ndarray]]
+
+    @classmethod
+    def empty(cls, outputs: Iterable[str], values: Mapping[str, np.ndarray]) -> Reference:
+        """Return a reference with room for every output and value."""
+        gradients, terms = (
+            {output: {name: np.empty(value.shape) for name, value in values.items()} for output in outputs}
+            for _ in range(2)
+        )
+        return cls(gradients, terms)
+
+    def add(self, output: str, name: str, place: tuple[int, ...], terms: np.ndarray) -> None:
+        """Record one element from its terms."""
+        self.gradients[output][name][place] = terms.sum()
+        self.terms[output][name][place] = abs(terms).sum()
+
+
+def problem_of(target: Any, x: Any, *, state0: Any, lengths: Any, targets: Any, weights: Any, rng: int) -> Problem:
+    """Return the problem of a layer, model or loss at x."""
+    if isinstance(target, Problem):
+        return target
+    if isinstance(target, Recurrent):
+        return _recurrent(target, x, state0, lengths, rng)
+    if isinstance(target, LanguageModel):
+        return _language_model(target, x, state0, lengths, rng)
+    if isinstance(target, SequenceClassifier):
+        return _classifier(target, x, lengths, rng)
+    if isinstance(target, Linear):
+        return _linear(target, x)
+    if isinstance(target, Embedding):
+        return _embedding(target, x)
+    if isinstance(target, Layer) or not hasattr(target, "forward"):
+        raise TypeError(
+            "gradcheck: target must be a recurrent layer, Linear, Embedding, a model, a loss or a Problem, "
+            f"got {type(target).__name__}; wrap your own function in rnn_core.checking.Problem"
+        )
+    return _loss(target, x, targets, weights)
+
+
+def _recurrent(layer: Recurrent, x: Any, state0: Any, lengths: Any, rng: int) -> Problem:
+    x = np.asarray(x)
+    y, final, tape = layer.forward(x, state0, lengths, rng=rng)
+    states = [f"{s}0" for s in layer.spec.states]
+    finals = [f"{s}_T" for s in layer.spec.states]
+    state_dict = _named(states, _zeros_like(final) if state0 is None else state0)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = layer.astype(dtype, backend="numpy")
+        values = _copies({"x": x, **state_dict}, dtype) | other.parameters
+
+        def run() -> dict[str, np.ndarray]:
+            y, final, _ = other.forward(values["x"], _unnamed(states, values), lengths, rng=rng)
+            return {"y": y, **_named(finals, final)}
+
+        return values, run
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dx, dstate0, grads = layer.backward(tape, upstreams.get("y"), _unnamed(finals, upstreams))
+        return {"x": dx, **_named(states, dstate0), **grads}
+
+    return Problem(type(layer).__name__, layer.dtype, twin, gradients)
+
+
+def _language_model(model: LanguageModel, tokens: Any, state0: Any, lengths: Any, rng: int) -> Problem:
+    logits, final, tape = model.forward(tokens, state0, lengths, rng=rng)
+    spec = model.rnn.spec
+    states, finals = [f"{s}0" for s in spec.states], [f"{s}_T" for s in spec.states]
+    state_dict = _named(states, _zeros_like(final) if state0 is None else state0)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = model.astype(dtype, backend="numpy")
+        values = _copies(state_dict, dtype) | other.parameters
+
+        def run() -> dict[str, np.ndarray]:
+            logits, final, _ = other.forward(tokens, _unnamed(states, values), lengths, rng=rng)
+            return {"logits": logits, **_named(finals, final)}
+
+        return values, run
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dlogits = upstreams.get("logits", np.zeros_like(logits))
+        dstate0, grads = model.backward(tape, dlogits, _unnamed(finals, upstreams))
+        return {**_named(states, dstate0), **grads}
+
+    return Problem(type(model).__name__, model.dtype, twin, gradients)
+
+
+def _classifier(model: SequenceClassifier, x: Any, lengths: Any, rng: int) -> Problem:
+    x = np.asarray(x)
+    _, tape = model.forward(x, lengths, rng=rng)
+    inputs = {"x": x} if x.dtype == model.dtype else {}
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = model.astype(dtype, backend="numpy")
+        values = _copies(inputs, dtype) | other.parameters
+        return values, lambda: {"logits": other.forward(values.get("x", x), lengths, rng=rng)[0]}
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dx, grads = model.backward(tape, upstreams["logits"])
+        return ({"x": dx} if inputs else {}) | grads
+
+    return Problem(type(model).__name__, model.dtype, twin, gradients)
+
+
+def _linear(layer: Linear, x: Any) -> Problem:
+    _, tape = layer.forward(x)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = layer.astype(dtype)
+        values = _copies({"x": x}, dtype) | other.parameters
+        return values, lambda: {"y": other(values["x"])}
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dx, grads = layer.backward(tape, upstreams["y"])
+        return {"x": np.asarray(dx), **grads}
+
+    return Problem("Linear", layer.dtype, twin, gradients)
+
+
+def _embedding(layer: Embedding, tokens: Any) -> Problem:
+    _, tape = layer.forward(tokens)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = layer.astype(dtype)
+        return other.parameters, lambda: {"y": other(tokens)}
+
+    return Problem("Embedding", layer.dtype, twin, lambda upstreams: layer.backward(tape, upstreams["y"]))
+
+
+def _loss(loss: Any, logits: Any, targets: Any, weights: Any) -> Problem:
+    logits = np.asarray(logits)
+    _, tape = loss.forward(logits, targets, weights)
+
+    def twin(dtype: np.dtype) -> Twin:
+        values = _copies({"logits": logits}, dtype)
+        return values, lambda: {"loss": np.asarray(loss.forward(values["logits"], targets, weights)[0])}
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"logits": upstreams["loss"] * loss.backward(tape)}
+
+    return Problem(type(loss).__name__, logits.dtype, twin, gradients)
+
+
+def _copies(arrays: Mapping[str, Any], dtype: np.dtype) -> dict[str, np.ndarray]:
+    return {name: np.array(array, dtype) for name, array in arrays.items()}
+
+
+def _named(names: list[str], state: Any) -> dict[str, Any]:
+    """Take h or (h, c) apart, by name."""
+    return dict(zip(names, (state,) if len(names) == 1 else state, strict=True))
+
+
+def _unnamed(names: list[str], values: Mapping[str, Any]) -> Any:
+    """Put h or (h, c) together; None where a name is absent."""
+    found = tuple(values.get(name) for name in names)
+    return found[0] if len(names) == 1 else found
+
+
+def _zeros_like(state: Any) -> Any:
+    return np.zeros_like(state) if isinstance(state, np.ndarray) else tuple(np.zeros_like(s) for s in state)

@@ -1,0 +1,92 @@
+"""`rnn-core gradcheck`: the standard cases against the complex step, as a table; fails if one of them fails."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from .. import backends
+from ..checking.check import TOLERANCE
+from ..checking.report import GradientReport
+from ..checking.suite import CELLS, OPTIONS, Case, standard_cases
+
+help = "check every gradient of every cell, element by element"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what can be chosen."""
+    parser.add_argument("--backend", choices=list(backends.BACKENDS), help="whose backward is checked (the default's)")
+    parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of the backward")
+    parser.add_argument("--method", choices=list(TOLERANCE), default="complex-step", help="the reference")
+    parser.add_argument("--tolerance", type=float, help="largest relative error that passes (1e-12 for float64)")
+    parser.add_argument("--cell", choices=list(CELLS), action="append", help="only this cell; may be repeated")
+    parser.add_argument("--option", choices=list(OPTIONS), action="append", help="only this option; may be repeated")
+    parser.add_argument("--steps", type=int, default=50, help="time steps of the option 'long' (50)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every row of every report here too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table; return 1 if a gradient failed."""
+    if args.steps < 1:
+        raise ValueError(f"--steps must be at least 1, got {args.steps}")
+    cases = standard_cases(
+        backend=args.backend, dtype=np.dtype(args.dtype), steps=args.steps, options=args.option and tuple(args.option)
+    )
+    chosen = (case for case in cases if args.cell is None or case.cell in args.cell)
+    began = time.perf_counter()
+    reports: list[tuple[Case, GradientReport]] = []
+    console = Console()
+    if not console.is_terminal:
+        console.width = 110  # in a file or a pipe nothing needs to be folded
+    with Live(console=console, auto_refresh=False) as live:
+        for case in chosen:
+            reports.append((case, case.check(args.method, args.tolerance)))
+            live.update(gradient_table(reports), refresh=console.is_terminal)
+    if not console.is_terminal:
+        print()
+    failed = [(case, report) for case, report in reports if not report.passed]
+    for case, report in failed:
+        print(f"\n{case.cell}, {case.option}:\n{report}")
+    seconds = time.perf_counter() - began
+    print(f"{verdict(reports)} ({seconds:.1f} s)")
+    if args.json:
+        rows = [{"cell": case.cell, "option": case.option, **report.as_dict()} for case, report in reports]
+        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return 1 if failed else 0
+
+
+def gradient_table(reports: list[tuple[Case, GradientReport]]) -> Table:
+    """Return a table with a line for each case."""
+    title = "gradients against their reference"
+    if reports:
+        _, first = reports[0]
+        title = f"{first.dtype} gradients against the {first.method}, tolerance {first.tolerance:.0e}"
+    table = Table(title=title)
+    for heading in ("cell", "layer", "elements", "largest error", "where", ""):
+        table.add_column(heading, justify="right" if heading in ("elements", "largest error") else "left")
+    for case, report in reports:
+        row = report.worst
+        mark = "[green]passed[/]" if report.passed else "[bold red]FAILED[/]"
+        where = f"∂{row.upstream}/∂{row.name}"
+        table.add_row(case.cell, case.option, str(report.size), f"{row.error:.1e}", where, mark)
+    return table
+
+
+def verdict(reports: list[tuple[Case, GradientReport]]) -> str:
+    """Say in one line what the table shows."""
+    failed = sum(not report.passed for _, report in reports)
+    worst = max((report.worst.error for _, report in reports), default=0.0)
+    elements = sum(report.size for _, report in reports)
+    hidden = sum(row.unresolved for _, report in reports for row in report.rows)
+    note = f", {hidden} more too small for this method to tell" if hidden else ""
+    return (
+        f"{len(reports) - failed} of {len(reports)} layers passed: {elements} gradient elements{note}, "
+        f"largest relative error {worst:.1e}"
+    )

@@ -1,0 +1,7 @@
+"""Data: from text and ragged rows to the batches of a training loop."""
+
+from .batches import Batch, Examples, TextStream
+from .sequences import pad_sequences, sequence_lengths
+from .text import Tokenizer
+
+__all__ = ["Tokenizer", "pad_sequences", "sequence_lengths", "Batch", "Examples", "TextStream"]

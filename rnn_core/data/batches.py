@@ -1,0 +1,253 @@
+"""What a training loop eats: batches that can be asked for in any order.
+
+``batch(epoch, index)`` depends on its two numbers and the seed alone. Nothing is carried along, so that a run which
+was stopped anywhere goes on with the very batches it would have had.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace, is_array_api_obj
+
+from kernels.contract import Array
+
+from ..layers.checks import check_finite, check_lengths, positive_int
+
+
+class Batch(NamedTuple):
+    """Some examples, to be computed on side by side.
+
+    Attributes
+    ----------
+    inputs : ndarray, shape (B, T), of int, or (B, T, I)
+        Tokens or features.
+    targets : ndarray, shape (B, ...)
+        What the network should say.
+    lengths : ndarray of int, shape (B,), or None
+        Valid steps of each row; None where all are.
+    weights : ndarray, shape (B, ...), or None
+        How much each target counts; None where all count alike.
+    carry : bool
+        Whether the rows go on where the previous batch's stopped, so that its state is carried over.
+    """
+
+    inputs: Array
+    targets: Array
+    lengths: np.ndarray | None = None
+    weights: Array | None = None
+    carry: bool = False
+
+
+class Examples:
+    """Minibatches of examples that do not depend on one another.
+
+    Parameters
+    ----------
+    inputs : array, shape (N, T), of int, or (N, T, I)
+        Tokens or features, one example a row.
+    targets : array, shape (N, ...)
+    lengths : array of int, shape (N,), optional
+        Valid steps of each row, at least 1 and at most T.
+    weights : array, shape (N, ...), optional
+        How much each target counts, at least 0.
+    batch_size : int
+        The last batch of an epoch has what is left.
+    shuffle : bool
+        Draw a new order each epoch, from the seed and the epoch's number. Without it the order is that of the rows.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        There is no example, the numbers of examples differ, a length or weight is out of range, a value is NaN or
+        infinite (the message says where), or `batch_size` is below 1.
+    TypeError
+        Lengths, `batch_size` or `seed` are not integers.
+    """
+
+    def __init__(
+        self,
+        inputs: Array,
+        targets: Array,
+        *,
+        lengths: Any = None,
+        weights: Array | None = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int = 0,
+    ) -> None:
+        self.inputs = _array(inputs)
+        self.targets = _array(targets)
+        self.weights = None if weights is None else _array(weights)
+        self.batch_size = positive_int("Examples", "batch_size", batch_size)
+        self.shuffle = bool(shuffle)
+        self.seed = _count("Examples", "seed", seed)
+        if self.inputs.ndim < 2 or 0 in self.inputs.shape:
+            raise ValueError(
+                f"Examples: inputs must have shape (N, T) or (N, T, I) with at least one number, "
+                f"got {tuple(self.inputs.shape)}"
+            )
+        N, T = self.inputs.shape[:2]
+        for name, array in (("inputs", self.inputs), ("targets", self.targets), ("weights", self.weights)):
+            if array is None:
+                continue
+            if array.ndim == 0 or array.shape[0] != N:
+                raise ValueError(
+                    f"Examples: {name} must have {N} rows, one for each example in inputs, got shape "
+                    f"{tuple(array.shape)}"
+                )
+            if name != "inputs":
+                check_finite("Examples", name, array)
+        if self.weights is not None and (self.weights < 0).any():
+            place = tuple(int(k) for k in np.argwhere(self.weights < 0)[0])
+            raise ValueError(f"Examples: weights must be at least 0, got {self.weights[place]} at index {place}")
+        self.lengths = check_lengths("Examples", lengths, T, N)
+        self._latest: tuple[int, np.ndarray] | None = None
+        valid = None
+        if self.lengths is not None:
+            running = np.arange(T) < self.lengths[:, None]
+            valid = running.reshape(N, T, *(1,) * (self.inputs.ndim - 2))
+        check_finite("Examples", "inputs", self.inputs, valid)
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return -(-self.inputs.shape[0] // self.batch_size)
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """Return a batch.
+
+        Parameters
+        ----------
+        epoch : int
+            At least 0.
+        index : int
+            At least 0 and below ``len(self)``.
+
+        Raises
+        ------
+        ValueError
+            A number is out of range.
+        TypeError
+            A number is not an integer.
+        """
+        epoch, index = _place("Examples.batch", epoch, index, len(self))
+        rows = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+        return Batch(
+            _rows(self.inputs, rows),
+            _rows(self.targets, rows),
+            None if self.lengths is None else self.lengths[rows],
+            None if self.weights is None else _rows(self.weights, rows),
+        )
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Return the order of an epoch. The latest is kept: drawing a million rows for each batch would show."""
+        latest = self._latest
+        if latest is None or latest[0] != epoch:
+            N = self.inputs.shape[0]
+            order = np.random.default_rng([self.seed, epoch]).permutation(N) if self.shuffle else np.arange(N)
+            self._latest = latest = (epoch, order)
+        return latest[1]
+
+
+class TextStream:
+    """One long text, read in `batch_size` places at once: the batches of truncated backpropagation through time.
+
+    The text is cut into `batch_size` rows of equal length, laid one below the other. Batch k holds columns
+    ``k·steps`` to ``(k + 1)·steps``, so each row goes on where it stopped in the batch before: `carry` is set on all
+    but the first. Targets are the tokens one further on. Of the text's end, fewer than `batch_size` tokens are left
+    out.
+
+    Parameters
+    ----------
+    tokens : array of int, shape (N,)
+    batch_size : int
+        Rows, B.
+    steps : int
+        Columns of a batch, S: gradients reach no further back. The last batch of an epoch has what is left.
+
+    Raises
+    ------
+    ValueError
+        The text is not one row, or has fewer than ``batch_size + 1`` tokens; or an argument is below 1.
+    TypeError
+        Something is not an integer.
+
+    References
+    ----------
+    R. J. Williams, J. Peng, "An efficient gradient-based algorithm for on-line training of recurrent network
+    trajectories", Neural Computation 2 (1990) 490-501.
+    """
+
+    def __init__(self, tokens: Array, *, batch_size: int, steps: int) -> None:
+        tokens = _array(tokens)
+        self.batch_size = positive_int("TextStream", "batch_size", batch_size)
+        self.steps = positive_int("TextStream", "steps", steps)
+        if tokens.ndim != 1:
+            raise ValueError(
+                f"TextStream: tokens must have shape (N,), one long text, got {tuple(tokens.shape)}; "
+                "Examples takes rows"
+            )
+        N = tokens.shape[0]
+        if self.batch_size >= N:
+            raise ValueError(
+                f"TextStream: tokens must be at least batch_size + 1 = {self.batch_size + 1}, got {N}; "
+                "use a longer text or a smaller batch_size"
+            )
+        xp = array_namespace(tokens)
+        if not xp.isdtype(tokens.dtype, "integral"):
+            raise TypeError(f"TextStream: tokens must be integers, got {tokens.dtype}; a Tokenizer makes them")
+        used = (N - 1) // self.batch_size * self.batch_size
+        self.inputs = xp.reshape(tokens[:used], (self.batch_size, -1))
+        self.targets = xp.reshape(tokens[1 : used + 1], (self.batch_size, -1))
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return -(-self.inputs.shape[1] // self.steps)
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """Return a batch: inputs and targets (B, S), the same in every epoch.
+
+        Parameters
+        ----------
+        epoch : int
+            At least 0.
+        index : int
+            At least 0 and below ``len(self)``.
+
+        Raises
+        ------
+        ValueError
+            A number is out of range.
+        TypeError
+            A number is not an integer.
+        """
+        _, index = _place("TextStream.batch", epoch, index, len(self))
+        columns = slice(index * self.steps, (index + 1) * self.steps)
+        return Batch(self.inputs[:, columns], self.targets[:, columns], carry=index > 0)
+
+
+def _array(value: Any) -> Array:
+    return value if is_array_api_obj(value) else np.asarray(value)
+
+
+def _rows(array: Array, rows: np.ndarray) -> Array:
+    xp = array_namespace(array)
+    return xp.take(array, xp.asarray(rows), axis=0)
+
+
+def _count(where: str, name: str, value: Any) -> int:
+    """Return `value` as an int, if it is a whole number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{where}: {name} must be an int, got {value!r}")
+    if value < 0:
+        raise ValueError(f"{where}: {name} must be at least 0, got {value}")
+    return int(value)
+
+
+def _place(where: str, epoch: Any, index: Any, batches: int) -> tuple[int, int]:
+    epoch, index = _count(where, "epoch", epoch), _count(where, "index", index)
+    if index >= batches:
+        raise ValueError(f"{where}: index must be below {batches}, the batches of an epoch, got {index}")
+    return epoch, index

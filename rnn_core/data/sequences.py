@@ -1,0 +1,157 @@
+"""Rows of different lengths as one array: padding and truncating, with the choices that Keras offers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def pad_sequences(
+    sequences: Sequence[Any],
+    maxlen: int | None = None,
+    dtype: Any = np.int32,
+    padding: str = "pre",
+    truncating: str = "pre",
+    value: Any = 0,
+) -> np.ndarray:
+    """Bring rows to one length, as ``keras.utils.pad_sequences`` does, and with the same defaults.
+
+    Parameters
+    ----------
+    sequences : sequence of N array-likes, shape (n_k, ...)
+        The rows: token ids, or feature vectors of one common shape.
+    maxlen : int, optional
+        Length of the result, T. By default that of the longest row.
+    dtype : dtype
+        Of the result.
+    padding : {"pre", "post"}
+        The end at which short rows are filled up. The layers' `lengths` count from the front: use ``"post"`` there.
+    truncating : {"pre", "post"}
+        The end at which long rows are cut off.
+    value : scalar
+        What short rows are filled with.
+
+    Returns
+    -------
+    ndarray of `dtype`, shape (N, T, ...)
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, a row is empty (Keras would return it as padding alone), rows have features of
+        different shapes, `maxlen` is below 1, `padding` or `truncating` is another word, or `value` does not fit
+        in `dtype`.
+    TypeError
+        If a row is no sequence, or `dtype` would cut its numbers off (Keras does so in silence).
+
+    See Also
+    --------
+    sequence_lengths : the `lengths` that go with it.
+
+    Examples
+    --------
+    >>> pad_sequences([[1, 2, 3], [4]])
+    array([[1, 2, 3],
+           [0, 0, 4]], dtype=int32)
+    >>> pad_sequences([[1, 2, 3], [4]], maxlen=2, padding="post")
+    array([[2, 3],
+           [4, 0]], dtype=int32)
+    """
+    dtype = np.dtype(dtype)
+    _check_word("padding", padding)
+    _check_word("truncating", truncating)
+    filler = _filler(value, dtype)
+    lengths = _lengths("pad_sequences", sequences, maxlen)
+    rows = [np.asarray(row) for row in sequences]
+    length = int(lengths.max()) if maxlen is None else maxlen
+    features = rows[0].shape[1:]
+    padded = np.full((len(rows), length, *features), filler, dtype=dtype)
+    for k, row in enumerate(rows):
+        if row.shape[1:] != features:
+            raise ValueError(
+                f"pad_sequences: sequences must all have features of shape {features}, as the first row, "
+                f"got {row.shape[1:]} in row {k}"
+            )
+        if not np.can_cast(row.dtype, dtype, "same_kind"):
+            raise TypeError(
+                f"pad_sequences: dtype must hold the sequences' numbers, got {dtype} for {row.dtype} in row {k}; "
+                f"give dtype={row.dtype.name!r}"
+            )
+        kept = row[-length:] if truncating == "pre" else row[:length]
+        if padding == "pre":
+            padded[k, length - len(kept) :] = kept
+        else:
+            padded[k, : len(kept)] = kept
+    return padded
+
+
+def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None) -> np.ndarray:
+    """Return how many steps of each row `pad_sequences` keeps: the `lengths` of the layers and models.
+
+    With ``padding="post"`` and these lengths a network computes what it would on each row alone, whatever the
+    padding holds.
+
+    Parameters
+    ----------
+    sequences : sequence of N array-likes, shape (n_k, ...)
+    maxlen : int, optional
+        As given to `pad_sequences`.
+
+    Returns
+    -------
+    ndarray of int64, shape (N,)
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, a row is empty, or `maxlen` is below 1.
+    TypeError
+        If a row is no sequence.
+
+    Examples
+    --------
+    >>> sequence_lengths([[1, 2, 3], [4]], maxlen=2)
+    array([2, 1])
+    """
+    return _lengths("sequence_lengths", sequences, maxlen)
+
+
+def _lengths(caller: str, sequences: Sequence[Any], maxlen: int | None) -> np.ndarray:
+    if maxlen is not None and (isinstance(maxlen, bool) or not isinstance(maxlen, (int, np.integer))):
+        raise TypeError(f"{caller}: maxlen must be an integer or None, got {maxlen!r}")
+    if maxlen is not None and maxlen < 1:
+        raise ValueError(f"{caller}: maxlen must be at least 1, got {maxlen}")
+    if len(sequences) == 0:
+        raise ValueError(f"{caller}: sequences must have at least one row, got none")
+    lengths = np.empty(len(sequences), dtype=np.int64)
+    for k, row in enumerate(sequences):
+        if isinstance(row, str) or not hasattr(row, "__len__"):
+            raise TypeError(f"{caller}: sequences must hold sequences, got {row!r} in row {k}; one row is [row]")
+        lengths[k] = len(row)
+    if not lengths.all():
+        raise ValueError(
+            f"{caller}: sequences must not be empty, got no step in row {int(np.argmin(lengths))}; leave such rows "
+            "out, or give the Tokenizer an oov token"
+        )
+    return lengths if maxlen is None else np.minimum(lengths, maxlen)
+
+
+def _check_word(name: str, word: str) -> None:
+    if word not in ("pre", "post"):
+        raise ValueError(f"pad_sequences: {name} must be 'pre' or 'post', got {word!r}")
+
+
+def _filler(value: Any, dtype: np.dtype) -> Any:
+    """`value` as `dtype`, refused where it would become another number: Keras's 0.0 is 0, but 0.5 is not."""
+    try:
+        with np.errstate(invalid="ignore"):
+            filler = np.asarray(value).astype(dtype)[()]
+    except (ValueError, TypeError):
+        fits = False
+    else:
+        fits = dtype.kind in "fc" or filler == value
+    if not fits:
+        raise ValueError(f"pad_sequences: value must fit in dtype {dtype}, got {value!r}")
+    return filler

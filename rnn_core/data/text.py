@@ -1,0 +1,274 @@
+"""From text to token ids and back: one tokenizer, for characters or for words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+LEVELS = ("char", "word")
+FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
+"""Characters that part words without belonging to one, as in Keras. The apostrophe stays."""
+PADDING = ""
+"""What stands in `Tokenizer.tokens` at the padding slot: no text holds an empty token."""
+
+
+class Tokenizer:
+    """Turn text into token ids, and ids into text.
+
+    The most frequent token gets the lowest id, and of two equally frequent ones the one seen first. Ids are laid out
+    as in Keras: 0 is kept free for padding, then comes the token for unknown ones if there is one, then the others.
+
+    Parameters
+    ----------
+    level : {"word", "char"}
+        What a token is. Words are what remains between white space and the characters in `filters`.
+    num_words : int, optional
+        Upper bound of the vocabulary's size: all ids stay below it. With a padding slot, the ``num_words - 1`` most
+        frequent tokens are kept (the unknown token is one of them), as in Keras. By default all are kept.
+    lower : bool
+        Read capital letters as small ones.
+    filters : str
+        Characters that part words. Without effect on ``level="char"``.
+    oov : str, optional
+        The token that stands for every unknown one. Without it unknown tokens are left out, as in Keras.
+    padding : bool
+        Keep id 0 free for padding. A language model over characters needs no such slot.
+
+    Raises
+    ------
+    ValueError
+        For a level there is none of, a `num_words` that leaves no room for a token, or an empty `oov`.
+    TypeError
+        For a `num_words` that is not an integer.
+
+    Notes
+    -----
+    Three things differ from Keras's ``Tokenizer``: `fit` starts afresh each time, words are parted at every kind of
+    white space, and `tokens` and `index` hold only what is kept.
+
+    Examples
+    --------
+    >>> tokenizer = Tokenizer("word", num_words=3).fit(["the cat", "the dog the"])
+    >>> tokenizer.tokens
+    ['', 'the', 'cat']
+    >>> tokenizer.encode("The cat and the dog")
+    array([1, 2, 1])
+    """
+
+    def __init__(
+        self,
+        level: str = "word",
+        *,
+        num_words: int | None = None,
+        lower: bool = True,
+        filters: str = FILTERS,
+        oov: str | None = None,
+        padding: bool = True,
+    ) -> None:
+        if level not in LEVELS:
+            raise ValueError(f"Tokenizer: level must be 'char' or 'word', got {level!r}")
+        if oov == PADDING:
+            raise ValueError("Tokenizer: oov must have at least one character, got ''; None leaves unknown tokens out")
+        self.level = level
+        self.num_words = num_words
+        self.lower = lower
+        self.filters = filters
+        self.oov = oov
+        self.padding = padding
+        self._parting = str.maketrans(dict.fromkeys(filters, " "))
+        self._tokens: list[str] | None = None
+        self._index: dict[str, int] = {}
+        if num_words is not None:
+            if isinstance(num_words, bool) or not isinstance(num_words, (int, np.integer)):
+                raise TypeError(f"Tokenizer: num_words must be an integer or None, got {num_words!r}")
+            least = len(self._reserved()) + 1
+            if num_words < least:
+                raise ValueError(f"Tokenizer: num_words must be at least {least} to hold a token, got {num_words}")
+
+    def __len__(self) -> int:
+        """The size of the vocabulary, the padding slot included: the `vocab_size` of a model."""
+        return len(self.tokens)
+
+    def __repr__(self) -> str:
+        size = "not fitted" if self._tokens is None else f"{len(self._tokens)} tokens"
+        return f"Tokenizer(level={self.level!r}, {size})"
+
+    @property
+    def tokens(self) -> list[str]:
+        """Every token in the order of the ids; ``""`` at the padding slot."""
+        return list(self._fitted())
+
+    @property
+    def index(self) -> dict[str, int]:
+        """The id of every token; the padding slot is not one."""
+        self._fitted()
+        return dict(self._index)
+
+    def fit(self, texts: str | Iterable[str]) -> Self:
+        """Learn the vocabulary of a text, or of several; what was learned before is forgotten.
+
+        Parameters
+        ----------
+        texts : str or iterable of str
+
+        Returns
+        -------
+        Tokenizer
+            This one.
+
+        Raises
+        ------
+        ValueError
+            If the texts hold no token.
+        TypeError
+            If one of the texts is not a string.
+        """
+        counts: Counter[str] = Counter()
+        for text in [texts] if isinstance(texts, str) else texts:
+            counts.update(self._split(text, "fit"))
+        if self.oov is not None:
+            counts.pop(self.oov, None)
+        if not counts:
+            raise ValueError("Tokenizer.fit: texts must hold at least one token, got none")
+        # Neither Counter nor sorted disturbs the order of first appearance, so ties are settled by it.
+        ranked = sorted(counts, key=counts.__getitem__, reverse=True)
+        self._keep((self._reserved() + ranked)[: self.num_words])
+        return self
+
+    def encode(self, text: str) -> np.ndarray:
+        """Return the ids of a text.
+
+        Parameters
+        ----------
+        text : str
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            n is the number of tokens, fewer where unknown ones are left out.
+
+        Raises
+        ------
+        RuntimeError
+            Before `fit`.
+        TypeError
+            If the text is not a string.
+        """
+        self._fitted()
+        tokens = self._split(text, "encode")
+        if self.oov is None:
+            ids = [self._index[token] for token in tokens if token in self._index]
+        else:
+            unknown = self._index[self.oov]
+            ids = [self._index.get(token, unknown) for token in tokens]
+        return np.array(ids, dtype=np.int64)
+
+    def encode_all(self, texts: Iterable[str]) -> list[np.ndarray]:
+        """Return the ids of several texts, one array each; `pad_sequences` makes one array of them."""
+        if isinstance(texts, str):
+            raise TypeError("Tokenizer.encode_all: texts must be several texts, got a string; use encode for one")
+        return [self.encode(text) for text in texts]
+
+    def decode(self, ids: Any) -> str:
+        """Return the text of a sequence of ids; padding leaves no trace.
+
+        Parameters
+        ----------
+        ids : array of int, shape (n,)
+
+        Raises
+        ------
+        RuntimeError
+            Before `fit`.
+        ValueError
+            For ids of more than one dimension, or outside the vocabulary.
+        TypeError
+            For ids that are not integers.
+        """
+        tokens = self._fitted()
+        ids = np.asarray(ids)
+        if ids.ndim != 1:
+            raise ValueError(f"Tokenizer.decode: ids must have shape (n,), got {ids.shape}; decode one row at a time")
+        if ids.size and ids.dtype.kind not in "iu":
+            raise TypeError(f"Tokenizer.decode: ids must be integers, got {ids.dtype}")
+        outside = np.flatnonzero((ids < 0) | (ids >= len(tokens)))
+        if outside.size:
+            where = outside[0]
+            raise ValueError(
+                f"Tokenizer.decode: ids must be in 0…{len(tokens) - 1}, got {ids[where]} at position {where}; "
+                f"the vocabulary has {len(tokens)} tokens"
+            )
+        words = [tokens[i] for i in ids.tolist()]
+        return "".join(words) if self.level == "char" else " ".join(word for word in words if word != PADDING)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all there is to know, in types that JSON has."""
+        return {
+            "level": self.level,
+            "num_words": None if self.num_words is None else int(self.num_words),
+            "lower": self.lower,
+            "filters": self.filters,
+            "oov": self.oov,
+            "padding": self.padding,
+            "tokens": self.tokens,
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Return the tokenizer that `to_dict` wrote down.
+
+        Raises
+        ------
+        ValueError
+            If an entry is missing or unknown, or the tokens do not fit the other entries.
+        """
+        names = {"level", "num_words", "lower", "filters", "oov", "padding", "tokens"}
+        if set(stored) != names:
+            raise ValueError(
+                f"Tokenizer.from_dict: stored must have the entries {', '.join(sorted(names))}, "
+                f"got {', '.join(sorted(map(str, stored)))}; use what to_dict returned"
+            )
+        options = dict(stored)
+        tokens = list(options.pop("tokens"))
+        tokenizer = cls(**options)
+        reserved = tokenizer._reserved()
+        if tokens[: len(reserved)] != reserved:
+            raise ValueError(
+                f"Tokenizer.from_dict: tokens must begin with {reserved}, got {tokens[: len(reserved)]}; "
+                "padding and oov decide what comes first"
+            )
+        for position, token in enumerate(tokens[len(reserved) :], len(reserved)):
+            if not isinstance(token, str) or token == PADDING:
+                raise ValueError(f"Tokenizer.from_dict: tokens must be words, got {token!r} at position {position}")
+        if len(set(tokens)) != len(tokens):
+            twice = next(token for token, count in Counter(tokens).items() if count > 1)
+            raise ValueError(f"Tokenizer.from_dict: tokens must differ, got {twice!r} more than once")
+        if tokenizer.num_words is not None and len(tokens) > tokenizer.num_words:
+            raise ValueError(
+                f"Tokenizer.from_dict: tokens must be at most num_words = {tokenizer.num_words}, got {len(tokens)}"
+            )
+        tokenizer._keep(tokens)
+        return tokenizer
+
+    def _reserved(self) -> list[str]:
+        """What stands before the tokens of the text."""
+        return [PADDING] * self.padding + ([] if self.oov is None else [self.oov])
+
+    def _keep(self, tokens: list[str]) -> None:
+        self._tokens = tokens
+        self._index = {token: i for i, token in enumerate(tokens) if token != PADDING}
+
+    def _fitted(self) -> list[str]:
+        if self._tokens is None:
+            raise RuntimeError("Tokenizer: there is no vocabulary yet; call fit first")
+        return self._tokens
+
+    def _split(self, text: str, caller: str) -> str | list[str]:
+        if not isinstance(text, str):
+            raise TypeError(f"Tokenizer.{caller}: a text must be a string, got {type(text).__name__}")
+        if self.lower:
+            text = text.lower()
+        return text if self.level == "char" else text.translate(self._parting).split()

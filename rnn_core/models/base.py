@@ -1,0 +1,208 @@
+"""What every model is: layers with dotted names, a loss, and two questions a training loop asks of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from ..data.batches import Batch
+from ..layers.base import Layer
+from ..layers.recurrent import GRU, LSTM, RNN, Recurrent
+
+CORES: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+"""The recurrent layers that a model can be built on, by the word a user writes in ``cell=``."""
+
+
+class Step(NamedTuple):
+    """What one training batch gives.
+
+    Attributes
+    ----------
+    loss : float
+        Weighted mean over the batch's targets, in nats.
+    gradients : dict of str to ndarray
+        ∂loss/∂parameter for each wanted parameter.
+    state : ndarray, tuple or None
+        State after the last step, for a batch that goes on where this one stops; None if the model carries none.
+    count : int or float
+        How many targets the loss is a mean of: their number or, if the batch has weights, the sum of these.
+    """
+
+    loss: float
+    gradients: dict[str, Array]
+    state: Any
+    count: float  # type: ignore[assignment]  # a tuple's method of this name is of no use here
+
+
+class Evaluation(NamedTuple):
+    """What one batch adds to an evaluation. Divide the sums of several batches by the sum of their counts.
+
+    Attributes
+    ----------
+    loss : float
+        Weighted sum over the batch's targets, in nats.
+    count : int or float
+        As `Step.count`.
+    correct : int or float
+        How much of `count` was predicted right.
+    state : ndarray, tuple or None
+        As `Step.state`.
+    """
+
+    loss: float
+    count: float  # type: ignore[assignment]  # a tuple's method of this name is of no use here
+    correct: float
+    state: Any
+
+
+class Model(Layer, ABC):
+    """A small composition of layers. Subclasses set `config` and `loss`, and call `_compose`.
+
+    Attributes
+    ----------
+    layers : dict of str to Layer
+        The layers that have parameters, from the input upwards: embedding, rnn, head.
+    parameters : dict of str to ndarray
+        Every layer's parameters as ``layer.parameter``; an array that two layers share stands under its first name.
+    frozen : frozenset of str
+        Parameters that do not train: `loss_and_gradients` leaves them out unless asked. Empty at first.
+    loss : SoftmaxCrossEntropy or BinaryCrossEntropy
+        What training makes small.
+    """
+
+    layers: dict[str, Layer]
+    frozen: frozenset[str]
+    loss: Any
+
+    def _compose(self, layers: dict[str, Layer]) -> None:
+        self.layers = layers
+        self.frozen = frozenset()
+        self.parameters = {}
+        seen: set[int] = set()
+        for part, layer in layers.items():
+            for name, array in layer.parameters.items():
+                if id(array) not in seen:
+                    self.parameters[f"{part}.{name}"] = array
+                    seen.add(id(array))
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Parameter names by group, from the input upwards: embedding, rnn.l0, rnn.l1, …, head."""
+        return {
+            f"{part}.{group}" if group else part: tuple(
+                name for own in names if (name := f"{part}.{own}") in self.parameters
+            )
+            for part, layer in self.layers.items()
+            for group, names in layer.groups.items()
+        }
+
+    @property
+    def gate_blocks(self) -> dict[str, int]:
+        """Into how many gate blocks the first axis of a parameter falls; 1 where it is not a gate's."""
+        return {
+            name: blocks
+            for part, layer in self.layers.items()
+            for own, blocks in layer.gate_blocks.items()
+            if (name := f"{part}.{own}") in self.parameters
+        }
+
+    @property
+    def vocabulary_parameters(self) -> tuple[str, ...]:
+        """The parameters whose first axis is the vocabulary: one row a token."""
+        return ()
+
+    @abstractmethod
+    def loss_and_gradients(
+        self,
+        batch: Batch,
+        *,
+        state: Any = None,
+        needs: Iterable[str] | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> Step:
+        """Return the loss of a batch and its gradients; dropout is on.
+
+        Parameters
+        ----------
+        batch : Batch
+            Inputs, targets and, if there are any, lengths and weights. `carry` is the caller's matter: whoever wants
+            the state carried on passes it.
+        state : ndarray or tuple, optional
+            Initial state, from an earlier `Step` or `Evaluation`. Zeros without it.
+        needs : set of str, optional
+            Parameters whose gradients are wanted; all that are not frozen by default. What is left out is not
+            computed, and the walk back stops at the lowest layer that something wanted depends on.
+        rng : Generator or int, optional
+            Draws the dropout masks, and nothing else does: the same int, the same masks.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As the model's `forward` and its loss; and for a name in `needs` that doesn't exist.
+        """
+
+    @abstractmethod
+    def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
+        """Return the loss of a batch and how many of its targets were predicted right; dropout is off.
+
+        Parameters and errors are those of `loss_and_gradients`.
+        """
+
+    def astype(self, dtype: Any, backend: str | None = None) -> Self:
+        """Return a model of the same shape whose parameters are these, converted; what is frozen stays frozen.
+
+        Parameters and errors are those of `Layer.astype`.
+        """
+        twin = super().astype(dtype, backend)
+        twin.frozen = self.frozen
+        return twin
+
+    def _trainable(self, needs: Iterable[str] | None) -> Iterable[str]:
+        """Return `needs` or, for None, what is not frozen."""
+        return [name for name in self.parameters if name not in self.frozen] if needs is None else needs
+
+    def _in_order(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
+        """Return gradients in the order of the parameters."""
+        return {name: gradients[name] for name in self.parameters if name in gradients}
+
+
+def recurrent_core(where: str, cell: str, nonlinearity: str, input_size: int, **options: Any) -> Recurrent:
+    """Return the recurrent layer of a model, over sequences whose rows come first."""
+    if cell not in CORES:
+        raise ValueError(f"{where}: cell must be one of {', '.join(map(repr, CORES))}, got {cell!r}")
+    if cell == "rnn":
+        options["nonlinearity"] = nonlinearity
+    elif nonlinearity != "tanh":
+        raise ValueError(
+            f"{where}: nonlinearity must be left out with cell={cell!r}, whose gates have their own, "
+            f"got {nonlinearity!r}; or take cell='rnn'"
+        )
+    return CORES[cell](input_size, batch_first=True, **options)
+
+
+def seeds(seed: int | None, count: int) -> list[int]:
+    """Return independent seeds for the layers of a model."""
+    return [int(word) for word in np.random.SeedSequence(seed).generate_state(count)]
+
+
+def needed(needs: frozenset[str], part: str) -> set[str]:
+    """Return the names in `needs` that belong to a layer, as the layer itself calls them."""
+    return {name.removeprefix(f"{part}.") for name in needs if name.startswith(f"{part}.")}
+
+
+def named(part: str, gradients: Mapping[str, Array]) -> dict[str, Array]:
+    """Return a layer's gradients as the model calls them."""
+    return {f"{part}.{name}": gradient for name, gradient in gradients.items()}
+
+
+def softmax(logits: Array) -> Array:
+    """Return probabilities over the last axis, without overflow."""
+    xp = array_namespace(logits)
+    e = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+    return e / xp.sum(e, axis=-1, keepdims=True)

@@ -1,0 +1,79 @@
+"""What models take in: rows of tokens or features, and how much each target counts."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from ..layers.checks import check_lengths
+
+
+def as_array(where: str, name: str, value: Any, like: Array) -> Array:
+    """Return `value` as an array in the namespace of `like`; rows of unequal lengths are an error with a way out."""
+    try:
+        return array_namespace(like).asarray(value)
+    except ValueError as error:
+        raise ValueError(
+            f"{where}: {name} must be an array, with rows of one length, got {type(value).__name__}; "
+            "pad_sequences makes them equally long, and lengths says how long they were"
+        ) from error
+
+
+def as_tokens(where: str, tokens: Any, lengths: Any, like: Array) -> tuple[Array, np.ndarray | None]:
+    """Return `tokens` as an array of integers (B, T), and `lengths`.
+
+    Past a row's length a token 0 is put, so that anything may stand there. The range of the others is the embedding's
+    to check.
+    """
+    tokens = as_array(where, "tokens", tokens, like)
+    xp = array_namespace(like)
+    if tokens.ndim != 2 or 0 in tokens.shape:
+        raise ValueError(
+            f"{where}: tokens must have shape (B, T), B rows of T ≥ 1 tokens, got {tuple(tokens.shape)}"
+            + ("; for a single row use tokens[None]" if tokens.ndim == 1 and tokens.size else "")
+        )
+    if not xp.isdtype(tokens.dtype, "integral"):
+        raise TypeError(f"{where}: tokens must be integers, got {tokens.dtype}; a Tokenizer makes them")
+    B, T = tokens.shape
+    lengths = check_lengths(where, lengths, T, B)
+    valid = valid_steps(lengths, T, like)
+    return tokens if valid is None else xp.where(valid, tokens, 0), lengths
+
+
+def valid_steps(lengths: np.ndarray | None, T: int, like: Array) -> Array | None:
+    """Return a mask (B, T) that leaves the padding out, in the namespace of `like`; None where there is none."""
+    return None if lengths is None else array_namespace(like).asarray(np.arange(T) < lengths[:, None])
+
+
+def target_weights(where: str, weights: Any, valid: Array | None, shape: tuple[int, ...], like: Array) -> Array | None:
+    """Return how much each target counts, as an array of this shape; None where all count alike.
+
+    `valid` is a mask of the targets that are not padding, or None: padding counts nothing, whatever its weight.
+    """
+    if weights is None:
+        return valid
+    xp = array_namespace(like)
+    weights = as_array(where, "weights", weights, like)
+    if tuple(weights.shape) not in (shape, shape[:1]):
+        raise ValueError(
+            f"{where}: weights must have shape {shape} or {shape[:1]}, a weight for each target or row, "
+            f"got {tuple(weights.shape)}"
+        )
+    weights = xp.reshape(weights, weights.shape + (1,) * (len(shape) - weights.ndim))
+    weights = xp.astype(xp.broadcast_to(weights, shape), xp.float64)
+    return weights if valid is None else xp.where(valid, weights, 0)
+
+
+def total(weights: Array | None, shape: tuple[int, ...]) -> float:
+    """Return the number of targets or, if they have weights, the sum of these."""
+    return prod(shape) if weights is None else weights.sum().item()
+
+
+def total_of(hits: Array, weights: Array | None) -> float:
+    """Return the number of hits, or the sum of their weights."""
+    return (hits if weights is None else hits * weights).sum().item()

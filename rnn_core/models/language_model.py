@@ -1,0 +1,360 @@
+"""`LanguageModel`: what comes next? Embedding, stacked cells, and a softmax over the vocabulary.
+
+::
+
+    e_t = m ⊙ W_e[k_t]              embedding of token k_t        (E1), (D1)
+    y_t = core(e_t, state)          RNN, LSTM or GRU
+    z_t = W_v (m ⊙ y_t) + b_v       logits of token t + 1         (D1), (F1)
+
+With tied weights W_v is W_e.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from ..data.batches import Batch
+from ..layers.base import generator
+from ..layers.checks import check_lengths, check_needs, checked_dtype, positive_int
+from ..layers.dropout import Dropout
+from ..layers.embedding import Embedding
+from ..layers.linear import Linear
+from ..training.losses import SoftmaxCrossEntropy
+from .base import Evaluation, Model, Step, named, needed, recurrent_core, seeds
+from .inputs import as_array, as_tokens, target_weights, total, total_of, valid_steps
+
+
+class Tape(NamedTuple):
+    """What `LanguageModel.backward` needs: the tape of each layer, in order. Opaque to the caller."""
+
+    embedding: Any
+    dropout_in: Any
+    rnn: Any
+    dropout_out: Any
+    head: Any
+
+
+class LanguageModel(Model):
+    """Predicts each token from those before it.
+
+    Parameters
+    ----------
+    vocab_size, hidden_size : int
+        V and H.
+    embedding_size : int, optional
+        E; H by default.
+    num_layers : int
+        Cells stacked on one another.
+    cell : {"rnn", "lstm", "gru"}
+    nonlinearity : {"tanh", "relu", "sigmoid"}
+        Of the vanilla RNN alone.
+    dropout : float
+        Probability, at least 0 and below 1, that a unit is dropped on a way that is not recurrent: from the embedding
+        to the core, between its layers, and from the core to the head [1]_.
+    tied : bool
+        The head uses the embedding's matrix [2]_: ``embedding.weight`` is then the one parameter for both, and its
+        gradient the sum of both uses. E must be H.
+    backend : {"numpy", "cpu", "cuda"}, optional
+        Where the core runs; the best one present by default.
+    dtype : dtype
+        float32 or float64 (complex128 for the complex step).
+    seed : int, optional
+        Draws the parameters.
+
+    Raises
+    ------
+    ValueError
+        A size is below 1, a probability is not one, an option has no such value, or tied weights don't fit.
+    TypeError
+        A size is not an int, or the dtype is none of the above.
+    RuntimeError
+        The backend is not available; the message says why.
+
+    Notes
+    -----
+    Parameters: ``embedding.weight`` (V, E), ``rnn.…`` as `RNN`, `LSTM` or `GRU`, ``head.weight`` (V, H) and
+    ``head.bias`` (V,). A tied matrix is drawn as the embedding's, from N(0, 1): the first predictions are then less
+    even than with the head's U(−1/√H, 1/√H), but it learned twice as fast where both were tried.
+
+    References
+    ----------
+    .. [1] W. Zaremba, I. Sutskever, O. Vinyals, "Recurrent neural network regularization", arXiv:1409.2329v5 (2015).
+    .. [2] O. Press, L. Wolf, "Using the output embedding to improve language models", EACL 2017, arXiv:1608.05859v3.
+    """
+
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden_size: int,
+        *,
+        embedding_size: int | None = None,
+        num_layers: int = 1,
+        cell: str = "lstm",
+        nonlinearity: str = "tanh",
+        dropout: float = 0.0,
+        tied: bool = False,
+        backend: str | None = None,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        name = "LanguageModel"
+        self.vocab_size = positive_int(name, "vocab_size", vocab_size)
+        self.hidden_size = positive_int(name, "hidden_size", hidden_size)
+        self.embedding_size = self.hidden_size if embedding_size is None else positive_int(
+            name, "embedding_size", embedding_size
+        )
+        self.tied = bool(tied)
+        if self.tied and self.embedding_size != self.hidden_size:
+            raise ValueError(
+                f"{name}: embedding_size must equal hidden_size = {self.hidden_size} with tied=True, "
+                f"got {self.embedding_size}; leave embedding_size out, or tied"
+            )
+        dtype = checked_dtype(name, dtype)
+        embedding_seed, core_seed, head_seed = seeds(seed, 3)
+        self.embedding = Embedding(self.vocab_size, self.embedding_size, dtype=dtype, seed=embedding_seed)
+        self.rnn = recurrent_core(
+            name, cell, nonlinearity, self.embedding_size, hidden_size=self.hidden_size, num_layers=num_layers,
+            dropout=dropout, backend=backend, dtype=dtype, seed=core_seed,
+        )  # fmt: skip
+        self.head = Linear(self.hidden_size, self.vocab_size, dtype=dtype, seed=head_seed)
+        if self.tied:
+            self.head.parameters["weight"] = self.embedding.parameters["weight"]
+        self.dropout = Dropout(dropout)
+        self.loss = SoftmaxCrossEntropy()
+        self.config = {
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "embedding_size": self.embedding_size,
+            "num_layers": self.rnn.num_layers,
+            "cell": cell,
+            "nonlinearity": nonlinearity,
+            "dropout": self.dropout.p,
+            "tied": self.tied,
+            "backend": self.rnn.backend,
+            "dtype": dtype.name,
+            "seed": seed,
+        }
+        self._compose({"embedding": self.embedding, "rnn": self.rnn, "head": self.head})
+
+    @property
+    def vocabulary_parameters(self) -> tuple[str, ...]:
+        """The parameters whose first axis is the vocabulary: one row a token."""
+        return tuple(name for name in ("embedding.weight", "head.weight", "head.bias") if name in self.parameters)
+
+    @property
+    def gradient_names(self) -> tuple[str, ...]:
+        """The names that `needs` may hold: the initial states and every parameter."""
+        return (*self._states, *self.parameters)
+
+    @property
+    def _states(self) -> tuple[str, ...]:
+        return tuple(f"{state}0" for state in self.rnn.spec.states)
+
+    def __call__(self, tokens: Array, state: Any = None, lengths: Any = None) -> tuple[Array, Any]:
+        """Return logits and state without keeping a tape; dropout is off.
+
+        Parameters (`state` is its `state0`) and errors are `forward`'s; the result is its first two values.
+        """
+        tokens, lengths = as_tokens("LanguageModel.__call__", tokens, lengths, self.head.parameters["weight"])
+        y, state = self.rnn(self.embedding(tokens), state, lengths)
+        return self.head(y), state
+
+    def forward(
+        self,
+        tokens: Array,
+        state0: Any = None,
+        lengths: Any = None,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> tuple[Array, Any, Tape]:
+        """Run the model for training: dropout is on, and a tape is kept for `backward`.
+
+        Parameters
+        ----------
+        tokens : array of int, shape (B, T)
+            Each at least 0 and below V. Past a row's length anything may stand.
+        state0 : ndarray or pair of ndarray, optional
+            Initial state, as the core's; zeros without it.
+        lengths : array of int, shape (B,), optional
+            Valid steps of each row; the final state is that of the last valid step.
+        rng : Generator or int, optional
+            Draws the dropout masks; the same int, the same masks. Without it every call differs.
+
+        Returns
+        -------
+        logits : ndarray, shape (B, T, V)
+            Row t predicts token t + 1. Past a row's length they mean nothing.
+        state : ndarray or pair of ndarray
+            Final state, each (num_layers, B, H).
+        tape : Tape
+            For `backward`.
+
+        Raises
+        ------
+        ValueError
+            Tokens are not (B, T), or one is out of range; a length, or the state's shape or values, are not as
+            required. The message says where.
+        TypeError
+            Tokens or lengths are not integers, or the state's dtype is not the model's.
+        """
+        tokens, lengths = as_tokens("LanguageModel.forward", tokens, lengths, self.head.parameters["weight"])
+        rng = generator(rng)
+        e, embedding_tape = self.embedding.forward(tokens)
+        e, dropout_in_tape = self.dropout.forward(e, rng=rng)
+        y, state, rnn_tape = self.rnn.forward(e, state0, lengths, rng=rng)
+        y, dropout_out_tape = self.dropout.forward(y, rng=rng)
+        logits, head_tape = self.head.forward(y)
+        return logits, state, Tape(embedding_tape, dropout_in_tape, rnn_tape, dropout_out_tape, head_tape)
+
+    def backward(
+        self, tape: Tape, dlogits: Array, dstate: Any = None, needs: Iterable[str] | None = None
+    ) -> tuple[Any, dict[str, Array]]:
+        """Gradients of a loss L from ∂L/∂logits and ∂L/∂state.
+
+        Parameters
+        ----------
+        tape : Tape
+            From `forward`; it can be used any number of times.
+        dlogits : ndarray, shape (B, T, V)
+        dstate : ndarray or pair of ndarray, optional
+            ∂L/∂state; None, also inside an LSTM's pair, stands for zeros.
+        needs : set of str, optional
+            Wanted gradients out of `gradient_names`; all by default. What is left out is not computed: below the
+            lowest wanted layer nothing is walked back through.
+
+        Returns
+        -------
+        dstate0 : ndarray or pair, or None
+            ∂L/∂state0; None, or for LSTM None in either place, if not wanted.
+        grads : dict of str to ndarray
+            ∂L/∂parameter for each wanted parameter.
+
+        Raises
+        ------
+        ValueError, TypeError
+            A shape or dtype is not as required, or a name in `needs` doesn't exist.
+        """
+        needs = check_needs("LanguageModel.backward", needs, self.gradient_names)
+        embedding, core, head = (needed(needs, part) for part in self.layers)
+        core |= needs.intersection(self._states)
+        if embedding:
+            core.add("x")
+            if self.tied:
+                head.add("weight")
+        if core:
+            head.add("x")
+        dy, gradients = self.head.backward(tape.head, dlogits, head)
+        grads = named("head", gradients)
+        dstate0 = None if len(self._states) == 1 else (None,) * len(self._states)
+        if core:
+            dy = self.dropout.backward(tape.dropout_out, dy)
+            de, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, core)
+            grads |= named("rnn", gradients)
+        if embedding:
+            de = self.dropout.backward(tape.dropout_in, de)
+            grads |= named("embedding", self.embedding.backward(tape.embedding, de))
+            if self.tied:
+                grads["embedding.weight"] += grads.pop("head.weight")
+        return dstate0, self._in_order(grads)
+
+    def loss_and_gradients(
+        self,
+        batch: Batch,
+        *,
+        state: Any = None,
+        needs: Iterable[str] | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> Step:
+        """Return the mean loss of a batch, its gradients and the final state; see `Model.loss_and_gradients`.
+
+        Targets are tokens, (B, T), weights (B, T) or (B,). Targets past a row's length count nothing.
+        """
+        logits, state, tape = self.forward(batch.inputs, state, batch.lengths, rng=rng)
+        targets, weights = self._targets("LanguageModel.loss_and_gradients", batch, logits)
+        loss, loss_tape = self.loss.forward(logits, targets, weights)
+        _, gradients = self.backward(tape, self.loss.backward(loss_tape), needs=self._trainable(needs))
+        return Step(loss.item(), gradients, state, total(weights, targets.shape))
+
+    def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
+        """Return the summed loss of a batch and how many tokens were the likeliest; see `Model.evaluate`."""
+        logits, state = self(batch.inputs, state, batch.lengths)
+        targets, weights = self._targets("LanguageModel.evaluate", batch, logits)
+        loss, _ = self.loss.forward(logits, targets, weights)
+        count = total(weights, targets.shape)
+        hits = array_namespace(logits).argmax(logits, axis=-1) == targets
+        return Evaluation(loss.item() * count, count, total_of(hits, weights), state)
+
+    def generate(
+        self,
+        prompt: Array,
+        steps: int,
+        *,
+        temperature: float = 1.0,
+        rng: np.random.Generator | int | None = None,
+    ) -> Array:
+        """Go on where a prompt ends, one drawn token after another.
+
+        Parameters
+        ----------
+        prompt : array of int, shape (T,) or (B, T)
+            One row or several, at least one token long.
+        steps : int
+            How many tokens to draw.
+        temperature : float
+            Tokens are drawn from softmax(logits / temperature); 0 takes the likeliest.
+        rng : Generator or int, optional
+            Draws; the same int, the same tokens.
+
+        Returns
+        -------
+        tokens : ndarray of int, shape (steps,) or (B, steps)
+            What was drawn, without the prompt.
+
+        Raises
+        ------
+        ValueError
+            The prompt is empty or has a token that is out of range, `steps` is below 1, or the temperature is
+            negative or not finite.
+        TypeError
+            The prompt or `steps` are not integers.
+        """
+        where = "LanguageModel.generate"
+        steps, rng = positive_int(where, "steps", steps), generator(rng)
+        if not 0 <= temperature < np.inf:
+            raise ValueError(f"{where}: temperature must be at least 0 and finite, got {temperature}")
+        weight = self.embedding.parameters["weight"]
+        xp = array_namespace(weight)
+        prompt = as_array(where, "prompt", prompt, weight)
+        if prompt.ndim not in (1, 2) or 0 in prompt.shape:
+            raise ValueError(
+                f"{where}: prompt must have shape (T,) or (B, T) with at least one token, got {tuple(prompt.shape)}"
+            )
+        tokens, state, drawn = xp.reshape(prompt, (-1, prompt.shape[-1])), None, []
+        for _ in range(steps):
+            logits, state = self(tokens, state)
+            scores = logits[:, -1]
+            if temperature:
+                # The argmax of scores with Gumbel noise is a draw from their softmax.
+                scores = scores / temperature + xp.asarray(rng.gumbel(size=tuple(scores.shape)))
+            tokens = xp.argmax(scores, axis=-1)[:, None]
+            drawn.append(tokens)
+        return xp.reshape(xp.concat(drawn, axis=-1), (*prompt.shape[:-1], steps))
+
+    def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
+        """Return the targets, with a valid one wherever there is padding, and how much each counts."""
+        targets = as_array(where, "targets", batch.targets, logits)
+        B, T = shape = tuple(logits.shape[:2])
+        if tuple(targets.shape) != shape:
+            raise ValueError(
+                f"{where}: targets must have shape {shape}, the next token for each in inputs, "
+                f"got {tuple(targets.shape)}"
+            )
+        valid = valid_steps(check_lengths(where, batch.lengths, T, B), T, logits)
+        weights = target_weights(where, batch.weights, valid, shape, logits)
+        return targets if valid is None else array_namespace(logits).where(valid, targets, 0), weights

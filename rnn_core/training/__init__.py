@@ -1,0 +1,33 @@
+"""Training: `fit`, and what it is made of: losses, optimizers, schedules, clipping, updates, the history."""
+
+from .clipping import clip_by_global_norm
+from .history import EpochRecord, History
+from .loop import TrainingInterrupted, fit
+from .losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from .optimizers import SGD, Adam, AdamW, Optimizer
+from .schedules import Constant, Cosine, Exponential, LinearWarmup, Schedule, SlantedTriangular, StepDecay, WarmupCosine
+from .updates import Updates
+
+__all__ = [
+    "fit",
+    "Updates",
+    "History",
+    "EpochRecord",
+    "TrainingInterrupted",
+    "SoftmaxCrossEntropy",
+    "BinaryCrossEntropy",
+    "SquaredError",
+    "Optimizer",
+    "SGD",
+    "Adam",
+    "AdamW",
+    "Schedule",
+    "Constant",
+    "LinearWarmup",
+    "Cosine",
+    "WarmupCosine",
+    "SlantedTriangular",
+    "StepDecay",
+    "Exponential",
+    "clip_by_global_norm",
+]

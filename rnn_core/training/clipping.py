@@ -1,0 +1,102 @@
+"""Gradients held below a length, so that one steep step can't throw the parameters far away.
+
+::
+
+    ‖g‖ = √(Σ over all parameters and elements of g²)        (C1)
+    g ← g · min(1, max_norm/‖g‖)                             (C2)
+
+References
+----------
+.. [1] R. Pascanu, T. Mikolov, Y. Bengio, "On the difficulty of training recurrent neural networks", ICML 2013,
+   algorithm 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite, sqrt
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from ..layers.embedding import RowGradient
+from .blocks import blocks
+
+
+def clip_by_global_norm(
+    gradients: Mapping[str, Array | RowGradient], max_norm: float
+) -> tuple[dict[str, Array], float]:
+    """Scale all gradients by one factor so that together they are no longer than `max_norm`.
+
+    Parameters
+    ----------
+    gradients : mapping of str to ndarray or RowGradient
+        Not changed.
+    max_norm : float
+        Above 0; infinity only measures.
+
+    Returns
+    -------
+    clipped : dict
+        The gradients themselves where nothing had to be clipped, otherwise scaled copies.
+    norm : float
+        ‖g‖ before clipping.
+
+    Raises
+    ------
+    ValueError
+        `max_norm` is not above 0, or a gradient holds a NaN or an infinity (the parameter and the place are named).
+    TypeError
+        `max_norm` is not a number.
+
+    Notes
+    -----
+    ``torch.nn.utils.clip_grad_norm_`` divides by ‖g‖ + 1e-6, and so clips a little more.
+    """
+    where = "clip_by_global_norm"
+    if isinstance(max_norm, bool) or not isinstance(max_norm, int | float | np.integer | np.floating):
+        raise TypeError(f"{where}: max_norm must be a number, got {max_norm!r}")
+    if not max_norm > 0:
+        raise ValueError(f"{where}: max_norm must be above 0, got {max_norm}")
+    norms = [_norm(where, name, _values(g)) for name, g in gradients.items()]
+    largest = max(norms, default=0.0)
+    # Measured in units of the largest, no square overflows or vanishes.
+    norm = largest * sqrt(sum((part / largest) ** 2 for part in norms)) if largest else 0.0  # (C1)
+    if norm <= max_norm:
+        return dict(gradients), norm
+    factor = float(max_norm) / norm
+    return {name: _scaled(g, factor) for name, g in gradients.items()}, norm  # (C2)
+
+
+def _norm(where: str, name: str, g: Array) -> float:
+    """Return the length of one gradient; a sum of squares per block, added up in double precision."""
+    xp = array_namespace(g)
+    total = 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        for (block,) in blocks(g):
+            flat = xp.reshape(block, (-1,))
+            total += float(flat @ flat)
+    if isfinite(total):
+        return sqrt(total)
+    finite = xp.isfinite(g)
+    if not xp.all(finite):
+        place = tuple(int(k) for k in np.argwhere(~finite)[0])
+        raise ValueError(
+            f"{where}: gradients must be finite, got {g[place]} in that of {name} at index {place}; "
+            "try a lower learning rate, or look for an overflow in the loss"
+        )
+    # Finite numbers whose squares overflow.
+    scale = float(xp.max(xp.abs(g)))
+    scaled = xp.astype(g, xp.float64) / scale
+    return scale * sqrt(float(xp.sum(scaled * scaled)))
+
+
+def _values(g: Array | RowGradient) -> Array:
+    return g.values if isinstance(g, RowGradient) else g
+
+
+def _scaled(g: Array | RowGradient, factor: float) -> Any:
+    return g._replace(values=g.values * factor) if isinstance(g, RowGradient) else g * factor

@@ -1,0 +1,282 @@
+"""What a network is to make small. Each loss has its backward directly below its forward.
+
+::
+
+    L = Σ_n w_n ℓ_n / Σ_n w_n                      (M1)   the weighted mean; w_n = 1 without weights
+
+    ℓ_n = log Σ_k exp(z_nk) − z_{n,t_n}            (S1)   softmax cross-entropy; t_n is a class
+    ℓ_n = log(1 + exp(z_n)) − t_n z_n              (B1)   binary cross-entropy; t_n is a probability
+    ℓ_n = (z_n − t_n)²                             (Q1)   squared error, without a factor ½
+
+z are the logits or, for the squared error, the outputs. Primes mark the backward; dX is ∂L/∂X.
+
+The forms on the code's lines are those of the equations, rearranged so that no exponential overflows and no
+difference cancels: both value and gradient keep their relative accuracy, also where a network is sure of itself.
+All three accept complex logits and branch on the real part alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from ..layers.checks import check_finite
+
+
+class SoftmaxCrossEntropy:
+    """Softmax and cross-entropy in one, from logits and classes: (S1)."""
+
+    def forward(self, logits: Array, targets: Array, weights: Array | None = None) -> tuple[Array, SoftmaxTape]:
+        """Return the loss, and a tape for `backward`.
+
+        Parameters
+        ----------
+        logits : ndarray, shape (..., V)
+            float32 or float64 (or complex128).
+        targets : ndarray of int, shape (...)
+            The right classes, each at least 0 and below V.
+        weights : ndarray, shape (...) or the first axes of it, optional
+            How much each target counts, at least 0. An integer weight counts as that many copies.
+
+        Returns
+        -------
+        loss : scalar of the logits' dtype
+            Weighted mean over the targets, in nats.
+        tape : SoftmaxTape
+            For `backward`, any number of times.
+
+        Raises
+        ------
+        ValueError
+            A shape does not fit, a target is out of range, a weight is negative, all are zero, or a value is NaN
+            or infinite; the message says where. A logit of −∞ rules a class out, and is allowed.
+        TypeError
+            Logits are not floating point, or targets not integers.
+        """
+        where = "SoftmaxCrossEntropy.forward"
+        xp = array_namespace(logits)
+        _check_floating(where, xp, logits)
+        targets = xp.asarray(targets)
+        if logits.ndim == 0 or tuple(targets.shape) != tuple(logits.shape[:-1]):
+            raise ValueError(
+                f"{where}: targets must have shape {tuple(logits.shape[:-1])}, the logits' without the last axis, "
+                f"got {tuple(targets.shape)}"
+            )
+        if 0 in logits.shape:
+            raise ValueError(f"{where}: logits must hold at least one row and class, got shape {tuple(logits.shape)}")
+        V = logits.shape[-1]
+        _check_classes(where, xp, targets, V)
+        z, t = xp.reshape(logits, (-1, V)), xp.reshape(targets, (-1,))
+        n = xp.arange(z.shape[0])
+        top = xp.argmax(_real(xp, z), axis=1)
+        z_top = z[n, top]
+        if not xp.all(xp.isfinite(z_top)):
+            check_finite(where, "logits", logits)
+        # With z measured from the largest, that one's exponential is 1; `rest` is what the others add to it.
+        z = z - z_top[:, None]
+        z_t = z[n, t]
+        e = xp.exp(z, out=z)
+        e[n, top] = 0
+        rest = xp.sum(e, axis=1)
+        e[n, top] = 1
+        losses = xp.log1p(rest) - z_t  # (S1)
+        loss, dlosses = _weighted_mean(where, xp, losses, targets.shape, weights)  # (M1)
+        return loss, SoftmaxTape(e, rest, top, t, dlosses, tuple(logits.shape))
+
+    def backward(self, tape: SoftmaxTape) -> Array:
+        """Return ∂L/∂logits, shape (..., V): dz_nk = (softmax(z_n)_k − [k = t_n])·dℓ_n."""
+        e, rest, top, t, dlosses, shape = tape
+        xp = array_namespace(e)
+        n = xp.arange(e.shape[0])
+        scale = dlosses / (1 + rest)  # (M1′)
+        dz = e * scale[:, None]  # (S1′) off the target
+        dz[n, t] = xp.where(t == top, -rest, e[n, t] - (1 + rest)) * scale  # (S1′) on it: softmax − 1
+        return xp.reshape(dz, shape)
+
+
+class BinaryCrossEntropy:
+    """Sigmoid and cross-entropy in one, from logits and probabilities: (B1)."""
+
+    def forward(self, logits: Array, targets: Array, weights: Array | None = None) -> tuple[Array, ElementTape]:
+        """Return the loss, and a tape for `backward`.
+
+        Parameters
+        ----------
+        logits : ndarray, any shape
+            float32 or float64 (or complex128).
+        targets : ndarray, shape of logits
+            0 or 1 (any dtype), or a probability in between.
+        weights : ndarray, shape of logits or the first axes of it, optional
+            How much each target counts, at least 0. An integer weight counts as that many copies.
+
+        Returns
+        -------
+        loss : scalar of the logits' dtype
+            Weighted mean over the elements, in nats.
+        tape : ElementTape
+            For `backward`, any number of times.
+
+        Raises
+        ------
+        ValueError
+            A shape does not fit, a target is outside [0, 1], a weight is negative, all are zero, or a value is NaN
+            or infinite; the message says where.
+        TypeError
+            Logits are not floating point.
+        """
+        where = "BinaryCrossEntropy.forward"
+        xp, t = _check_elements(where, "logits", logits, targets)
+        if not xp.all((t >= 0) & (t <= 1)):
+            place = _first(~((t >= 0) & (t <= 1)))
+            raise ValueError(f"{where}: targets must be in [0, 1], got {t[place]} at index {place}")
+        positive = _real(xp, logits) >= 0
+        e = xp.exp(xp.where(positive, -logits, logits))
+        losses = xp.where(positive, (1 - t) * logits, -t * logits) + xp.log1p(e)  # (B1)
+        loss, dlosses = _weighted_mean(where, xp, losses, logits.shape, weights)  # (M1)
+        larger, smaller = 1 / (1 + e), e / (1 + e)
+        # σ(z) − t as a difference of products loses nothing where σ(z) is close to t.
+        dz = (1 - t) * xp.where(positive, larger, smaller) - t * xp.where(positive, smaller, larger)  # (B1′)
+        return loss, ElementTape(dz, dlosses)
+
+    def backward(self, tape: ElementTape) -> Array:
+        """Return ∂L/∂logits, shape of logits: dz_n = (σ(z_n) − t_n)·dℓ_n."""
+        return _element_backward(tape)  # (B1′), (M1′)
+
+
+class SquaredError:
+    """Mean of squares over all elements, without a factor ½: (Q1)."""
+
+    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> tuple[Array, ElementTape]:
+        """Return the loss, and a tape for `backward`.
+
+        Parameters
+        ----------
+        outputs : ndarray, any shape
+            float32 or float64 (or complex128).
+        targets : ndarray, shape of outputs
+        weights : ndarray, shape of outputs or the first axes of it, optional
+            How much each element counts, at least 0. An integer weight counts as that many copies.
+
+        Returns
+        -------
+        loss : scalar of the outputs' dtype
+            Weighted mean over the elements.
+        tape : ElementTape
+            For `backward`, any number of times.
+
+        Raises
+        ------
+        ValueError
+            A shape does not fit, a weight is negative, all are zero, or a value is NaN or infinite; the message
+            says where.
+        TypeError
+            Outputs are not floating point.
+        """
+        where = "SquaredError.forward"
+        xp, t = _check_elements(where, "outputs", outputs, targets)
+        difference = outputs - t
+        losses = difference * difference  # (Q1)
+        loss, dlosses = _weighted_mean(where, xp, losses, outputs.shape, weights)  # (M1)
+        return loss, ElementTape(2 * difference, dlosses)  # (Q1′)
+
+    def backward(self, tape: ElementTape) -> Array:
+        """Return ∂L/∂outputs, shape of outputs: dz_n = 2 (z_n − t_n)·dℓ_n."""
+        return _element_backward(tape)  # (Q1′), (M1′)
+
+
+class SoftmaxTape(NamedTuple):
+    """What `SoftmaxCrossEntropy.backward` needs. Opaque to the caller."""
+
+    e: Array  # (N, V), exp(z_nk − max_k z_nk)
+    rest: Array  # (N,), Σ_k e_nk without the largest, which is 1
+    top: Array  # (N,), where the largest stands
+    t: Array  # (N,), the targets
+    dlosses: Any  # ∂L/∂ℓ_n: (N,), or one number for all
+    shape: tuple[int, ...]
+
+
+class ElementTape(NamedTuple):
+    """What the backward of an elementwise loss needs. Opaque to the caller."""
+
+    dz: Array  # ∂ℓ_n/∂z_n
+    dlosses: Any  # ∂L/∂ℓ_n: flat, or one number for all
+
+
+def _element_backward(tape: ElementTape) -> Array:
+    xp = array_namespace(tape.dz)
+    dlosses = tape.dlosses
+    return tape.dz * (dlosses if isinstance(dlosses, float) else xp.reshape(dlosses, tape.dz.shape))
+
+
+def _weighted_mean(
+    where: str, xp: Any, losses: Array, shape: tuple[int, ...], weights: Array | None
+) -> tuple[Array, Any]:
+    """Return L and ∂L/∂ℓ_n (flat, or one number for all), for losses that have `shape` where the user sees them."""
+    losses = xp.reshape(losses, (-1,))
+    if weights is None:
+        dlosses = 1 / losses.shape[0]
+        return xp.sum(losses) / losses.shape[0], dlosses  # (M1), (M1′)
+    weights = xp.asarray(weights)
+    axes, shape = weights.ndim, tuple(shape)
+    if tuple(weights.shape) != shape[:axes]:
+        raise ValueError(
+            f"{where}: weights must have shape {shape} or its first axes, got {tuple(weights.shape)}; "
+            "one weight for each target, or for each row of targets"
+        )
+    if not xp.all((weights >= 0) & (weights < xp.inf)):
+        place = _first(~((weights >= 0) & (weights < xp.inf)))
+        raise ValueError(f"{where}: weights must be finite and at least 0, got {weights[place]} at index {place}")
+    w = xp.astype(weights, _real(xp, losses).dtype)
+    w = xp.reshape(xp.broadcast_to(xp.reshape(w, shape[:axes] + (1,) * (len(shape) - axes)), shape), (-1,))
+    total = xp.sum(w)
+    if total == 0:
+        raise ValueError(f"{where}: weights must not all be zero; leave this batch out")
+    return xp.sum(w * losses) / total, w / total  # (M1), (M1′)
+
+
+def _check_floating(where: str, xp: Any, z: Array, name: str = "logits") -> None:
+    if not xp.isdtype(z.dtype, ("real floating", "complex floating")):
+        raise TypeError(f"{where}: {name} must be floating point, got {z.dtype}")
+
+
+def _check_classes(where: str, xp: Any, targets: Array, V: int) -> None:
+    if not xp.isdtype(targets.dtype, "integral"):
+        raise TypeError(f"{where}: targets must be integers, the numbers of the right classes, got {targets.dtype}")
+    if xp.min(targets) < 0 or xp.max(targets) >= V:
+        place = _first((targets < 0) | (targets >= V))
+        raise ValueError(
+            f"{where}: targets must be in 0…{V - 1}, got {int(targets[place])} at index {place}; "
+            f"the logits have {V} classes"
+        )
+
+
+def _check_elements(where: str, name: str, z: Array, targets: Array) -> tuple[Any, Array]:
+    """Return the namespace, and the targets as real numbers of the precision of z."""
+    xp = array_namespace(z)
+    _check_floating(where, xp, z, name)
+    targets = xp.asarray(targets)
+    if tuple(targets.shape) != tuple(z.shape):
+        raise ValueError(
+            f"{where}: targets must have shape {tuple(z.shape)}, as the {name}, got {tuple(targets.shape)}"
+        )
+    if 0 in z.shape:
+        raise ValueError(f"{where}: {name} must hold at least one number, got shape {tuple(z.shape)}")
+    if xp.isdtype(targets.dtype, "complex floating"):
+        raise TypeError(f"{where}: targets must be real, got {targets.dtype}")
+    targets = xp.astype(targets, _real(xp, z).dtype)
+    check_finite(where, name, z)
+    check_finite(where, "targets", targets)
+    return xp, targets
+
+
+def _real(xp: Any, z: Array) -> Array:
+    return xp.real(z) if xp.isdtype(z.dtype, "complex floating") else z
+
+
+def _first(mask: Array) -> tuple[int, ...]:
+    """Return the first index at which `mask` is true."""
+    return tuple(int(k) for k in np.argwhere(mask)[0])

@@ -1,0 +1,101 @@
+"""How a run shows itself: a bar in a terminal, some lines in a log, or nothing."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from .history import EpochRecord, History
+
+REFRESH = 0.1
+"""Seconds between two pictures of the bar. In between, a step costs one look at the clock."""
+
+LINES = 20
+"""About as many lines as a log gets, however many epochs there are."""
+
+
+class Reporter:
+    """Show how a run gets on. As a context manager it takes the bar down, also after an error.
+
+    Parameters
+    ----------
+    progress : bool or Console
+        False for silence, True for standard error; or where else to write.
+    epochs, batches : int
+        Epochs in all, and batches in each of them.
+    done : int
+        Updates made before.
+    """
+
+    def __init__(self, progress: bool | Console, epochs: int, batches: int, done: int) -> None:
+        self.epochs, self.batches, self.done = epochs, batches, done
+        self.console = Console(stderr=True) if progress is True else progress or None
+        self.bar: Progress | None = None
+        self.next_picture = 0.0
+        self.validation = ""
+
+    def __enter__(self) -> Self:
+        if self.console is not None and self.console.is_terminal:
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[numbers]}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self.console,
+                auto_refresh=False,  # no second thread beside the kernels'
+            )
+            self.task = self.bar.add_task("epoch", total=self.epochs * self.batches, completed=self.done, numbers="")
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.refresh()
+            self.bar.stop()
+
+    def due(self) -> bool:
+        """Return whether it is time for the next picture."""
+        return self.bar is not None and perf_counter() >= self.next_picture
+
+    def step(self, epoch: int, done: int, loss: float, rate: float) -> None:
+        """Tell of an update: in which epoch, how many were made in all, the loss so far, the learning rate."""
+        self.next_picture = perf_counter() + REFRESH
+        self._picture(epoch, done, f"loss {loss:.4f}{self.validation}  rate {rate:.2e}")
+
+    def epoch(self, history: History) -> None:
+        """Tell of the end of an epoch."""
+        record = history[-1]
+        if self.bar is not None:
+            self.validation = _validation(record)
+            self._picture(record.epoch, record.step, f"loss {record.loss:.4f}{self.validation}  rate {record.rate:.2e}")
+        elif self.console is not None:
+            every = -(-self.epochs // LINES)
+            if record.epoch % every == 0 or record.epoch in (1, self.epochs):
+                best = "  best" if history.best is record else ""
+                self.console.print(
+                    f"epoch {record.epoch}/{self.epochs}  loss {record.loss:.4f}{_validation(record)}  "
+                    f"rate {record.rate:.2e}  {record.seconds:.1f} s{best}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+
+    def _picture(self, epoch: int, done: int, numbers: str) -> None:
+        if self.bar is not None:
+            self.bar.update(
+                self.task, completed=done, description=f"epoch {epoch}/{self.epochs}", numbers=numbers, refresh=True
+            )
+
+
+def _validation(record: EpochRecord) -> str:
+    if record.validation_loss is None:
+        return ""
+    accuracy = record.validation_accuracy
+    return f"  validation {record.validation_loss:.4f}" + ("" if accuracy is None else f" ({accuracy:.1%})")

@@ -1,0 +1,263 @@
+"""`Run`: one training run, all that it is given and all that it changes. `fit` drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from .. import weights
+from ..layers.base import Layer
+from ..layers.checks import check_finite
+from .checkpoint import BEST, LAST, Checkpoint, Position, differences, fingerprint, read_facts
+from .clipping import clip_by_global_norm
+from .history import EpochRecord, History
+from .optimizers import Optimizer
+from .progress import Reporter
+from .protocols import Source, Trainable
+from .updates import Updates, add_penalties
+
+
+@dataclass
+class Run:
+    """What a run is given (up to `folder`), and what it changes.
+
+    Nothing random is carried along: a batch depends on (epoch, index), the dropout of a step on (seed, epoch, index).
+    So a checkpoint is a copy of what changes, and to go on is to put it back.
+    """
+
+    model: Trainable
+    train: Source
+    validation: Source | None
+    optimizer: Optimizer
+    schedule: Callable[[int], float] | None
+    clip_norm: float | None
+    updates: Updates  # in full: see `updates.resolve`
+    seed: int
+    folder: Path | None
+
+    history: History
+    position: Position = field(default_factory=Position)
+    best: dict[str, Array] = field(default_factory=dict)
+    carried: Any = None
+
+    def __post_init__(self) -> None:
+        self.parameters = {name: self.model.parameters[name] for name in self.updates.trainable}
+        self.needs = frozenset(self.parameters)
+        self.optimizer_state = self.optimizer.init(self.parameters)
+
+    def begin(self, resume: bool | str) -> None:
+        """Put the last checkpoint back if that is wanted, and write one: a folder that can't be written ends here."""
+        if self.folder is None:
+            return
+        last = self.folder / LAST
+        if resume is True and not last.exists():
+            raise FileNotFoundError(
+                f"fit: with resume=True there must be a checkpoint, got no file {str(last)!r}; "
+                "resume='auto' begins afresh then"
+            )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise type(error)(
+                f"fit: checkpoint must be a folder, got {str(self.folder)!r}, which can't be made: {error.strerror}"
+            ) from error
+        self.fingerprint = fingerprint(
+            self.model,
+            self.train,
+            self.validation,
+            self.updates,
+            self.schedule,
+            optimizer=repr(self.optimizer),
+            clip_norm=self.clip_norm,
+            seed=self.seed,
+            monitor=self.history.monitor,
+        )
+        if resume and last.exists():
+            self.load(Checkpoint.read(last))
+        elif last.exists():
+            raise FileExistsError(
+                f"fit: checkpoint must be a folder without an earlier run, got {str(self.folder)!r}, which holds "
+                f"{_at(last)}; resume=True goes on with it; to begin afresh, name another folder or remove {LAST}"
+            )
+        self.write()
+
+    def one_epoch(self, reporter: Reporter, every: int | None) -> None:
+        """Make the steps that the epoch still lacks, evaluate, and keep the results."""
+        at, sums = self.position, self.position.sums
+        began = perf_counter() - sums.seconds
+        # A run that diverges says so once, by an error, and not by a warning from each product before.
+        with np.errstate(over="ignore", invalid="ignore"):
+            while at.index < len(self.train):
+                self.step()
+                if reporter.due():
+                    reporter.step(at.epoch + 1, at.step, sums.loss / sums.count, self.rate())
+                if every and at.step % every == 0 and at.index < len(self.train):
+                    sums.seconds = perf_counter() - began
+                    self.check_parameters()
+                    self.write()
+            self.check_parameters()
+            validation_loss, validation_accuracy = self.evaluate()
+        record = EpochRecord(
+            epoch=at.epoch + 1,
+            step=at.step,
+            loss=sums.loss / sums.count,
+            penalty=sums.penalty / sums.count,
+            rate=self.rate(),
+            gradient_norm=sums.gradient_norm / len(self.train),
+            clipped=sums.clipped,
+            validation_loss=validation_loss,
+            validation_accuracy=validation_accuracy,
+            seconds=perf_counter() - began,
+        )
+        self.history.records.append(record)
+        self.position = Position(at.epoch + 1, 0, at.step)
+        if self.history.best is record:
+            self.best = {name: array.copy() for name, array in self.parameters.items()}
+            self.write_best()
+        self.write()
+        reporter.epoch(self.history)
+
+    def step(self) -> None:
+        """Make one update."""
+        at, sums = self.position, self.position.sums
+        batch = self.train.batch(at.epoch, at.index)
+        limit = inf if self.clip_norm is None else self.clip_norm
+        try:
+            step = self.model.loss_and_gradients(
+                batch,
+                state=self.carried if batch.carry else None,
+                needs=self.needs,
+                rng=np.random.default_rng([self.seed, at.epoch, at.index]),
+            )
+            penalty, gradients = add_penalties(self.updates.anchors, self.parameters, step.gradients)
+            loss = step.loss + penalty
+            if not isfinite(loss):
+                raise ValueError(f"fit: the loss must be finite, got {loss}")
+            gradients, norm = clip_by_global_norm(gradients, limit)
+        except ValueError as error:
+            raise self.failed(error) from error
+        factor = self.factor(at.step)
+        rates = {name: rate * factor for name, rate in self.updates.rates.items()}
+        self.optimizer.update(self.parameters, gradients, self.optimizer_state, rates)
+        self.carried = step.state
+        sums.loss += loss * step.count
+        sums.penalty += penalty * step.count
+        sums.count += step.count
+        sums.gradient_norm += norm
+        sums.clipped += norm > limit
+        at.index += 1
+        at.step += 1
+
+    def factor(self, step: int) -> float:
+        """Return the schedule's factor for the update after `step` others."""
+        return 1.0 if self.schedule is None else float(self.schedule(step))
+
+    def rate(self) -> float:
+        """Return the learning rate of the last step, for parameters without one of their own."""
+        return self.optimizer.lr * self.factor(max(self.position.step - 1, 0))
+
+    def evaluate(self) -> tuple[float | None, float | None]:
+        """Return the mean loss over the validation targets, and the share of them that are right."""
+        if self.validation is None:
+            return None, None
+        total, count, right, state = 0.0, 0.0, 0.0, None
+        try:
+            for index in range(len(self.validation)):
+                batch = self.validation.batch(0, index)
+                result = self.model.evaluate(batch, state=state if batch.carry else None)
+                state = result.state
+                total += result.loss
+                count += result.count
+                right += result.correct
+            if not isfinite(total):
+                raise ValueError(f"fit: the validation loss must be finite, got {total}")
+        except ValueError as error:
+            raise self.failed(error) from error
+        return total / count, right / count
+
+    def write(self) -> None:
+        """Write a checkpoint, if there is a folder for it."""
+        if self.folder is not None:
+            Checkpoint(
+                self.fingerprint,
+                self.position,
+                self.history,
+                self.model.parameters,
+                self.optimizer_state,
+                self.best,
+                self.carried,
+            ).write(self.folder / LAST)
+
+    def write_best(self) -> None:
+        """Write the model as it is now, if there is a folder for it."""
+        if self.folder is not None:
+            # A model that is no Layer can't be rebuilt by `load`; its arrays can be read by `read_arrays`.
+            weights.save(self.model if isinstance(self.model, Layer) else self.model.parameters, self.folder / BEST)
+
+    def load(self, stored: Checkpoint) -> None:
+        """Put everything back as it was, if this is the run that the checkpoint was written by."""
+        if changes := differences(stored.fingerprint, self.fingerprint):
+            raise ValueError(
+                f"fit: to resume, a run must be the one that wrote {LAST}, but {'; '.join(changes)}; "
+                "undo the change, or begin afresh in another folder"
+            )
+        self.position, self.history, self.best = stored.position, stored.history, stored.best
+        for key, array in self.optimizer_state.items():
+            array[...] = self.as_own(stored.optimizer_state[key])
+        carried = stored.carried
+        self.carried = tuple(map(self.as_own, carried)) if isinstance(carried, tuple) else self.as_own(carried)
+        self.put(stored.parameters)
+        if self.best and self.folder is not None and not (self.folder / BEST).exists():
+            self.put(self.best)  # so that last.safetensors alone is enough to go on elsewhere
+            self.write_best()
+            self.put(stored.parameters)
+
+    def put(self, arrays: Mapping[str, Array]) -> None:
+        """Write values into the model's parameters."""
+        for name, array in arrays.items():
+            self.model.parameters[name][...] = self.as_own(array)
+
+    def as_own(self, array: Array | None) -> Array | None:
+        """Return an array where the model's arrays are."""
+        home = next(iter(self.parameters.values()))
+        return None if array is None else array_namespace(home).asarray(array)
+
+    def check_parameters(self) -> None:
+        """Raise if the last step threw a parameter out of range: neither model nor checkpoint may pass as sound."""
+        try:
+            for name, array in self.parameters.items():
+                check_finite("fit", name, array)
+        except ValueError as error:
+            raise self.failed(error) from error
+
+    def place(self) -> str:
+        """Return where the run is, in words."""
+        at, n = self.position, len(self.train)
+        step = f"step {at.index + 1} of {n}" if at.index < n else "validation"
+        return f"{step} in epoch {at.epoch + 1}"
+
+    def kept(self) -> str:
+        """Return what there is to resume from, in words; "" if nothing."""
+        return "" if self.folder is None or not (last := self.folder / LAST).exists() else f"{last} holds {_at(last)}"
+
+    def failed(self, error: ValueError) -> ValueError:
+        """Return the error of a step with what the step could not know: where in training it happened."""
+        return ValueError(
+            f"{error}; met at {self.place()}. If training ran away, try a lower learning rate, clip_norm or a warm-up. "
+            f"{self.kept() or 'No checkpoint was asked for'}"
+        )
+
+
+def _at(path: Path) -> str:
+    """Return how far a checkpoint has come, in words."""
+    position = read_facts(path)["position"]
+    return f"the state after step {position['step']}, with {position['epoch']} epochs done"

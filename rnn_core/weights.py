@@ -1,0 +1,306 @@
+"""Weights on disk: safetensors files that say what they are, written so that a killed write loses nothing.
+
+A file's header holds strings: ``format`` ("rnn_core"), ``format_version`` and, for a layer or model, ``class`` and
+``config`` (the constructor's arguments as JSON), beside whatever the user adds. Backend and seed are not kept: what was
+trained on one machine loads on any. Nothing that is read is ever executed.
+
+References
+----------
+.. [1] The safetensors format, https://huggingface.co/docs/safetensors/index#format.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from . import models  # noqa: F401  # every class that a file may name has to be known
+from .layers.base import Layer
+from .layers.checks import check_finite
+
+FORMAT, VERSION = "rnn_core", "1"
+RESERVED = ("format", "format_version", "class", "config")
+"""Keys of the header that are not the user's."""
+
+LEFTOVER = 3600.0
+"""Seconds after which the temporary file of a write that was killed may be removed."""
+
+
+def save(
+    target: Layer | Mapping[str, Any], path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a layer, a model or plain arrays to a safetensors file.
+
+    The file is whole at any time: the new one is written beside it and takes its place when it is safely on disk.
+
+    Parameters
+    ----------
+    target : Layer, Model, or mapping of str to ndarray
+        What to write. Of a layer or model NaN and infinity are refused; plain arrays may hold anything.
+    path : path
+        The file, by custom ``….safetensors``. Its folder must exist.
+    metadata : mapping of str to str, optional
+        Anything else to keep, for `read_metadata`. The keys format, format_version, class and config are taken.
+
+    Raises
+    ------
+    ValueError
+        A value is NaN or infinite (the message says where), or a key is taken.
+    TypeError
+        `target` is neither of these, an array's dtype has no place in the format (complex128, object), or a name or
+        an entry of `metadata` is not a string.
+    OSError
+        The folder is missing, or the file can't be written. A file that was there before is as it was.
+    """
+    header = {"format": FORMAT, "format_version": VERSION}
+    if isinstance(target, Layer):
+        header |= _description(target)
+        arrays: Mapping[str, Any] = target.parameters
+        for name, array in arrays.items():
+            check_finite("save", name, array)
+    elif isinstance(target, Mapping):
+        arrays = target
+    else:
+        raise TypeError(f"save: target must be a layer, a model or a mapping of arrays, got {type(target).__name__}")
+    for key, value in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(f"save: metadata must map str to str, got {key!r}: {value!r}; json.dumps makes a string")
+        if key in RESERVED:
+            raise ValueError(f"save: metadata must not use the key {key!r}; {', '.join(RESERVED)} are taken")
+        header[key] = value
+    data = to_bytes({name: _storable(name, array) for name, array in arrays.items()}, metadata=header)
+    write_atomically(path, _sorted_header(data))
+
+
+def load(path: str | os.PathLike[str], *, backend: str | None = None, dtype: Any = None) -> Any:
+    """Return the layer or model that `save` wrote: with the same parameters, it computes the same bits.
+
+    Parameters
+    ----------
+    path : path
+    backend : {"numpy", "cpu", "cuda"}, optional
+        Where its core runs; the best one present by default.
+    dtype : dtype, optional
+        float32 or float64; that of the file by default.
+
+    Raises
+    ------
+    ValueError
+        The file is cut short, comes from another program or a newer version, holds plain arrays, or its arrays don't
+        fit its own description or aren't finite.
+    OSError
+        The file is missing or can't be read.
+    RuntimeError
+        The backend is not available; the message says why.
+    """
+    with _opened("load", path) as (file, header):
+        if header.get("format") != FORMAT:
+            raise ValueError(
+                f"load: path must be a file that rnn_core.save wrote, got {str(path)!r}, which comes from another "
+                "program; read_arrays returns its arrays, for load_state_dict"
+            )
+        if header.get("format_version") != VERSION:
+            raise ValueError(
+                f"load: format_version must be {VERSION}, got {header.get('format_version')} in {str(path)!r}; "
+                "it takes a newer rnn_core to read it"
+            )
+        if "class" not in header:
+            raise ValueError(
+                f"load: path must hold a layer or model, got {str(path)!r} with plain arrays; use read_arrays"
+            )
+        arrays = _arrays("load", path, file)
+    try:
+        target = _class_named(header["class"])(**json.loads(header["config"]))
+        target.load_state_dict(arrays)
+    except (ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"load: {str(path)!r} does not hold what it says it holds: {error}") from error
+    if dtype is None and backend is None:
+        return target
+    return target.astype(target.dtype if dtype is None else dtype, backend)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return every string in the header of a safetensors file: those of `save`, and the user's.
+
+    Raises
+    ------
+    ValueError
+        It is no safetensors file, or cut short.
+    OSError
+        The file is missing or can't be read.
+    """
+    with _opened("read_metadata", path) as (_, header):
+        return header
+
+
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Return every array of a safetensors file, also of one that another program wrote.
+
+    The order is that of the file, which need not be the order in which they were given to `save`.
+
+    Raises
+    ------
+    ValueError
+        It is no safetensors file, or cut short.
+    TypeError
+        An array has a dtype that NumPy lacks, as bfloat16.
+    OSError
+        The file is missing or can't be read.
+    """
+    with _opened("read_arrays", path) as (file, _):
+        return _arrays("read_arrays", path, file)
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes, *, where: str = "save") -> None:
+    """Put `data` into a file such that whoever reads it, at any time, finds the old content or the new, whole.
+
+    Parameters
+    ----------
+    path : path
+        The file; a link is followed, and permissions stay. Its folder must exist.
+    data : bytes
+    where : str
+        The function to name in errors.
+
+    Raises
+    ------
+    OSError
+        The folder is missing, or the file can't be written; what was there before is as it was.
+    """
+    final = Path(os.path.realpath(path))
+    if not final.parent.is_dir():
+        raise FileNotFoundError(f"{where}: the folder of path must exist, got {str(path)!r}; make it first")
+    if final.exists():
+        if not final.is_file():
+            raise IsADirectoryError(f"{where}: path must be a file, got {str(path)!r}, a folder or device")
+        if not os.access(final, os.W_OK):  # renaming would not ask
+            raise PermissionError(f"{where}: {str(path)!r} is write-protected; unprotect it, or choose another name")
+    draft = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            with open(draft, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if final.exists():
+                shutil.copymode(final, draft)
+            os.replace(draft, final)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        _sync_folder(final.parent)
+    except OSError as error:
+        raise type(error)(f"{where}: {str(path)!r} can't be written: {error.strerror or error}") from error
+    _remove_leftovers(final)
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """Return a safetensors file with its header's entries in order: as the library shuffles them, equal weights would
+    make files that differ.
+    """
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + data[8 + length :]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the file's new name written down too: after a power cut a renamed file may otherwise have its old one."""
+    if os.name == "nt":  # Windows opens no folders, and writes names down by itself
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_leftovers(final: Path) -> None:
+    """Remove what killed writes of the same file left behind. A young file may be another process's."""
+    for draft in final.parent.glob(f".{final.name}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - draft.stat().st_mtime > LEFTOVER:
+                draft.unlink()
+
+
+def _description(target: Layer) -> dict[str, str]:
+    """Return the header's lines on a layer or model."""
+    name = type(target).__name__
+    if _class_named(name) is not type(target):
+        raise TypeError(f"save: there are two classes called {name}, and load would take the other; rename yours")
+    config = {key: value for key, value in target.config.items() if key not in ("backend", "seed")}
+    return {"class": name, "config": json.dumps(config)}
+
+
+def _class_named(name: str) -> type[Layer]:
+    """Return the first kind of layer of that name: rnn_core's own, then whatever has been imported."""
+    classes: list[type[Layer]] = [Layer]
+    for known in classes:
+        classes.extend(known.__subclasses__())
+    found = next((known for known in classes if known.__name__ == name), None)
+    if found is None:
+        raise ValueError(f"there is no layer or model called {name!r}; import the module that defines it first")
+    return found
+
+
+def _storable(name: Any, array: Any) -> np.ndarray:
+    """Return an array as the format wants it: on the host, contiguous, in the byte order of the machine."""
+    if not isinstance(name, str):
+        raise TypeError(f"save: target must map str to arrays, got the name {name!r}")
+    array = np.asarray(array.get() if hasattr(array, "get") else array, order="C")  # CuPy's `get` copies to the host
+    if array.dtype.name not in STORED:
+        raise TypeError(
+            f"save: {name} must have one of the dtypes {', '.join(STORED)}, got {array.dtype}; convert it with astype"
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+STORED = (
+    "float16", "float32", "float64", "bool",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+)  # fmt: skip
+"""The dtypes that the format and NumPy share."""
+
+
+@contextlib.contextmanager
+def _opened(where: str, path: str | os.PathLike[str]) -> Iterator[tuple[Any, dict[str, str]]]:
+    """Open a safetensors file, and tell a missing, a foreign and a broken one apart."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise type(error)(f"{where}: {str(path)!r} can't be read: {error.strerror or error}") from error
+    try:
+        with safe_open(path, framework="numpy") as file:
+            yield file, dict(sorted((file.metadata() or {}).items()))
+    except SafetensorError as error:
+        # Such a file begins with eight bytes of length and the brace of a JSON object.
+        kind = "is cut short or damaged" if start[8:] == b"{" or len(start) < 9 else "is no safetensors file"
+        raise ValueError(
+            f"{where}: path must be a whole safetensors file, got {str(path)!r}, which {kind} ({error})"
+        ) from error
+
+
+def _arrays(where: str, path: str | os.PathLike[str], file: Any) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name in file.keys():  # noqa: SIM118  # it is no mapping
+        try:
+            arrays[name] = file.get_tensor(name)
+        except TypeError as error:
+            raise TypeError(
+                f"{where}: {name} in {str(path)!r} must have a dtype that NumPy has: {error}; convert it with the "
+                "program that wrote it"
+            ) from error
+    return arrays
