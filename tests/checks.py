@@ -12,7 +12,7 @@ from rnn_core import GRU, LSTM, RNN, LanguageModel, SequenceClassifier, gradchec
 from rnn_core.checking import standard_cases
 from rnn_core.checking.report import GradientReport
 from rnn_core.data import Batch
-from rnn_core.layers.recurrent import Recurrent
+from rnn_core.layers.stack import Recurrent
 from rnn_core.training import SGD, Adam, BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError, clip_by_global_norm
 
 from . import by_hand

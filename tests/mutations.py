@@ -436,7 +436,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     def bug(name: str, target: str, old: str, new: str, check: Callable[..., None], *arguments: Any, times: int = 1):
         return Mutation(name, f"rnn_core.{target}", old, new, check, arguments, times)
 
-    recurrent = "layers.recurrent:Recurrent"
+    recurrent = "layers.stack:Recurrent"
     yield bug(
         "layers: the second direction's dx is not turned back",
         f"{recurrent}.backward",

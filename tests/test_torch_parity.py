@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnn_core import GRU, LSTM, RNN
-from rnn_core.layers.recurrent import Recurrent
+from rnn_core.layers.stack import Recurrent
 
 from .tolerance import assert_agree, tolerance
 

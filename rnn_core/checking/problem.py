@@ -11,7 +11,7 @@ import numpy as np
 from ..layers.base import Layer
 from ..layers.embedding import Embedding
 from ..layers.linear import Linear
-from ..layers.recurrent import Recurrent
+from ..layers.stack import Recurrent
 from ..models import LanguageModel, SequenceClassifier
 
 Twin = tuple[dict[str, np.ndarray], Callable[[], dict[str, np.ndarray]]]

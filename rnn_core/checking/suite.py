@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..layers import GRU, LSTM, RNN
-from ..layers.recurrent import Recurrent
+from ..layers.stack import Recurrent
 from .check import gradcheck
 from .report import GradientReport
 

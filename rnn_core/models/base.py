@@ -12,8 +12,9 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from ..data.batches import Batch
+from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
-from ..layers.recurrent import GRU, LSTM, RNN, Recurrent
+from ..layers.stack import Recurrent
 
 CORES: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 """The recurrent layers that a model can be built on, by the word a user writes in ``cell=``."""

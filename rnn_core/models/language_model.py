@@ -254,7 +254,7 @@ class LanguageModel(Model):
         dstate0 = None if len(self._states) == 1 else (None,) * len(self._states)
         if core:
             dy = self.dropout.backward(tape.dropout_out, dy)
-            de, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, core)
+            de, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, needs=core)
             grads |= named("rnn", gradients)
         if embedding:
             de = self.dropout.backward(tape.dropout_in, de)

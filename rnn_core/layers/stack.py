@@ -1,0 +1,361 @@
+"""A stack of cells over sequences, in one direction or two: what `RNN`, `LSTM` and `GRU` share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import CELLS, Array, Parameters, State, gradient_names
+
+from .. import backends
+from .base import Layer, generator, or_build
+from .checks import (
+    as_array,
+    check_array,
+    check_finite,
+    check_lengths,
+    check_needs,
+    check_seed,
+    checked_dtype,
+    flag,
+    positive_int,
+    probability,
+)
+from .dropout import dropout_mask
+from .layout import Layout, describe, join, turn
+
+
+class Tape(NamedTuple):
+    """What a layer's backward needs. Opaque to the caller."""
+
+    owner: Recurrent  # the layer whose forward made it
+    cells: list[list[Any]]  # [layer][direction]: the cell's own tape
+    masks: list[Array | None]  # dropout after each layer, None where there is none
+    lengths: np.ndarray | None
+    layout: Layout
+
+
+class Recurrent(Layer):
+    """A stack of `num_layers` cells in one direction or two. Made through `RNN`, `LSTM` or `GRU`."""
+
+    cell: str
+    """The cell's name in `kernels.contract.CELLS`."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        backend: str | None = None,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+    ) -> None:
+        name = type(self).__name__
+        self.input_size = positive_int(name, "input_size", input_size)
+        self.hidden_size = positive_int(name, "hidden_size", hidden_size)
+        self.num_layers = positive_int(name, "num_layers", num_layers)
+        self.dropout = probability(name, "dropout", dropout)
+        bias = flag(name, "bias", bias)
+        bidirectional = flag(name, "bidirectional", bidirectional)
+        self.directions = 2 if bidirectional else 1
+        self.batch_first = flag(name, "batch_first", batch_first)
+        seed = check_seed(name, seed)
+        self.spec = CELLS[self.cell]
+        dtype = checked_dtype(name, dtype)
+        self.backend = backend or ("numpy" if dtype.kind == "c" else backends.default())
+        self._core = backends.get(self.backend).cell(self.cell)
+        if dtype.kind == "c" and self.backend != "numpy":
+            raise ValueError(f"{name}: complex128 runs on backend='numpy' alone, got backend={self.backend!r}")
+        self.config = {
+            "input_size": self.input_size,
+            "hidden_size": self.hidden_size,
+            "num_layers": self.num_layers,
+            "bias": bias,
+            "batch_first": self.batch_first,
+            "dropout": self.dropout,
+            "bidirectional": bidirectional,
+            "backend": self.backend,
+            "dtype": dtype.name,
+            "seed": seed,
+        }
+        self._initialise(bias, dtype, seed)
+
+    def _initialise(self, bias: bool, dtype: np.dtype, seed: int | None) -> None:
+        """Draw every parameter from U(−1/√H, 1/√H), as torch does, in the order of the names."""
+        rng = np.random.default_rng(seed)
+        self._dropout_rng = rng.spawn(1)[0]
+        GH, H = self.spec.gate_count * self.hidden_size, self.hidden_size
+        bound = H**-0.5
+        self.parameters = {}
+        self._cell_parameters: list[list[Parameters]] = []
+        for k in range(self.num_layers):
+            I = self.input_size if k == 0 else self.directions * H
+            shapes = Parameters((GH, I), (GH, H), (GH,) if bias else None, (GH,) if bias else None)
+            self._cell_parameters.append([])
+            for d in range(self.directions):
+                arrays = Parameters(
+                    *(None if s is None else rng.uniform(-bound, bound, s).astype(dtype) for s in shapes)
+                )
+                self._cell_parameters[k].append(arrays)
+                for field, array in zip(Parameters._fields, arrays, strict=True):
+                    if array is not None:
+                        self.parameters[self._name(field, k, d)] = array
+
+    @staticmethod
+    def _name(field: str, layer: int, direction: int) -> str:
+        """Return torch's name of a parameter: weight_ih_l0, weight_hh_l1_reverse, …"""
+        return f"{field}_l{layer}{'_reverse' if direction else ''}"
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Parameter names by layer of the stack: l0, l1, …"""
+        return {
+            f"l{k}": tuple(
+                name
+                for d in range(self.directions)
+                for field in Parameters._fields
+                if (name := self._name(field, k, d)) in self.parameters
+            )
+            for k in range(self.num_layers)
+        }
+
+    @property
+    def gate_blocks(self) -> dict[str, int]:
+        """Every parameter's first axis falls into G gate blocks."""
+        return dict.fromkeys(self.parameters, self.spec.gate_count)
+
+    @property
+    def gradient_names(self) -> tuple[str, ...]:
+        """The names that `needs` may hold: x, the initial states and every parameter."""
+        return (*gradient_names(self.spec)[: 1 + len(self.spec.states)], *self.parameters)
+
+    def __call__(self, x: Array, state0: Any = None, lengths: Any = None) -> tuple[Array, Any]:
+        """Run the layer without keeping a tape; dropout is off.
+
+        Parameters and errors are `forward`'s; the result is its first two values.
+        """
+        where = f"{type(self).__name__}.__call__"
+        x, lengths, states, layout = self._checked_inputs(where, x, state0, lengths)
+        finals = []
+        for k in range(self.num_layers):
+            ys = []
+            for d in range(self.directions):
+                at = k * self.directions + d
+                y, final = self._core.infer(
+                    self._cell_parameters[k][d], turn(x, lengths, d), tuple(s[at] for s in states), lengths
+                )
+                ys.append(turn(y, lengths, d))
+                finals.append(final)
+            x = join(ys)
+        return layout.outward(x), self._stacked_state(finals, layout)
+
+    def forward(
+        self,
+        x: Array,
+        state0: Any = None,
+        lengths: Any = None,
+        *,
+        rng: np.random.Generator | int | None = None,
+    ) -> tuple[Array, Any, Tape]:
+        """Run the layer for training: dropout is on, and a tape is kept for `backward`.
+
+        Parameters
+        ----------
+        x : ndarray, shape (T, B, I); (B, T, I) with batch_first; (T, I) unbatched
+            Input, of the layer's dtype.
+        state0 : ndarray or pair of ndarray, optional
+            Initial state h, for LSTM (h, c); each (layers·directions, B, H), unbatched (layers·directions, H).
+            Zeros without it.
+        lengths : array of int, shape (B,), optional
+            Valid steps of each sequence. y is zero past them, the final state is that of the last valid step, and
+            the backward direction begins there.
+        rng : Generator or int, optional
+            Draws the dropout masks; the same int, the same masks. Without it the layer's own generator, which
+            goes on from call to call, is used.
+
+        Returns
+        -------
+        y : ndarray, shape (T, B, directions·H), laid out as x
+            Hidden state of the last layer at every step.
+        state : ndarray or pair of ndarray
+            Final states, shaped as `state0`.
+        tape : Tape
+            For `backward`. It refers to x: don't change x in between.
+
+        Raises
+        ------
+        ValueError
+            A shape, a length or a value (NaN, infinity) is not as required; the message says where.
+        TypeError
+            A dtype differs from the layer's.
+        """
+        where = f"{type(self).__name__}.forward"
+        x, lengths, states, layout = self._checked_inputs(where, x, state0, lengths)
+        rng = self._dropout_rng if rng is None else generator(rng, where)
+        finals, tapes, masks = [], [], []
+        for k in range(self.num_layers):
+            ys, layer_tapes = [], []
+            for d in range(self.directions):
+                at = k * self.directions + d
+                y, final, cell_tape = self._core.forward(
+                    self._cell_parameters[k][d], turn(x, lengths, d), tuple(s[at] for s in states), lengths
+                )
+                ys.append(turn(y, lengths, d))
+                finals.append(final)
+                layer_tapes.append(cell_tape)
+            x = join(ys)
+            mask = dropout_mask(x, self.dropout, rng) if self.dropout and k < self.num_layers - 1 else None
+            x = x if mask is None else x * mask
+            tapes.append(layer_tapes)
+            masks.append(mask)
+        y, state = layout.outward(x), self._stacked_state(finals, layout)
+        return y, state, Tape(self, tapes, masks, lengths, layout)
+
+    def backward(
+        self, tape: Tape, dy: Array | None, dstate: Any = None, needs: Iterable[str] | None = None
+    ) -> tuple[Array | None, Any, dict[str, Array]]:
+        """Gradients of a loss L from ∂L/∂y and ∂L/∂state.
+
+        Parameters
+        ----------
+        tape : Tape
+            From `forward`; it can be used any number of times, as long as the parameters are the same.
+        dy : ndarray or None
+            ∂L/∂y, shaped as y; None stands for zeros.
+        dstate : ndarray or pair of ndarray, optional
+            ∂L/∂state, shaped as the state; None, also inside an LSTM's pair, stands for zeros.
+        needs : set of str, optional
+            Wanted gradients out of `gradient_names`; all by default. What is left out is not computed, and
+            the walk back through the stack stops at the lowest layer that something wanted depends on.
+
+        Returns
+        -------
+        dx : ndarray or None
+            ∂L/∂x, laid out as x; None if not wanted.
+        dstate0 : ndarray or pair, or None
+            ∂L/∂state0; None, for LSTM in either place, if not wanted.
+        grads : dict of str to ndarray
+            ∂L/∂parameter for each wanted parameter.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `forward`; and for a name in `needs` that doesn't exist.
+        """
+        where = f"{type(self).__name__}.backward"
+        if not isinstance(tape, Tape):
+            raise TypeError(f"{where}: tape must be the third value of forward, got {describe(tape)}")
+        if tape.owner is not self:
+            other = type(tape.owner).__name__
+            raise ValueError(f"{where}: tape must come from this layer's own forward, got another {other}'s")
+        layout, lengths = tape.layout, tape.lengths
+        needs = check_needs(where, needs, self.gradient_names)
+        dstates = self._checked_states(where, "dstate", dstate, layout)
+        D, H = self.directions, self.hidden_size
+        if dy is not None:
+            shape = layout.sequence_shape(D * H)
+            dy = check_array(where, "dy", dy, shape, self.dtype, layout.running(lengths), "it is shaped as y")
+            dy = layout.inward(dy)
+        state_needs = needs.intersection(f"{s}0" for s in self.spec.states)
+        lowest = self._lowest_needed(needs, state_needs)
+        grads: dict[str, Array] = {}
+        dstates0: list[State] = []  # from the top layer down
+        dx: Array = None
+        for k in reversed(range(lowest, self.num_layers)):
+            wants_dx = k > lowest or "x" in needs
+            dxs: list[Array] = []
+            for d in reversed(range(D)):
+                named = {f: name for f in Parameters._fields if (name := self._name(f, k, d)) in needs}
+                wanted = state_needs.union(named, ("x",) if wants_dx else ())
+                if not wanted:
+                    continue
+                dx_d, dstate0, gradients = self._core.backward(
+                    self._cell_parameters[k][d],
+                    tape.cells[k][d],
+                    None if dy is None else turn(dy[..., d * H : (d + 1) * H], lengths, d),
+                    tuple(None if s is None else s[k * D + d] for s in dstates),
+                    wanted,
+                )
+                dxs.append(turn(dx_d, lengths, d) if wants_dx else None)
+                dstates0.append(dstate0)
+                grads.update({name: getattr(gradients, field) for field, name in named.items()})
+            dx = None if not wants_dx else dxs[0] if D == 1 else dxs[0] + dxs[1]
+            if k > lowest:
+                mask = tape.masks[k - 1]
+                dy = dx if mask is None else dx * mask
+        return (
+            layout.outward(dx) if "x" in needs else None,
+            self._stacked_state(dstates0[::-1], layout) if state_needs else self._state((None,) * len(dstates)),
+            {name: grads[name] for name in self.parameters if name in needs},
+        )
+
+    def _lowest_needed(self, needs: frozenset[str], state_needs: frozenset[str]) -> int:
+        """Return the lowest layer that has to be walked back to; num_layers if none."""
+        if state_needs or "x" in needs:
+            return 0
+        layers = (k for k, names in enumerate(self.groups.values()) if needs.intersection(names))
+        return next(layers, self.num_layers)
+
+    def _checked_inputs(
+        self, where: str, x: Any, state0: Any, lengths: Any
+    ) -> tuple[Array, np.ndarray | None, State, Layout]:
+        """Return x time-major and batched, lengths, the initial states, and how the user laid x out."""
+        x, I = as_array(where, "x", x), self.input_size
+        if x.dtype != self.dtype:
+            raise TypeError(
+                f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "
+                f"x.astype(np.{self.dtype}){or_build(self, x.dtype)}"
+            )
+        if x.ndim not in (2, 3) or x.shape[-1] != I:
+            batched = f"(B, T, {I})" if self.batch_first else f"(T, B, {I})"
+            raise ValueError(
+                f"{where}: x must have shape {batched} or, unbatched, (T, {I}), got {x.shape}; input_size is {I}"
+            )
+        if 0 in x.shape:
+            raise ValueError(f"{where}: x must have at least one sequence and one time step, got shape {x.shape}")
+        layout = Layout.of(x.shape, self.batch_first)
+        if lengths is not None and not layout.batched:
+            lengths = np.reshape(lengths, -1)
+        lengths = check_lengths(where, lengths, layout.T, layout.B)
+        check_finite(where, "x", x, layout.running(lengths))
+        zeros = np.zeros((self.num_layers * self.directions, layout.B, self.hidden_size), self.dtype)
+        states = self._checked_states(where, "state0", state0, layout)
+        return layout.inward(x), lengths, tuple(zeros if s is None else s for s in states), layout
+
+    def _checked_states(self, where: str, name: str, state: Any, layout: Layout) -> tuple[Array | None, ...]:
+        """Return each state as a (layers·directions, B, H) array, or None where there is none."""
+        names = self.spec.states
+        if state is None:
+            return (None,) * len(names)
+        if len(names) == 1:
+            return (self._checked_state(where, name, state, layout),)
+        if not isinstance(state, tuple | list) or len(state) != len(names):
+            raise ValueError(f"{where}: {name} must be a pair ({', '.join(names)}), got {describe(state)}")
+        return tuple(self._checked_state(where, f"{name}[{k}]", s, layout) for k, s in enumerate(state))
+
+    def _checked_state(self, where: str, name: str, state: Any, layout: Layout) -> Array | None:
+        if state is None:
+            return None
+        stacked = self.num_layers * self.directions
+        shape, axes = layout.state_shape(stacked, self.hidden_size), "layers·directions, B, H"
+        why = f"its axes are {axes if layout.batched else axes.replace('B, ', '')}"
+        state = check_array(where, name, state, shape, self.dtype, why=why)
+        return state.reshape(stacked, layout.B, self.hidden_size)
+
+    def _stacked_state(self, states: list[State], layout: Layout) -> Any:
+        """Return the states of all layers and directions as the user's h or (h, c)."""
+        columns = zip(*states, strict=True)
+        stacked = (None if s[0] is None else array_namespace(s[0]).stack(s) for s in columns)
+        return self._state(tuple(s if s is None or layout.batched else s[:, 0] for s in stacked))
+
+    @staticmethod
+    def _state(states: State) -> Any:
+        return states[0] if len(states) == 1 else states
