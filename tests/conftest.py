@@ -42,3 +42,20 @@ def pytest_configure(config: pytest.Config) -> None:
             f"RNN_CORE_REQUIRE_TORCH is set, so that the parity tests must run, but torch can't be imported: {error}; "
             "install it (pip install --editable '.[bench]'), or unset the variable and let them skip"
         ) from error
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many planted bugs were caught and, with -v, by which check each."""
+    caught = [
+        value
+        for report in terminalreporter.stats.get("passed", [])
+        for name, value in getattr(report, "user_properties", [])
+        if name == "caught"
+    ]
+    if not caught:
+        return
+    terminalreporter.section("planted bugs")
+    if terminalreporter.config.get_verbosity() > 0:
+        for line in caught:
+            terminalreporter.line(line)
+    terminalreporter.line(f"{len(caught)} planted bugs, each caught by the check named for it (-v lists them)")
