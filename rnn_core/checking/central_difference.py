@@ -1,5 +1,7 @@
 """Central differences: derivatives of functions that are not analytic, or that can't run on complex numbers.
 
+::
+
     D(ε) = (f(v + ε) − f(v − ε)) / 2ε = f′(v) + O(ε²)        (K2)
     f′(v) = (4·D(ε/2) − D(ε)) / 3 + O(ε⁴)                    (K3), Richardson's extrapolation
 
@@ -21,7 +23,7 @@ import numpy as np
 from .problem import Problem, Reference
 
 EPSILON = 1e-4
-"""Times max(1, |v|). In (K3) the truncation, ε⁴, and the rounding, 1e-16/ε, both stay below 1e-11."""
+"""Times ``max(1, |v|)``. In (K3) the truncation, ε⁴, and the rounding, 1e-16/ε, both stay below 1e-11."""
 
 
 def reference(problem: Problem, upstreams: Mapping[str, np.ndarray]) -> Reference:

@@ -1,6 +1,6 @@
 """The complex step: derivatives to the last digit, element by element, with nothing to tune.
 
-For an analytic f that is real on the real axis, Taylor gives
+For an analytic f that is real on the real axis, Taylor gives::
 
     f(v + i·ε) = f(v) + i·ε·f′(v) − ε²·f″(v)/2 − …,    so    f′(v) = Im f(v + i·ε)/ε + O(ε²)        (K1)
 

@@ -80,7 +80,7 @@ def scale_of(reference: np.ndarray, terms: np.ndarray) -> np.ndarray:
     A row is the last axis: for a sequence the same batch row and time step, for a weight the same unit. An element
     within `RANGE` of its row's largest is measured against itself. A smaller one is what is left of terms that
     cancelled; its last digits are rounding, and it is measured against the row's largest. Where a whole row has
-    cancelled, `RANGE` times its largest sum of absolute terms stands in for that:
+    cancelled, `RANGE` times its largest sum of absolute terms stands in for that::
 
         scale = max(|g| if |g| ≥ RANGE·max_row |g| else max_row |g|,  RANGE·max_row Σ|terms|)        (K4)
 
@@ -98,7 +98,7 @@ def scale_of(reference: np.ndarray, terms: np.ndarray) -> np.ndarray:
 
 
 def relative_error(claimed: np.ndarray, reference: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Return |claimed − reference| / scale; infinite where the claim is not a number, or the scale is 0."""
+    """Return ``|claimed − reference| / scale``; infinite where the claim is not a number, or the scale is 0."""
     difference = abs(claimed - reference)
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.where(difference == 0, 0.0, difference / scale)

@@ -152,7 +152,7 @@ def fit(
         kept = run.kept()
         way_out = "call fit again with resume=True" if kept else "checkpoint=FOLDER keeps one for the next time"
         raise TrainingInterrupted(
-            f"fit: interrupted at {run.place()}; {kept or 'there is no checkpoint'}; {way_out}",
+            f"fit: interrupted {run.place()}; {kept or 'there is no checkpoint'}; {way_out}",
             run.folder / LAST if run.folder is not None and kept else None,
         ) from None
     return run.history

@@ -144,7 +144,7 @@ class Run:
                 raise ValueError(f"fit: the loss must be finite, got {loss}")
             gradients, norm = clip_by_global_norm(gradients, limit)
         except ValueError as error:
-            raise self.failed(error) from error
+            raise self.failed(error, self.place()) from error
         factor = self.factor(at.step)
         rates = {name: rate * factor for name, rate in self.updates.rates.items()}
         self.optimizer.update(self.parameters, gradients, self.optimizer_state, rates)
@@ -181,7 +181,7 @@ class Run:
             if not isfinite(total):
                 raise ValueError(f"fit: the validation loss must be finite, got {total}")
         except ValueError as error:
-            raise self.failed(error) from error
+            raise self.failed(error, self.place()) from error
         return total / count, right / count
 
     def write(self) -> None:
@@ -237,22 +237,26 @@ class Run:
             for name, array in self.parameters.items():
                 check_finite("fit", name, array)
         except ValueError as error:
-            raise self.failed(error) from error
+            at = self.position
+            raise self.failed(error, f"after step {at.index} of {len(self.train)} in epoch {at.epoch + 1}") from error
 
     def place(self) -> str:
         """Return where the run is, in words."""
         at, n = self.position, len(self.train)
-        step = f"step {at.index + 1} of {n}" if at.index < n else "validation"
-        return f"{step} in epoch {at.epoch + 1}"
+        if at.index == n:
+            return f"in the validation of epoch {at.epoch + 1}"
+        return f"in step {at.index + 1} of {n} in epoch {at.epoch + 1}"
 
     def kept(self) -> str:
         """Return what there is to resume from, in words; "" if nothing."""
-        return "" if self.folder is None or not (last := self.folder / LAST).exists() else f"{last} holds {_at(last)}"
+        if self.folder is None or not (last := self.folder / LAST).exists():
+            return ""
+        return f"{last} holds {_at(last)}"
 
-    def failed(self, error: ValueError) -> ValueError:
+    def failed(self, error: ValueError, place: str) -> ValueError:
         """Return the error of a step with what the step could not know: where in training it happened."""
         return ValueError(
-            f"{error}; met at {self.place()}. If training ran away, try a lower learning rate, clip_norm or a warm-up. "
+            f"{error}; met {place}. If training ran away, try a lower learning rate, clip_norm or a warm-up. "
             f"{self.kept() or 'No checkpoint was asked for'}"
         )
 

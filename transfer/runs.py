@@ -1,0 +1,153 @@
+"""The runs behind a comparison: one after the other, or the seeds side by side in processes of their own.
+
+Both ways give the same bits: a run depends on its seed alone, and BLAS has one thread in either.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from queue import Empty
+from typing import Any, NamedTuple
+
+from rnn_core.models import Model
+
+from .groups import checked_model, select
+from .report import checksums
+from .study import Arm, Study
+
+
+class Run(NamedTuple):
+    """One arm, one target size, one seed, and what came out."""
+
+    arm: str
+    size: int
+    seed: int
+    score: float
+    record: Any  # what `Study.train` returned
+
+
+def run_seed(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm]) -> Iterator[Run]:
+    """Pretrain what the arms need, then yield a run for each size and arm."""
+    from threadpoolctl import threadpool_limits
+
+    wanted = dict.fromkeys(arm.source for arm in arms if arm.source)
+    with threadpool_limits(1):
+        sources = {source: study.pretrain(seed, source == "shuffled") for source in wanted}
+    for size in sizes:
+        for arm in arms:
+            with threadpool_limits(1):  # again for each run: one may have loaded a library
+                run = _run(study, arm, size, seed, sources[arm.source] if arm.source else None)
+            yield run
+
+
+def _run(study: Study, arm: Arm, size: int, seed: int, source: Model | None) -> Run:
+    model = checked_model("Study.build", study.build(seed))
+    if source is not None:
+        study.copy(source, model)
+    plan = arm.plan_for(study.core)
+    before = checksums(model, select(model, (*model.frozen, *plan.frozen)))
+    record = study.train(model, plan, size, seed)
+    if changed := [name for name, bits in checksums(model, before).items() if bits != before[name]]:
+        raise RuntimeError(
+            f"compare: frozen parameters must keep their bits, got others in {', '.join(changed)} "
+            f"(arm {arm.name!r}, size {size}, seed {seed}); Study.train must obey plan.resolve(model)"
+        )
+    score = study.score(model)
+    try:
+        return Run(arm.name, size, seed, float(score), record)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"compare: Study.score must return a number, got {score!r}") from error
+
+
+def run_here(
+    study: Study, seeds: Sequence[int], sizes: Sequence[int], arms: Sequence[Arm], collect: Callable[[Run], None]
+) -> None:
+    """Run everything in this process, and hand each run to `collect`."""
+    for seed in seeds:
+        for run in run_seed(study, seed, sizes, arms):
+            collect(run)
+
+
+def run_in_processes(
+    study: Study,
+    seeds: Sequence[int],
+    sizes: Sequence[int],
+    arms: Sequence[Arm],
+    collect: Callable[[Run], None],
+    workers: int,
+) -> None:
+    """Run a seed in each of `workers` processes at a time, and hand each run to `collect` when it is there.
+
+    Whatever ends this call early, Ctrl-C included, ends the processes too.
+    """
+    try:
+        pickle.dumps(study)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(
+            f"compare: study must be picklable for workers={workers}, got {error}; define its class in a module, "
+            "keep models out of its attributes, or use workers=1"
+        ) from error
+    # Spawned, not forked: a forked child would inherit BLAS threads that don't exist in it.
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(results,))
+    try:
+        with _ctrl_c_held_back():
+            futures = [pool.submit(_seed_in_worker, study, seed, sizes, arms) for seed in seeds]
+        missing = len(seeds) * len(sizes) * len(arms)
+        while missing:
+            for future in futures:
+                if future.done():
+                    future.result()  # raises what the worker raised
+            try:
+                pickled = results.get(timeout=0.2)
+            except Empty:
+                continue
+            collect(pickle.loads(pickled))
+            missing -= 1
+    except BaseException as error:
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise RuntimeError(
+                "compare: workers must be able to import the study and to stay alive, but one ended at once; call "
+                "compare under `if __name__ == '__main__':`, look for a lack of memory, or use workers=1"
+            ) from error
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait. Processes inherit this, and so are silent also while they are still starting."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_results: Any = None
+"""In a worker: where its runs go."""
+
+
+def _start_worker(results: Any) -> None:
+    global _results
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends the workers
+    _results = results
+
+
+def _seed_in_worker(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm]) -> None:
+    for run in run_seed(study, seed, sizes, arms):
+        _results.put(pickle.dumps(run))  # pickled here, where a failure reaches the caller
