@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the table; return 1 if a gradient failed."""
     if args.steps < 1:
         raise ValueError(f"--steps must be at least 1, got {args.steps}")
+    if args.json and not os.access(args.json.parent, os.W_OK):  # now, and not after all the work
+        raise OSError(f"--json must name a file in a folder that can be written to, got {args.json}")
     cases = standard_cases(
         backend=args.backend, dtype=np.dtype(args.dtype), steps=args.steps, options=args.option and tuple(args.option)
     )
