@@ -164,11 +164,11 @@ def test_plain_sgd_touches_only_the_rows_of_a_row_gradient():
     [
         (lambda: SGD(-0.1), ValueError, "SGD: lr must be at least 0 and finite, got -0.1"),
         (lambda: SGD(np.nan), ValueError, "SGD: lr must be at least 0 and finite, got nan"),
-        (lambda: SGD("fast"), TypeError, "SGD: lr must be a number, got 'fast'"),  # type: ignore[arg-type]
+        (lambda: SGD("fast"), TypeError, "SGD: lr must be a number, got 'fast'"),
         (lambda: SGD(0.1, momentum=1.0), ValueError, "SGD: momentum must be at least 0 and below 1, got 1.0"),
         (lambda: SGD(0.1, nesterov=True), ValueError, "SGD: momentum must be above 0 with nesterov=True"),
         (lambda: Adam(betas=(0.9, 1)), ValueError, r"Adam: betas\[1\] must be at least 0 and below 1, got 1"),
-        (lambda: Adam(betas=(0.9,)), ValueError, "Adam: betas must be a pair"),  # type: ignore[arg-type]
+        (lambda: Adam(betas=(0.9,)), ValueError, "Adam: betas must be a pair"),
         (lambda: Adam(eps=-1), ValueError, "Adam: eps must be at least 0"),
         (lambda: AdamW(weight_decay=np.inf), ValueError, "AdamW: weight_decay must be at least 0 and finite, got inf"),
     ],

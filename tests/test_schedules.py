@@ -57,15 +57,15 @@ def test_schedules_are_equal_if_their_numbers_are():
     "call, error, message",
     [
         (lambda: LinearWarmup(0), ValueError, "LinearWarmup: steps must be at least 1, got 0"),
-        (lambda: Cosine(1.5), TypeError, "Cosine: steps must be an int"),  # type: ignore[arg-type]
+        (lambda: Cosine(1.5), TypeError, "Cosine: steps must be an int"),
         (lambda: Cosine(5, floor=-1), ValueError, "Cosine: floor must be finite and at least 0, got -1"),
         (lambda: WarmupCosine(5, 5), ValueError, "WarmupCosine: steps must be above warmup = 5, got 5"),
         (lambda: Constant(np.nan), ValueError, "Constant: factor must be finite and at least 0, got nan"),
-        (lambda: Exponential("half"), TypeError, "factor must be a number, got 'half'"),  # type: ignore[arg-type]
+        (lambda: Exponential("half"), TypeError, "factor must be a number, got 'half'"),
         (lambda: SlantedTriangular(9, peak=1), ValueError, "SlantedTriangular: peak must be between 0 and 1, got 1"),
         (lambda: SlantedTriangular(9, ratio=0.5), ValueError, "SlantedTriangular: ratio must be at least 1, got 0.5"),
         (lambda: Cosine(5)(-1), ValueError, "Cosine.__call__: step must be at least 0, got -1"),
-        (lambda: Cosine(5)(0.5), TypeError, "__call__: step must be an int, got 0.5"),  # type: ignore[arg-type]
+        (lambda: Cosine(5)(0.5), TypeError, "__call__: step must be an int, got 0.5"),
     ],
 )
 def test_mistakes_are_named(call, error, message):

@@ -224,13 +224,13 @@ def test_embedding_backward_names_what_does_not_fit():
     "make, error, message",
     [
         (lambda: Embedding(0, 2), ValueError, "Embedding: num_embeddings must be at least 1, got 0"),
-        (lambda: Embedding(3, 2.0), TypeError, "Embedding: embedding_dim must be an int"),  # type: ignore[arg-type]
+        (lambda: Embedding(3, 2.0), TypeError, "Embedding: embedding_dim must be an int"),
         (lambda: Embedding(3, 2, 3), ValueError, "Embedding: padding_idx must be in 0…2, got 3"),
-        (lambda: Embedding(3, 2, 0.0), TypeError, "padding_idx must be an int or None, got 0.0"),  # type: ignore[arg-type]
+        (lambda: Embedding(3, 2, 0.0), TypeError, "padding_idx must be an int or None, got 0.0"),
         (lambda: Linear(2, 0), ValueError, "Linear: out_features must be at least 1, got 0"),
         (lambda: Linear(2, 2, dtype=int), TypeError, "Linear: dtype must be float32 or float64"),
         (lambda: Dropout(1.0), ValueError, "Dropout: p must be at least 0 and below 1, got 1.0"),
-        (lambda: Dropout("half"), TypeError, "Dropout: p must be a number"),  # type: ignore[arg-type]
+        (lambda: Dropout("half"), TypeError, "Dropout: p must be a number"),
     ],
 )
 def test_settings_out_of_range_are_named(make, error, message):

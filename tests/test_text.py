@@ -121,11 +121,11 @@ def test_what_is_stored_as_json_comes_back(text, level, oov, padding, lower):
         (lambda: Tokenizer(oov=""), ValueError, "oov must have at least one character"),
         (lambda: Tokenizer(num_words=1), ValueError, "num_words must be at least 2 to hold a token, got 1"),
         (lambda: Tokenizer(num_words=2, oov="?"), ValueError, "num_words must be at least 3 to hold a token, got 2"),
-        (lambda: Tokenizer(num_words=2.5), TypeError, "must be an integer or None, got 2.5"),  # type: ignore[arg-type]
+        (lambda: Tokenizer(num_words=2.5), TypeError, "must be an integer or None, got 2.5"),
         (lambda: Tokenizer().fit(["...", ""]), ValueError, "texts must hold at least one token"),
         (lambda: Tokenizer().fit([b"bytes"]), TypeError, "must be a string, got bytes"),  # type: ignore[list-item]
         (lambda: Tokenizer().encode("a"), RuntimeError, "call fit first"),
-        (lambda: Tokenizer().fit("a").encode(["a"]), TypeError, "must be a string, got list"),  # type: ignore[arg-type]
+        (lambda: Tokenizer().fit("a").encode(["a"]), TypeError, "must be a string, got list"),
         (lambda: Tokenizer().fit("a").encode_all("a"), TypeError, "use encode for one"),
         (lambda: Tokenizer().fit("a").decode([1, 2]), ValueError, "must be in 0…1, got 2 at position 1"),
         (lambda: Tokenizer().fit("a").decode([-1]), ValueError, "got -1 at position 0"),

@@ -204,7 +204,7 @@ def test_workers_make_no_difference_to_any_bit(comparison):
         (Failing(), ValueError, "no data for seed"),
         (Disobedient(), RuntimeError, "frozen parameters must keep their bits"),
         (Dying(), RuntimeError, r"one ended at once; .* or use workers=1"),
-        (Unsendable(), Exception, "pickle"),
+        (Unsendable(), TypeError, "Study.train must return plain data or None"),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -150,4 +150,9 @@ def _start_worker(results: Any) -> None:
 
 def _seed_in_worker(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm]) -> None:
     for run in run_seed(study, seed, sizes, arms):
-        _results.put(pickle.dumps(run))  # pickled here, where a failure reaches the caller
+        try:  # here, where a failure reaches the caller
+            _results.put(pickle.dumps(run))
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise TypeError(
+                f"compare: Study.train must return plain data or None, got what can't leave its process ({error})"
+            ) from error

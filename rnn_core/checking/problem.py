@@ -152,7 +152,7 @@ def _classifier(model: SequenceClassifier, x: Any, lengths: Any, rng: int) -> Pr
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         dx, grads = model.backward(tape, upstreams["logits"])
-        return ({"x": dx} if inputs else {}) | grads
+        return ({} if dx is None else {"x": dx}) | grads
 
     return Problem(type(model).__name__, model.dtype, twin, gradients)
 
