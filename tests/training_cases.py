@@ -81,6 +81,7 @@ def stream(batches: int = 2) -> TextStream:
 
 TEXT = np.tile(np.random.default_rng(5).integers(0, 7, 11), 12)
 """A text over seven characters that repeats itself after eleven."""
+TEXT.setflags(write=False)
 
 
 def language_model(seed: int = 1, **options: Any) -> LanguageModel:

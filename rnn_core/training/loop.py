@@ -135,14 +135,14 @@ def fit(
         validation,
         optimizer,
         schedule,
-        clip_norm,
+        None if clip_norm is None else float(clip_norm),
         resolve("fit", model, updates, optimizer.lr),
         int(seed),
         None if checkpoint is None else Path(checkpoint),
         History(monitor=_monitor(monitor, validation, patience)),
     )
     try:
-        run.begin(resume)
+        run.begin(resume if resume == "auto" else bool(resume))
         with Reporter(progress, epochs, len(train), run.position.step) as reporter:
             while run.position.epoch < epochs and (patience is None or run.history.stale < patience):
                 run.one_epoch(reporter, every)

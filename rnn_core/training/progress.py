@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .history import EpochRecord, History
 
@@ -42,11 +42,9 @@ class Reporter:
         if self.console is not None and self.console.is_terminal:
             self.bar = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=20),
-                TaskProgressColumn(),
+                BarColumn(bar_width=max(4, min(40, self.console.width - 76))),
+                TimeRemainingColumn(compact=True, elapsed_when_finished=True),
                 TextColumn("{task.fields[numbers]}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
                 console=self.console,
                 auto_refresh=False,  # no second thread beside the kernels'
             )
@@ -68,21 +66,21 @@ class Reporter:
     def step(self, epoch: int, done: int, loss: float, rate: float) -> None:
         """Tell of an update: in which epoch, how many were made in all, the loss so far, the learning rate."""
         self.next_picture = perf_counter() + REFRESH
-        self._picture(epoch, done, f"loss {loss:.4f}{self.validation}  rate {rate:.2e}")
+        self._picture(epoch, done, f"loss {loss:.4f}{self.validation}  rate {rate:.1e}")
 
     def epoch(self, history: History) -> None:
         """Tell of the end of an epoch."""
         record = history[-1]
         if self.bar is not None:
             self.validation = _validation(record)
-            self._picture(record.epoch, record.step, f"loss {record.loss:.4f}{self.validation}  rate {record.rate:.2e}")
+            self._picture(record.epoch, record.step, f"loss {record.loss:.4f}{self.validation}  rate {record.rate:.1e}")
         elif self.console is not None:
             every = -(-self.epochs // LINES)
             if record.epoch % every == 0 or record.epoch in (1, self.epochs):
                 best = "  best" if history.best is record else ""
                 self.console.print(
                     f"epoch {record.epoch}/{self.epochs}  loss {record.loss:.4f}{_validation(record)}  "
-                    f"rate {record.rate:.2e}  {record.seconds:.1f} s{best}",
+                    f"rate {record.rate:.1e}  {record.seconds:.1f} s{best}",
                     highlight=False,
                     soft_wrap=True,
                 )
