@@ -61,7 +61,8 @@ def clip_by_global_norm(
         raise TypeError(f"{where}: max_norm must be a number, got {max_norm!r}")
     if not max_norm > 0:
         raise ValueError(f"{where}: max_norm must be above 0, got {max_norm}")
-    norms = [_norm(where, name, _values(g)) for name, g in gradients.items()]
+    with np.errstate(over="ignore", invalid="ignore"):  # squares that overflow are seen to in `_norm`
+        norms = [_norm(where, name, _values(g)) for name, g in gradients.items()]
     largest = max(norms, default=0.0)
     # Measured in units of the largest, no square overflows or vanishes.
     norm = largest * sqrt(sum((part / largest) ** 2 for part in norms)) if largest else 0.0  # (C1)
@@ -75,10 +76,9 @@ def _norm(where: str, name: str, g: Array) -> float:
     """Return the length of one gradient; a sum of squares per block, added up in double precision."""
     xp = array_namespace(g)
     total = 0.0
-    with np.errstate(over="ignore", invalid="ignore"):
-        for (block,) in blocks(g):
-            flat = xp.reshape(block, (-1,))
-            total += float(flat @ flat)
+    for (block,) in blocks(g):
+        flat = xp.reshape(block, (-1,))
+        total += float(flat @ flat)
     if isfinite(total):
         return sqrt(total)
     finite = xp.isfinite(g)
