@@ -1,0 +1,59 @@
+"""How times are taken: two sides in turn, in blocks, medians, and the ratio pair by pair.
+
+A machine's speed drifts from second to second. The two sides of a pair are measured within milliseconds of one another,
+so a pair's ratio holds although neither of its times would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median, quantiles
+from time import perf_counter
+from typing import NamedTuple
+
+
+class Pair(NamedTuple):
+    """Two sides, and how much faster the first is."""
+
+    ours: float  # seconds a call, median of the blocks
+    theirs: float
+    ratio: float  # median over the pairs of theirs ÷ ours
+    low: float  # quartiles of the same
+    high: float
+
+
+def alternate(ours: Callable[[], object], theirs: Callable[[], object], *, pairs: int, block: float) -> Pair:
+    """Time two functions in turn.
+
+    Parameters
+    ----------
+    ours, theirs : callable
+        Without arguments. Each is called once before it counts.
+    pairs : int
+        Blocks of either side, at least 2.
+    block : float
+        Seconds that a block is to last; it has at least one call.
+    """
+    calls = [_calls(side, block) for side in (ours, theirs)]
+    times: list[list[float]] = [[], []]
+    for pair in range(pairs):
+        for k in (0, 1) if pair % 2 == 0 else (1, 0):  # so that neither always follows the other
+            times[k].append(_block((ours, theirs)[k], calls[k]))
+    ratios = [b / a for a, b in zip(*times, strict=True)]
+    low, _, high = quantiles(ratios, n=4, method="inclusive")
+    return Pair(median(times[0]), median(times[1]), median(ratios), low, high)
+
+
+def _calls(side: Callable[[], object], block: float) -> int:
+    """Return how many calls fill a block."""
+    side()
+    return max(1, round(block / max(_block(side, 1), 1e-9)))
+
+
+def _block(side: Callable[[], object], calls: int) -> float:
+    """Return seconds a call. The call before wakes this side's threads and sends the other's to sleep."""
+    side()
+    start = perf_counter()
+    for _ in range(calls):
+        side()
+    return (perf_counter() - start) / calls
