@@ -14,12 +14,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
-import shutil
 import struct
-import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,15 +23,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from . import models  # noqa: F401  # every class that a file may name has to be known
+from .atomic import write_atomically
 from .layers.base import Layer
-from .layers.checks import check_finite
+from .layers.checks import as_array, check_finite
 
 FORMAT, VERSION = "rnn_core", "1"
 RESERVED = ("format", "format_version", "class", "config")
 """Keys of the header that are not the user's."""
-
-LEFTOVER = 3600.0
-"""Seconds after which the temporary file of a write that was killed may be removed."""
 
 
 def save(
@@ -57,9 +51,9 @@ def save(
     Raises
     ------
     ValueError
-        A value is NaN or infinite (the message says where), or a key is taken.
+        A value is NaN or infinite (the message says where), or a key or name is taken.
     TypeError
-        `target` is neither of these, an array's dtype has no place in the format (complex128, object), or a name or
+        `target` is neither of these, an array has a dtype that the format lacks (complex128), or a name or
         an entry of `metadata` is not a string.
     OSError
         The folder is missing, or the file can't be written. A file that was there before is as it was.
@@ -81,7 +75,7 @@ def save(
             raise ValueError(f"save: metadata must not use the key {key!r}; {', '.join(RESERVED)} are taken")
         header[key] = value
     data = to_bytes({name: _storable(name, array) for name, array in arrays.items()}, metadata=header)
-    write_atomically(path, _sorted_header(data))
+    write_atomically(path, _sorted_header(data), where="save")
 
 
 def load(path: str | os.PathLike[str], *, backend: str | None = None, dtype: Any = None) -> Any:
@@ -163,49 +157,6 @@ def read_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         return _arrays("read_arrays", path, file)
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes, *, where: str = "save") -> None:
-    """Put `data` into a file such that whoever reads it, at any time, finds the old content or the new, whole.
-
-    Parameters
-    ----------
-    path : path
-        The file; a link is followed, and permissions stay. Its folder must exist.
-    data : bytes
-    where : str
-        The function to name in errors.
-
-    Raises
-    ------
-    OSError
-        The folder is missing, or the file can't be written; what was there before is as it was.
-    """
-    final = Path(os.path.realpath(path))
-    if not final.parent.is_dir():
-        raise FileNotFoundError(f"{where}: the folder of path must exist, got {str(path)!r}; make it first")
-    if final.exists():
-        if not final.is_file():
-            raise IsADirectoryError(f"{where}: path must be a file, got {str(path)!r}, a folder or device")
-        if not os.access(final, os.W_OK):  # renaming would not ask
-            raise PermissionError(f"{where}: {str(path)!r} is write-protected; unprotect it, or choose another name")
-    draft = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
-    try:
-        try:
-            with open(draft, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            if final.exists():
-                shutil.copymode(final, draft)
-            os.replace(draft, final)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
-        _sync_folder(final.parent)
-    except OSError as error:
-        raise type(error)(f"{where}: {str(path)!r} can't be written: {error.strerror or error}") from error
-    _remove_leftovers(final)
-
-
 def _sorted_header(data: bytes) -> bytes:
     """Return a safetensors file with its header's entries in order: as the library shuffles them, equal weights would
     make files that differ.
@@ -214,25 +165,6 @@ def _sorted_header(data: bytes) -> bytes:
     header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     return struct.pack("<Q", len(header)) + header + data[8 + length :]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the file's new name written down too: after a power cut a renamed file may otherwise have its old one."""
-    if os.name == "nt":  # Windows opens no folders, and writes names down by itself
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _remove_leftovers(final: Path) -> None:
-    """Remove what killed writes of the same file left behind. A young file may be another process's."""
-    for draft in final.parent.glob(f".{final.name}.*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - draft.stat().st_mtime > LEFTOVER:
-                draft.unlink()
 
 
 def _description(target: Layer) -> dict[str, str]:
@@ -245,26 +177,28 @@ def _description(target: Layer) -> dict[str, str]:
 
 
 def _class_named(name: str) -> type[Layer]:
-    """Return the first kind of layer of that name: rnn_core's own, then whatever has been imported."""
+    """Return the kind of layer of that name: rnn_core's own or, where it has none, the first that was imported."""
     classes: list[type[Layer]] = [Layer]
     for known in classes:
         classes.extend(known.__subclasses__())
-    found = next((known for known in classes if known.__name__ == name), None)
-    if found is None:
+    found = [known for known in classes if known.__name__ == name]
+    if not found:
         raise ValueError(f"there is no layer or model called {name!r}; import the module that defines it first")
-    return found
+    return next((known for known in found if known.__module__.startswith(f"{FORMAT}.")), found[0])
 
 
 def _storable(name: Any, array: Any) -> np.ndarray:
     """Return an array as the format wants it: on the host, contiguous, in the byte order of the machine."""
     if not isinstance(name, str):
         raise TypeError(f"save: target must map str to arrays, got the name {name!r}")
-    array = np.asarray(array.get() if hasattr(array, "get") else array, order="C")  # CuPy's `get` copies to the host
+    if name == "__metadata__":
+        raise ValueError("save: target must not use the name '__metadata__', under which the header's strings stand")
+    array = as_array("save", name, array.get() if hasattr(array, "get") else array)  # CuPy's `get` copies to the host
     if array.dtype.name not in STORED:
         raise TypeError(
             f"save: {name} must have one of the dtypes {', '.join(STORED)}, got {array.dtype}; convert it with astype"
         )
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
 STORED = (

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core import LSTM, Embedding, Linear, gradcheck
+from rnn_core import LSTM, Embedding, Linear, SequenceClassifier, gradcheck
 from rnn_core.checking import Problem
 from rnn_core.checking.report import compare, relative_error, scale_of
 from rnn_core.checking.suite import CELLS, OPTIONS
@@ -132,6 +132,10 @@ def test_float32_gradients_are_checked_in_their_own_precision() -> None:
 def test_simple_layers_and_a_function_of_ones_own() -> None:
     checks.accept(gradcheck(Linear(3, 2, dtype=np.float64, seed=0), checks.normal(4, 3)))
     checks.accept(gradcheck(Embedding(5, 3, dtype=np.float64, seed=0), np.array([[1, 4], [1, 0]])))
+    tokens = np.array([[1, 0, 2], [0, 2, 2]])
+    checks.accept(gradcheck(Embedding(4, 3, padding_idx=0, dtype=np.float64, seed=0), tokens))
+    model = SequenceClassifier(2, 3, vocab_size=4, padding_idx=0, pooling="mean", dtype=np.float64, seed=0)
+    checks.accept(gradcheck(model, tokens))  # the padding row is read, and is a constant
     point = checks.normal(4)
 
     def twin(dtype):

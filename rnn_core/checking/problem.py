@@ -148,7 +148,13 @@ def _classifier(model: SequenceClassifier, x: Any, lengths: Any, rng: int) -> Pr
     def twin(dtype: np.dtype) -> Twin:
         other = model.astype(dtype, backend="numpy")
         values = _copies(inputs, dtype) | other.parameters
-        return values, lambda: {"logits": other.forward(values.get("x", x), lengths, rng=rng)[0]}
+
+        def run() -> dict[str, np.ndarray]:
+            if model.embedding is not None and other.embedding is not None:
+                _hold_padding(model.embedding, other.embedding)
+            return {"logits": other.forward(values.get("x", x), lengths, rng=rng)[0]}
+
+        return values, run
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         dx, grads = model.backward(tape, upstreams["logits"])
@@ -177,7 +183,12 @@ def _embedding(layer: Embedding, tokens: Any) -> Problem:
 
     def twin(dtype: np.dtype) -> Twin:
         other = layer.astype(dtype)
-        return other.parameters, lambda: {"y": other(tokens)}
+
+        def run() -> dict[str, np.ndarray]:
+            _hold_padding(layer, other)
+            return {"y": other(tokens)}
+
+        return other.parameters, run
 
     return Problem("Embedding", layer.dtype, twin, lambda upstreams: layer.backward(tape, upstreams["y"]))
 
@@ -194,6 +205,12 @@ def _loss(loss: Any, logits: Any, targets: Any, weights: Any) -> Problem:
         return {"logits": upstreams["loss"] * loss.backward(tape)}
 
     return Problem(type(loss).__name__, logits.dtype, twin, gradients)
+
+
+def _hold_padding(layer: Embedding, twin: Embedding) -> None:
+    """Undo a change of the padding row: it is a constant by definition, so its gradient is zero."""
+    if layer.padding_idx is not None:
+        twin.parameters["weight"][layer.padding_idx] = layer.parameters["weight"][layer.padding_idx]
 
 
 def _copies(arrays: Mapping[str, Any], dtype: np.dtype) -> dict[str, np.ndarray]:

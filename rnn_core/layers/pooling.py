@@ -19,7 +19,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from .checks import check_lengths
+from .checks import check_lengths, flag
 
 POOLINGS = ("last", "mean", "max")
 """Every way of pooling."""
@@ -51,14 +51,16 @@ class Pooling:
     ------
     ValueError
         There is no pooling of that kind.
+    TypeError
+        An option that is True or False is neither.
     """
 
     def __init__(self, kind: str, bidirectional: bool = False, batch_first: bool = False) -> None:
         if kind not in POOLINGS:
             raise ValueError(f"Pooling: kind must be one of {', '.join(map(repr, POOLINGS))}, got {kind!r}")
         self.kind = kind
-        self.bidirectional = bool(bidirectional)
-        self.batch_first = bool(batch_first)
+        self.bidirectional = flag("Pooling", "bidirectional", bidirectional)
+        self.batch_first = flag("Pooling", "batch_first", batch_first)
         self.config: dict[str, Any] = {
             "kind": kind, "bidirectional": self.bidirectional, "batch_first": self.batch_first
         }  # fmt: skip

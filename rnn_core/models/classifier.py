@@ -22,14 +22,15 @@ from kernels.contract import Array
 from ..data.batches import Batch
 from ..equations.activations import sigmoid
 from ..layers.base import Layer, generator
-from ..layers.checks import check_lengths, check_needs, checked_dtype, positive_int
+from ..layers.checks import as_array, check_lengths, check_needs, check_seed, checked_dtype, positive_int
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding
+from ..layers.layout import describe
 from ..layers.linear import Linear
 from ..layers.pooling import Pooling
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from .base import Evaluation, Model, Step, named, needed, recurrent_core, seeds, softmax
-from .inputs import as_array, as_tokens, target_weights, total, total_of
+from .inputs import as_tokens, target_weights, total, total_of
 
 
 class Tape(NamedTuple):
@@ -118,6 +119,7 @@ class SequenceClassifier(Model):
         self.num_classes = positive_int(name, "num_classes", num_classes)
         self.hidden_size = positive_int(name, "hidden_size", hidden_size)
         dtype = checked_dtype(name, dtype)
+        seed = check_seed(name, seed)
         embedding_seed, core_seed, head_seed = seeds(seed, 3)
         if (input_size is None) == (vocab_size is None):
             raise ValueError(
@@ -216,7 +218,7 @@ class SequenceClassifier(Model):
             Tokens or lengths are not integers, or the dtype of features is not the model's.
         """
         x, lengths = self._checked("SequenceClassifier.forward", x, lengths)
-        rng = generator(rng)
+        rng = generator(rng, "SequenceClassifier.forward")
         embedding_tape = dropout_in_tape = None
         if self.embedding is not None:
             x, embedding_tape = self.embedding.forward(x)
@@ -254,7 +256,10 @@ class SequenceClassifier(Model):
         ValueError, TypeError
             A shape or dtype is not as required, or a name in `needs` doesn't exist.
         """
-        needs = check_needs("SequenceClassifier.backward", needs, self.gradient_names)
+        where = "SequenceClassifier.backward"
+        if not isinstance(tape, Tape):
+            raise TypeError(f"{where}: tape must be the second value of forward, got {describe(tape)}")
+        needs = check_needs(where, needs, self.gradient_names)
         embedding, core, head = (needed(needs, part) for part in ("embedding", "rnn", "head"))
         if embedding or "x" in needs:
             core.add("x")
@@ -329,10 +334,9 @@ class SequenceClassifier(Model):
 
     def _checked(self, where: str, x: Any, lengths: Any) -> tuple[Array, np.ndarray | None]:
         """Return the input, (B, T, I) or (B, T), and lengths."""
-        weight = self.head.parameters["weight"]
         if self.embedding is not None:
-            return as_tokens(where, x, lengths, weight)
-        x, I = as_array(where, "x", x, weight), self.rnn.input_size
+            return as_tokens(where, x, lengths)
+        x, I = as_array(where, "x", x), self.rnn.input_size
         if x.ndim != 3 or x.shape[2] != I or 0 in x.shape:
             raise ValueError(
                 f"{where}: x must have shape (B, T, {I}), B rows of T ≥ 1 steps, got {tuple(x.shape)}; "
@@ -342,8 +346,8 @@ class SequenceClassifier(Model):
 
     def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
         """Return the targets, one a row, and how much each counts."""
-        targets = as_array(where, "targets", batch.targets, logits)
+        targets = as_array(where, "targets", batch.targets)
         rows = tuple(logits.shape[:1])
         if tuple(targets.shape) != rows:
             raise ValueError(f"{where}: targets must have shape {rows}, one for each row, got {tuple(targets.shape)}")
-        return targets, target_weights(where, batch.weights, None, rows, logits)
+        return targets, target_weights(where, batch.weights, None, rows)

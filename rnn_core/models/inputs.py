@@ -1,4 +1,4 @@
-"""What models take in: rows of tokens or features, and how much each target counts."""
+"""What models take in: rows of tokens, and how much each target counts."""
 
 from __future__ import annotations
 
@@ -10,28 +10,17 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from ..layers.checks import check_lengths
+from ..layers.checks import as_array, check_lengths
 
 
-def as_array(where: str, name: str, value: Any, like: Array) -> Array:
-    """Return `value` as an array in the namespace of `like`; rows of unequal lengths are an error with a way out."""
-    try:
-        return array_namespace(like).asarray(value)
-    except ValueError as error:
-        raise ValueError(
-            f"{where}: {name} must be an array, with rows of one length, got {type(value).__name__}; "
-            "pad_sequences makes them equally long, and lengths says how long they were"
-        ) from error
-
-
-def as_tokens(where: str, tokens: Any, lengths: Any, like: Array) -> tuple[Array, np.ndarray | None]:
+def as_tokens(where: str, tokens: Any, lengths: Any) -> tuple[Array, np.ndarray | None]:
     """Return `tokens` as an array of integers (B, T), and `lengths`.
 
     Past a row's length a token 0 is put, so that anything may stand there. The range of the others is the embedding's
     to check.
     """
-    tokens = as_array(where, "tokens", tokens, like)
-    xp = array_namespace(like)
+    tokens = as_array(where, "tokens", tokens)
+    xp = array_namespace(tokens)
     if tokens.ndim != 2 or 0 in tokens.shape:
         raise ValueError(
             f"{where}: tokens must have shape (B, T), B rows of T ≥ 1 tokens, got {tuple(tokens.shape)}"
@@ -41,24 +30,23 @@ def as_tokens(where: str, tokens: Any, lengths: Any, like: Array) -> tuple[Array
         raise TypeError(f"{where}: tokens must be integers, got {tokens.dtype}; a Tokenizer makes them")
     B, T = tokens.shape
     lengths = check_lengths(where, lengths, T, B)
-    valid = valid_steps(lengths, T, like)
-    return tokens if valid is None else xp.where(valid, tokens, 0), lengths
+    return tokens if lengths is None else xp.where(valid_steps(xp, lengths, T), tokens, 0), lengths
 
 
-def valid_steps(lengths: np.ndarray | None, T: int, like: Array) -> Array | None:
-    """Return a mask (B, T) that leaves the padding out, in the namespace of `like`; None where there is none."""
-    return None if lengths is None else array_namespace(like).asarray(np.arange(T) < lengths[:, None])
+def valid_steps(xp: Any, lengths: np.ndarray, T: int) -> Array:
+    """Return a mask (B, T) that leaves the padding out."""
+    return xp.asarray(np.arange(T) < lengths[:, None])
 
 
-def target_weights(where: str, weights: Any, valid: Array | None, shape: tuple[int, ...], like: Array) -> Array | None:
+def target_weights(where: str, weights: Any, valid: Array | None, shape: tuple[int, ...]) -> Array | None:
     """Return how much each target counts, as an array of this shape; None where all count alike.
 
     `valid` is a mask of the targets that are not padding, or None: padding counts nothing, whatever its weight.
     """
     if weights is None:
         return valid
-    xp = array_namespace(like)
-    weights = as_array(where, "weights", weights, like)
+    weights = as_array(where, "weights", weights)
+    xp = array_namespace(weights)
     if tuple(weights.shape) not in (shape, shape[:1]):
         raise ValueError(
             f"{where}: weights must have shape {shape} or {shape[:1]}, a weight for each target or row, "

@@ -21,13 +21,14 @@ from kernels.contract import Array
 
 from ..data.batches import Batch
 from ..layers.base import generator
-from ..layers.checks import check_lengths, check_needs, checked_dtype, positive_int
+from ..layers.checks import as_array, check_lengths, check_needs, check_seed, checked_dtype, flag, positive_int
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding
+from ..layers.layout import describe
 from ..layers.linear import Linear
 from ..training.losses import SoftmaxCrossEntropy
 from .base import Evaluation, Model, Step, named, needed, recurrent_core, seeds
-from .inputs import as_array, as_tokens, target_weights, total, total_of, valid_steps
+from .inputs import as_tokens, target_weights, total, total_of, valid_steps
 
 
 class Tape(NamedTuple):
@@ -109,13 +110,14 @@ class LanguageModel(Model):
         self.embedding_size = self.hidden_size if embedding_size is None else positive_int(
             name, "embedding_size", embedding_size
         )
-        self.tied = bool(tied)
+        self.tied = flag(name, "tied", tied)
         if self.tied and self.embedding_size != self.hidden_size:
             raise ValueError(
                 f"{name}: embedding_size must equal hidden_size = {self.hidden_size} with tied=True, "
                 f"got {self.embedding_size}; leave embedding_size out, or tied"
             )
         dtype = checked_dtype(name, dtype)
+        seed = check_seed(name, seed)
         embedding_seed, core_seed, head_seed = seeds(seed, 3)
         self.embedding = Embedding(self.vocab_size, self.embedding_size, dtype=dtype, seed=embedding_seed)
         self.rnn = recurrent_core(
@@ -161,7 +163,7 @@ class LanguageModel(Model):
 
         Parameters (`state` is its `state0`) and errors are `forward`'s; the result is its first two values.
         """
-        tokens, lengths = as_tokens("LanguageModel.__call__", tokens, lengths, self.head.parameters["weight"])
+        tokens, lengths = as_tokens("LanguageModel.__call__", tokens, lengths)
         y, state = self.rnn(self.embedding(tokens), state, lengths)
         return self.head(y), state
 
@@ -203,8 +205,8 @@ class LanguageModel(Model):
         TypeError
             Tokens or lengths are not integers, or the state's dtype is not the model's.
         """
-        tokens, lengths = as_tokens("LanguageModel.forward", tokens, lengths, self.head.parameters["weight"])
-        rng = generator(rng)
+        tokens, lengths = as_tokens("LanguageModel.forward", tokens, lengths)
+        rng = generator(rng, "LanguageModel.forward")
         e, embedding_tape = self.embedding.forward(tokens)
         e, dropout_in_tape = self.dropout.forward(e, rng=rng)
         y, state, rnn_tape = self.rnn.forward(e, state0, lengths, rng=rng)
@@ -240,7 +242,10 @@ class LanguageModel(Model):
         ValueError, TypeError
             A shape or dtype is not as required, or a name in `needs` doesn't exist.
         """
-        needs = check_needs("LanguageModel.backward", needs, self.gradient_names)
+        where = "LanguageModel.backward"
+        if not isinstance(tape, Tape):
+            raise TypeError(f"{where}: tape must be the third value of forward, got {describe(tape)}")
+        needs = check_needs(where, needs, self.gradient_names)
         embedding, core, head = (needed(needs, part) for part in self.layers)
         core |= needs.intersection(self._states)
         if embedding:
@@ -322,15 +327,16 @@ class LanguageModel(Model):
             The prompt is empty or has a token that is out of range, `steps` is below 1, or the temperature is
             negative or not finite.
         TypeError
-            The prompt or `steps` are not integers.
+            The prompt or `steps` are not integers, or the temperature is no number.
         """
         where = "LanguageModel.generate"
-        steps, rng = positive_int(where, "steps", steps), generator(rng)
+        steps, rng = positive_int(where, "steps", steps), generator(rng, where)
+        if isinstance(temperature, bool) or not isinstance(temperature, int | float | np.floating):
+            raise TypeError(f"{where}: temperature must be a number, got {temperature!r}")
         if not 0 <= temperature < np.inf:
             raise ValueError(f"{where}: temperature must be at least 0 and finite, got {temperature}")
-        weight = self.embedding.parameters["weight"]
-        xp = array_namespace(weight)
-        prompt = as_array(where, "prompt", prompt, weight)
+        prompt = as_array(where, "prompt", prompt)
+        xp = array_namespace(prompt)
         if prompt.ndim not in (1, 2) or 0 in prompt.shape:
             raise ValueError(
                 f"{where}: prompt must have shape (T,) or (B, T) with at least one token, got {tuple(prompt.shape)}"
@@ -348,13 +354,16 @@ class LanguageModel(Model):
 
     def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
         """Return the targets, with a valid one wherever there is padding, and how much each counts."""
-        targets = as_array(where, "targets", batch.targets, logits)
+        targets = as_array(where, "targets", batch.targets)
         B, T = shape = tuple(logits.shape[:2])
         if tuple(targets.shape) != shape:
             raise ValueError(
                 f"{where}: targets must have shape {shape}, the next token for each in inputs, "
                 f"got {tuple(targets.shape)}"
             )
-        valid = valid_steps(check_lengths(where, batch.lengths, T, B), T, logits)
-        weights = target_weights(where, batch.weights, valid, shape, logits)
-        return targets if valid is None else array_namespace(logits).where(valid, targets, 0), weights
+        lengths = check_lengths(where, batch.lengths, T, B)
+        if lengths is None:
+            return targets, target_weights(where, batch.weights, None, shape)
+        xp = array_namespace(targets)
+        valid = valid_steps(xp, lengths, T)
+        return xp.where(valid, targets, 0), target_weights(where, batch.weights, valid, shape)

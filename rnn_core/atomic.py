@@ -1,0 +1,78 @@
+"""Files that are whole at any time: a write that is killed, or finds no room, leaves what was there before."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+LEFTOVER = 3600.0
+"""Seconds after which the temporary file of a write that was killed may be removed."""
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes, *, where: str) -> None:
+    """Put `data` into a file such that whoever reads it, at any time, finds the old content or the new, whole.
+
+    Parameters
+    ----------
+    path : path
+        The file; a link is followed, and permissions stay. Its folder must exist.
+    data : bytes
+    where : str
+        The function to name in errors.
+
+    Raises
+    ------
+    OSError
+        The folder is missing, or the file can't be written; what was there before is as it was.
+    """
+    final = Path(os.path.realpath(path))
+    if not final.parent.is_dir():
+        raise FileNotFoundError(f"{where}: the folder of path must exist, got {str(path)!r}; make it first")
+    if final.exists():
+        if not final.is_file():
+            raise IsADirectoryError(f"{where}: path must be a file, got {str(path)!r}, a folder or device")
+        if not os.access(final, os.W_OK):  # renaming would not ask
+            raise PermissionError(f"{where}: {str(path)!r} is write-protected; unprotect it, or choose another name")
+    draft = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            with open(draft, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if final.exists():
+                shutil.copymode(final, draft)
+            os.replace(draft, final)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        _sync_folder(final.parent)
+    except OSError as error:
+        raise type(error)(f"{where}: {str(path)!r} can't be written: {error.strerror or error}") from error
+    _remove_leftovers(final)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new name written down too: after a power cut the file may otherwise be the old one.
+
+    Windows opens no folders, and some network file systems can't do this; the file is whole in any case.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove_leftovers(final: Path) -> None:
+    """Remove what killed writes of the same file left behind. A young file may be another process's."""
+    for draft in final.parent.glob(f".{glob.escape(final.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - draft.stat().st_mtime > LEFTOVER:
+                draft.unlink()
