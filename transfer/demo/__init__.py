@@ -1,0 +1,56 @@
+"""``rnn-core demo``: gradients checked, two tasks learned and carried over to two others, and a report with pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+class Demo:
+    """The subcommand, as `rnn_core.cli` wants it."""
+
+    help = "check gradients, train on real data, transfer, and write a report with pictures"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add what can be chosen."""
+        parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (runs/demo; quick: runs/demo-quick)")
+        parser.add_argument(
+            "--seeds", type=int, metavar="N", help="seeds for the digits; the characters get half as many (default: 12)"
+        )
+        parser.add_argument("--workers", type=int, metavar="N", help="processes side by side (the processors, at most 4)")
+        parser.add_argument("--quick", action="store_true", help="tiny, in seconds: to see that all works")
+        parser.add_argument("--resume", action="store_true", help="go on from an interrupted run's checkpoint")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Run the demonstration.
+
+        Raises
+        ------
+        ValueError
+            An option is out of range, or there is nothing to resume.
+        OSError
+            The folder can't be written to; nothing has been computed.
+        RuntimeError
+            A package of the extra ``report`` is missing.
+        KeyboardInterrupt
+            Ctrl-C; the message names the checkpoint.
+        """
+        # Imported here, so that `rnn-core --help` doesn't wait for it.
+        from .settings import QUICK, Settings, with_seeds
+        from .surroundings import MOST_WORKERS, check_folder, check_packages, processors
+
+        if args.seeds is not None and args.seeds < 2:
+            raise ValueError(f"--seeds must be at least 2, or there are no intervals, got {args.seeds}")
+        if args.workers is not None and args.workers < 1:
+            raise ValueError(f"--workers must be at least 1, got {args.workers}")
+        folder = args.out or Path("runs/demo-quick" if args.quick else "runs/demo")
+        check_packages()
+        check_folder(folder)
+        from .run import run
+
+        settings = with_seeds(QUICK if args.quick else Settings(), args.seeds)
+        return run(settings, folder, args.workers or min(processors(), MOST_WORKERS), args.resume)
+
+
+command = Demo()
+"""What the entry point in setup.cfg names."""
