@@ -1,4 +1,4 @@
-"""``rnn-core demo``: gradients checked, two tasks learned and carried over to two others, and a report with pictures."""
+"""``rnn-core demo``: gradients checked, two tasks learned and carried over to two others, a report with pictures."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ class Demo:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add what can be chosen."""
-        parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (runs/demo; quick: runs/demo-quick)")
-        parser.add_argument(
-            "--seeds", type=int, metavar="N", help="seeds for the digits; the characters get half as many (default: 12)"
-        )
-        parser.add_argument("--workers", type=int, metavar="N", help="processes side by side (the processors, at most 4)")
-        parser.add_argument("--quick", action="store_true", help="tiny, in seconds: to see that all works")
-        parser.add_argument("--resume", action="store_true", help="go on from an interrupted run's checkpoint")
+        add = parser.add_argument
+        add("--out", type=Path, metavar="DIR", help="where to write (runs/demo; with --quick runs/demo-quick)")
+        add("--seeds", type=int, metavar="N", help="seeds for the digits (12); the characters then get N/2")
+        add("--workers", type=int, metavar="N", help="processes side by side (as many as processors, at most 4)")
+        add("--quick", action="store_true", help="tiny, in seconds, to see that all works; the numbers mean nothing")
+        add("--resume", action="store_true", help="go on from an interrupted run's checkpoint")
 
     def run(self, args: argparse.Namespace) -> int:
         """Run the demonstration.

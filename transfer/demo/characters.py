@@ -105,7 +105,7 @@ class CharactersStudy(Study):
         model: Model = load(self.source_file, backend="numpy")
         return model
 
-    def build(self, seed: int) -> Model:
+    def build(self, seed: int) -> LanguageModel:
         """Return a fresh model for the characters of the docstrings."""
         return new_model(self.target_tokens, self.settings, seed=seed + 1)
 

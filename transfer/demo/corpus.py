@@ -25,6 +25,9 @@ RUN = 50
 
 PARTING = "\n\n"
 
+SPLIT = 1
+"""Draws the documents that are held out."""
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -78,7 +81,7 @@ def load_corpus(settings: CharactersSettings) -> Corpus:
     source = source_text()[: settings.source_characters]
     held_out = settings.validation_characters
     documents, dropped = different(docstrings(MODULES), source)
-    documents = [documents[k] for k in np.random.default_rng(0).permutation(len(documents))]
+    documents = [documents[k] for k in np.random.default_rng(SPLIT).permutation(len(documents))]
     test, documents = _cut(documents, settings.test_characters)
     validation, documents = _cut(documents, settings.validation_characters)
     left, needed = len(PARTING.join(documents)), max(settings.sizes)

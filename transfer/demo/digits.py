@@ -23,6 +23,9 @@ from .settings import DigitsSettings
 CLASSES = 5
 """Digits in either task."""
 
+SPLIT = 1
+"""Draws the test images."""
+
 
 class Images(NamedTuple):
     """Images as sequences, and what they show."""
@@ -169,7 +172,7 @@ class DigitsStudy(Study):
         )
 
     def _order(self) -> np.ndarray:
-        return np.random.default_rng(0).permutation(len(self.target.label))
+        return np.random.default_rng(SPLIT).permutation(len(self.target.label))
 
     def _rows(self, rows: np.ndarray) -> Images:
         return Images(self.target.x[rows], self.target.label[rows])

@@ -31,7 +31,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 }
 """How each arm is drawn, in every picture."""
 
-STYLE = {
+STYLE: dict[str, Any] = {
     "font.size": 11,
     "axes.titlesize": 12,
     "axes.spines.top": False,
@@ -44,6 +44,7 @@ STYLE = {
     "lines.markersize": 6,
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.wspace": 0.05,
 }
 
 
@@ -55,12 +56,12 @@ def png(draw: Any, *args: Any, **options: Any) -> bytes:
     draw : callable
         One of this module's functions whose first argument is a figure.
     """
-    import matplotlib
+    from matplotlib import style
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     buffer = io.BytesIO()
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, "backend": "agg", **STYLE}):
+    with style.context(STYLE, after_reset=True):  # whatever the user's own settings are
         figure = Figure()
         FigureCanvasAgg(figure)
         draw(figure, *args, **options)
@@ -94,7 +95,7 @@ def learning_curves(
     level: tuple[float, str] | None = None,
 ) -> None:
     """Draw a curve with its band for each arm, and a panel for each target size."""
-    figure.set_size_inches(3.3 * len(comparison.sizes) + 0.6, 3.9)
+    figure.set_size_inches(10.4, 3.9)
     panels = np.atleast_1d(figure.subplots(1, len(comparison.sizes), sharey=True))
     for panel, size, title in zip(panels, comparison.sizes, titles, strict=True):
         for arm in arms:
@@ -157,14 +158,14 @@ def data_needed(
         axes.annotate(
             f"{factor} times the data",
             xy=((reached_at * end) ** 0.5, level),
-            xytext=(0, -16),
+            xytext=(0, -42),
             textcoords="offset points",
             ha="center",
         )
     axes.set_xscale("log", base=2)
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
-    axes.margins(x=0.08, y=0.12)
+    axes.margins(x=0.08, y=0.16)
     axes.set_xlabel("characters of docstrings to train on")
     axes.set_ylabel("bits a character, test text")
     _legend_below(figure, axes)
@@ -206,7 +207,7 @@ def state_map(figure: Figure, states: np.ndarray, text: str) -> None:
     axes.set_yticks([])
     axes.tick_params(axis="x", length=0, pad=2)
     axes.set_xlabel("character read  (· is a space, ↵ a line's end)")
-    axes.set_ylabel(f"{units} hidden units")
+    axes.set_ylabel(f"{units} hidden units: fast ← → slow")
     figure.colorbar(image, ax=axes, pad=0.01, label="h$_t$", ticks=[-1, 0, 1])
 
 

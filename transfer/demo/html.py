@@ -1,4 +1,4 @@
-"""``report.html``: one file that needs no network; pictures are inside, and it reads well in the light and in the dark."""
+"""``report.html``: one file that needs no network, with its pictures inside, for bright screens and dark ones."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ a { color: var(--accent); }
 .warning { border: 2px solid var(--bad); border-radius: .5rem; padding: .6rem 1rem; max-width: none; }
 nav { margin: 1.2rem 0 0; font-size: .95rem; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .9rem; margin: 1.8rem 0; }
-.card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .9rem 1rem; font-size: .92rem;
-  line-height: 1.45; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: .6rem; padding: .9rem 1rem;
+  font-size: .92rem; line-height: 1.45; }
 .card b { display: block; font-size: 1.45rem; line-height: 1.3; letter-spacing: -.01em; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: .92rem; line-height: 1.4; font-variant-numeric: tabular-nums; background: var(--card); }
+table { border-collapse: collapse; font-size: .92rem; line-height: 1.4; font-variant-numeric: tabular-nums;
+  background: var(--card); }
 th, td { padding: .32rem .8rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { font-weight: 600; border-bottom: 2px solid var(--line); white-space: nowrap; }
 .number { text-align: right; white-space: nowrap; }
@@ -45,7 +46,10 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
 @media print { body { font-size: 11pt; } nav { display: none; } figure, table, .card { break-inside: avoid; } }
 """
 
-MARKS = {"positive": "good", "passed": "good", "better": "good", "not reached": "bad", "NEGATIVE TRANSFER": "bad", "negative": "bad", "FAILED": "bad"}
+MARKS = {
+    **dict.fromkeys(("passed", "positive", "better"), "good"),
+    **dict.fromkeys(("FAILED", "NEGATIVE TRANSFER", "negative", "not reached"), "bad"),
+}
 """How a verdict is coloured, any other like "inconclusive"; the word itself says it too."""
 
 
@@ -103,7 +107,9 @@ def picture(png: bytes, alt: str, caption: object) -> Markup:
     )
 
 
-def page(title: str, lead: object, intro: Sequence[str], sections: Sequence[tuple[str, Sequence[str]]], foot: str) -> str:
+def page(
+    title: str, lead: object, intro: Sequence[str], sections: Sequence[tuple[str, Sequence[str]]], foot: str
+) -> str:
     """Return the whole page.
 
     Parameters

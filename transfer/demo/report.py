@@ -27,7 +27,9 @@ def pictures(outcome: Outcome) -> dict[str, bytes]:
         "digits-differences.png": draw(
             figures.differences, digits, others, "points of accuracy", "shots: images of each new digit"
         ),
-        "digits-curves.png": draw(figures.learning_curves, digits, both, "accuracy", shots, "accuracy in %, test images"),
+        "digits-curves.png": draw(
+            figures.learning_curves, digits, both, "accuracy", shots, "accuracy in %, test images"
+        ),
         "characters-curves.png": draw(
             figures.learning_curves, text, both, "bits", sizes, "bits a character, validation text", untouched
         ),
@@ -51,7 +53,8 @@ def page(outcome: Outcome, images: dict[str, bytes]) -> str:
     worst = max(report.worst.error for _, report in outcome.gradients)
     first, last = outcome.digits.sizes[0], outcome.digits.sizes[-1]
     low, high = (outcome.digits.difference("fine-tuned", size) for size in (first, last))
-    small, _ = outcome.across
+    small, large = outcome.across
+    factor = f"> {large / small:.0f} ×" if outcome.worth is None else f"{outcome.worth / small:.1f} ×"
     intro = [
         html.cards(
             [
@@ -59,14 +62,16 @@ def page(outcome: Outcome, images: dict[str, bytes]) -> str:
                 (f"{low.mean:+.1f} points", f"from fine-tuning with {first} image of each new digit: {low.verdict}"),
                 (f"{high.mean:+.1f} points", f"with {last} images of each: {high.verdict}"),
                 (
-                    f"{small:,} = {outcome.worth_in_words}",
-                    "characters: what a fine-tuned language model has read, and what a fresh one needs",
+                    f"{factor} the text",
+                    f"is what a fresh language model needs ({outcome.worth_in_words} characters) to be as good as one "
+                    f"fine-tuned on {small:,}",
                 ),
             ]
         )
     ]
     if outcome.settings.quick:
-        intro.insert(0, html.paragraph("A quick run, to see that everything works. Its numbers mean nothing.", "warning"))
+        warning = "A quick run, to see that everything works. Its numbers mean nothing."
+        intro.insert(0, html.paragraph(warning, "warning"))
     return html.page(
         TITLE,
         "Every gradient written by hand and checked; two tasks learned; what was learned carried over to two others, "
@@ -152,8 +157,8 @@ def _characters(outcome: Outcome, images: dict[str, bytes]) -> list[str]:
             images["characters-data.png"],
             "Bits a character on the test text against characters trained on",
             f"Fine-tuning on {small:,} characters against scratch on {large:,}: "
-            f"{interval(outcome.saving, 3, 'bits better')}. A fresh model needs {outcome.worth_in_words} characters to be "
-            f"as good as the one fine-tuned on {small:,}.",
+            f"{interval(outcome.saving, 3, 'bits better')}. A fresh model needs {outcome.worth_in_words} characters to "
+            f"be as good as the one fine-tuned on {small:,}.",
         ),
         _verdicts(outcome.characters, 3, "bits"),
         html.paragraph(
@@ -184,8 +189,8 @@ def _inside(images: dict[str, bytes]) -> list[str]:
         html.picture(
             images["hidden-states.png"],
             "Heat map of hidden units over a text",
-            "The hidden units of the fine-tuned model that move most, while it reads a docstring of the test text; "
-            "units that move together stand together. Red is +1, blue −1.",
+            "Hidden units of the fine-tuned model while it reads a docstring of the test text. Those at the top change "
+            "slowly, over words and lines; those at the bottom follow the letters.",
         ),
     ]
 
@@ -222,24 +227,24 @@ def _verdicts(comparison: Comparison, digits: int, unit: str) -> html.Markup:
                 rows.append((label, arm.name, score, "", ""))
             else:
                 difference = comparison.difference(arm.name, size)
-                rows.append((label, arm.name, score, interval(difference, digits, unit), html.badge(difference.verdict)))
+                gain = interval(difference, digits, unit)
+                rows.append((label, arm.name, score, gain, html.badge(difference.verdict)))
     return html.table(
         ("size", "arm", comparison.metric, "better than scratch by", "verdict"), rows, numbers=(0, 2, 3)
     )
 
 
 def _copied(report: TransferReport) -> html.Markup:
-    rows = [
-        (
+    looked = any(row.unchanged is not None for row in report.rows)
+    rows = []
+    for row in report.rows:
+        cells: list[object] = [
             html.Markup(f"<code>{html.text(row.name)}</code>"),
             f"{row.status} {row.note}".rstrip(),
             f"{row.numbers:,}",
             f"{row.taken:,}",
             "frozen" if row.frozen else "trains",
-            "" if row.unchanged is None else "unchanged" if row.unchanged else "changed",
-        )
-        for row in report.rows
-    ]
-    return html.table(
-        ("parameter", "what happened", "numbers", "from the source", "", "since"), rows, numbers=(2, 3)
-    )
+        ]
+        rows.append(cells + ["unchanged" if row.unchanged else "changed"] if looked else cells)
+    headings = ["parameter", "what happened", "numbers", "from the source", ""]
+    return html.table(headings + ["after training"] if looked else headings, rows, numbers=(2, 3))

@@ -209,4 +209,5 @@ def _way_on(part: str, folder: Path, checkpoint: Path, settings: Settings) -> st
     command = ["rnn-core", "demo", "--out", str(folder)] + ["--quick"] * settings.quick
     if not checkpoint.exists():
         return f"interrupted ({part}) before the first checkpoint; `{shlex.join(command)}` begins again"
-    return f"interrupted ({part}); the checkpoint {checkpoint} stands: go on with `{shlex.join([*command, '--resume'])}`"
+    resume = shlex.join([*command, "--resume"])
+    return f"interrupted ({part}); the checkpoint {checkpoint} stands: go on with `{resume}`"

@@ -21,14 +21,14 @@ class DigitsSettings:
     core_rate: float = 3e-3
     """Of a core that was copied."""
     test_images: int = 500
-    curve_points: int = 5
+    curve_points: int = 8
 
 
 @dataclass(frozen=True)
 class CharactersSettings:
     """Characters of the language reference to characters of docstrings."""
 
-    seeds: int = 5
+    seeds: int = 6
     sizes: tuple[int, ...] = (2_000, 8_000, 32_000)
     hidden_size: int = 128
     embedding_size: int = 64
@@ -54,8 +54,8 @@ class Settings:
     characters: CharactersSettings = field(default_factory=CharactersSettings)
     gradient_steps: int = 50
     fading_steps: int = 100
-    shown_characters: int = 110
-    shown_units: int = 40
+    shown_characters: int = 90
+    shown_units: int = 44
     quick: bool = False
 
 

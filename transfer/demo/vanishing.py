@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels.contract import CELLS
 from rnn_core import GRU, LSTM, RNN, LanguageModel
-from rnn_core.layers.recurrent import Recurrent
+from rnn_core.layers.stack import Recurrent
 
 OPEN = 4.0
 """Added to the bias of the gate that keeps the state: σ(4) = 0.98."""
@@ -106,7 +106,10 @@ def open_gate(layer: Recurrent) -> None:
 
 
 def hidden_states(model: LanguageModel, tokens: np.ndarray, units: int) -> np.ndarray:
-    """Return the hidden units that move most while a model reads a text, alike ones side by side.
+    """Return hidden units while a model reads a text, from the slowest to the fastest.
+
+    Slow is a unit whose value at one character is much like that at the next: the correlation of the two ranks the
+    units, and those returned stand at even distances in the ranking.
 
     Parameters
     ----------
@@ -122,9 +125,9 @@ def hidden_states(model: LanguageModel, tokens: np.ndarray, units: int) -> np.nd
     """
     y, _ = model.rnn(model.embedding(tokens[np.newaxis]))
     states = np.asarray(y[0], np.float64).T
-    states = states[np.argsort(states.std(axis=1))[::-1][:units]]
-    # Units are alike if they move together: their order is that of the first principal direction.
-    moves = states - states.mean(axis=1, keepdims=True)
-    moves /= np.linalg.norm(moves, axis=1, keepdims=True)
-    directions, _, _ = np.linalg.svd(moves, full_matrices=False)
-    return states[np.argsort(np.arctan2(directions[:, 1], directions[:, 0]))]
+    now, then = states[:, 1:], states[:, :-1]
+    now, then = now - now.mean(axis=1, keepdims=True), then - then.mean(axis=1, keepdims=True)
+    together = (now * then).sum(axis=1)
+    slowness = together / np.sqrt((now**2).sum(axis=1) * (then**2).sum(axis=1))
+    ranking = np.argsort(slowness)[::-1]
+    return states[ranking[np.linspace(0, len(ranking) - 1, units).round().astype(int)]]
