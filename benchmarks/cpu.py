@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -41,6 +42,9 @@ def run(args: argparse.Namespace) -> int:
     torch = require("torch")
     backend = args.backend or backends.default()
     backends.get(backend)
+    facts = machine(torch, backend, args.threads)
+    if (facts["load"] or 0) > 0.5:
+        print(f"benchmarks cpu: this machine is busy (load {facts['load']}): ratios will be off", file=sys.stderr)
     rows: list[Row] = []
     with threads(torch, args.threads):
         for case in chosen:
@@ -54,7 +58,6 @@ def run(args: argparse.Namespace) -> int:
             )
             rows.append(Row(case, difference, agrees, pair))
             print(rows[-1].line(), flush=True)
-    facts = machine(torch, backend, args.threads)
     print_table(rows, facts)
     if args.json:
         write_json(args.json, rows, facts)

@@ -51,6 +51,7 @@ def machine(torch: Any, backend: str, threads: int) -> dict[str, Any]:
         "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": threads,
+        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,  # of others, before ours begins
         "backend": backend,
         "python": platform.python_version(),
         "rnn_core": rnn_core.__version__,

@@ -1,15 +1,22 @@
 """How times are taken: two sides in turn, in blocks, medians, and the ratio pair by pair.
 
-A machine's speed drifts from second to second. The two sides of a pair are measured within milliseconds of one another,
-so a pair's ratio holds although neither of its times would.
+A machine's speed drifts from minute to minute. The two sides of a pair are measured within a second of one another, so
+a pair's ratio holds although neither of its times would.
+
+Each side has threads of its own, OpenBLAS's and OpenMP's, and idle threads spin for a while before they sleep. Whoever
+comes next shares its cores with them: torch's RNN at T=64, B=1, H=32 took 8 to 12 ms right after NumPy's turn, and
+0.2 ms after a rest of 0.1 s; 0.02 s were not enough. Hence a rest before each block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from statistics import median, quantiles
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import NamedTuple
+
+REST = 0.1
+"""Seconds before a block in which the other side's threads fall asleep."""
 
 
 class Pair(NamedTuple):
@@ -28,7 +35,7 @@ def alternate(ours: Callable[[], object], theirs: Callable[[], object], *, pairs
     Parameters
     ----------
     ours, theirs : callable
-        Without arguments. Each is called once before it counts.
+        Without arguments.
     pairs : int
         Blocks of either side, at least 2.
     block : float
@@ -46,14 +53,17 @@ def alternate(ours: Callable[[], object], theirs: Callable[[], object], *, pairs
 
 def _calls(side: Callable[[], object], block: float) -> int:
     """Return how many calls fill a block."""
-    side()
     return max(1, round(block / max(_block(side, 1), 1e-9)))
 
 
 def _block(side: Callable[[], object], calls: int) -> float:
-    """Return seconds a call. The call before wakes this side's threads and sends the other's to sleep."""
+    """Return seconds a call, the median. Two calls that don't count wake this side's threads and fill the caches."""
+    sleep(REST)
     side()
-    start = perf_counter()
+    side()
+    times = []
     for _ in range(calls):
+        start = perf_counter()
         side()
-    return (perf_counter() - start) / calls
+        times.append(perf_counter() - start)
+    return median(times)

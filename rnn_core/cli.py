@@ -10,6 +10,7 @@ Exit codes: 0 done; 1 a check failed; 2 the input or the surroundings are wrong,
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -38,12 +39,18 @@ def commands() -> dict[str, Command]:
     """Return every subcommand by name: this package's and those found by entry point."""
     found: dict[str, Command] = {"gradcheck": gradcheck, "backends": backends}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        found[entry.name] = entry.load()
+        try:
+            found[entry.name] = entry.load()
+        except (ImportError, AttributeError) as error:  # another package's command is no reason to lose these
+            print(f"rnn-core: the command {entry.name!r} of {entry.value} can't be loaded: {error}", file=sys.stderr)
     return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an old code page may lack ∂; a table with a ? is better than none
     parser = argparse.ArgumentParser(
         prog="rnn-core", description="Recurrent networks written out by hand: checked, trained, transferred."
     )
@@ -61,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at its end
         return 1
     except KeyboardInterrupt as interrupt:
-        print(f"rnn-core {args.command}: {interrupt or 'interrupted'}", file=sys.stderr)
+        print(f"rnn-core {args.command}: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
     except (ValueError, TypeError, RuntimeError, OSError) as error:
         if args.traceback:

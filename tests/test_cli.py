@@ -66,6 +66,8 @@ def test_backends_are_listed_with_the_reason_where_one_is_missing(capsys) -> Non
     [
         (["gradcheck", "--steps", "0"], "--steps must be at least 1, got 0"),
         (["gradcheck", "--json", "/nowhere/at/all.json"], "--json must name a file in a folder that can be written to"),
+        (["gradcheck", "--json", "."], "--json must name a file in a folder that can be written to"),
+        (["gradcheck", "--tolerance", "inf"], "tolerance must be above 0 and finite"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys) -> None:
@@ -93,6 +95,32 @@ def test_interruption_is_exit_code_130(monkeypatch, capsys) -> None:
     monkeypatch.setattr(cli.gradcheck, "run", interrupted)
     assert cli.main(["gradcheck"]) == 130
     assert "stopped at step 3; resume with --resume" in capsys.readouterr().err
+
+
+def test_interruption_without_a_message_says_so(monkeypatch, capsys) -> None:
+    def interrupted(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.gradcheck, "run", interrupted)
+    assert cli.main(["gradcheck"]) == 130
+    assert capsys.readouterr().err == "rnn-core gradcheck: interrupted\n"
+
+
+def test_a_command_that_cannot_be_loaded_costs_one_line(monkeypatch, capsys) -> None:
+    class Broken:
+        name, value = "broken", "nowhere:command"
+
+        def load(self) -> None:
+            raise ImportError("No module named 'nowhere'")
+
+    monkeypatch.setattr(cli, "entry_points", lambda group: [Broken()])
+    assert cli.main(["backends"]) == 0
+    assert "'broken' of nowhere:command can't be loaded" in capsys.readouterr().err
+
+
+def test_float32_at_any_length(capsys) -> None:
+    assert cli.main(["gradcheck", "--dtype", "float32", "--cell", "RNN sigmoid", "--option", "long"]) == 0
+    assert "too small" in capsys.readouterr().out
 
 
 def test_traceback_on_request(monkeypatch) -> None:

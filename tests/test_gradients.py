@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnn_core import LSTM, Embedding, Linear, SequenceClassifier, gradcheck
+from rnn_core import LSTM, RNN, Dropout, Embedding, Linear, SequenceClassifier, gradcheck
 from rnn_core.checking import Problem
 from rnn_core.checking.report import compare, relative_error, scale_of
 from rnn_core.checking.suite import CELLS, OPTIONS
@@ -121,6 +121,37 @@ def test_central_differences_say_what_they_cannot_tell() -> None:
     assert "too small to tell" in str(report)
 
 
+class Loud(LSTM):
+    """Its dx of the first ten steps is wrong by a factor."""
+
+    factor = 1e6
+
+    def backward(self, tape, dy, dstate=None, needs=None):
+        dx, dstate0, grads = super().backward(tape, dy, dstate, needs)
+        dx[:10] *= self.factor
+        return dx, dstate0, grads
+
+
+def test_central_differences_see_a_gradient_that_should_have_vanished() -> None:
+    """What is below the resolution is not judged, unless the claim is above it."""
+    assert not gradcheck(Loud(2, 3, dtype=np.float64, seed=0), checks.normal(50, 1, 2), method="central")
+
+
+def test_nothing_judged_is_nothing_passed() -> None:
+    layer, x = LSTM(2, 3, dtype=np.float64, seed=0), checks.normal(5, 1, 2)
+    report = gradcheck(layer, x, method="central", tolerance=1e-15)
+    assert report.size == 0
+    assert not report.passed
+    assert "not judged" in str(report)
+
+
+def test_float32_gradients_below_its_range_are_counted_apart() -> None:
+    layer = RNN(2, 3, nonlinearity="sigmoid", seed=1)
+    report = gradcheck(layer, checks.normal(100, 2, 2).astype(np.float32))
+    assert report.passed
+    assert 0 < sum(row.unresolved for row in report.rows) < report.size
+
+
 def test_float32_gradients_are_checked_in_their_own_precision() -> None:
     layer, x = LSTM(2, 3, seed=0), checks.normal(6, 2, 2).astype(np.float32)
     report = gradcheck(layer, x)
@@ -134,6 +165,7 @@ def test_simple_layers_and_a_function_of_ones_own() -> None:
     checks.accept(gradcheck(Embedding(5, 3, dtype=np.float64, seed=0), np.array([[1, 4], [1, 0]])))
     tokens = np.array([[1, 0, 2], [0, 2, 2]])
     checks.accept(gradcheck(Embedding(4, 3, padding_idx=0, dtype=np.float64, seed=0), tokens))
+    checks.accept(gradcheck(Embedding(4, 3, sparse=True, dtype=np.float64, seed=0), tokens))
     model = SequenceClassifier(2, 3, vocab_size=4, padding_idx=0, pooling="mean", dtype=np.float64, seed=0)
     checks.accept(gradcheck(model, tokens))  # the padding row is read, and is a constant
     point = checks.normal(4)
@@ -177,5 +209,10 @@ def test_what_gradcheck_refuses() -> None:
         gradcheck(LSTM(2, 3), None, method="magic")
     with pytest.raises(TypeError, match=r"gradcheck: target must be .* got int; wrap your own function"):
         gradcheck(3, None)
+    with pytest.raises(TypeError, match=r"gradcheck: target must be .* got Dropout"):
+        gradcheck(Dropout(0.5), np.ones((2, 2)))
+    for tolerance in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match=r"gradcheck: tolerance must be above 0 and finite, got"):
+            gradcheck(LSTM(2, 3), np.ones((2, 1, 2), np.float32), tolerance=tolerance)
     with pytest.raises(ValueError, match=r"targets must have shape"):
         gradcheck(SquaredError(), np.ones((2, 2)), targets=np.ones(3))

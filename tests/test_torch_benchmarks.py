@@ -15,6 +15,11 @@ from benchmarks.cases import Case, cases
 pytest.importorskip("torch")
 
 
+@pytest.fixture(autouse=True)
+def no_rest(monkeypatch):
+    monkeypatch.setattr(timing, "REST", 0)
+
+
 def test_a_quick_run_agrees_and_writes_json(tmp_path, capsys) -> None:
     file = tmp_path / "cpu.json"
     assert main(["cpu", "--quick", "--only", "B=8", "--threads", "1", "--json", str(file)]) == 0

@@ -25,6 +25,9 @@ from .problem import Problem, Reference
 EPSILON = 1e-4
 """Times ``max(1, |v|)``. In (K3) the truncation, ε⁴, and the rounding, 1e-16/ε, both stay below 1e-11."""
 
+SMOOTH = 1e-5
+"""How far D(ε) and D(ε/2) may be apart, as a share of the terms. Where f is smooth it is some ε², 1e-8."""
+
 
 def reference(problem: Problem, upstreams: Mapping[str, np.ndarray]) -> Reference:
     """Return ∂⟨u, output⟩/∂value for each output with upstream gradient u, and each value, by (K3)."""
@@ -45,16 +48,19 @@ def reference(problem: Problem, upstreams: Mapping[str, np.ndarray]) -> Referenc
             step = EPSILON * max(1.0, abs(float(value[place])))
             coarse, fine = difference(value, place, step), difference(value, place, step / 2)
             for output, u in upstreams.items():
-                found.add(output, name, place, u * ((4 * fine[output] - coarse[output]) / 3))  # (K3)
+                terms = u * ((4 * fine[output] - coarse[output]) / 3)  # (K3)
+                found.add(output, name, place, terms)
+                if abs((u * (fine[output] - coarse[output])).sum()) > SMOOTH * abs(terms).sum():
+                    found.gradients[output][name][place] = np.nan  # a kink lies within the step: nothing can be said
     return found
 
 
-def resolution(problem: Problem, upstreams: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return, for each output, the size below which rounding hides a derivative.
+def resolution(problem: Problem, upstreams: Mapping[str, np.ndarray], tolerance: float) -> dict[str, float]:
+    """Return, for each output, the size below which rounding hides a relative error of `tolerance`.
 
     Each output is a few roundings away from exact; ten is on the safe side.
     """
     _, run = problem.twin(np.dtype(np.float64))
     outputs = run()
-    eps = np.finfo(np.float64).eps
-    return {output: float(10 * eps * abs(u * outputs[output]).sum() / EPSILON) for output, u in upstreams.items()}
+    rounding = 10 * np.finfo(np.float64).eps / EPSILON / tolerance
+    return {output: float(rounding * abs(u * outputs[output]).sum()) for output, u in upstreams.items()}

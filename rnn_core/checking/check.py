@@ -65,6 +65,8 @@ def gradcheck(
     if method not in TOLERANCE:
         raise ValueError(f"gradcheck: method must be 'complex-step' or 'central', got {method!r}")
     problem = problem_of(target, x, state0=state0, lengths=lengths, targets=targets, weights=weights, rng=seed)
+    if tolerance is not None and not 0 < tolerance < np.inf:
+        raise ValueError(f"gradcheck: tolerance must be above 0 and finite, got {tolerance}")
     if tolerance is None:
         tolerance = TOLERANCE[method] * max(1.0, float(np.finfo(problem.dtype).eps / np.finfo(np.float64).eps))
         tolerance = min(tolerance, 1e-2)
@@ -74,14 +76,14 @@ def gradcheck(
     upstreams = {name: rng.standard_normal(output.shape).astype(problem.dtype) for name, output in run().items()}
     if method == "central":
         reference = central_difference.reference(problem, upstreams)
-        rounding = central_difference.resolution(problem, upstreams)
+        resolution = central_difference.resolution(problem, upstreams, tolerance)
     else:
         reference = complex_step.reference(problem, upstreams)
-        rounding = dict.fromkeys(upstreams, 0.0)
+        resolution = dict.fromkeys(upstreams, complex_step.resolution(problem.dtype))
     rows = []
     for upstream, u in upstreams.items():
         claimed = problem.gradients({upstream: u})
         for name, gradient in reference.gradients[upstream].items():
-            terms, resolution = reference.terms[upstream][name], rounding[upstream] / tolerance
-            rows.append(compare(upstream, name, claimed[name], gradient, terms, tolerance, resolution))
+            terms = reference.terms[upstream][name]
+            rows.append(compare(upstream, name, claimed[name], gradient, terms, tolerance, resolution[upstream]))
     return GradientReport(problem.name, method, problem.dtype.name, tolerance, tuple(rows))

@@ -39,3 +39,13 @@ def reference(problem: Problem, upstreams: Mapping[str, np.ndarray]) -> Referenc
             for output, u in upstreams.items():
                 found.add(output, name, place, u * (outputs[output].imag / EPSILON))  # (K1)
     return found
+
+
+def resolution(dtype: np.dtype) -> float:
+    """Return the size below which a gradient leaves the range of its dtype, or its complex step that of float64.
+
+    1e-31 for float32, 1e-262 for float64. It is about the range of exponents, and no tolerance: what is so small
+    that its last digits are denormal numbers has lost them.
+    """
+    smallest = [np.finfo(d).tiny / np.finfo(d).eps for d in (dtype, np.float64)]
+    return float(max(smallest[0], smallest[1] / EPSILON))

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..layers.base import Layer
-from ..layers.embedding import Embedding
+from ..layers.embedding import Embedding, RowGradient
 from ..layers.linear import Linear
 from ..layers.stack import Recurrent
 from ..models import LanguageModel, SequenceClassifier
+from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 
 Twin = tuple[dict[str, np.ndarray], Callable[[], dict[str, np.ndarray]]]
 
@@ -84,7 +84,7 @@ def problem_of(target: Any, x: Any, *, state0: Any, lengths: Any, targets: Any, 
         return _linear(target, x)
     if isinstance(target, Embedding):
         return _embedding(target, x)
-    if isinstance(target, Layer) or not hasattr(target, "forward"):
+    if not isinstance(target, SoftmaxCrossEntropy | BinaryCrossEntropy | SquaredError):
         raise TypeError(
             "gradcheck: target must be a recurrent layer, Linear, Embedding, a model, a loss or a Problem, "
             f"got {type(target).__name__}; wrap your own function in rnn_core.checking.Problem"
@@ -190,7 +190,11 @@ def _embedding(layer: Embedding, tokens: Any) -> Problem:
 
         return other.parameters, run
 
-    return Problem("Embedding", layer.dtype, twin, lambda upstreams: layer.backward(tape, upstreams["y"]))
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        (gradient,) = layer.backward(tape, upstreams["y"]).values()
+        return {"weight": gradient.to_dense() if isinstance(gradient, RowGradient) else gradient}
+
+    return Problem("Embedding", layer.dtype, twin, gradients)
 
 
 def _loss(loss: Any, logits: Any, targets: Any, weights: Any) -> Problem:

@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from .. import backends
+from ..atomic import write_atomically
 from ..checking.check import TOLERANCE
 from ..checking.report import GradientReport
 from ..checking.suite import CELLS, OPTIONS, Case, standard_cases
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the table; return 1 if a gradient failed."""
     if args.steps < 1:
         raise ValueError(f"--steps must be at least 1, got {args.steps}")
-    if args.json and not os.access(args.json.parent, os.W_OK):  # now, and not after all the work
+    if args.json and (args.json.is_dir() or not os.access(args.json.parent, os.W_OK)):  # now, not after all the work
         raise OSError(f"--json must name a file in a folder that can be written to, got {args.json}")
     cases = standard_cases(
         backend=args.backend, dtype=np.dtype(args.dtype), steps=args.steps, options=args.option and tuple(args.option)
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{verdict(reports)} ({seconds:.1f} s)")
     if args.json:
         rows = [{"cell": case.cell, "option": case.option, **report.as_dict()} for case, report in reports]
-        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        write_atomically(args.json, (json.dumps(rows, indent=1) + "\n").encode(), where="gradcheck --json")
     return 1 if failed else 0
 
 

@@ -50,7 +50,7 @@ def step(
     """One time step, from a_x = W_x x_t + b_x (B, 3·H) and h_{t−1} to h_t, the gates and m_t."""
     _, W_h, _, b_h = params
     block = GRU.blocks(h_prev.shape[-1])
-    a_h = affine(h_prev, W_h, b_h)
+    a_h = affine(h_prev, W_h, b_h)  # the state's half of (G1), (G2), (G3)
     r = sigmoid(a_x[:, block.r] + a_h[:, block.r])  # (G1)
     z = sigmoid(a_x[:, block.z] + a_h[:, block.z])  # (G2)
     m = a_h[:, block.n]  # (G3)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 class DigitsSettings:
     """Digits 0–4 to digits 5–9, read row by row. Batches have at most `batch_size` images."""
 
-    seeds: int = 12
+    seeds: int = 20
     shots: tuple[int, ...] = (1, 2, 10, 50)
     hidden_size: int = 64
     batch_size: int = 32
-    source_updates: int = 1000
-    source_rate: float = 5e-3
-    target_updates: int = 160
+    source_updates: int = 600
+    source_rate: float = 1e-2
+    target_updates: int = 128
     target_rate: float = 1e-2
     """Of everything that is fresh, in every arm."""
     core_rate: float = 3e-3
@@ -28,7 +28,7 @@ class DigitsSettings:
 class CharactersSettings:
     """Characters of the language reference to characters of docstrings."""
 
-    seeds: int = 6
+    seeds: int = 4
     sizes: tuple[int, ...] = (2_000, 8_000, 32_000)
     hidden_size: int = 128
     embedding_size: int = 64
@@ -74,11 +74,11 @@ QUICK = Settings(
 
 
 def with_seeds(settings: Settings, seeds: int | None) -> Settings:
-    """Return settings with another number of seeds: this many for the digits, half as many for the characters."""
+    """Return settings with another number of seeds: this many for the digits, a fifth for the characters."""
     if seeds is None:
         return settings
     return replace(
         settings,
         digits=replace(settings.digits, seeds=seeds),
-        characters=replace(settings.characters, seeds=max(2, seeds // 2)),
+        characters=replace(settings.characters, seeds=max(2, seeds // 5)),
     )
