@@ -22,10 +22,11 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
-from . import models  # noqa: F401  # every class that a file may name has to be known
+from . import models  # it also makes every class known that a file may name
 from .atomic import write_atomically
 from .layers.base import Layer
 from .layers.checks import as_array, check_finite
+from .layers.stack import Recurrent
 
 FORMAT, VERSION = "rnn_core", "1"
 RESERVED = ("format", "format_version", "class", "config")
@@ -42,7 +43,8 @@ def save(
     Parameters
     ----------
     target : Layer, Model, or mapping of str to ndarray
-        What to write. Of a layer or model NaN and infinity are refused; plain arrays may hold anything.
+        What to write. Of a layer or model NaN and infinity are refused; plain arrays may hold anything. Which
+        parameters are `frozen` is not kept: it belongs to a training run, not to the weights.
     path : path
         The file, by custom ``….safetensors``. Its folder must exist.
     metadata : mapping of str to str, optional
@@ -110,15 +112,27 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None, dtype: Any
                 f"load: format_version must be {VERSION}, got {header.get('format_version')} in {str(path)!r}; "
                 "it takes a newer rnn_core to read it"
             )
+        if "checkpoint" in header:
+            raise ValueError(
+                f"load: path must hold a layer or model, got {str(path)!r}, which is a checkpoint of fit: "
+                "fit(..., resume=True) goes on from it, and best.safetensors beside it is for load"
+            )
         if "class" not in header:
             raise ValueError(
                 f"load: path must hold a layer or model, got {str(path)!r} with plain arrays; use read_arrays"
             )
+        if "config" not in header:
+            raise ValueError(
+                f"load: path must say how its {header['class']} is built, got {str(path)!r}, whose header lacks the "
+                "key 'config'; read_arrays returns its arrays, for load_state_dict"
+            )
         arrays = _arrays("load", path, file)
     try:
-        target = _class_named(header["class"])(**json.loads(header["config"]))
+        kind, config = _class_named(header["class"]), json.loads(header["config"])
+        _check_description(kind, config, arrays)
+        target = kind(**config)
         target.load_state_dict(arrays)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, MemoryError) as error:
         raise ValueError(f"load: {str(path)!r} does not hold what it says it holds: {error}") from error
     if dtype is None and backend is None:
         return target
@@ -185,6 +199,29 @@ def _class_named(name: str) -> type[Layer]:
     if not found:
         raise ValueError(f"there is no layer or model called {name!r}; import the module that defines it first")
     return next((known for known in found if known.__module__.startswith(f"{FORMAT}.")), found[0])
+
+
+def _check_description(kind: type[Layer], config: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError, before anything is built, where a description can't be that of the arrays."""
+    if kind in (Layer, Recurrent, models.Model):
+        raise ValueError(f"{kind.__name__} is a base class, of which there are no files")
+    if not isinstance(config, dict):
+        raise ValueError(f"config must be a JSON object, got {type(config).__name__}")
+    if not kind.__module__.startswith(f"{FORMAT}."):
+        return  # what a user's own class calls its sizes is not known here
+    axes = {size for array in arrays.values() for size in array.shape}
+    for key, size in config.items():
+        if key in SIZES and isinstance(size, int) and size not in axes:
+            raise ValueError(f"config and arrays must fit, got {key} = {size!r}, which is no array's axis")
+    if isinstance(layers := config.get("num_layers"), int) and layers > len(arrays):
+        raise ValueError(f"config and arrays must fit, got num_layers = {layers} and {len(arrays)} arrays")
+
+
+SIZES = (
+    "input_size", "hidden_size", "embedding_size", "vocab_size", "num_classes",
+    "in_features", "out_features", "num_embeddings", "embedding_dim",
+)  # fmt: skip
+"""What a config says of sizes: each is an axis of an array."""
 
 
 def _storable(name: Any, array: Any) -> np.ndarray:

@@ -48,6 +48,16 @@ class World:
         return [array.tobytes() for array in arrays]
 
 
+class Grown:
+    """Refuses NumPy, as a torch Parameter does."""
+
+    def __init__(self, *shape):
+        self.shape = shape
+
+    def __array__(self, *_, **__):
+        raise RuntimeError("it requires grad")
+
+
 class Error(NamedTuple):
     """One wrong call."""
 
@@ -95,8 +105,10 @@ ERRORS = (
           "LSTM: dtype must be float32 or float64, got 'flaot32'"),
     Error("seed as text", lambda w: LSTM(3, 4, seed="a"), T, "LSTM: seed must be an int or None, got 'a'"),
     Error("negative seed", lambda w: LSTM(3, 4, seed=-1), V, "LSTM: seed must be at least 0, got -1"),
-    Error("unknown backend", lambda w: LSTM(3, 4, backend="gpu"), V, "…backend must be one of …'numpy'…, got 'gpu'"),
-    Error("backend not a name", lambda w: LSTM(3, 4, backend=["numpy"]), V, "…backend must be one of …, got ['numpy']"),
+    Error("unknown backend", lambda w: LSTM(3, 4, backend="gpu"), V,
+          "LSTM: backend must be one of …'numpy'…, got 'gpu'"),
+    Error("backend not a name", lambda w: LSTM(3, 4, backend=["numpy"]), V,
+          "LSTM: backend must be one of …, got ['numpy']"),
     Error("dtype of a twin", lambda w: w.layer.astype("int8"), T,
           "LSTM: dtype must be float32 or float64, got 'int8'"),
     # x
@@ -214,11 +226,14 @@ ERRORS = (
           "LSTM.load_state_dict: bias_hh_l1 must be finite, got -inf at index (0,) (16 of 16 values are…"),
     Error("last value as text", lambda w: w.layer.load_state_dict(w.values_with("bias_hh_l1", "ones")), T,
           "LSTM.load_state_dict: bias_hh_l1 must be an array of numbers, got 'ones'"),
+    Error("last value requires grad", lambda w: w.layer.load_state_dict(w.values_with("bias_hh_l1", Grown(16))), T,
+          "LSTM.load_state_dict: bias_hh_l1 must be an array of numbers, got …, which NumPy can't read (it requires "
+          "grad); of a torch tensor take .detach().cpu(), of bfloat16 also .float()"),
 )  # fmt: skip
 
 
 def absent(name: str) -> Error:
-    message = f"backend {name!r} is not available: …; use …'numpy'…, or leave backend out for the default"
+    message = f"LSTM: backend {name!r} is not available: …; use …'numpy'…, or leave backend out for the default"
     return Error(f"backend {name}", lambda w: LSTM(3, 4, backend=name), R, message)
 
 

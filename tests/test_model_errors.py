@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 
 from rnn_core.data.batches import Batch
+from rnn_core.layers import Embedding, Linear
 from rnn_core.models import LanguageModel, SequenceClassifier
 
 from .model_cases import B, H, V, classifier, features, language_model, text, tokens_classifier
 
 TOKENS, FEATURES = text().inputs, features().inputs
+
+
+def backward(model, x, dlogits):
+    return model.backward(model.forward(x)[-1], dlogits)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +28,7 @@ TOKENS, FEATURES = text().inputs, features().inputs
         (lambda: LanguageModel(5, 4, cell="rnn", nonlinearity="x"), ValueError, "'relu' or 'sigmoid', got 'x'"),
         (lambda: LanguageModel(5, 4, dropout=1), ValueError, "dropout must be at least 0 and below 1"),
         (lambda: LanguageModel(5, 4, dtype=np.float16), TypeError, "LanguageModel: dtype must be float32 or float64"),
-        (lambda: LanguageModel(5, 4, backend="gpu"), ValueError, "backend must be one of"),
+        (lambda: LanguageModel(5, 4, backend="gpu"), ValueError, "^LSTM: backend must be one of"),
         (
             lambda: LanguageModel(5, 4, embedding_size=3, tied=True),
             ValueError,
@@ -50,6 +55,25 @@ TOKENS, FEATURES = text().inputs, features().inputs
         (lambda: language_model()(TOKENS, np.zeros((2, B, H))), ValueError, r"state0 must be a pair \(h, c\)"),
         (lambda: language_model().backward(None, 1), TypeError, "tape must be the third value of forward, got None"),
         (lambda: classifier().backward(None, 1), TypeError, "tape must be the second value of forward, got None"),
+        (lambda: backward(language_model(), TOKENS, None), TypeError, "^LanguageModel.backward: dlogits must be an"),
+        (
+            lambda: backward(language_model(), TOKENS, np.zeros((B, 5))),
+            ValueError,
+            r"^LanguageModel.backward: dlogits must have shape \(3, 5, 6\), got \(3, 5\); it is shaped as logits",
+        ),
+        (lambda: backward(classifier(), FEATURES, None), TypeError, "^SequenceClassifier.backward: dlogits must be an"),
+        (
+            lambda: backward(classifier(), FEATURES, np.zeros((B, 3), np.float32)),
+            TypeError,
+            "^SequenceClassifier.backward: dlogits must be float64, got float32",
+        ),
+        (
+            lambda: backward(classifier(1), FEATURES, np.zeros((B, 1))),
+            ValueError,
+            r"^SequenceClassifier.backward: dlogits must have shape \(3,\), got \(3, 1\)",
+        ),
+        (lambda: Embedding(5, 4)([[1, 2], [3]]), ValueError, "^Embedding.__call__: tokens must .* differ in length"),
+        (lambda: Linear(2, 4)([[1.0, 2.0], [3.0]]), ValueError, "^Linear.__call__: x must .* differ in length"),
         (lambda: language_model().loss_and_gradients(text(), needs=["rnn.w"]), ValueError, "h0, c0, emb.* got rnn.w"),
         (lambda: language_model().loss_and_gradients(text(), needs="head"), TypeError, "a set of names, got 'head'"),
         (

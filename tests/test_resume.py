@@ -378,6 +378,15 @@ def test_a_folder_with_a_checkpoint_is_not_overwritten_by_accident(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_checkpoint_without_an_update_does_not_block_a_corrected_run(tmp_path):
+    with interrupted(1), pytest.raises(TrainingInterrupted, match="after step 0"):
+        run("text", 1, {"optimizer": Adam(0.5)}, checkpoint=tmp_path)
+    reference, history = run("text", 1, {})
+    model, corrected = run("text", 1, {}, checkpoint=tmp_path)
+    assert bits(model) == bits(reference)
+    assert corrected == history
+
+
 def test_without_a_checkpoint_true_is_an_error_and_auto_begins(tmp_path):
     with pytest.raises(FileNotFoundError, match="with resume=True there must be a checkpoint, got no file .*'auto'"):
         run("text", 1, {}, checkpoint=tmp_path / "none", resume=True)
@@ -393,8 +402,8 @@ def test_a_broken_or_foreign_file_is_not_resumed(tmp_path):
     whole = last.read_bytes()
     for size in (0, 5, len(whole) // 2, len(whole) - 1):
         last.write_bytes(whole[:size])
-        with pytest.raises(ValueError, match="must be a whole safetensors file, got .*last.safetensors"):
-            run("text", 1, {}, checkpoint=tmp_path, resume=True)
+        with pytest.raises(ValueError, match="^fit: .* a whole .* got .*last.safetensors'.*; remove it, or name"):
+            run("text", 1, {}, checkpoint=tmp_path, resume=size > 5)
     shutil.copy(tmp_path / "best.safetensors", last)
     with pytest.raises(ValueError, match=r"must be a checkpoint that this version of fit wrote, .* best.safetensors"):
         run("text", 1, {}, checkpoint=tmp_path, resume=True)

@@ -186,6 +186,9 @@ def test_pad_sequences_of_features():
     np.testing.assert_array_equal(padded[:, :, 0], [[1, 1], [2, -1]])
     assert np.isnan(pad_sequences(rows, dtype=float, value=np.nan)[1, 0]).all()
     assert pad_sequences(rows, dtype=np.float32, value=0.1)[1, 0, 0] == np.float32(0.1)
+    np.testing.assert_array_equal(
+        pad_sequences([[0.1, np.inf, np.nan]], dtype="f4"), np.float32([[0.1, np.inf, np.nan]])
+    )
 
 
 @given(
@@ -213,6 +216,16 @@ def test_lengths_say_where_post_padding_begins(rows, maxlen, truncating):
         (["ab"], {}, TypeError, "must hold sequences, got 'ab' in row 0"),
         ([[[1, 2]], [[1]]], {}, ValueError, r"features of shape \(2,\), as the first row, got \(1,\) in row 1"),
         ([[1], [0.5]], {}, TypeError, "got int32 for float64 in row 1; give dtype='float64'"),
+        (
+            [[2**40]],
+            {},
+            ValueError,
+            r"fit in dtype int32, got 1099511627776 in row 0 at index \(0,\); give dtype='int64'",
+        ),
+        ([[1], [1, 2**32 + 5]], {}, ValueError, r"got 4294967301 in row 1 at index \(1,\)"),
+        ([[-(2**31) - 1]], {}, ValueError, "got -2147483649 in row 0"),
+        ([[2**63]], {"dtype": np.int64}, ValueError, r"fit in dtype int64, got 9223372036854775808 in row 0"),
+        ([[[0.0, 1e300]]], {"dtype": np.float32}, ValueError, r"float32, got 1e\+300 in row 0 at index \(0, 1\)"),
         ([[1]], {"padding": "left"}, ValueError, "padding must be 'pre' or 'post', got 'left'"),
         ([[1]], {"truncating": "right"}, ValueError, "truncating must be 'pre' or 'post', got 'right'"),
         ([[1]], {"maxlen": 0}, ValueError, "maxlen must be at least 1, got 0"),
@@ -220,6 +233,8 @@ def test_lengths_say_where_post_padding_begins(rows, maxlen, truncating):
         ([[1]], {"value": 0.5}, ValueError, "value must fit in dtype int32, got 0.5"),
         ([[1]], {"value": np.nan}, ValueError, "value must fit in dtype int32, got nan"),
         ([[1]], {"value": 2**40}, ValueError, "value must fit in dtype int32"),
+        ([[1]], {"value": 2**70}, ValueError, "value must fit in dtype int32"),
+        ([[1.0]], {"dtype": np.float32, "value": 1e300}, ValueError, r"value must fit in dtype float32, got 1e\+300"),
         ([[1]], {"value": "pad"}, ValueError, "value must fit in dtype int32, got 'pad'"),
     ],
 )

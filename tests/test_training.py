@@ -460,8 +460,17 @@ def test_a_model_that_runs_away_says_where_and_what_to_try():
 
 def test_a_token_out_of_range_is_named_with_its_step():
     tokens = np.where(np.arange(41) == 39, 99, TEXT[:41])
-    with pytest.raises(ValueError, match=r"tokens must be in 0…6, got 99 .* met in step 4 of 4 in epoch 1"):
+    with pytest.raises(ValueError, match=r"tokens must be in 0…6, got 99 .* met in step 4 of 4 in epoch 1\. No check"):
         quiet(language_model(), TextStream(tokens, batch_size=1, steps=10))
+
+
+def test_a_number_missing_from_the_data_is_not_put_down_to_the_learning_rate():
+    train, validation = line_data(), line_data()
+    train.inputs[5, 1] = nan
+    for sources in ((train, None), (validation, train)):
+        with pytest.raises(ValueError, match="loss must be finite, got nan; met in .* of .* No checkpoint") as caught:
+            quiet(Line(), sources[0], validation=sources[1])
+        assert "learning rate" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -482,6 +491,13 @@ def test_a_token_out_of_range_is_named_with_its_step():
         ({"clip_norm": nan}, ValueError, "clip_norm must be above 0, got nan"),
         ({"clip_norm": "1"}, TypeError, "clip_norm must be a number"),
         ({"optimizer": 0.1}, TypeError, "optimizer must be an optimizer, such as SGD or Adam, got float 0.1"),
+        ({"progress": None}, TypeError, "progress must be True, False or a rich Console, got NoneType"),
+        ({"progress": "no"}, TypeError, "progress must be True, False or a rich Console, got str 'no'"),
+        ({"checkpoint": ""}, ValueError, "checkpoint must name a folder, got ''"),
+        ({"schedule": lambda step: None}, ValueError, "schedule must return a finite number .* got None at step 0"),
+        ({"schedule": lambda step: "a"}, ValueError, "got 'a' at step 0"),
+        ({"schedule": lambda step: nan}, ValueError, "got nan at step 0"),
+        ({"schedule": lambda step: 1.0 - step}, ValueError, "got -1.0 at step 2"),
         ({"schedule": 0.1}, TypeError, "schedule must be a function of the step"),
         ({"model": "m"}, TypeError, "model must have loss_and_gradients"),
         ({"train": np.zeros((2, 3))}, TypeError, "train must be batches, such as Examples or TextStream, got ndarray"),
@@ -502,7 +518,7 @@ def test_a_token_out_of_range_is_named_with_its_step():
 def test_wrong_arguments_get_a_clear_line(options, error, message):
     options = {"model": Line(), "train": line_data()} | options
     with pytest.raises(error, match=message) as caught:
-        quiet(**options)
+        fit(**{"optimizer": SGD(0.1), "epochs": 2, "progress": False} | options)
     assert str(caught.value).startswith("fit: ")
 
 
@@ -550,6 +566,13 @@ def test_a_folder_that_can_not_be_written_ends_the_run_before_its_first_step(tmp
     with pytest.raises(PermissionError, match=r"last.safetensors' can't be written: Permission denied"):
         quiet(model, line_data(), checkpoint=tmp_path)
     assert not model.calls
+
+
+@pytest.mark.parametrize("options", [{"progress": 1}, {"schedule": lambda step: nan}], ids=["progress", "schedule"])
+def test_wrong_arguments_write_no_checkpoint(options, tmp_path):
+    with pytest.raises((TypeError, ValueError)):
+        fit(Line(), line_data(), **{"optimizer": SGD(0.1), "epochs": 1, "checkpoint": tmp_path} | options)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_schedule_is_any_function_of_the_step():

@@ -265,6 +265,8 @@ def test_ctrl_c_ends_the_workers():
         ({"arms": [Arm("fine-tuned", "trained")]}, ValueError, "different names, 'scratch' among them, got fine-tuned"),
         ({"arms": [Arm("scratch"), Arm("scratch")]}, ValueError, "different names"),
         ({"arms": [Arm("scratch"), Arm("slow", plan=Plan(rates={"rnn": 1}))]}, ValueError, "did you mean 'rnn"),
+        ({"arms": ["scratch"]}, TypeError, "compare: arms must be Arms, got 'scratch'"),
+        ({"arms": 3}, TypeError, "compare: arms must be several Arms, got 3"),
         ({"workers": 0}, ValueError, "workers must be an int of at least 1, got 0"),
     ],
 )

@@ -265,10 +265,21 @@ def test_equal_shapes_do_not_hide_different_gates():
     assert report.taken == 0
 
 
+@pytest.mark.parametrize("of", [lambda model: model, lambda model: model.parameters])
+def test_a_model_may_be_its_own_source(of):
+    model = LanguageModel(5, 3, seed=0)
+    before = model.state_dict()
+    ih, hh = "rnn.bias_ih_l0", "rnn.bias_hh_l0"
+    copy_parameters(of(model), model, rename={ih: hh, hh: ih})
+    np.testing.assert_array_equal(model.parameters[ih], before[hh])
+    np.testing.assert_array_equal(model.parameters[hh], before[ih])
+
+
 # Errors
 
 SAME = LanguageModel(5, 4, seed=1)
 MORE_WORDS, MORE_UNITS, MORE_LAYERS = (LanguageModel(6, 4), LanguageModel(5, 6), LanguageModel(5, 4, num_layers=2))
+GATED = LanguageModel(5, 4, cell="gru")
 
 
 @pytest.mark.parametrize(
@@ -278,9 +289,12 @@ MORE_WORDS, MORE_UNITS, MORE_LAYERS = (LanguageModel(6, 4), LanguageModel(5, 6),
         (MORE_WORDS, {"on_mismatch": "overlap"}, ValueError, r"takes rows of words by token"),
         (MORE_UNITS, {}, ValueError, r"got embedding\.weight 5×4 for 5×6, rnn\.weight_ih_l0 16×4 for 24×6"),
         (MORE_LAYERS, {"include": "rnn.l1"}, ValueError, "that the source has too"),
-        (LanguageModel(5, 4, cell="gru"), {"on_mismatch": "overlap"}, ValueError, r"\(gates: 4 for 3\)"),
+        (GATED, {"on_mismatch": "overlap"}, ValueError, r"\(gates: 4 for 3\).*; on_mismatch='skip' takes what fits"),
         (LSTM(4, 4), {"vocabulary": ("a", "a"), "rename": {"rnn.*": "*"}}, ValueError, "no rows of words"),
         ({}, {}, TypeError, "target must be a model or a layer, got dict"),
+        (SAME, {"include": 3}, TypeError, "include must be a string or several, got int 3"),
+        (SAME, {"rename": "a"}, TypeError, r"rename must be a dict \{old: new\} of names, got 'a'"),
+        (SAME, {"rename": {"head.bias": 3}}, TypeError, "rename must map strings to strings, got 'head.bias': 3"),
         (SAME, {"include": "rnn"}, ValueError, r"did you mean 'rnn\.\*'"),
         (SAME, {"include": []}, ValueError, "must share a parameter"),
         (SAME, {"exclude": "rnn.l7"}, ValueError, "exclude must match a parameter, got 'rnn.l7'"),
@@ -313,7 +327,7 @@ def test_an_error_says_what_to_change_and_changes_nothing(target, options, error
         (np.full(12, np.nan, np.float32), ValueError, r"bias_hh_l0 must be finite, got nan at index \(0,\)"),
         (np.zeros(12), TypeError, "bias_hh_l0 must be float32 or narrower, as the target, got float64"),
         (np.zeros((12, 1), np.float32), ValueError, "bias_hh_l0 12×1 for 12"),
-        (None, TypeError, "bias_hh_l0 must be float32 or narrower, as the target, got object"),
+        (None, TypeError, "bias_hh_l0 must be an array of numbers, got None"),
     ],
 )
 @pytest.mark.parametrize("mode", ["error", "overlap"])

@@ -141,6 +141,18 @@ def test_freeze_to_wants_a_group_there_is(model, group, error, says):
 def test_freezing_nothing_is_a_mistake(model):
     with pytest.raises(ValueError, match=r"freeze: patterns must be at least one, .* freeze\(model, '\*'\)"):
         freeze(model)
+    with pytest.raises(ValueError, match="freeze: patterns must be at least one"):
+        freeze(model, [])
+
+
+def test_patterns_may_come_in_one_iterable(model):
+    expected = select(model, ["rnn.l0", "head"])
+    assert freeze(model, ["rnn.l0", "head"]) == expected == freeze(model, "rnn.l0", "head")
+    assert unfreeze(model, iter(["rnn.l0", "head"])) == ()
+    with pytest.raises(TypeError, match="freeze: patterns must be a string or several, got int 3"):
+        freeze(model, 3)
+    with pytest.raises(TypeError, match="freeze: patterns must be strings, got list"):
+        freeze(model, ["rnn.l0"], "head")
 
 
 def test_a_failed_freeze_freezes_nothing(model):

@@ -231,10 +231,15 @@ CONFIG = {"in_features": 2, "out_features": 3, "bias": True, "dtype": "float32"}
         ({"format_version": "2"}, "format_version must be 1, got 2 in .* newer rnn_core"),
         ({"class": "Perceptron"}, "there is no layer or model called 'Perceptron'; import the module"),
         ({"class": "LSTM"}, "unexpected keyword argument"),
-        ({"config": None}, "'config'"),
+        ({"class": "Layer"}, "Layer is a base class"),
+        ({"class": "Recurrent"}, "Recurrent is a base class"),
+        ({"class": "Model"}, "Model is a base class"),
+        ({"config": None}, "how its Linear is built, .* whose header lacks the key 'config'"),
+        ({"class": None, "checkpoint": "1"}, r"is a checkpoint of fit: fit\(..., resume=True\) .* best.safetensors"),
+        ({"config": json.dumps({**CONFIG, "out_features": 10**15})}, "got out_features = 10+, which is no array's"),
         ({"config": "{"}, "Expecting property name"),
-        ({"config": "[1]"}, "does not hold what it says it holds"),
-        ({"config": json.dumps({**CONFIG, "out_features": 4})}, r"weight must have shape \(4, 2\), got \(3, 2\)"),
+        ({"config": "[1]"}, "does not hold what it says it holds: config must be a JSON object, got list"),
+        ({"config": json.dumps({**CONFIG, "out_features": 2})}, r"weight must have shape \(2, 2\), got \(3, 2\)"),
         ({"config": json.dumps({**CONFIG, "out_features": "3"})}, "out_features must be an int, got str"),
         ({"config": json.dumps({**CONFIG, "dtype": "int8"})}, "dtype must be float32 or float64, got 'int8'"),
         ({"config": json.dumps({**CONFIG, "bias": False})}, "unknown: bias"),
@@ -250,6 +255,21 @@ def test_a_file_that_lies_about_itself(changes, message, path):
         load(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("lie", [{"hidden_size": 10**9}, {"num_layers": 10**9}])
+def test_a_size_that_no_array_has_is_refused_before_anything_is_built(lie, path):
+    target = LSTM(2, 3)
+    config = json.dumps({**target.config, "backend": None, **lie})
+    rewrite(path, target, config=config)
+    with pytest.raises(ValueError, match="config and arrays must fit, got .* 1000000000"):
+        load(path)
+
+
+def test_sizes_that_no_memory_holds_are_refused_for_a_class_of_the_users_own_too(path):
+    rewrite(path, Own(2, 3), config=json.dumps({**CONFIG, "out_features": 10**15}))
+    with pytest.raises(ValueError, match="does not hold what it says it holds: Unable to allocate"):
+        load(path)
 
 
 # ── Bad arguments ─────────────────────────────────────────────────────────────────────────────────────────────

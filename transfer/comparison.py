@@ -72,6 +72,12 @@ def compare(
         seeds = range(seeds)
     checked_seeds = _whole("seeds", seeds)
     checked_sizes = _whole("sizes", sizes)
+    if not isinstance(arms, Iterable):
+        raise TypeError(f"compare: arms must be several Arms, got {arms!r}")
+    arms = tuple(arms)
+    for arm in arms:
+        if not isinstance(arm, Arm):
+            raise TypeError(f"compare: arms must be Arms, got {arm!r}; transfer.ARMS are the usual ones")
     names = [arm.name for arm in arms]
     if BASELINE not in names or len(set(names)) < len(names):
         raise ValueError(f"compare: arms must have different names, {BASELINE!r} among them, got {', '.join(names)}")

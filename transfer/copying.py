@@ -78,9 +78,10 @@ def copy_parameters(
     origin = _origins(arrays, target, rename)
     wanted = _wanted(arrays, target, origin, include, exclude)
     fittings = _fittings(arrays, target, origin, wanted, Fitter(where, source, target, tokens, on_mismatch))
-    for name, fitting in fittings.items():
-        if fitting.value is not None:
-            target.parameters[name][...] = fitting.value  # (X1)
+    # Copied before the first write: the source may be the target itself, or hold views of it.
+    values = {name: fitting.value.copy() for name, fitting in fittings.items() if fitting.value is not None}
+    for name, value in values.items():
+        target.parameters[name][...] = value  # (X1)
     return _report(arrays, target, origin, fittings)
 
 
@@ -101,10 +102,11 @@ def _fittings(
                 misfits.append(misfit)
     if misfits:
         words = any(misfit.words for misfit in misfits)
+        others = "'skip'" if fitter.on_mismatch == "overlap" else "'skip' or 'overlap'"
         raise ValueError(
             f"copy_parameters: source must have the target's shapes, got {', '.join(map(str, misfits))}; "
             + ("vocabulary=(source_tokens, target_tokens) takes rows of words by token, " if words else "")
-            + "on_mismatch='skip' or 'overlap' takes what fits, exclude=[...] leaves parameters out"
+            + f"on_mismatch={others} takes what fits, exclude=[...] leaves parameters out"
         )
     return fittings
 
@@ -134,7 +136,11 @@ def _origins(arrays: Mapping[str, Any], target: Layer, rename: Mapping[str, str]
     """Return the source's name for each parameter of the target that it has a value for."""
     where = "copy_parameters"
     new_names: dict[str, str] = {}
+    if rename is not None and not isinstance(rename, Mapping):
+        raise TypeError(f"{where}: rename must be a dict {{old: new}} of names, got {rename!r}")
     for old, new in (rename or {}).items():
+        if not isinstance(old, str) or not isinstance(new, str):
+            raise TypeError(f"{where}: rename must map strings to strings, got {old!r}: {new!r}")
         if old.count("*") > 1 or old.count("*") != new.count("*"):
             raise ValueError(f"{where}: rename must have one * on both sides or none, got {old!r}: {new!r}")
         pattern = re.compile(re.escape(old).replace(r"\*", "(.*)"), re.DOTALL)

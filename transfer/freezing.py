@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from rnn_core.models import Model
 
-from .groups import checked_model, chosen
+from .groups import Patterns, checked_model, chosen, listed
 
 
-def freeze(model: Model, *patterns: str) -> tuple[str, ...]:
+def freeze(model: Model, *patterns: Patterns) -> tuple[str, ...]:
     """Let the chosen parameters train no more. Other parameters stay as they are, frozen or not.
 
     Parameters
     ----------
     model : Model
-    *patterns : str
+    *patterns : str, or one iterable of str
         Names of groups, or globs over whole names (see `transfer.groups`).
 
     Returns
@@ -26,7 +26,7 @@ def freeze(model: Model, *patterns: str) -> tuple[str, ...]:
     ValueError
         There is no pattern, or one matches nothing; the message lists the names there are.
     TypeError
-        This is not a model.
+        This is not a model, or a pattern is not a string.
 
     Notes
     -----
@@ -37,7 +37,7 @@ def freeze(model: Model, *patterns: str) -> tuple[str, ...]:
     return _frozen(model)
 
 
-def unfreeze(model: Model, *patterns: str) -> tuple[str, ...]:
+def unfreeze(model: Model, *patterns: Patterns) -> tuple[str, ...]:
     """Let the chosen parameters train again; parameters, result and errors are those of `freeze`."""
     names = _chosen("unfreeze", model, patterns)
     model.frozen -= names
@@ -90,11 +90,12 @@ def freeze_to(model: Model, group: int | str) -> tuple[str, ...]:
     return _frozen(model)
 
 
-def _chosen(where: str, model: Model, patterns: tuple[str, ...]) -> frozenset[str]:
+def _chosen(where: str, model: Model, patterns: tuple[Patterns, ...]) -> frozenset[str]:
     checked_model(where, model)
-    if not patterns:
+    names = listed(where, "patterns", patterns[0] if len(patterns) == 1 else patterns)  # type: ignore[arg-type]
+    if not names:
         raise ValueError(f"{where}: patterns must be at least one, got none; {where}(model, '*') takes every parameter")
-    return frozenset(chosen(where, "patterns", model, patterns))
+    return frozenset(chosen(where, "patterns", model, names))
 
 
 def _frozen(model: Model) -> tuple[str, ...]:

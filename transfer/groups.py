@@ -117,6 +117,8 @@ def checked_model(where: str, model: Any) -> Model:
 
 def listed(where: str, argument: str, patterns: Patterns) -> tuple[str, ...]:
     """Return patterns as a tuple; one string is one pattern, and not a pattern for each of its letters."""
+    if not isinstance(patterns, Iterable):
+        raise TypeError(f"{where}: {argument} must be a string or several, got {type(patterns).__name__} {patterns!r}")
     several = (patterns,) if isinstance(patterns, str) else tuple(patterns)
     for pattern in several:
         if not isinstance(pattern, str):

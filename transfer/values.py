@@ -9,7 +9,7 @@ import numpy as np
 
 from kernels.contract import Array
 from rnn_core.layers.base import Layer
-from rnn_core.layers.checks import check_finite
+from rnn_core.layers.checks import as_array, check_finite
 
 
 def arrays_of(where: str, argument: str, source: Any) -> Mapping[str, Any]:
@@ -26,7 +26,7 @@ def arrays_of(where: str, argument: str, source: Any) -> Mapping[str, Any]:
 def checked_value(where: str, name: str, value: Any, parameter: Array) -> Array:
     """Return `value` as an array, if it is finite and a parameter can hold it without loss. Shapes may differ."""
     if isinstance(parameter, np.ndarray):
-        value = np.asarray(value)
+        value = as_array(where, name, value)
     if not np.can_cast(value.dtype, parameter.dtype, "safe"):
         raise TypeError(
             f"{where}: {name} must be {parameter.dtype} or narrower, as the target, got {value.dtype}; "

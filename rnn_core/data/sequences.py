@@ -41,10 +41,10 @@ def pad_sequences(
     ------
     ValueError
         If there are no rows, a row is empty (Keras would return it as padding alone), rows have features of
-        different shapes, `maxlen` is below 1, `padding` or `truncating` is another word, or `value` does not fit
-        in `dtype`.
+        different shapes, `maxlen` is below 1, `padding` or `truncating` is another word, or `value` or a number of
+        a row is beyond the range of `dtype` (Keras wraps it in silence).
     TypeError
-        If a row is no sequence, or `dtype` would cut its numbers off (Keras does so in silence).
+        If a row is no sequence, or `dtype` is of a kind that would cut its numbers off, as int does to floats.
 
     See Also
     --------
@@ -79,7 +79,15 @@ def pad_sequences(
                 f"pad_sequences: dtype must hold the sequences' numbers, got {dtype} for {row.dtype} in row {k}; "
                 f"give dtype={row.dtype.name!r}"
             )
-        kept = row[-length:] if truncating == "pre" else row[:length]
+        with np.errstate(over="ignore"):
+            cast = row.astype(dtype)
+        if (misfits := _misfits(row, cast)).any():
+            place = tuple(int(i) for i in np.argwhere(misfits)[0])
+            raise ValueError(
+                f"pad_sequences: sequences must fit in dtype {dtype}, got {row[place]} in row {k} at index {place}; "
+                f"give dtype={row.dtype.name!r}"
+            )
+        kept = cast[-length:] if truncating == "pre" else cast[:length]
         if padding == "pre":
             padded[k, length - len(kept) :] = kept
         else:
@@ -146,12 +154,19 @@ def _check_word(name: str, word: str) -> None:
 def _filler(value: Any, dtype: np.dtype) -> Any:
     """`value` as `dtype`, refused where it would become another number: Keras's 0.0 is 0, but 0.5 is not."""
     try:
-        with np.errstate(invalid="ignore"):
-            filler = np.asarray(value).astype(dtype)[()]
-    except (ValueError, TypeError):
+        with np.errstate(invalid="ignore", over="ignore"):
+            filler = np.asarray(value).astype(dtype)
+        fits = not _misfits(np.asarray(value), filler)
+    except (ValueError, TypeError, OverflowError):
         fits = False
-    else:
-        fits = dtype.kind in "fc" or filler == value
     if not fits:
         raise ValueError(f"pad_sequences: value must fit in dtype {dtype}, got {value!r}")
-    return filler
+    return filler[()]
+
+
+def _misfits(values: np.ndarray, cast: np.ndarray) -> Any:
+    """Where a cast made another number; the rounding of a float is none."""
+    if cast.dtype.kind in "fc":
+        return np.isfinite(values) & ~np.isfinite(cast)
+    # The sign tells 2**63 in uint64 from what it wraps to in int64, however the two are compared.
+    return (cast != values) | ((cast < 0) != (values < 0))

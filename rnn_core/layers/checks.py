@@ -35,6 +35,11 @@ def as_array(where: str, name: str, value: Any) -> Array:
             f"{where}: {name} must be an array or lists of equal length, got {describe(value)} whose parts differ in "
             "length; pad them to the longest"
         ) from None
+    except (RuntimeError, TypeError) as error:  # torch's, of a tensor that requires grad, or of bfloat16
+        raise TypeError(
+            f"{where}: {name} must be an array of numbers, got {describe(value)}, which NumPy can't read ({error}); "
+            "of a torch tensor take .detach().cpu(), of bfloat16 also .float()"
+        ) from None
     if array.dtype.kind not in "biufc":
         raise TypeError(f"{where}: {name} must be an array of numbers, got {describe(value)}")
     return array

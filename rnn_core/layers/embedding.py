@@ -18,7 +18,7 @@ from array_api_compat import array_namespace, is_numpy_namespace
 from kernels.contract import Array
 
 from .base import Layer
-from .checks import check_needs, checked_dtype, positive_int
+from .checks import as_array, check_needs, checked_dtype, positive_int
 
 
 class RowGradient(NamedTuple):
@@ -147,7 +147,7 @@ class Embedding(Layer):
         """Return the vectors, and the tokens as an array."""
         weight = self.parameters["weight"]
         xp = array_namespace(weight)
-        tokens = xp.asarray(tokens)
+        tokens = as_array(where, "tokens", tokens) if is_numpy_namespace(xp) else xp.asarray(tokens)
         if 0 in tokens.shape:
             raise ValueError(f"{where}: tokens must be at least one, got shape {tuple(tokens.shape)}")
         if not xp.isdtype(tokens.dtype, "integral"):

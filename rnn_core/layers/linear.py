@@ -13,12 +13,12 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_numpy_namespace
 
 from kernels.contract import Array
 
 from .base import Layer
-from .checks import check_finite, check_needs, checked_dtype, positive_int
+from .checks import as_array, check_finite, check_needs, checked_dtype, positive_int
 
 
 class Tape(NamedTuple):
@@ -108,7 +108,7 @@ class Linear(Layer):
     def _apply(self, where: str, x: Any) -> tuple[Array, Array]:
         """Return y, and x as an array."""
         xp = array_namespace(self.parameters["weight"])
-        x = xp.asarray(x)
+        x = as_array(where, "x", x) if is_numpy_namespace(xp) else xp.asarray(x)
         if x.dtype != self.parameters["weight"].dtype:
             raise TypeError(
                 f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "

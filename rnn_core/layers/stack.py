@@ -71,7 +71,10 @@ class Recurrent(Layer):
         self.spec = CELLS[self.cell]
         dtype = checked_dtype(name, dtype)
         self.backend = backend or ("numpy" if dtype.kind == "c" else backends.default())
-        self._core = backends.get(self.backend).cell(self.cell)
+        try:
+            self._core = backends.get(self.backend).cell(self.cell)
+        except (ValueError, RuntimeError) as error:
+            raise type(error)(f"{name}: {error}") from None
         if dtype.kind == "c" and self.backend != "numpy":
             raise ValueError(f"{name}: complex128 runs on backend='numpy' alone, got backend={self.backend!r}")
         self.config = {

@@ -22,7 +22,7 @@ from kernels.contract import Array
 from ..data.batches import Batch
 from ..equations.activations import sigmoid
 from ..layers.base import Layer, generator
-from ..layers.checks import as_array, check_lengths, check_needs, check_seed, checked_dtype, positive_int
+from ..layers.checks import as_array, check_array, check_lengths, check_needs, check_seed, checked_dtype, positive_int
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding
 from ..layers.layout import describe
@@ -254,12 +254,14 @@ class SequenceClassifier(Model):
         Raises
         ------
         ValueError, TypeError
-            A shape or dtype is not as required, or a name in `needs` doesn't exist.
+            A shape, a dtype or a value (NaN, infinity) is not as required, or a name in `needs` doesn't exist.
         """
         where = "SequenceClassifier.backward"
         if not isinstance(tape, Tape):
             raise TypeError(f"{where}: tape must be the second value of forward, got {describe(tape)}")
         needs = check_needs(where, needs, self.gradient_names)
+        shape = tape.head.x.shape[:-1] + ((self.num_classes,) if self.num_classes > 1 else ())
+        dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why="it is shaped as logits")
         embedding, core, head = (needed(needs, part) for part in ("embedding", "rnn", "head"))
         if embedding or "x" in needs:
             core.add("x")

@@ -21,7 +21,16 @@ from kernels.contract import Array
 
 from ..data.batches import Batch
 from ..layers.base import generator
-from ..layers.checks import as_array, check_lengths, check_needs, check_seed, checked_dtype, flag, positive_int
+from ..layers.checks import (
+    as_array,
+    check_array,
+    check_lengths,
+    check_needs,
+    check_seed,
+    checked_dtype,
+    flag,
+    positive_int,
+)
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding
 from ..layers.layout import describe
@@ -240,12 +249,14 @@ class LanguageModel(Model):
         Raises
         ------
         ValueError, TypeError
-            A shape or dtype is not as required, or a name in `needs` doesn't exist.
+            A shape, a dtype or a value (NaN, infinity) is not as required, or a name in `needs` doesn't exist.
         """
         where = "LanguageModel.backward"
         if not isinstance(tape, Tape):
             raise TypeError(f"{where}: tape must be the third value of forward, got {describe(tape)}")
         needs = check_needs(where, needs, self.gradient_names)
+        shape = (*tape.head.x.shape[:-1], self.vocab_size)
+        dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why="it is shaped as logits")
         embedding, core, head = (needed(needs, part) for part in self.layers)
         core |= needs.intersection(self._states)
         if embedding:

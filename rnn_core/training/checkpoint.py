@@ -26,6 +26,7 @@ from kernels.contract import Array
 from .. import weights
 from .history import History
 from .protocols import Source, Trainable
+from .schedules import factor_at
 from .updates import Updates
 
 LAST, BEST = "last.safetensors", "best.safetensors"
@@ -114,7 +115,13 @@ def read_facts(path: Path) -> dict[str, Any]:
     OSError
         It can't be read.
     """
-    metadata = weights.read_metadata(path)
+    try:
+        metadata = weights.read_metadata(path)
+    except ValueError as error:
+        raise ValueError(
+            f"fit: {LAST} must be a whole safetensors file, got {str(path)!r}, which is cut short or something else; "
+            "remove it, or name another folder"
+        ) from error
     if metadata.get("checkpoint") != VERSION:
         raise ValueError(
             f"fit: {str(path)!r} must be a checkpoint that this version of fit wrote, got another kind of safetensors "
@@ -183,7 +190,7 @@ def describe(schedule: Any, batches: int) -> Any:
     if schedule is None or is_dataclass(schedule):
         return repr(schedule)
     # A function's repr holds an address. What it says at some steps of the first epoch has to do.
-    return [float(schedule(step)) for step in range(0, batches, -(-batches // PROBES))]
+    return [factor_at(schedule, step) for step in range(0, batches, -(-batches // PROBES))]
 
 
 PROBES = 16

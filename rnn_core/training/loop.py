@@ -90,7 +90,8 @@ def fit(
         Write ``last.safetensors`` also when the number of updates is a multiple of this.
     resume : bool or "auto"
         True goes on from ``last.safetensors``, to the same bits as a run that never stopped; "auto" does so if the
-        file is there, and begins afresh if not. False refuses a folder that has one: nothing is lost by accident.
+        file is there, and begins afresh if not. False refuses a folder that has one with an update in it: nothing is
+        lost by accident.
     progress : bool or Console
         A bar on standard error, or some lines where that is no terminal. A rich console says where else to write.
 
@@ -103,8 +104,8 @@ def fit(
     ------
     ValueError
         An argument is out of range; nothing trains; `resume` finds another run's checkpoint, and the message says
-        what differs; or the loss, a gradient or a parameter became NaN or infinite, and it says in which step. The
-        checkpoint before stands.
+        what differs; `schedule` returns no finite number of at least 0; or the loss, a gradient or a parameter
+        became NaN or infinite, and it says in which step. The checkpoint before stands.
     TypeError
         An argument is of the wrong type.
     FileNotFoundError
@@ -126,6 +127,10 @@ def fit(
     _check_numbers(seed, clip_norm)
     if resume not in (True, False, "auto"):
         raise ValueError(f"fit: resume must be True, False or 'auto', got {resume!r}")
+    if not isinstance(progress, bool | Console):
+        raise TypeError(f"fit: progress must be True, False or a rich Console, got {_kind(progress)}")
+    if checkpoint == "":
+        raise ValueError("fit: checkpoint must name a folder, got ''; '.' is the current one, None keeps nothing")
     if checkpoint is None and (resume or every):
         name, value = ("resume", resume) if resume else ("checkpoint_every", every)
         raise ValueError(f"fit: {name} must come with a folder, got {name}={value!r} and checkpoint=None")

@@ -23,6 +23,7 @@ from .history import EpochRecord, History
 from .optimizers import Optimizer
 from .progress import Reporter
 from .protocols import Source, Trainable
+from .schedules import factor_at
 from .updates import Updates, add_penalties
 
 
@@ -83,7 +84,7 @@ class Run:
         )
         if resume and last.exists():
             self.load(Checkpoint.read(last))
-        elif last.exists():
+        elif last.exists() and read_facts(last)["position"]["step"]:  # before the first update there is nothing to lose
             raise FileExistsError(
                 f"fit: checkpoint must be a folder without an earlier run, got {str(self.folder)!r}, which holds "
                 f"{_at(last)}; resume=True goes on with it; to begin afresh, name another folder or remove {LAST}"
@@ -144,7 +145,7 @@ class Run:
                 raise ValueError(f"fit: the loss must be finite, got {loss}")
             gradients, norm = clip_by_global_norm(gradients, limit)
         except ValueError as error:
-            raise self.failed(error, self.place()) from error
+            raise self.failed(error, self.place(), batch) from error
         factor = self.factor(at.step)
         rates = {name: rate * factor for name, rate in self.updates.rates.items()}
         self.optimizer.update(self.parameters, gradients, self.optimizer_state, rates)
@@ -159,7 +160,7 @@ class Run:
 
     def factor(self, step: int) -> float:
         """Return the schedule's factor for the update after `step` others."""
-        return 1.0 if self.schedule is None else float(self.schedule(step))
+        return 1.0 if self.schedule is None else factor_at(self.schedule, step)
 
     def rate(self) -> float:
         """Return the learning rate of the last step, for parameters without one of their own."""
@@ -170,6 +171,7 @@ class Run:
         if self.validation is None:
             return None, None
         total, count, right, state = 0.0, 0.0, 0.0, None
+        batch: Any = ()
         try:
             for index in range(len(self.validation)):
                 batch = self.validation.batch(0, index)
@@ -178,10 +180,10 @@ class Run:
                 total += result.loss
                 count += result.count
                 right += result.correct
-            if not isfinite(total):
-                raise ValueError(f"fit: the validation loss must be finite, got {total}")
+                if not isfinite(total):
+                    raise ValueError(f"fit: the validation loss must be finite, got {total}")
         except ValueError as error:
-            raise self.failed(error, self.place()) from error
+            raise self.failed(error, self.place(), batch) from error
         return total / count, right / count
 
     def write(self) -> None:
@@ -253,12 +255,17 @@ class Run:
             return ""
         return f"{last} holds {_at(last)}"
 
-    def failed(self, error: ValueError, place: str) -> ValueError:
+    def failed(self, error: ValueError, place: str, batch: Any = ()) -> ValueError:
         """Return the error of a step with what the step could not know: where in training it happened."""
-        return ValueError(
-            f"{error}; met {place}. If training ran away, try a lower learning rate, clip_norm or a warm-up. "
-            f"{self.kept() or 'No checkpoint was asked for'}"
-        )
+        # Other errors, and numbers that were not finite in the data, have nothing to do with the learning rate.
+        ran_away = "must be finite, got" in str(error) and all(map(_is_finite, batch))
+        advice = "If training ran away, try a lower learning rate, clip_norm or a warm-up. " if ran_away else ""
+        return ValueError(f"{error}; met {place}. {advice}{self.kept() or 'No checkpoint was asked for'}")
+
+
+def _is_finite(part: Any) -> bool:
+    """Return whether a part of a batch has no NaN and no infinity; what is no array has none."""
+    return not hasattr(part, "dtype") or bool(array_namespace(part).isfinite(part).all())
 
 
 def _at(path: Path) -> str:

@@ -6,8 +6,9 @@ memory: what it says depends on the step alone, so a resumed run goes on where i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import cos, isfinite, pi
+from math import cos, isfinite, nan, pi
 from typing import Any
 
 import numpy as np
@@ -170,3 +171,23 @@ class Exponential(Schedule):
 
     def _factor(self, step: int) -> float:
         return self.factor**step
+
+
+def factor_at(schedule: Callable[[int], float], step: int) -> float:
+    """Return what a schedule says for the update after `step` others, as `fit` uses it.
+
+    Raises
+    ------
+    ValueError
+        It is no finite number of at least 0.
+    """
+    value: Any = schedule(step)
+    try:
+        factor = nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        factor = nan
+    if not (isfinite(factor) and factor >= 0):
+        raise ValueError(
+            f"fit: schedule must return a finite number of at least 0 at every step, got {value!r} at step {step}"
+        )
+    return factor
