@@ -72,7 +72,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _remove_leftovers(final: Path) -> None:
     """Remove what killed writes of the same file left behind. A young file may be another process's."""
-    for draft in final.parent.glob(f".{glob.escape(final.name)}.*.part"):
+    for draft in final.parent.glob(f".{glob.escape(final.name)}.{8 * '[0-9a-f]'}.part"):
         with contextlib.suppress(OSError):
             if time.time() - draft.stat().st_mtime > LEFTOVER:
                 draft.unlink()

@@ -269,7 +269,7 @@ def _arrays(where: str, path: str | os.PathLike[str], file: Any) -> dict[str, np
     for name in file.keys():  # noqa: SIM118  # it is no mapping
         try:
             arrays[name] = file.get_tensor(name)
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:  # the latter for float8
             raise TypeError(
                 f"{where}: {name} in {str(path)!r} must have a dtype that NumPy has: {error}; convert it with the "
                 "program that wrote it"

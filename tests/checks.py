@@ -1,7 +1,7 @@
-"""Checks that stand on their own feet: each fails with an AssertionError where the code is wrong.
+"""Checks, each of which fails with an AssertionError where the code is wrong.
 
 `test_gradients.py` runs them on the code as it is, `test_mutations.py` on code with a bug planted in it. None of them
-uses torch, and none of them takes its expectation from the code that it checks.
+uses torch. Expectations come from the complex step, from paper, or from another way to ask the code the same thing.
 """
 
 from __future__ import annotations

@@ -52,11 +52,11 @@ class Mutation(NamedTuple):
                 f"mutation {self.bug!r} is out of date: {self.old!r} stands {source.count(self.old)} times in "
                 f"{self.target}, expected {self.times}"
             )
-        mutant = source.replace(self.old, self.new)
+        mutant = f"from __future__ import annotations\n{source.replace(self.old, self.new)}"
         file = f"<{self.bug}>"
         linecache.cache[file] = (len(mutant), None, mutant.splitlines(True), file)  # for readable tracebacks
         scope: dict[str, Any] = {}
-        exec(compile(f"from __future__ import annotations\n{mutant}", file, "exec"), vars(module), scope)
+        exec(compile(mutant, file, "exec"), vars(module), scope)
         holders = [owner]
         if not owners:  # a function may have been imported by name elsewhere
             holders = [m for m in tuple(sys.modules.values()) if getattr(m, name, None) is original]
@@ -416,7 +416,7 @@ def _cell_bugs() -> Iterator[Mutation]:
         "second call: the tape is overwritten",
         "lstm:forward",
         "h = np.empty((T + 1, B, H), a_x.dtype)",
-        "h = globals().setdefault('_shared', {}).setdefault((T, B, H), np.empty((T + 1, B, H), a_x.dtype))",
+        "h = vars(forward).setdefault('shared', {}).setdefault((T, B, H), np.empty((T + 1, B, H), a_x.dtype))",
         checks.a_second_call_changes_nothing,
         "LSTM",
     )

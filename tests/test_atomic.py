@@ -144,3 +144,11 @@ def test_a_protected_file_is_not_replaced(path, monkeypatch):
     with pytest.raises(PermissionError, match="^save: .* is write-protected; unprotect it, or choose another name$"):
         save({"w": np.zeros(3)}, path)
     np.testing.assert_array_equal(read_arrays(path)["w"], 1)
+
+
+def test_other_peoples_files_are_left_alone(tmp_path):
+    other = tmp_path / ".weights.backup.part"
+    other.write_bytes(b"mine")
+    os.utime(other, (0, 0))
+    atomic.write_atomically(tmp_path / "weights", b"new", where="test")
+    assert other.read_bytes() == b"mine"

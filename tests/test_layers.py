@@ -6,6 +6,7 @@ Each option is compared with the same thing put together by hand from plainer la
 from __future__ import annotations
 
 import copy
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -438,3 +439,36 @@ def test_every_cell_has_a_layer_and_the_default_backend_is_the_best_on_the_host(
     assert [layer.cell for layer in made] == list(CELLS)
     assert {layer.backend for layer in made} == {backends.default()}
     assert backends.default() == ("cpu" if "cpu" in backends.available() else "numpy")
+
+
+@pytest.mark.parametrize("layer_type", [RNN, LSTM, GRU])
+def test_a_layer_can_be_copied_and_pickled(layer_type):
+    layer, x = layer_type(2, 3, seed=0), np.ones((4, 1, 2), np.float32)
+    for other in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        np.testing.assert_array_equal(other(x)[0], layer(x)[0])
+        other.parameters["bias_hh_l0"][...] += 1
+        assert not np.array_equal(other(x)[0], layer(x)[0])
+
+
+def test_load_state_dict_may_be_given_the_layers_own_arrays():
+    layer = LSTM(3, 3, num_layers=2, seed=0)
+    before = layer.state_dict()
+    layer.load_state_dict({name: layer.parameters[_other_layer(name)] for name in layer.parameters})
+    for name in before:
+        np.testing.assert_array_equal(layer.parameters[name], before[_other_layer(name)])
+
+
+def _other_layer(name):
+    return name.replace("l0", "l1") if "l0" in name else name.replace("l1", "l0")
+
+
+def test_the_complex_twin_runs_on_the_equations():
+    layer = LSTM(2, 3, seed=0)
+    layer.config["backend"] = "cpu"  # as if the default were another
+    assert layer.astype(np.complex128).backend == "numpy"
+
+
+def test_relu_does_not_hide_a_nan():
+    layer = RNN(2, 3, nonlinearity="relu", seed=0)
+    layer.parameters["weight_hh_l0"][...] = np.nan
+    assert np.isnan(layer(np.ones((3, 1, 2), np.float32))[0]).any()

@@ -224,3 +224,9 @@ NAN = np.array([[0.0, 1.0], [np.nan, 0.0]])
 def test_mistakes_are_named(loss, logits, targets, error, message):
     with pytest.raises(error, match=f"{type(LOSSES[loss]).__name__}.forward: .*{message}"):
         LOSSES[loss].forward(logits, np.array(targets))
+
+
+def test_a_weight_of_zero_silences_an_infinite_loss():
+    logits = np.array([[0.0, 1.0], [0.0, -np.inf]])
+    loss, _ = SoftmaxCrossEntropy().forward(logits, np.array([1, 1]), np.array([1.0, 0.0]))
+    assert np.isfinite(loss)

@@ -237,3 +237,11 @@ def test_correct_counts_what_predict_gets_right():
     batch = text()
     hits = language_model()(batch.inputs)[0].argmax(-1) == batch.targets
     assert language_model().evaluate(batch).correct == hits.sum()
+
+
+def test_a_language_models_masks_differ_from_seed_to_seed_before_the_head_too():
+    model = LanguageModel(5, 20, dropout=0.5, seed=0)
+    tokens = np.array([[1, 2, 3, 4]])
+    one, other = (model.forward(tokens, rng=seed)[2] for seed in (1, 2))
+    assert not np.array_equal(one.dropout_out.mask, other.dropout_out.mask)
+    assert not np.array_equal(one.dropout_in.mask, other.dropout_in.mask)

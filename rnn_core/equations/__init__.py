@@ -7,9 +7,9 @@ As a backend (`rnn_core.backends`) these files are called ``"numpy"``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from types import SimpleNamespace
-from typing import cast
+from typing import Any, NamedTuple
 
 from kernels.contract import CELLS, Cell
 
@@ -23,9 +23,16 @@ def cell(name: str) -> Cell:
     if name not in CELLS:
         raise ValueError(f"equations.cell: name must be one of {', '.join(CELLS)}, got {name!r}")
     if name == "lstm":
-        return cast(Cell, lstm)
+        return Loops(lstm.infer, lstm.forward, lstm.backward)
     if name == "gru":
-        return cast(Cell, gru)
+        return Loops(gru.infer, gru.forward, gru.backward)
     activation = name.removeprefix("rnn_")
-    loops = {f: partial(getattr(rnn, f), activation=activation) for f in ("infer", "forward", "backward")}
-    return cast(Cell, SimpleNamespace(**loops))
+    return Loops(*(partial(loop, activation=activation) for loop in (rnn.infer, rnn.forward, rnn.backward)))
+
+
+class Loops(NamedTuple):
+    """A cell's time loops, in a form that can be pickled and copied."""
+
+    infer: Callable[..., Any]
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]

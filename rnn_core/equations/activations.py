@@ -35,8 +35,8 @@ def dtanh(h: np.ndarray) -> np.ndarray:
 
 
 def relu(a: np.ndarray) -> np.ndarray:
-    """max(a, 0), with the sign taken from the real part.  (A3)"""
-    return np.where(a.real > 0, a, 0)
+    """max(a, 0), with the sign taken from the real part; a NaN stays one.  (A3)"""
+    return np.where(a.real <= 0, 0, a)
 
 
 def drelu(h: np.ndarray) -> np.ndarray:

@@ -75,7 +75,8 @@ class Layer:
                 f"{where}: names must be those of the parameters; missing: {', '.join(missing) or 'none'}; "
                 f"unknown: {', '.join(unknown) or 'none'}; this {type(self).__name__} has {', '.join(self.parameters)}"
             )
-        values = {name: self._checked_value(where, name, mapping[name]) for name in self.parameters}
+        # Copies, because a value may be one of the parameters that are about to be written.
+        values = {name: self._checked_value(where, name, mapping[name]).copy() for name in self.parameters}
         for name, value in values.items():
             self.parameters[name][...] = value
 
@@ -104,8 +105,9 @@ class Layer:
             The twin's backend, where the layer has one; without it, this layer's own.
         """
         config = {**self.config, "dtype": dtype}
-        if "backend" in config and backend is not None:
-            config["backend"] = backend
+        if "backend" in config:
+            complex_step = np.dtype(dtype).kind == "c"  # which the equations alone can take
+            config["backend"] = backend or ("numpy" if complex_step else config["backend"])
         twin = type(self)(**config)
         for name, array in self.parameters.items():
             twin.parameters[name][...] = array

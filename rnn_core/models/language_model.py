@@ -354,11 +354,13 @@ class LanguageModel(Model):
             )
         tokens, state, drawn = xp.reshape(prompt, (-1, prompt.shape[-1])), None, []
         for _ in range(steps):
-            logits, state = self(tokens, state)
-            scores = logits[:, -1]
+            tokens, _ = as_tokens(where, tokens, None)
+            y, state = self.rnn(self.embedding(tokens), state)
+            scores = self.head(y[:, -1])
             if temperature:
                 # The argmax of scores with Gumbel noise is a draw from their softmax.
-                scores = scores / temperature + xp.asarray(rng.gumbel(size=tuple(scores.shape)))
+                scores = (scores - xp.max(scores, axis=-1, keepdims=True)) / temperature
+                scores = scores + xp.asarray(rng.gumbel(size=tuple(scores.shape)))
             tokens = xp.argmax(scores, axis=-1)[:, None]
             drawn.append(tokens)
         return xp.reshape(xp.concat(drawn, axis=-1), (*prompt.shape[:-1], steps))

@@ -145,7 +145,7 @@ def fingerprint(
     ----------
     model : Trainable
     train, validation : Source
-        Known by their length and the content of their first batch.
+        Known by their length and the content of their first batch; those to train on by their last one too.
     updates : Updates
         In full, as `updates.resolve` returns them.
     schedule : callable or None
@@ -163,6 +163,7 @@ def fingerprint(
         **{f"anchor of {name}": [alpha, checksum([home])] for name, (alpha, home) in updates.anchors.items()},
         "batches in an epoch": len(train),
         "first training batch": checksum(train.batch(0, 0)),
+        "last training batch": checksum(train.batch(0, len(train) - 1)),
         "validation batches": None if validation is None else len(validation),
         "first validation batch": None if validation is None else checksum(validation.batch(0, 0)),
         "schedule": describe(schedule, len(train)),

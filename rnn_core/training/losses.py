@@ -235,7 +235,8 @@ def _weighted_mean(
     total = xp.sum(w)
     if total == 0:
         raise ValueError(f"{where}: weights must not all be zero; leave this batch out")
-    return xp.sum(w * losses) / total, w / total  # (M1), (M1′)
+    # Where the weight is 0 the loss may be infinite, and counts nothing.
+    return xp.sum(w * xp.where(w > 0, losses, 0)) / total, w / total  # (M1), (M1′)
 
 
 def _check_floating(where: str, xp: Any, z: Array, name: str = "logits") -> None:

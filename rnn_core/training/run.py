@@ -26,6 +26,10 @@ from .protocols import Source, Trainable
 from .schedules import factor_at
 from .updates import Updates, add_penalties
 
+DROPOUT = 1
+"""Sets the numbers of a step's dropout apart from those of an epoch's order, [seed, epoch]: a seed that ends in
+zeros is the same as one without them."""
+
 
 @dataclass
 class Run:
@@ -89,6 +93,8 @@ class Run:
                 f"fit: checkpoint must be a folder without an earlier run, got {str(self.folder)!r}, which holds "
                 f"{_at(last)}; resume=True goes on with it; to begin afresh, name another folder or remove {LAST}"
             )
+        else:
+            (self.folder / BEST).unlink(missing_ok=True)  # an earlier run's, whose last.safetensors was removed
         self.write()
 
     def one_epoch(self, reporter: Reporter, every: int | None) -> None:
@@ -137,10 +143,10 @@ class Run:
                 batch,
                 state=self.carried if batch.carry else None,
                 needs=self.needs,
-                rng=np.random.default_rng([self.seed, at.epoch, at.index]),
+                rng=np.random.default_rng([self.seed, at.epoch, at.index, DROPOUT]),
             )
             penalty, gradients = add_penalties(self.updates.anchors, self.parameters, step.gradients)
-            loss = step.loss + penalty
+            loss = float(step.loss) + penalty
             if not isfinite(loss):
                 raise ValueError(f"fit: the loss must be finite, got {loss}")
             gradients, norm = clip_by_global_norm(gradients, limit)
@@ -150,9 +156,10 @@ class Run:
         rates = {name: rate * factor for name, rate in self.updates.rates.items()}
         self.optimizer.update(self.parameters, gradients, self.optimizer_state, rates)
         self.carried = step.state
-        sums.loss += loss * step.count
-        sums.penalty += penalty * step.count
-        sums.count += step.count
+        count = float(step.count)
+        sums.loss += loss * count
+        sums.penalty += penalty * count
+        sums.count += count
         sums.gradient_norm += norm
         sums.clipped += norm > limit
         at.index += 1

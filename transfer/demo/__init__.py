@@ -48,7 +48,17 @@ class Demo:
         from .run import run
 
         settings = with_seeds(QUICK if args.quick else Settings(), args.seeds)
-        return run(settings, folder, args.workers or min(processors(), MOST_WORKERS), args.resume)
+        workers = args.workers or min(processors(), MOST_WORKERS)
+        return run(settings, folder, workers, args.resume, again=_words(args))
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    """Return the words that call this again, as far as they decide what is computed and where it goes."""
+    words = ["rnn-core", "demo"] + ["--quick"] * args.quick
+    for name, value in (("--out", args.out), ("--seeds", args.seeds)):
+        if value is not None:
+            words += [name, str(value)]
+    return words
 
 
 command = Demo()

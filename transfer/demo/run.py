@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.live import Live
@@ -29,8 +30,19 @@ class DemoInterrupted(KeyboardInterrupt):
     """Ctrl-C. The message says what is kept and how to go on."""
 
 
-def run(settings: Settings, folder: Path, workers: int, resume: bool) -> int:
+def run(settings: Settings, folder: Path, workers: int, resume: bool, again: Sequence[str]) -> int:
     """Do everything, and write it into a folder that is there.
+
+    Parameters
+    ----------
+    settings : Settings
+    folder : Path
+    workers : int
+        Processes side by side.
+    resume : bool
+        Go on from the folder's checkpoint.
+    again : sequence of str
+        The command that leads here, to be named if it is interrupted.
 
     Returns
     -------
@@ -59,7 +71,7 @@ def run(settings: Settings, folder: Path, workers: int, resume: bool) -> int:
             with parts.part("pictures and report", "Pictures and report"):
                 _write(outcome, folder, parts)
     except KeyboardInterrupt:
-        raise DemoInterrupted(_way_on(parts.current, folder, checkpoint / LAST, settings)) from None
+        raise DemoInterrupted(_way_on(parts.current, checkpoint / LAST, again)) from None
     for finding in outcome.findings():
         parts.console.print(f"{finding.statement}: {finding.evidence}: [bold]{finding.verdict}[/]", soft_wrap=True)
     parts.plain(f"\n{folder / 'report.html'} tells it all ({sum(parts.seconds.values()):.0f} s)")
@@ -204,10 +216,9 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
-def _way_on(part: str, folder: Path, checkpoint: Path, settings: Settings) -> str:
+def _way_on(part: str, checkpoint: Path, again: Sequence[str]) -> str:
     """Say what an interruption has left, and how to go on."""
-    command = ["rnn-core", "demo", "--out", str(folder)] + ["--quick"] * settings.quick
     if not checkpoint.exists():
-        return f"interrupted ({part}) before the first checkpoint; `{shlex.join(command)}` begins again"
-    resume = shlex.join([*command, "--resume"])
+        return f"interrupted ({part}) before the first checkpoint; `{shlex.join(again)}` begins again"
+    resume = shlex.join([*again, "--resume"])
     return f"interrupted ({part}); the checkpoint {checkpoint} stands: go on with `{resume}`"
