@@ -12,11 +12,11 @@ import sys
 import numpy as np
 import pytest
 
-from rnn_core import cli, load
-from rnn_core.data import Tokenizer
-from transfer.demo import characters, run, vanishing
-from transfer.demo.corpus import load_corpus
-from transfer.demo.digits import DigitsStudy
+from rnn_core import GRU, LSTM, RNN, LanguageModel, cli, load
+from rnn_core.data import Examples, Tokenizer
+from transfer.demo import characters, html, run, vanishing
+from transfer.demo.corpus import different, load_corpus
+from transfer.demo.digits import DigitsStudy, Repeated, move
 from transfer.demo.settings import QUICK, DigitsSettings, with_seeds
 
 
@@ -33,14 +33,14 @@ def test_it_succeeds_and_writes_everything(finished) -> None:
     names = {path.name for path in folder.iterdir()}
     assert {"report.html", "results.json", "digits-source.safetensors", "characters-tuned.safetensors"} <= names
     assert len([name for name in names if name.endswith(".png")]) == 6
-    assert not [name for name in names if name.endswith(".tmp")]
+    assert not [name for name in names if name.endswith(".part")]
 
 
 def test_the_report_is_one_file_with_its_pictures_inside(finished) -> None:
     _, folder = finished
-    html = (folder / "report.html").read_text(encoding="utf-8")
-    pictures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', html)
-    assert len(pictures) == html.count("<img") == 6
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', page)
+    assert len(pictures) == page.count("<img") == 6
     for alt, data in pictures:
         assert len(alt) > 10
         png = base64.b64decode(data)
@@ -48,7 +48,7 @@ def test_the_report_is_one_file_with_its_pictures_inside(finished) -> None:
         width, height = struct.unpack(">II", png[16:24])
         assert min(width, height) > 300
     assert not re.search(r'(src|href)="(?!#|data:)', html)  # nothing from a network, nor from beside it
-    assert "Its numbers mean nothing" in html
+    assert "Its numbers mean nothing" in page
 
 
 def test_the_results_hold_seeds_protocol_scores_and_verdicts(finished) -> None:
@@ -73,21 +73,41 @@ def test_the_weights_can_be_loaded_and_used_with_their_tokenizer(finished) -> No
     assert len(tokens.decode(drawn)) >= 1
 
 
-def test_ctrl_c_names_the_checkpoint_and_resume_goes_on(tmp_path, monkeypatch, capsys) -> None:
-    def interrupt(*args: object, **options: object) -> None:
-        raise KeyboardInterrupt
+def test_ctrl_c_names_the_checkpoint_and_resume_goes_on(finished, tmp_path, monkeypatch, capsys) -> None:
+    steps = iter(range(1000))
 
+    def interrupted(*args, **options):
+        if next(steps) == 5:
+            raise KeyboardInterrupt
+        return step(*args, **options)
+
+    step = LanguageModel.loss_and_gradients
     arguments = ["demo", "--quick", "--workers", "1", "--out", str(tmp_path)]
     with monkeypatch.context() as patch:
         patch.setattr(run, "_digits", lambda *a: (None, None))
-        patch.setattr(characters.CharactersStudy, "score", interrupt)
+        patch.setattr(LanguageModel, "loss_and_gradients", interrupted)
         assert cli.main(arguments) == 130
     error = capsys.readouterr().err
-    assert "last.safetensors stands" in error
-    assert "--resume" in error
+    checkpoint = tmp_path / "checkpoint" / "last.safetensors"
+    assert f"the checkpoint {checkpoint} stands: go on with `rnn-core demo --quick --out {tmp_path} --resume`" in error
+    assert error.count("\n") == 1
     assert not (tmp_path / "report.html").exists()
     assert cli.main([*arguments, "--resume"]) == 0
     assert (tmp_path / "report.html").exists()
+    _, whole = finished
+    source = "characters-source.safetensors"
+    assert (tmp_path / source).read_bytes() == (whole / source).read_bytes()
+
+
+def test_ctrl_c_before_the_first_checkpoint_says_so(tmp_path, monkeypatch, capsys) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_gradients", interrupt)
+    assert cli.main(["demo", "--quick", "--out", str(tmp_path), "--seeds", "3"]) == 130
+    error = capsys.readouterr().err
+    assert f"before the first checkpoint; `rnn-core demo --quick --out {tmp_path} --seeds 3` begins again" in error
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -136,6 +156,26 @@ def test_target_images_are_apart_and_balanced() -> None:
     assert not seen.intersection(image.tobytes() for image in study.test.x)
 
 
+def test_moved_images_are_the_same_a_pixel_away() -> None:
+    images = np.random.default_rng(0).random((40, 8, 8))
+    moved = move(images, np.random.default_rng(1))
+    middle = moved[:, 1:-1, 1:-1]
+    places = set()
+    for image, found in zip(images, middle, strict=True):
+        ways = [(i, j) for i in range(3) for j in range(3) if np.array_equal(image[i : i + 6, j : j + 6], found)]
+        assert len(ways) == 1
+        places.update(ways)
+    assert len(places) == 9
+    np.testing.assert_array_equal(moved, move(images, np.random.default_rng(1)))
+
+
+def test_repeated_examples_are_all_read_equally_often() -> None:
+    examples = Examples(np.arange(10).reshape(10, 1), np.arange(10), batch_size=4, seed=0)
+    batches = Repeated(examples, 6)
+    read = np.concatenate([batches.batch(epoch, index).targets for epoch in (0, 1) for index in range(len(batches))])
+    assert np.bincount(read).tolist() == [4] * 10
+
+
 def test_the_texts_share_nothing() -> None:
     corpus = load_corpus(QUICK.characters)
     assert corpus.training_text(300, 0) == corpus.training_text(300, 0)
@@ -145,13 +185,51 @@ def test_the_texts_share_nothing() -> None:
         assert held_out[:50] not in corpus.source
 
 
-def test_the_gradient_norms_are_those_of_the_layers() -> None:
+@pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
+def test_the_gradient_norms_are_exact(kind) -> None:
+    """‖∂L/∂h_t‖ is what the rest of the sequence, run as a sequence of its own, says of its initial state."""
+    rng = np.random.default_rng(0)
+    layer = kind(3, 4, backend="numpy", dtype=np.float64, seed=0)
+    x, dh_T = rng.standard_normal((6, 2, 3)), rng.standard_normal((1, 2, 4))
+    norms = vanishing.gradient_norms(layer, x, dh_T)
+    for t in range(6):
+        state = layer(x[:t])[1] if t else None
+        _, _, tape = layer.forward(x[t:], state)
+        _, dstate, _ = layer.backward(tape, None, (dh_T, None) if kind is LSTM else dh_T)
+        dh = dstate[0] if kind is LSTM else dstate
+        np.testing.assert_allclose(norms[t], np.linalg.norm(dh[0], axis=-1), rtol=1e-12)
+
+
+def test_the_gradient_fades_and_an_open_gate_keeps_it() -> None:
     """At the last step the norm is 1 by definition; a fresh RNN's falls monotonically, many decades in 30 steps."""
     norms = {curve.label: curve.values for curve in vanishing.fading(30)}
     for name, values in norms.items():
         assert values[-1] == pytest.approx(1), name
     assert norms["RNN"][0] < 1e-4
     assert norms["LSTM, forget gate open"][0] > 0.01
+
+
+def test_documents_that_repeat_one_another_are_left_out() -> None:
+    source, other = "ab" * 40, "cd" * 40
+    kept, dropped = different([other, "x" + other[:60], "before " + source[:55], "short"], source)
+    assert (kept, dropped) == ([other, "short"], 2)
+
+
+def test_a_python_without_docstrings_is_told_so(monkeypatch) -> None:
+    monkeypatch.setattr("transfer.demo.corpus.docstrings", lambda modules: ["only one"])
+    with pytest.raises(RuntimeError, match="run Python without -OO"):
+        load_corpus(QUICK.characters)
+
+
+def test_frequencies_alone_give_the_entropy() -> None:
+    assert characters.unigram_bits("abab", "ab" * 5000) == pytest.approx(1, abs=1e-3)
+
+
+def test_tables_escape_what_is_not_markup() -> None:
+    made = html.table(("a<b",), [("1 < 2",), (html.badge("positive"),)])
+    assert "a&lt;b" in made
+    assert "1 &lt; 2" in made
+    assert '<span class="badge good">positive</span>' in made
 
 
 def test_seeds_can_be_chosen() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 class DigitsSettings:
     """Digits 0–4 to digits 5–9, read row by row. Batches have at most `batch_size` images."""
 
-    seeds: int = 20
+    seeds: int = 16
     shots: tuple[int, ...] = (1, 2, 10, 50)
     hidden_size: int = 64
     batch_size: int = 32
@@ -74,11 +74,11 @@ QUICK = Settings(
 
 
 def with_seeds(settings: Settings, seeds: int | None) -> Settings:
-    """Return settings with another number of seeds: this many for the digits, a fifth for the characters."""
+    """Return settings with another number of seeds: this many for the digits, a quarter for the characters."""
     if seeds is None:
         return settings
     return replace(
         settings,
         digits=replace(settings.digits, seeds=seeds),
-        characters=replace(settings.characters, seeds=max(2, seeds // 5)),
+        characters=replace(settings.characters, seeds=max(2, seeds // 4)),
     )
