@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 class DigitsSettings:
     """Digits 0–4 to digits 5–9, read row by row. Batches have at most `batch_size` images."""
 
-    seeds: int = 16
+    seeds: int = 10
     shots: tuple[int, ...] = (1, 2, 10, 50)
     hidden_size: int = 64
     batch_size: int = 32
