@@ -47,7 +47,7 @@ def test_the_report_is_one_file_with_its_pictures_inside(finished) -> None:
         assert png.startswith(b"\x89PNG")
         width, height = struct.unpack(">II", png[16:24])
         assert min(width, height) > 300
-    assert not re.search(r'(src|href)="(?!#|data:)', html)  # nothing from a network, nor from beside it
+    assert not re.search(r'(src|href)="(?!#|data:)', page)  # nothing from a network, nor from beside it
     assert "Its numbers mean nothing" in page
 
 
