@@ -184,7 +184,7 @@ def _inside(images: dict[str, bytes]) -> list[str]:
             "Norm of the gradient with respect to the hidden state against time",
             "How much of a gradient reaches step t when the loss sees the last step alone. In fresh layers it fades "
             "exponentially, gates or no gates; open the gate that keeps the state (a bias of 4), and it arrives. The "
-            "LSTM that was trained on text has found its own way.",
+            "LSTM that was trained on text has learned to open some of its gates.",
         ),
         html.picture(
             images["hidden-states.png"],
