@@ -74,11 +74,11 @@ QUICK = Settings(
 
 
 def with_seeds(settings: Settings, seeds: int | None) -> Settings:
-    """Return settings with another number of seeds: this many for the digits, a quarter for the characters."""
+    """Return settings with another number of seeds: this many for the digits, two fifths as many for the characters."""
     if seeds is None:
         return settings
     return replace(
         settings,
         digits=replace(settings.digits, seeds=seeds),
-        characters=replace(settings.characters, seeds=max(2, seeds // 4)),
+        characters=replace(settings.characters, seeds=max(2, 2 * seeds // 5)),
     )
