@@ -1,0 +1,78 @@
+"""Vectors from one place in memory to another: plain copies, copies with a ragged edge, transposes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.extending import intrinsic
+
+from .simd import INT, Code, Lanes, emission
+
+
+def make_copy(lanes: Lanes) -> Any:
+    """Return an intrinsic that copies rows of vectors; with a `source_row` of 0 the same row each time."""
+
+    def emit(code: Code, rows: ir.Value, vectors: ir.Value, out: ir.Value, out_row: ir.Value,
+             source: ir.Value, source_row: ir.Value) -> None:  # fmt: skip
+        builder = code.builder
+        with code.loop(rows) as row, code.loop(vectors) as vector:
+            offset = builder.mul(vector.index, ir.Constant(INT, lanes.width))
+            value = code.load(source, builder.add(builder.mul(row.index, source_row), offset))
+            code.store(value, out, builder.add(builder.mul(row.index, out_row), offset))
+
+    @intrinsic
+    def copy(typing: Any, rows: Any, vectors: Any, out: Any, out_row: Any, source: Any, source_row: Any) -> Any:
+        return emission(f"copy.{lanes.suffix}", 6, emit, lanes)
+
+    return copy
+
+
+def make_transpose(lanes: Lanes) -> Any:
+    """Return an intrinsic that packs `lanes` rows: vector k of `out` is column k of `source`."""
+    n = lanes.count
+
+    def emit(code: Code, rows: ir.Value, K: ir.Value, source: ir.Value, source_row: ir.Value,
+             out: ir.Value, out_row: ir.Value) -> None:  # fmt: skip
+        builder = code.builder
+        blocks = builder.sdiv(builder.add(K, ir.Constant(INT, n - 1)), ir.Constant(INT, n))
+        none = ir.Constant(ir.VectorType(ir.IntType(1), n), [ir.Constant(ir.IntType(1), 0)] * n)
+        with code.loop(blocks) as block:
+            first = builder.mul(block.index, ir.Constant(INT, n))
+            left = builder.sub(K, first)
+            columns = code.first_lanes(left)
+            block_rows = []
+            for i in range(n):
+                exists = builder.icmp_signed("<", ir.Constant(INT, i), rows)
+                offset = builder.add(builder.mul(source_row, ir.Constant(INT, i)), builder.mul(first, ir.Constant(INT, lanes.size)))
+                block_rows.append(code.load_first(builder.select(exists, columns, none), source, offset))
+            for k, column in enumerate(code.transpose(block_rows)):
+                with builder.if_then(builder.icmp_signed("<", ir.Constant(INT, k), left), likely=True):
+                    code.store(column, out, builder.mul(builder.add(first, ir.Constant(INT, k)), out_row))
+
+    @intrinsic
+    def transpose(typing: Any, rows: Any, K: Any, source: Any, source_row: Any, out: Any, out_row: Any) -> Any:
+        return emission(f"transpose.{lanes.suffix}", 6, emit, lanes)
+
+    return transpose
+
+
+def make_copy_columns(lanes: Lanes) -> Any:
+    """Return an intrinsic that copies rows of `vectors` vectors; the last has `valid` numbers, then zeros."""
+
+    def emit(code: Code, rows: ir.Value, vectors: ir.Value, source: ir.Value, source_row: ir.Value,
+             out: ir.Value, valid: ir.Value) -> None:  # fmt: skip
+        builder, width = code.builder, ir.Constant(INT, lanes.width)
+        edge, last = code.first_lanes(valid), builder.sub(vectors, ir.Constant(INT, 1))
+        every = code.first_lanes(ir.Constant(INT, lanes.count))
+        with code.loop(rows) as row, code.loop(vectors) as vector:
+            mask = builder.select(builder.icmp_signed("==", vector.index, last), edge, every)
+            offset = builder.mul(vector.index, width)
+            value = code.load_first(mask, source, builder.add(builder.mul(row.index, source_row), offset))
+            code.store(value, out, builder.add(builder.mul(builder.mul(row.index, vectors), width), offset))
+
+    @intrinsic
+    def copy_columns(typing: Any, rows: Any, vectors: Any, source: Any, source_row: Any, out: Any, valid: Any) -> Any:
+        return emission(f"copy columns.{lanes.suffix}", 6, emit, lanes)
+
+    return copy_columns

@@ -1,0 +1,103 @@
+"""Memory for tapes, panels and scratch, used again and again.
+
+A fresh array of some megabytes costs more than it seems: the system hands out its pages one by one, zeroed, when they are
+first touched, and takes them back when the array dies. A training step needs the same sizes every time, so what is given
+back is kept here, up to `KEPT` bytes, and handed out again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+ALIGNMENT = 64
+"""Bytes of a cache line: no vector lies across two."""
+
+KEPT = 1 << 29
+"""Most bytes that are held for later."""
+
+
+def aligned(size: int) -> int:
+    """Return a size in bytes, rounded up to whole cache lines."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+class Block:
+    """A piece of memory that goes back when the last reference to it is gone. Views of it must not outlive it."""
+
+    __slots__ = ("_room", "address", "size")
+
+    def __init__(self, room: np.ndarray):
+        self._room, self.size = room, room.size
+        self.address = room.ctypes.data
+
+    def view(self, offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+        """Return part of the memory as an array."""
+        return np.ndarray(shape, dtype, self._room, offset)
+
+    def __del__(self) -> None:
+        _STORE.give(self._room)
+
+
+class _Store:
+    """What has been given back, by size."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self._given: deque[np.ndarray] = deque()
+        self._rooms: dict[int, list[np.ndarray]] = {}
+        self._bytes = 0
+
+    def take(self, size: int) -> np.ndarray:
+        """Return at least so many bytes, beginning at a cache line."""
+        step = max(ALIGNMENT, 1 << max(0, size.bit_length() - 4))  # at most an eighth too much, and few sizes
+        size = -(-size // step) * step
+        with self.lock:
+            while self._given:
+                room = self._given.popleft()
+                self._rooms.setdefault(room.size, []).append(room)
+                self._bytes += room.size
+            rooms = self._rooms.get(size)
+            if rooms:
+                self._bytes -= size
+                return rooms.pop()
+            while self._bytes > KEPT:
+                other, rooms = next((other, rooms) for other, rooms in self._rooms.items() if rooms)
+                rooms.pop()
+                self._bytes -= other
+        room = np.empty(size + ALIGNMENT, np.uint8)
+        start = -room.ctypes.data % ALIGNMENT
+        return room[start : start + size]
+
+    def give(self, room: np.ndarray) -> None:
+        """Take memory back. This runs wherever a reference ends, even inside `take`: hence no lock."""
+        self._given.append(room)
+
+
+_STORE = _Store()
+
+
+def _unlock() -> None:
+    _STORE.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)  # another thread may have held it
+
+
+def take(size: int) -> Block:
+    """Return a block of at least `size` bytes; what is in it is left over from others."""
+    return Block(_STORE.take(size))
+
+
+@lru_cache(maxsize=64)
+def constant(number: int, dtype: str, count: int) -> Block:
+    """Return memory that holds the same number `count` times."""
+    block = take(count * np.dtype(dtype).itemsize)
+    block.view(0, (count,), dtype)[:] = number
+    return block

@@ -1,0 +1,150 @@
+"""The micro-kernel: a tile of a matrix product that lives in registers while it is computed.
+
+Everything heavy in a recurrent layer is a product, forwards (W_x x_t, W_h h_{t−1}) and backwards (da·W_h, da·W_x,
+daᵀ·x, daᵀ·h). All of them come down to one loop:
+
+    for k in range(K):                        # one column of A, one row of W
+        for i in range(rows):                 # ≤ 6
+            for p in range(vectors):          # ≤ 4
+                acc[i][p] += A[i, k] · W[k, p]    # a number times a vector of 16
+
+**The register tile.** rows × vectors accumulators stay in registers for the whole loop. With 6 × 4 a turn has 24
+multiply-adds but only 4 loads of W and 6 of A: arithmetic, not memory, sets the pace. A core that starts two
+multiply-adds a cycle and needs four cycles for each must have eight under way that don't wait for one another, and
+the tile has 24. AVX-512 and NEON have 32 registers, so 24 accumulators, 4 vectors of W and a number of A fit; where
+there are 16, `TILES` is smaller.
+
+**Packed panels.** The vectors of W that one tile needs in turn k lie together: a panel is [K][vectors][lanes], read
+from its first byte to its last. A panel serves all rows of the batch before the next one is touched, so it comes
+from far away once, and from the core's own cache after that.
+
+**Which vectors make a panel.** For a cell with gates, the gates of the same hidden units: an LSTM's panel has i, f, g
+and o of 16 units, so when the loop ends the tile holds all that these units need to take their step, and
+`finish` (cells.py) turns it into c and h at once. Where there are no gates, up to four neighbouring vectors.
+
+**One chain a sum.** acc[i][p] is added up in the order of k, whatever the size of the tile. Therefore a row's
+result doesn't depend on the batch around it, nor on the number of threads: same bits.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.extending import intrinsic
+
+from .simd import INT, Code, Lanes, Vector, emission, emitted
+
+TILES = {32: {1: 8, 2: 8, 3: 8, 4: 6}, 16: {1: 6, 2: 5, 3: 3, 4: 2}}
+"""Most rows of a tile, by the registers there are and by the vectors of a panel."""
+
+AHEAD = 8
+"""Turns ahead of which a panel is asked for, where there is one row."""
+
+ALONG_K = "along k"
+ALONG_ROWS = "along rows"
+"""How A lies in memory: numbers of one row side by side, or numbers of one k (a product with Aᵀ)."""
+
+
+def max_rows(lanes: Lanes, vectors: int) -> int:
+    """Return the most rows that a tile over a panel of so many vectors has."""
+    return TILES[lanes.registers][vectors]
+
+
+def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):  # noqa: ANN202
+    """Return the body of a tile: out = start + A·W, for `emitted`."""
+
+    def body(
+        code: Code,
+        out: ir.Value,  # address of the tile's first number
+        out_row: ir.Value,  # bytes from row to row
+        start: ir.Value,  # what is added: `out` itself, a bias (start_row = 0), zeros
+        start_row: ir.Value,
+        a: ir.Value,  # A
+        a_row: ir.Value,  # bytes from row to row, or from k to k, whichever are not side by side
+        blocks: ir.Value,  # K comes in blocks of A: one a gate in da·W_h
+        a_block: ir.Value,  # bytes from block to block
+        K: ir.Value,  # of one block
+        w: ir.Value,  # the panel
+        w_row: ir.Value,  # bytes from k to k
+        valid: ir.Value,  # numbers of the last vector that exist; beyond them memory is not touched
+    ) -> None:
+        builder = code.builder
+        zero = code.splat(0).value
+        with code.loop(blocks, a, w, *[zero] * (rows * vectors)) as block:
+            a_at, w_at, *acc = block.values
+            row_at = [builder.add(a_at, builder.mul(a_row, ir.Constant(INT, i))) for i in range(rows)]
+            with code.loop(K, a_at, w_at, *acc) as turn:
+                a_k, w_k, *acc = turn.values
+                panel = [code.load(w_k, p * lanes.width) for p in range(vectors)]
+                if rows == 1:  # then memory sets the pace, and the processor's own foresight is not enough
+                    for p in range(vectors):
+                        code.prefetch(w_k, (AHEAD * vectors + p) * lanes.width)
+                new: list[ir.Value] = []
+                for i in range(rows):
+                    if layout == ALONG_K:
+                        number = code.broadcast(row_at[i], builder.mul(turn.index, ir.Constant(INT, lanes.size)))
+                    else:
+                        number = code.broadcast(a_k, i * lanes.size)
+                    for p in range(vectors):
+                        new.append(number.fma(panel[p], Vector(code, acc[i * vectors + p])).value)
+                step = ir.Constant(INT, 0) if layout == ALONG_K else a_row
+                turn.next = [builder.add(a_k, step), builder.add(w_k, w_row), *new]
+            _, w_end, *acc = turn.values
+            block.next = [builder.add(a_at, a_block), w_end, *acc]
+        acc = block.values[2:]
+        full = builder.icmp_signed("==", valid, ir.Constant(INT, lanes.count))
+        with builder.if_else(full) as (whole, partial):
+            for branch in (whole, partial):
+                with branch:
+                    mask = None if branch is whole else code.first_lanes(valid)
+                    for i in range(rows):
+                        start_at = builder.add(start, builder.mul(start_row, ir.Constant(INT, i)))
+                        out_at = builder.add(out, builder.mul(out_row, ir.Constant(INT, i)))
+                        for p in range(vectors):
+                            offset = p * lanes.width
+                            total = Vector(code, acc[i * vectors + p])
+                            if mask is not None and p == vectors - 1:
+                                total = total + code.load_first(mask, start_at, offset)
+                                code.store_first(mask, total, out_at, offset)
+                            else:
+                                code.store(total + code.load(start_at, offset), out_at, offset)
+
+    return body
+
+
+ARGUMENTS = 12
+"""Of a tile, as named above."""
+
+
+def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]):  # noqa: ANN201
+    """Return an intrinsic ``product(rows, vectors, *arguments of a tile)`` for panels of so many vectors.
+
+    It is a jump to the tile of that size. Every tile is a function of its own, emitted once a module.
+    """
+
+    def dispatch(code: Code, rows: ir.Value, vectors: ir.Value, *arguments: ir.Value) -> None:
+        builder = code.builder
+        end = builder.append_basic_block("end")
+        over_vectors = builder.switch(vectors, end)
+        for p in panels:
+            block = builder.append_basic_block(f"{p} vectors")
+            over_vectors.add_case(ir.Constant(INT, p), block)
+            builder.position_at_end(block)
+            over_rows = builder.switch(rows, end)
+            for i in range(1, max_rows(lanes, p) + 1):
+                block = builder.append_basic_block(f"{i} x {p}")
+                over_rows.add_case(ir.Constant(INT, i), block)
+                builder.position_at_end(block)
+                name = f"tile.{lanes.suffix}.{layout}.{i}x{p}"
+                builder.call(
+                    emitted(builder.module, name, ARGUMENTS, _tile(lanes, layout, i, p), lanes), arguments
+                )
+                builder.branch(end)
+        builder.position_at_end(end)
+
+    name = f"product.{lanes.suffix}.{layout}.{panels}"
+
+    @intrinsic
+    def product(typing, rows, vectors, out, out_row, start, start_row, a, a_row, blocks, a_block, K, w, w_row, valid):  # noqa: ANN001, ANN202, PLR0913
+        return emission(name, 2 + ARGUMENTS, dispatch, lanes)
+
+    return product

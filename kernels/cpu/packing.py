@@ -1,0 +1,216 @@
+"""Weights as panels: how they are packed, and how a packed panel is kept until its weights change.
+
+Packing reads every weight and writes it once more: for one row and few steps that is a good part of the whole work. So
+panels are kept. What they were made from is kept beside them, and compared, number by number, at each call: that is
+exact, costs one look at the weights, and where an optimizer has changed them it ends at the first difference.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import carray, njit, types
+
+from . import threads
+from .addresses import make_pointer, word
+from .compiled import compiled
+from .copying import make_copy, make_copy_columns, make_transpose
+from .memory import Block, constant, take
+from .simd import Lanes
+
+
+ALONE = 1 << 18
+"""Bytes of a weight that one thread packs faster than two would."""
+
+
+class PackJob(NamedTuple):
+    """The arguments of `make_pack`: sizes and addresses."""
+
+    threads: int
+    W: int  # (G·H, K), or (G·H, columns)
+    W_row: int  # bytes
+    gates: int  # int64: which gate's rows come first, second, …
+    gate_count: int
+    H: int
+    K: int
+    panel: int  # vectors of a panel
+    out: int
+    zeros: int
+
+
+PACK_JOB = np.dtype([(name, np.int64) for name in PackJob._fields])
+"""A `PackJob` in memory."""
+
+record_at = make_pointer(PACK_JOB)
+
+
+def make_pack_rows(lanes: Lanes) -> Any:
+    """Return the function, uncompiled, that packs W (G·H, K) into panels [K][gate][units], for products x·Wᵀ."""
+    width, count = lanes.width, lanes.count
+    transpose = make_transpose(lanes)
+
+    def pack(thread, address):  # noqa: ANN001, ANN202
+        job = carray(record_at(address), 1)[0]
+        vectors = (job.H + count - 1) // count
+        per_gate, items = vectors, vectors * job.gate_count
+        for item in range(items * thread // job.threads, items * (thread + 1) // job.threads):
+            vector, gate = item // job.gate_count, item % job.gate_count
+            p = vector // job.panel
+            v = min(job.panel, per_gate - p * job.panel)
+            panel = job.out + p * job.panel * job.gate_count * job.K * width
+            transpose(
+                min(count, job.H - vector * count), job.K,
+                job.W + (word(job.gates + 8 * gate) * job.H + vector * count) * job.W_row, job.W_row,
+                panel + (gate * v + vector - p * job.panel) * width, job.gate_count * v * width,
+            )  # fmt: skip
+
+    return pack
+
+
+def make_pack_columns(lanes: Lanes) -> Any:
+    """Return the function, uncompiled, that packs W (G·H, K) into panels [gate][H, filled up][columns], for products da·W."""
+    width, count = lanes.width, lanes.count
+    copy_columns, copy = make_copy_columns(lanes), make_copy(lanes)
+
+    def pack(thread, address):  # noqa: ANN001, ANN202
+        job = carray(record_at(address), 1)[0]
+        vectors = (job.K + count - 1) // count
+        panels = (vectors + job.panel - 1) // job.panel
+        items = panels * job.gate_count
+        for item in range(items * thread // job.threads, items * (thread + 1) // job.threads):
+            p, gate = item // job.gate_count, item % job.gate_count
+            v = min(job.panel, vectors - p * job.panel)
+            Hp = (job.H + count - 1) // count * count
+            out = job.out + (p * job.panel * job.gate_count + gate * v) * Hp * width
+            copy_columns(
+                job.H, v, job.W + word(job.gates + 8 * gate) * job.H * job.W_row + p * job.panel * width, job.W_row,
+                out, min(count, job.K - (p * job.panel + v - 1) * count),
+            )  # fmt: skip
+            copy(Hp - job.H, v, out + job.H * v * width, v * width, job.zeros, 0)
+
+    return pack
+
+
+memcmp = types.ExternalFunction("memcmp", types.int32(types.intp, types.intp, types.uintp))
+"""The C library's: no loop of ours is faster."""
+
+
+@njit(nogil=True, cache=True)
+def _same(a: int, b: int, size: int) -> bool:
+    """Whether two pieces of memory hold the same bytes."""
+    return memcmp(a, b, size) == 0
+
+
+class Panels(NamedTuple):
+    """How a weight is packed."""
+
+    rows: bool  # panels of hidden units, for x·Wᵀ; otherwise of columns, for da·W
+    gates: tuple[int, ...]  # which gate's rows come first, second, …
+    panel: int  # vectors of a panel
+    lanes: Lanes
+
+
+class _Seen:
+    """Arrays that have been seen: what was in them, and what was made of it."""
+
+    def __init__(self, arrays: tuple[np.ndarray, ...], forget: Callable[[object], None]):
+        self.lock = threading.Lock()
+        self.alive = tuple(weakref.ref(array, forget) for array in arrays)
+        self.addresses = tuple((array.ctypes.data, take(array.nbytes), array.nbytes) for array in arrays)
+        self.made: dict[Any, Block] = {}
+
+    def unchanged(self) -> bool:
+        """Whether the arrays hold what they held when the blocks were made of them."""
+        return all(_same(copy.address, address, size) for address, copy, size in self.addresses)
+
+    def remember(self, arrays: tuple[np.ndarray, ...]) -> None:
+        """Forget what was made, and keep what the arrays hold now."""
+        self.made.clear()
+        for array, (_, copy, _) in zip(arrays, self.addresses, strict=True):
+            copy.view(0, array.shape, array.dtype)[...] = array
+
+
+_SEEN: dict[tuple[int, ...], _Seen] = {}
+
+
+def kept(arrays: tuple[np.ndarray, ...], how: Any, make: Callable[..., Block], *arguments: Any) -> Block:
+    """Return ``make(*arrays, how, *arguments)``; the same block again while the arrays hold the same numbers."""
+    if not all(array.flags.c_contiguous for array in arrays):
+        return make(*map(np.ascontiguousarray, arrays), how, *arguments)
+    key = tuple(map(id, arrays))
+    seen = _SEEN.get(key)
+    if seen is None or any(ref() is not array for ref, array in zip(seen.alive, arrays, strict=True)):
+        seen = _SEEN[key] = _Seen(arrays, lambda _: _SEEN.pop(key, None))
+    with seen.lock:
+        if not (seen.made and seen.unchanged()):
+            seen.remember(arrays)
+        block = seen.made.get(how)
+        if block is None:
+            block = seen.made[how] = make(*arrays, how, *arguments)
+        return block
+
+
+def panels(W: np.ndarray, how: Panels, count: int) -> Block:
+    """Return a weight (G·H, K) packed, on `count` threads if need be; the same block while the weight is the same."""
+    return kept((W,), how, pack, count)
+
+
+def bias_panels(b_x: np.ndarray, b_h: np.ndarray, how: BiasPanels) -> Block:
+    """Return what a tile's sums begin with; the same block while both biases are the same."""
+    return kept((b_x, b_h), how, add_biases)
+
+
+@cache
+def _gate_order(gates: tuple[int, ...]) -> np.ndarray:
+    return np.array(gates, np.int64)
+
+
+def pack(W: np.ndarray, how: Panels, count: int) -> Block:
+    """Return a contiguous weight (G·H, K) packed."""
+    lanes, gates = how.lanes, _gate_order(how.gates)
+    rows, K = W.shape
+    H = rows // len(gates)
+    Hp = lanes.filled(H)
+    numbers = Hp * K if how.rows else Hp * lanes.filled(K)
+    block = take(len(gates) * numbers * lanes.size)
+    count = count if W.nbytes > ALONE else 1
+    job = PackJob(
+        threads=count, W=W.ctypes.data, W_row=K * lanes.size, gates=gates.ctypes.data, gate_count=len(gates),
+        H=H, K=K, panel=how.panel, out=block.address, zeros=constant(0, lanes.dtype, 4 * lanes.count).address,
+    )  # fmt: skip
+    arguments = np.array(job, np.int64)
+    make = make_pack_rows if how.rows else make_pack_columns
+    threads.run(compiled(make, lanes).address, arguments.ctypes.data, count)
+    return block
+
+
+class BiasPanels(NamedTuple):
+    """How the biases are packed: [panel][slot][units], each the sum of the biases that belong to its slot."""
+
+    slots: int
+    from_x: tuple[tuple[int, int], ...]  # (slot, gate) of W_x's gates
+    from_h: tuple[tuple[int, int], ...]
+    panel: int
+    lanes: Lanes
+
+
+def add_biases(b_x: np.ndarray, b_h: np.ndarray, how: BiasPanels) -> Block:
+    """Return the biases, added up and packed."""
+    slots, from_x, from_h, panel, lanes = how
+    H = len(b_x) // len(from_x)
+    Hp = lanes.filled(H)
+    sums = np.zeros((slots, Hp), b_x.dtype)
+    for biases, places in ((b_x, from_x), (b_h, from_h)):
+        for slot, gate in places:
+            sums[slot, :H] += biases[gate * H : (gate + 1) * H]
+    block = take(sums.nbytes)
+    out, width = block.view(0, (slots * Hp,), b_x.dtype), panel * lanes.count
+    for first in range(0, Hp, width):
+        columns = sums[:, first : first + width]
+        out[slots * first : slots * first + columns.size] = columns.reshape(-1)
+    return block

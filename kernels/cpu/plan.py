@@ -1,0 +1,68 @@
+"""How a layer's work is cut up among threads: one readable function of its sizes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .cell import KernelCell
+from .loops import max_panel
+from .microkernel import max_rows
+from .simd import Lanes
+
+
+class Plan(NamedTuple):
+    """Threads, tiles, panels."""
+
+    groups: int  # of threads: each has rows of the batch to itself
+    members: int  # of a group: each has hidden units to itself
+    tiles: int  # that the rows of a step are cut into
+    panel: int  # vectors of hidden units in a panel, forwards
+    back_panel: int  # and backwards
+    dx_panel: int  # vectors of the input in a panel
+    chunk: int  # steps whose input products are done ahead; 0: each in its own step
+    steps: int  # that the backward takes together, before the products of the weights' gradients
+
+
+SUM = 512
+"""Rows whose gradients are taken together: what their products read has just been written, and is still near."""
+
+AHEAD = 128
+"""Rows whose input products are done ahead."""
+
+NEAR = 1 << 24
+"""Bytes of weights that the cores' shared cache holds, with room to spare."""
+
+
+def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H: int, count: int) -> Plan:
+    """Return how `count` threads share N rows over T steps of B sequences.
+
+    Where each thread gets four rows of the batch or more, they part the rows, and never wait for one another. Otherwise,
+    and where the weights are so many that each thread should read only a part of them, they part the hidden units.
+
+    The input's products belong to the step that needs them, in the same tile, unless there are too few rows for a
+    product to be worth its name, or the weights come from far: then those of several steps are done at once.
+    """
+    gates = cell.spec.gate_count
+    vectors, columns = (lanes.filled(n) // lanes.count for n in (H, I))
+    panel, back_panel, dx_panel = (_even(n, most) for n, most in ((vectors, max_panel(cell)), (vectors, 4), (columns, 4)))
+    far = gates * H * (I + H) * lanes.size > NEAR
+    if B >= 4 * count and not far:
+        groups, members = count, 1
+    else:
+        groups, members = 1, min(count, -(-vectors // back_panel))
+    most = min(max_rows(lanes, len(cell.from_x) * panel), max_rows(lanes, back_panel))
+    return Plan(
+        groups=groups,
+        members=members,
+        tiles=min(B, groups * -(-B // (groups * most))),
+        panel=panel,
+        back_panel=back_panel,
+        dx_panel=dx_panel,
+        chunk=min(T, -(-AHEAD // B)) if groups == 1 and (B < 16 or far) else 0,
+        steps=min(T, -(-SUM // B)),
+    )
+
+
+def _even(vectors: int, most: int) -> int:
+    """Return the vectors of a panel, so that the panels are about equal."""
+    return -(-vectors // -(-vectors // most))

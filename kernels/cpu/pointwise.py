@@ -1,0 +1,69 @@
+"""The nonlinearities, on vectors.
+
+One reduction serves them all: with n = round(x / ln 2) and r = x − n·ln 2, so that |r| ≤ ln 2 / 2 ≈ 0.35,
+
+    eˣ     = 2ⁿ + 2ⁿ·p          p = eʳ − 1, the Taylor series
+    eˣ − 1 = (2ⁿ − 1) + 2ⁿ·p    which loses nothing where x is small: there n = 0, and p is the result
+
+The series ends where the next term no longer shows: |r|⁷/8! is 1.5e-8 in float32, |r|¹³/14! is 1.2e-17 in float64.
+So σ keeps its full relative accuracy in the lower tail and tanh near zero, as the equations do.
+"""
+
+from __future__ import annotations
+
+from math import factorial
+from typing import NamedTuple
+
+from .simd import Vector
+
+
+class Reduction(NamedTuple):
+    """What differs between float32 and float64."""
+
+    terms: int  # of the series
+    ln2_high: float  # ln 2 in two parts: n·high is exact
+    ln2_low: float
+    largest: float  # |x| is held below this: 2ⁿ must stay a normal number
+
+
+REDUCTIONS = {
+    "float32": Reduction(7, 0.693359375, -2.12194440054690583e-4, 87.0),
+    "float64": Reduction(13, 0.693147180369123816490, 1.90821492927058770002e-10, 708.0),
+}
+
+LOG2_E = 1.4426950408889634
+
+
+def _scale_and_series(x: Vector) -> tuple[Vector, Vector]:
+    """Return 2ⁿ and p."""
+    terms, high, low, largest = REDUCTIONS[x.code.lanes.dtype]
+    x = x.clamp(-largest, largest)
+    n = (x * LOG2_E).round()
+    r = n.fma(-low, n.fma(-high, x))
+    series = x.code.splat(1 / factorial(terms))
+    for k in range(terms - 1, 1, -1):
+        series = series.fma(r, 1 / factorial(k))
+    return n.power_of_two(), (r * r).fma(series, r)
+
+
+def sigmoid(a: Vector) -> Vector:
+    """σ(a) = 1/(1 + e^{−a}).  (A1)"""
+    scale, p = _scale_and_series(-1 * a)
+    return 1 / (scale.fma(p, scale) + 1)
+
+
+def tanh(a: Vector) -> Vector:
+    """tanh(a), from t = e^{−2|a|} − 1 as −t/(t + 2).  (A2)"""
+    scale, p = _scale_and_series(-2 * abs(a))
+    t = scale.fma(p, scale - 1)
+    return ((-1 * t) / (t + 2)).copysign(a)
+
+
+def relu(a: Vector) -> Vector:
+    """max(a, 0); a NaN stays one.  (A3)"""
+    return a.where_below(0, 0, a)
+
+
+def step_function(h: Vector) -> Vector:
+    """1 where a ReLU's output is positive, otherwise 0.  (A3′)"""
+    return (0 - h).where_below(0, 1, 0)

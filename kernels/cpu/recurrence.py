@@ -1,0 +1,314 @@
+"""From the contract's arrays to a loop's addresses and back: `infer`, `forward` and `backward` of every cell."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kernels.contract import Parameters, State
+
+from . import gru, lstm, rnn, threads
+from .cell import KernelCell
+from .compiled import compiled
+from .loops import Job, make_backward, make_forward
+from .memory import Block, aligned, constant, take
+from .packing import BiasPanels, Panels, bias_panels, panels
+from .plan import Plan, make_plan
+from .rows import Rows, running
+from .simd import Lanes, host_width
+
+DTYPES = {4: "float32", 8: "float64"}
+
+CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
+
+
+class Tape(NamedTuple):
+    """What the backward needs: x, and memory in the kernels' own layout."""
+
+    x: np.ndarray  # (N, I), the valid rows; it may be the caller's
+    rows: Rows
+    T: int
+    memory: Block  # states, each (B + N, Hp): the initial ones, then one row a valid step; and (N, kept, Hp)
+
+
+class Parts(dict[str, int]):
+    """Where parts of one piece of memory lie, by name: sizes go in, offsets come out."""
+
+    def __init__(self, **sizes: int):
+        super().__init__()
+        self.size = 0
+        for name, size in sizes.items():
+            self[name] = self.size
+            self.size += aligned(size)
+
+
+class Shape(NamedTuple):
+    """All that follows from the sizes of a call."""
+
+    plan: Plan
+    lanes: Lanes
+    Hp: int  # H, filled up to whole vectors
+    work: Parts  # of the memory that a call needs
+    tape: Parts  # of the memory that a tape keeps
+    job: Job  # with all sizes; addresses are still to come
+    pack_x: Panels
+    pack_h: Panels
+    pack_bias: BiasPanels | None = None
+    no_bias: Block | None = None
+
+
+class Recurrence(NamedTuple):
+    """A cell of the contract. It knows its name and nothing else, so it can be copied and pickled."""
+
+    name: str
+
+    def infer(
+        self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
+    ) -> tuple[np.ndarray, State]:
+        """All time steps; nothing is kept for a backward."""
+        y, state_T, _ = self._run(params, x, state0, lengths, keep=False)
+        return y, state_T
+
+    def forward(
+        self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
+    ) -> tuple[np.ndarray, State, Tape]:
+        """All time steps, with a tape of every state and gate."""
+        return self._run(params, x, state0, lengths, keep=True)
+
+    def backward(
+        self,
+        params: Parameters,
+        tape: Tape,
+        dy: np.ndarray | None,
+        dstate_T: tuple[np.ndarray | None, ...],
+        needs: frozenset[str],
+    ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:
+        """Backpropagation through time: the steps in reverse, then one product a weight."""
+        if params.bias_ih is None:
+            needs = needs - {"bias_ih", "bias_hh"}
+        if not needs:
+            return None, (None,) * len(dstate_T), Parameters(None, None, None, None)
+        with threads.share(2 * self._work(params, tape.rows)) as count:
+            return _backward(self.name, params, tape, dy, dstate_T, needs, count)
+
+    def _run(
+        self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None, *, keep: bool
+    ) -> tuple[np.ndarray, State, Tape]:
+        rows = running(x.shape[0], x.shape[1], lengths)
+        with threads.share(self._work(params, rows)) as count:
+            return _forward(self.name, params, x, state0, rows, count, keep=keep)
+
+    @staticmethod
+    def _work(params: Parameters, rows: Rows) -> float:
+        """Return the floating-point operations of the products of all steps, forwards."""
+        return 2.0 * rows.count * (params.weight_ih.size + params.weight_hh.size)
+
+
+@lru_cache(maxsize=512)
+def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int, keep: bool) -> Shape:  # noqa: FBT001
+    cell, lanes = CELLS[name], Lanes(dtype, host_width())
+    plan = make_plan(cell, lanes, T, B, N, I, H, count)
+    vectors, slots = -(-H // lanes.count), len(cell.slot_names)
+    Hp = vectors * lanes.count
+    panels_each = -(-(-(-vectors // plan.panel)) // plan.members)
+    scratch_size = aligned(max(-(-B // plan.tiles), plan.chunk * B * panels_each) * slots * plan.panel * lanes.width)
+    states = dict.fromkeys(cell.spec.states, (B + N if keep else 2 * B) * Hp * lanes.size)
+    work = Parts(
+        meeting=(1 + plan.groups) * threads.BETWEEN,
+        scratch=scratch_size * plan.groups * plan.members,
+        **({} if keep else states),
+    )
+    tape = Parts(**states, kept=N * len(cell.kept) * Hp * lanes.size) if keep else Parts()
+    job = Job(
+        T=T, B=B, I=I, H=H, Hp=Hp, N=N, groups=plan.groups, members=plan.members, tiles=plan.tiles,
+        scratch_size=scratch_size, x_row=I * lanes.size, chunk=plan.chunk, panel=plan.panel, blocks=B + N if keep else 2 * B,
+        y_row=H * lanes.size, y_step=B * H * lanes.size,
+    )  # fmt: skip
+    slot = cell.slot_names.index
+    return Shape(
+        plan, lanes, Hp, work, tape, job,
+        pack_x=Panels(True, cell.gates(cell.from_x), plan.panel, lanes),
+        pack_h=Panels(True, cell.gates(cell.from_h), plan.panel, lanes),
+        pack_bias=BiasPanels(
+            slots,
+            tuple(zip(map(slot, cell.from_x), cell.gates(cell.from_x), strict=True)),
+            tuple(zip(map(slot, cell.from_h), cell.gates(cell.from_h), strict=True)),
+            plan.panel,
+            lanes,
+        ),
+        no_bias=constant(0, dtype, slots * Hp),
+    )  # fmt: skip
+
+
+def _forward(
+    name: str, params: Parameters, x: np.ndarray, state0: State, rows: Rows, count: int, *, keep: bool
+) -> tuple[np.ndarray, State, Tape]:
+    cell = CELLS[name]
+    W_x, W_h, b_x, b_h = params
+    (T, B, I), H = x.shape, W_h.shape[1]
+    shape = _forward_shape(name, DTYPES[x.itemsize], T, B, rows.count, I, H, count, keep)
+    plan, lanes, Hp, work, tape, job = shape[:6]
+    count = plan.groups * plan.members
+    panels_x, panels_h = panels(W_x, shape.pack_x, count), panels(W_h, shape.pack_h, count)
+    bias = shape.no_bias if b_x is None or b_h is None else bias_panels(b_x, b_h, shape.pack_bias)
+    x = rows.packed(x)
+    y = np.zeros((T, B, H), x.dtype) if rows.ragged else np.empty((T, B, H), x.dtype)
+
+    memory = take(work.size)
+    kept_memory, kept_parts = (take(tape.size), tape) if keep else (memory, work)
+    blocks = B + rows.count if keep else 2 * B
+    states = [_state(kept_memory, kept_parts, s, blocks, Hp, lanes) for s in cell.spec.states]
+    for state, initial in zip(states, state0, strict=True):
+        _set(state[:B], rows.sorted(initial))
+    at = memory.address
+    job = job._replace(
+        offsets=rows.offsets_at, order=rows.order_at,
+        meeting=at + work["meeting"], scratch=at + work["scratch"], bias=bias.address,
+        x=x.ctypes.data, w_x=panels_x.address, w_h=panels_h.address, y=y.ctypes.data,
+        h=kept_memory.address + kept_parts["h"], c=kept_memory.address + kept_parts.get("c", kept_parts["h"]),
+        kept=kept_memory.address + tape["kept"] if keep else 0,
+    )  # fmt: skip
+    _call(compiled(make_forward, cell, lanes, keep), job)
+
+    if rows.ragged:
+        last = (B + rows.offsets[rows.steps - 1] if keep else rows.steps % 2 * B) + np.arange(B)
+        finals = tuple(rows.unsorted(_numbers(state[last], H)) for state in states)
+    else:
+        first_row = rows.count if keep else T % 2 * B
+        finals = tuple(_numbers(state[first_row : first_row + B], H).copy() for state in states)
+    return y, finals, Tape(x, rows, T, kept_memory)
+
+
+def _state(memory: Block, parts: Parts, name: str, blocks: int, Hp: int, lanes: Lanes) -> np.ndarray:
+    """Return a state as an array (blocks, vectors, lanes): of h a row lies together, of c a vector of every row."""
+    vectors, at = Hp // lanes.count, parts[name]
+    if name == "h":
+        return memory.view(at, (blocks, vectors, lanes.count), lanes.dtype)
+    return memory.view(at, (vectors, blocks, lanes.count), lanes.dtype).swapaxes(0, 1)
+
+
+def _set(state: np.ndarray, numbers: np.ndarray) -> None:
+    """Fill (B, vectors, lanes) from (B, H), and with zeros past H."""
+    (B, H), lanes = numbers.shape, state.shape[2]
+    whole, left = divmod(H, lanes)
+    state[:, :whole] = numbers[:, : whole * lanes].reshape(B, whole, lanes)
+    if left:
+        state[:, whole, :left] = numbers[:, H - left :]
+        state[:, whole, left:] = 0
+
+
+def _numbers(state: np.ndarray, H: int) -> np.ndarray:
+    """Return (B, vectors, lanes) as (B, H)."""
+    return state.reshape(len(state), -1)[:, :H]
+
+
+@lru_cache(maxsize=512)
+def _backward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int) -> Shape:
+    cell, lanes = CELLS[name], Lanes(dtype, host_width())
+    plan = make_plan(cell, lanes, T, B, N, I, H, count)
+    slots, size = len(cell.slot_names), lanes.size
+    Hp, span = lanes.filled(H), min(N, plan.steps * B)
+    scratch_size = aligned(max(-(-B // plan.tiles) * plan.back_panel, 4 * span) * lanes.width)
+    tape = _forward_shape(name, dtype, T, B, N, I, H, count, True).tape
+    work = Parts(
+        meeting=(1 + plan.groups) * threads.BETWEEN,
+        scratch=scratch_size * plan.groups * plan.members,
+        carry_h=B * Hp * size,
+        carry_c=B * Hp * size,
+        da=2 * slots * Hp * span * size,
+        dh0=B * Hp * size,
+        db=slots * Hp * size,
+    )
+    job = Job(
+        T=T, B=B, I=I, H=H, Hp=Hp, N=N, groups=plan.groups, members=plan.members, tiles=plan.tiles,
+        scratch_size=scratch_size, zeros=constant(0, dtype, max(Hp, 4 * lanes.count)).address,
+        ones=constant(1, dtype, -(-span // 4) + 4).address, x_row=I * size, blocks=B + N, steps=plan.steps, span=span,
+        back_panel=plan.back_panel, dx_row=I * size, dx_panel=plan.dx_panel,
+    )  # fmt: skip
+    return Shape(
+        plan, lanes, Hp, work, tape, job,
+        pack_x=Panels(False, cell.gates(cell.from_x), plan.dx_panel, lanes),
+        pack_h=Panels(False, cell.gates(cell.from_h), plan.back_panel, lanes),
+    )  # fmt: skip
+
+
+def _backward(
+    name: str,
+    params: Parameters,
+    tape: Tape,
+    dy: np.ndarray | None,
+    dstate_T: tuple[np.ndarray | None, ...],
+    needs: frozenset[str],
+    count: int,
+) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:
+    cell = CELLS[name]
+    W_x, W_h, b_x, b_h = params
+    x, rows, T, kept = tape
+    B, I, H, dtype = len(rows.order), x.shape[1], W_h.shape[1], x.dtype
+    shape = _backward_shape(name, DTYPES[x.itemsize], T, B, rows.count, I, H, count)
+    plan, lanes, Hp, work, parts, job = shape[:6]
+    count, size, N = plan.groups * plan.members, lanes.size, rows.count
+    w_back = panels(W_h, shape.pack_h, count)
+
+    memory = take(work.size)
+    carries = [memory.view(work[f"carry_{s}"], (B, Hp), dtype) for s in cell.spec.states]
+    for carry, upstream in zip(carries, dstate_T, strict=True):
+        carry[:] = 0
+        if upstream is not None:
+            carry[:, :H] = rows.sorted(upstream)
+    at, wanted = memory.address, {}
+    if dy is not None:
+        dy = dy if dy.flags.c_contiguous else np.ascontiguousarray(dy)
+        wanted.update(dy=dy.ctypes.data, dy_row=H * size, dy_step=B * H * size)
+    dx = dW_x = dW_h = w_dx = h_prev = None
+    if "x" in needs:
+        w_dx = panels(W_x, shape.pack_x, count)
+        dx = np.empty((N, I), dtype)
+        wanted.update(dx=dx.ctypes.data, w_dx=w_dx.address)
+    if "weight_ih" in needs:
+        dW_x = np.empty(W_x.shape, dtype)
+        wanted.update(dw_x=dW_x.ctypes.data, x=x.ctypes.data)
+    if "weight_hh" in needs:
+        dW_h = np.empty(W_h.shape, dtype)
+        h_prev = kept.view(parts["h"], (B + N, Hp), dtype)
+        if rows.ragged:
+            h_prev = h_prev[rows.before]
+        wanted.update(dw_h=dW_h.ctypes.data, h_prev=h_prev.ctypes.data)
+    job = job._replace(
+        **{"dy": job.zeros, **wanted},
+        offsets=rows.offsets_at, order=rows.order_at,
+        meeting=at + work["meeting"], scratch=at + work["scratch"],
+        h=kept.address + parts["h"], c=kept.address + parts.get("c", parts["h"]), kept=kept.address + parts["kept"],
+        carry_h=at + work["carry_h"], carry_c=at + work["carry_c"], da=at + work["da"], w_back=w_back.address,
+        dh0=at + work["dh0"] if "h0" in needs else 0,
+        db=at + work["db"] if needs & {"bias_ih", "bias_hh"} else 0,
+    )  # fmt: skip
+    _call(compiled(make_backward, cell, lanes), job)
+
+    first = {"h0": memory.view(work["dh0"], (B, Hp), dtype), "c0": carries[-1]}
+    dstate0 = tuple(rows.unsorted(first[f"{s}0"][:, :H]) if f"{s}0" in needs else None for s in cell.spec.states)
+    db = memory.view(work["db"], (len(cell.slot_names), Hp), dtype)
+
+    def bias(slots: tuple[str, ...]) -> np.ndarray:
+        """Put the sums of da in the order of the gates."""
+        by_gate = dict(zip(cell.gates(slots), slots, strict=True))
+        return np.concatenate([db[cell.slot_names.index(by_gate[g]), :H] for g in range(len(slots))])
+
+    return (
+        None if dx is None else rows.unpacked(dx, T, B),
+        dstate0,
+        Parameters(
+            weight_ih=dW_x,
+            weight_hh=dW_h,
+            bias_ih=bias(cell.from_x) if "bias_ih" in needs else None,
+            bias_hh=bias(cell.from_h) if "bias_hh" in needs else None,
+        ),
+    )
+
+
+def _call(function: Any, job: Job) -> None:
+    """Run a loop on the threads that its job was cut for."""
+    arguments = np.array(job, np.int64)
+    threads.run(function.address, arguments.ctypes.data, job.groups * job.members, job.meeting, job.groups)

@@ -1,0 +1,325 @@
+"""Vectors of the host's own width, as values that Python's operators work on while a kernel is being emitted.
+
+numba compiles loops well, but not a register tile: whether 24 accumulators stay in registers is then up to chance.
+So the innermost code is emitted through llvmlite, which numba carries along. What is emitted is written here as
+ordinary Python over `Vector`:
+
+    c = f * c_prev + i * g
+
+adds two multiplications and an addition to the function under construction. Nothing is computed at that moment;
+llvmlite writes down instructions, LLVM chooses registers. The same line computes on NumPy arrays, and a test does so.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+INT = ir.IntType(64)
+"""Addresses, counts and strides in bytes: one type for all of them."""
+
+BYTE = ir.IntType(8)
+WIDTHS = (16, 32, 64)
+"""Bytes of a vector register: NEON and SSE, AVX2, AVX-512."""
+
+
+@cache
+def host_width() -> int:
+    """Return the bytes of this machine's widest vector register with fused multiply-add; RNN_CORE_SIMD forces one."""
+    forced = os.environ.get("RNN_CORE_SIMD")
+    if forced is not None:
+        if forced not in map(str, WIDTHS):
+            raise RuntimeError(f"RNN_CORE_SIMD must be one of {', '.join(map(str, WIDTHS))} (bytes), got {forced!r}")
+        return int(forced)
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 64
+    return 32 if features.get("avx2") and features.get("fma") else 16
+
+
+class Lanes(NamedTuple):
+    """The shape of a vector: which numbers, and how many fill a register."""
+
+    dtype: str  # float32, float64
+    width: int  # bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of one number."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def count(self) -> int:
+        """Numbers in a vector."""
+        return self.width // self.size
+
+    def filled(self, n: int) -> int:
+        """Return n rounded up to whole vectors."""
+        return -(-n // self.count) * self.count
+
+    @property
+    def registers(self) -> int:
+        """How many vectors the host can hold: AVX-512 and NEON have 32, AVX2 and SSE have 16."""
+        return 32 if self.width == 64 or not llvm.get_process_triple().startswith(("x86_64", "i386")) else 16
+
+    @property
+    def scalar_type(self) -> ir.Type:
+        """LLVM's type of one number."""
+        return ir.FloatType() if self.size == 4 else ir.DoubleType()
+
+    @property
+    def type(self) -> ir.VectorType:
+        """LLVM's type of the vector."""
+        return ir.VectorType(self.scalar_type, self.count)
+
+    @property
+    def int_type(self) -> ir.VectorType:
+        """LLVM's type of as many integers of the same size."""
+        return ir.VectorType(ir.IntType(8 * self.size), self.count)
+
+    @property
+    def suffix(self) -> str:
+        """What LLVM appends to the name of an operation on such vectors."""
+        return f"v{self.count}f{8 * self.size}"
+
+
+class Vector:
+    """A vector under construction. Numbers that meet one are spread over all lanes."""
+
+    def __init__(self, code: Code, value: ir.Value):
+        self.code, self.value = code, value
+
+    def _other(self, other: Vector | float) -> ir.Value:
+        return other.value if isinstance(other, Vector) else self.code.splat(other).value
+
+    def _with(self, instruction: Callable[..., ir.Value], *values: ir.Value) -> Vector:
+        return Vector(self.code, instruction(*values, flags=("contract",)))  # a·b + c may become one instruction
+
+    def __add__(self, other: Vector | float) -> Vector:
+        return self._with(self.code.builder.fadd, self.value, self._other(other))
+
+    def __sub__(self, other: Vector | float) -> Vector:
+        return self._with(self.code.builder.fsub, self.value, self._other(other))
+
+    def __mul__(self, other: Vector | float) -> Vector:
+        return self._with(self.code.builder.fmul, self.value, self._other(other))
+
+    def __truediv__(self, other: Vector | float) -> Vector:
+        return self._with(self.code.builder.fdiv, self.value, self._other(other))
+
+    def __rsub__(self, other: float) -> Vector:
+        return self._with(self.code.builder.fsub, self._other(other), self.value)
+
+    def __rtruediv__(self, other: float) -> Vector:
+        return self._with(self.code.builder.fdiv, self._other(other), self.value)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def fma(self, factor: Vector | float, term: Vector | float) -> Vector:
+        """Return self·factor + term, rounded once."""
+        return self.code.call("fma", self, factor, term)
+
+    def where_below(self, bound: float, then: Vector | float, otherwise: Vector | float) -> Vector:
+        """Return `then` in the lanes below the bound and `otherwise` in the rest; a NaN is not below."""
+        builder = self.code.builder
+        below = builder.fcmp_ordered("<", self.value, self._other(bound))
+        return Vector(self.code, builder.select(below, self._other(then), self._other(otherwise)))
+
+    def clamp(self, low: float, high: float) -> Vector:
+        """Return self held between two bounds; a NaN stays one."""
+        raised = self.where_below(low, low, self)
+        return raised.where_below(high, raised, high) if math.isinf(high) else raised._at_most(high)
+
+    def _at_most(self, high: float) -> Vector:
+        builder = self.code.builder
+        above = builder.fcmp_ordered(">", self.value, self._other(high))
+        return Vector(self.code, builder.select(above, self._other(high), self.value))
+
+    def __abs__(self) -> Vector:
+        return self.code.call("fabs", self)
+
+    def copysign(self, sign: Vector) -> Vector:
+        """Return self with another's sign."""
+        return self.code.call("copysign", self, sign)
+
+    def round(self) -> Vector:
+        """Return the nearest whole numbers."""
+        return self.code.call("rint", self)
+
+    def power_of_two(self) -> Vector:
+        """Return 2ⁿ for lanes that hold whole numbers n, by writing n into the exponent's bits."""
+        lanes, builder = self.code.lanes, self.code.builder
+        mantissa, bias = (23, 127) if lanes.size == 4 else (52, 1023)
+        whole = ir.IntType(8 * lanes.size)
+
+        def every(number: int) -> ir.Constant:
+            return ir.Constant(lanes.int_type, [ir.Constant(whole, number)] * lanes.count)
+
+        n = builder.fptosi(self.value, lanes.int_type)
+        bits = builder.shl(builder.add(n, every(bias)), every(mantissa))
+        return Vector(self.code, builder.bitcast(bits, lanes.type))
+
+
+class Code:
+    """A function under construction: its instructions, the vectors in them, and the memory they speak to."""
+
+    def __init__(self, builder: ir.IRBuilder, lanes: Lanes):
+        self.builder, self.lanes = builder, lanes
+
+    def call(self, operation: str, *values: Vector | float) -> Vector:
+        """Apply one of LLVM's own functions, such as fma, to vectors."""
+        operands = [v.value if isinstance(v, Vector) else self.splat(v).value for v in values]
+        kind = ir.FunctionType(self.lanes.type, [self.lanes.type] * len(operands))
+        function = declared(self.builder.module, f"llvm.{operation}.{self.lanes.suffix}", kind)
+        return Vector(self, self.builder.call(function, operands))
+
+    def splat(self, number: float) -> Vector:
+        """Return a number in every lane."""
+        one = ir.Constant(self.lanes.scalar_type, float(np.dtype(self.lanes.dtype).type(number)))
+        return Vector(self, ir.Constant(self.lanes.type, [one] * self.lanes.count))
+
+    def pointer(self, address: ir.Value, offset: ir.Value | int = 0) -> ir.Value:
+        """Return an address, and so many bytes more, as a pointer."""
+        base = self.builder.inttoptr(address, ir.PointerType())
+        offset = ir.Constant(INT, offset) if isinstance(offset, int) else offset
+        return self.builder.gep(base, [offset], source_etype=BYTE)
+
+    def load(self, address: ir.Value, offset: ir.Value | int = 0) -> Vector:
+        """Return the vector at an address; it needs no alignment."""
+        pointer = self.pointer(address, offset)
+        return Vector(self, self.builder.load(pointer, align=self.lanes.size, typ=self.lanes.type))
+
+    def store(self, vector: Vector, address: ir.Value, offset: ir.Value | int = 0) -> None:
+        """Put a vector at an address."""
+        self.builder.store(vector.value, self.pointer(address, offset), align=self.lanes.size)
+
+    def broadcast(self, address: ir.Value, offset: ir.Value | int = 0) -> Vector:
+        """Return the number at an address in every lane."""
+        number = self.builder.load(self.pointer(address, offset), align=self.lanes.size, typ=self.lanes.scalar_type)
+        first = ir.Constant(ir.IntType(32), 0)
+        lane = self.builder.insert_element(ir.Constant(self.lanes.type, ir.Undefined), number, first)
+        zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [first] * self.lanes.count)
+        return Vector(self, self.builder.shuffle_vector(lane, lane, zeros))
+
+    def prefetch(self, address: ir.Value, offset: ir.Value | int = 0) -> None:
+        """Ask for the cache line at an address, which need not exist."""
+        whole = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), whole, whole, whole])
+        function = declared(self.builder.module, "llvm.prefetch.p0", kind)
+        read, near, data = (ir.Constant(whole, number) for number in (0, 3, 1))
+        self.builder.call(function, [self.pointer(address, offset), read, near, data])
+
+    def first_lanes(self, valid: ir.Value) -> ir.Value:
+        """Return a mask that is true in the first `valid` lanes."""
+        whole = ir.IntType(32)
+        kind = ir.VectorType(whole, self.lanes.count)
+        numbers = ir.Constant(kind, [ir.Constant(whole, n) for n in range(self.lanes.count)])
+        first = self.builder.insert_element(
+            ir.Constant(kind, ir.Undefined), self.builder.trunc(valid, whole), ir.Constant(whole, 0)
+        )
+        counts = self.builder.shuffle_vector(first, first, ir.Constant(kind, [ir.Constant(whole, 0)] * self.lanes.count))
+        return self.builder.icmp_signed("<", numbers, counts)
+
+    def load_first(self, mask: ir.Value, address: ir.Value, offset: ir.Value | int = 0) -> Vector:
+        """Return the vector at an address, with zeros, and nothing read, where the mask is false."""
+        lanes = self.lanes
+        kind = ir.FunctionType(lanes.type, [ir.PointerType(), ir.IntType(32), mask.type, lanes.type])
+        function = declared(self.builder.module, f"llvm.masked.load.{lanes.suffix}.p0", kind)
+        align = ir.Constant(ir.IntType(32), lanes.size)
+        pointer = self.pointer(address, offset)
+        return Vector(self, self.builder.call(function, [pointer, align, mask, self.splat(0).value]))
+
+    def store_first(self, mask: ir.Value, vector: Vector, address: ir.Value, offset: ir.Value | int = 0) -> None:
+        """Put the lanes where the mask is true at an address; the rest of the memory is not touched."""
+        lanes = self.lanes
+        kind = ir.FunctionType(ir.VoidType(), [lanes.type, ir.PointerType(), ir.IntType(32), mask.type])
+        function = declared(self.builder.module, f"llvm.masked.store.{lanes.suffix}.p0", kind)
+        align = ir.Constant(ir.IntType(32), lanes.size)
+        self.builder.call(function, [vector.value, self.pointer(address, offset), align, mask])
+
+    def interleave(self, a: Vector, b: Vector) -> tuple[Vector, Vector]:
+        """Return a[0], b[0], a[1], b[1], … in two vectors."""
+        n, whole = self.lanes.count, ir.IntType(32)
+        zipped = [k // 2 + (n if k % 2 else 0) for k in range(2 * n)]
+        kind = ir.VectorType(whole, n)
+        halves = (ir.Constant(kind, [ir.Constant(whole, k) for k in half]) for half in (zipped[:n], zipped[n:]))
+        low, high = (Vector(self, self.builder.shuffle_vector(a.value, b.value, half)) for half in halves)
+        return low, high
+
+    def transpose(self, rows: list[Vector]) -> list[Vector]:
+        """Return the columns of a square block: as often as 2 goes into its size, halves are interleaved."""
+        half = len(rows) // 2
+        for _ in range(half.bit_length()):
+            pairs = (self.interleave(rows[k], rows[k + half]) for k in range(half))
+            rows = [vector for pair in pairs for vector in pair]
+        return rows
+
+    @contextmanager
+    def loop(self, count: ir.Value, *carried: ir.Value) -> Iterator[Loop]:
+        """Repeat what is emitted inside `count` times (none if it is 0), handing values on from turn to turn."""
+        builder = self.builder
+        before, head = builder.block, builder.append_basic_block("loop")
+        body, after = builder.append_basic_block("body"), builder.append_basic_block("after")
+        builder.branch(head)
+        builder.position_at_end(head)
+        index = builder.phi(INT)
+        index.add_incoming(ir.Constant(INT, 0), before)
+        values = [builder.phi(value.type) for value in carried]
+        for phi, value in zip(values, carried, strict=True):
+            phi.add_incoming(value, before)
+        builder.cbranch(builder.icmp_signed("<", index, count), body, after)
+        builder.position_at_end(body)
+        loop = Loop(index, values)
+        yield loop
+        index.add_incoming(builder.add(index, ir.Constant(INT, 1)), builder.block)
+        for phi, value in zip(values, loop.next, strict=True):
+            phi.add_incoming(value, builder.block)
+        builder.branch(head)
+        builder.position_at_end(after)
+
+
+class Loop:
+    """The inside of a loop: its index and the values carried along; `next` is to be set to what the next turn gets."""
+
+    def __init__(self, index: ir.Value, values: list[ir.Value]):
+        self.index, self.values = index, values
+        self.next: list[Any] = []
+
+
+def declared(module: ir.Module, name: str, kind: ir.FunctionType) -> ir.Function:
+    """Return a function of the module by name, declared on first use."""
+    found = module.globals.get(name)
+    return ir.Function(module, kind, name) if found is None else found
+
+
+def emitted(module: ir.Module, name: str, arguments: int, body: Callable[..., None], lanes: Lanes) -> ir.Function:
+    """Return a function of integers that returns nothing; on first use `body(code, *arguments)` writes it."""
+    found = module.globals.get(name)
+    if found is None:
+        found = ir.Function(module, ir.FunctionType(ir.VoidType(), [INT] * arguments), name)
+        found.linkage = "internal"
+        found.attributes.add("noinline")
+        builder = ir.IRBuilder(found.append_basic_block("entry"))
+        body(Code(builder, lanes), *found.args)
+        builder.ret_void()
+    return found
+
+
+def emission(name: str, arguments: int, body: Callable[..., None], lanes: Lanes) -> tuple[Any, Callable[..., Any]]:
+    """Return what numba wants of an intrinsic that calls such a function: its signature, and how to emit a call."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        builder.call(emitted(builder.module, name, arguments, body, lanes), values)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * arguments), generate

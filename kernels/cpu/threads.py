@@ -1,0 +1,319 @@
+"""The threads that share a layer's work, and the barrier between its steps.
+
+numba's own parallel regions don't fit a recurrence. A step waits for the step before, so either every step is a region of
+its own (tens of µs each), or the threads of one region meet at a barrier, and then all of them must really be running:
+TBB promises no such thing, OpenMP ends a process that forks, and the third pool ends one that uses it from two threads.
+
+So this one is made for the purpose, and small. Workers are Python threads that have left the interpreter (`nogil`):
+
+- *Awake*, a worker watches a counter in memory. A job reaches it within a microsecond.
+- After `PATIENCE` turns without one it returns to Python and sleeps on a lock; to wake it takes some 50 µs.
+- A job is a compiled function and an address. All threads call it with their own number; number 0 is the caller.
+- One job at a time. Whoever finds the pool busy, or is himself a worker, does his whole job alone: results don't depend
+  on the number of threads, so nobody can tell.
+- After a fork the child has no workers; it makes its own when it needs them.
+
+The number of threads is numba's (`numba.set_num_threads`, NUMBA_NUM_THREADS).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import platform
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+from .simd import INT, declared
+
+PATIENCE = 20_000
+"""Turns of watching before a worker goes to sleep: some 0.2 ms."""
+
+TURNS = 1000
+"""Of waiting, some 10 µs, after which a thread offers its core."""
+
+OFTEN = 30
+"""Such offers in a job of less than a slice mean that other programs have the cores, and the threads wait in vain."""
+
+SMALL = 4_000_000
+"""Floating-point operations below which a second thread costs more than it brings."""
+
+SLICE = 400_000_000
+"""Floating-point operations that one thread does in less time than a program that has a core keeps it: some 2 ms."""
+
+RETREAT = 0.1
+"""Seconds for which work of less than a slice stays on the calling thread after that."""
+
+LINE = 16
+"""Words of 8 bytes in a cache line and the neighbour that processors fetch along with it."""
+
+BETWEEN = 8 * LINE
+"""Bytes from the word of one barrier to that of the next."""
+
+CALL, JOB, ARGUMENTS, DONE, AWAKE, SLEEPERS = (8 * LINE * k for k in range(6))
+"""Where a pool's words are, in bytes; at SLEEPERS there is one for every thread."""
+
+MOST = 256
+"""CALL holds the number of the call times MOST, plus the threads that it is meant for, so that one look tells both."""
+
+
+def _pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    return builder.inttoptr(address, ir.PointerType())
+
+
+@intrinsic
+def fetch_add(typing: Any, address: Any, number: Any) -> Any:
+    """Add to a word in memory and return what it was before."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("add", _pointer(builder, arguments[0]), arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def exchange(typing: Any, address: Any, number: Any) -> Any:
+    """Write a word in memory and return what it was before."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return builder.atomic_rmw("xchg", _pointer(builder, arguments[0]), arguments[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def peek(typing: Any, address: Any) -> Any:
+    """Return a word in memory that another thread writes to."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        return builder.load_atomic(_pointer(builder, arguments[0]), "acquire", 8, typ=INT)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def pause(typing: Any) -> Any:
+    """Tell the processor that this thread is only waiting."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(declared(builder.module, "llvm.x86.sse2.pause", kind), [])
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def call_job(typing: Any, job: Any, thread: Any, arguments: Any) -> Any:
+    """Call the compiled function at an address: ``void job(int64 thread, int64 arguments)``."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [INT, INT])
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+offer_core = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.int32())
+"""Let another thread of the machine run, if one is waiting for a core."""
+
+
+@njit(nogil=True, cache=True)
+def wait_until(address: int, number: int) -> None:
+    """Return when a word in memory has reached a number; the word after it counts how often a core was offered."""
+    turns = 0
+    while peek(address) < number:
+        pause()
+        turns += 1
+        if turns % TURNS == 0:
+            offer_core()
+            fetch_add(address + 8, 1)
+
+
+@njit(nogil=True, cache=True)
+def barrier(address: int, threads: int) -> None:
+    """Return when all `threads` have come here; the word at the address is 0 before the first time, and only grows."""
+    before = fetch_add(address, 1)
+    wait_until(address, (before // threads + 1) * threads)
+
+
+@njit(nogil=True, cache=True)
+def _serve(memory: int, thread: int, seen: int) -> int:
+    """Do jobs as they come; return the last call seen when none has come for a while."""
+    turns = 0
+    while turns < PATIENCE:
+        call = peek(memory + CALL)
+        if call == seen:
+            pause()
+            turns += 1
+            continue
+        if thread < call % MOST:
+            call_job(peek(memory + JOB), thread, peek(memory + ARGUMENTS))
+            fetch_add(memory + DONE, 1)
+        seen, turns = call, 0
+    return seen
+
+
+@njit(nogil=True, cache=True)
+def _call_up(memory: int, threads: int) -> int:
+    """Let nobody lie down from now on; return how many already sleep, and have to be woken."""
+    exchange(memory + AWAKE, 1)
+    asleep = 0
+    for thread in range(1, threads):
+        asleep += peek(memory + SLEEPERS + 8 * LINE * thread)
+    return asleep
+
+
+@njit(nogil=True, cache=True)
+def _swap(address: int, number: int) -> int:
+    """Write a word in memory and return what it was."""
+    return exchange(address, number)
+
+
+@njit(nogil=True, cache=True)
+def _look(address: int) -> int:
+    """Return a word in memory."""
+    return peek(address)
+
+
+@njit(nogil=True, cache=True)
+def _lead(memory: int, job: int, arguments: int, threads: int, meeting: int, groups: int) -> int:
+    """Put a job before the workers, do the caller's share, and wait; return how often a core was offered."""
+    for k in range(groups + 1):
+        exchange(meeting + BETWEEN * k, 0)
+        exchange(meeting + BETWEEN * k + 8, 0)
+    exchange(memory + JOB, job)
+    exchange(memory + ARGUMENTS, arguments)
+    exchange(memory + DONE, 0)
+    exchange(memory + CALL, (peek(memory + CALL) // MOST + 1) * MOST + threads)
+    call_job(job, 0, arguments)
+    wait_until(memory + DONE, threads - 1)
+    exchange(memory + AWAKE, 0)
+    offers = 0
+    for k in range(groups + 1):
+        offers += peek(meeting + BETWEEN * k + 8)
+    return offers
+
+
+@njit(nogil=True, cache=True)
+def _alone(job: int, arguments: int) -> None:
+    """Do a job that was cut for one thread."""
+    call_job(job, 0, arguments)
+
+
+class Pool:
+    """Workers, and one job at a time.
+
+    A word of its memory says whether a worker sleeps. He writes it before he lies down, and whoever takes it back,
+    the caller who needs him or the worker who has thought better of it, has him: so none is left asleep, and none woken twice.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()  # held by whoever has a job done
+        self.retreat_until = 0.0
+        self._room = np.zeros(SLEEPERS // 8 + LINE * MOST + LINE, np.int64)
+        self._memory = self._room.ctypes.data + -self._room.ctypes.data % (8 * LINE)
+        self._beds: list[threading.Lock] = []  # of thread 1, 2, …
+        self._closed = False
+
+    def run(self, job: int, arguments: int, threads: int, meeting: int, groups: int) -> None:
+        """Let `threads` threads do a job that was cut for so many; the caller holds the lock.
+
+        Workers are woken first, and only then is there a job: an interrupt (Ctrl-C) in between leaves nobody waiting at
+        a barrier for a caller who has gone. From the job's beginning to its end the caller is in compiled code.
+        """
+        while len(self._beds) < threads - 1:
+            self._hire()
+        try:
+            if _call_up(self._memory, threads):
+                for thread in range(1, threads):
+                    if _swap(self._sleeper(thread), 0):
+                        self._beds[thread - 1].release()
+            offers = _lead(self._memory, job, arguments, threads, meeting, groups)
+        except BaseException:
+            _swap(self._memory + AWAKE, 0)
+            raise
+        if offers > OFTEN:
+            self.retreat_until = monotonic() + RETREAT
+
+    def close(self) -> None:
+        """Send the workers home."""
+        self._closed = True
+        for thread, bed in enumerate(self._beds, 1):
+            if _swap(self._sleeper(thread), 0):
+                bed.release()
+
+    def _sleeper(self, thread: int) -> int:
+        return self._memory + SLEEPERS + 8 * LINE * thread
+
+    def _hire(self) -> None:
+        bed = threading.Lock()
+        bed.acquire()
+        self._beds.append(bed)
+        arguments = (len(self._beds), bed, _look(self._memory + CALL))
+        threading.Thread(target=self._work, args=arguments, name="rnn_core", daemon=True).start()
+
+    def _work(self, thread: int, bed: threading.Lock, seen: int) -> None:
+        while not self._closed:
+            seen = _serve(self._memory, thread, seen)
+            _swap(self._sleeper(thread), 1)
+            nothing_to_do = _look(self._memory + CALL) == seen and not _look(self._memory + AWAKE)
+            if nothing_to_do or not _swap(self._sleeper(thread), 0):
+                bed.acquire()
+
+
+_pool = Pool()
+
+
+def _renew() -> None:
+    """Begin anew in the child of a fork: it has none of the workers."""
+    global _pool
+    _pool = Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+atexit.register(lambda: _pool.close())
+
+
+@contextmanager
+def share(work: float) -> Iterator[int]:
+    """Hold the pool for some work (floating-point operations), and say how many threads there are for it."""
+    pool = _pool
+    count = numba.get_num_threads()
+    if work < SMALL or count == 1 or (work < SLICE and monotonic() < pool.retreat_until) or not pool.lock.acquire(False):
+        yield 1
+        return
+    try:
+        yield min(count, MOST - 1)
+    finally:
+        pool.lock.release()
+
+
+def run(job: int, arguments: int, threads: int, meeting: int = 0, groups: int = 0) -> None:
+    """Let `threads` threads, not more than `share` has given, do a job that was cut for so many.
+
+    Parameters
+    ----------
+    job, arguments : int
+        Address of a compiled function ``void job(int64 thread, int64 arguments)``, and what it is called with.
+    threads : int
+        Each calls the job with its own number.
+    meeting, groups : int
+        Address of the words of 1 + groups barriers, `BETWEEN` bytes apart, to be set to 0 before.
+    """
+    if threads == 1:
+        _alone(job, arguments)
+    else:
+        _pool.run(job, arguments, threads, meeting, groups)
