@@ -29,7 +29,7 @@ lint: $(VENV)/lint.installed  ## style and likely bugs, by ruff
 type: $(VENV)/lint.installed $(VENV)/test.installed  ## types, by mypy
 	$(BIN)/mypy $(ARGS)
 
-bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs torch)
+bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs torch; a quarter of an hour)
 	$(BIN)/python -m benchmarks cpu $(ARGS)
 
 docs: $(VENV)/docs.installed  ## the documentation as HTML in docs/_build/html; a warning is an error

@@ -8,17 +8,23 @@ import sys
 from pathlib import Path
 
 from . import cpu
+from .cases import SECTIONS
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a benchmark and return the exit code: 0 done, 1 results disagree, 2 the surroundings are wrong."""
+    """Run a benchmark and return the exit code: 0 done, 1 results disagree, 2 wrong surroundings, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Side by side with torch.")
     parsers = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
     arguments = parsers.add_parser("cpu", help="the recurrent layers on the CPU")
-    arguments.add_argument("--json", type=Path, metavar="FILE", help="write machine, versions and every row here too")
+    arguments.add_argument("--json", type=Path, metavar="FILE", help="write machine, limits and every row here too")
+    arguments.add_argument("--markdown", type=Path, metavar="FILE", help="the tables, as docs/performance.md has them")
+    arguments.add_argument("--picture", type=Path, metavar="FILE.png", help="ratios by shape, and a roofline")
     arguments.add_argument("--quick", action="store_true", help="few cases and short times; ratios are rough")
     arguments.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="for either side (2)")
     arguments.add_argument("--backend", help="ours; the default backend without it")
+    arguments.add_argument(
+        "--section", metavar="NAME", action="append", help=f"one part, and can be repeated: {', '.join(SECTIONS)}"
+    )
     arguments.add_argument("--only", metavar="TEXT", help="cases whose name contains this, such as GRU or training")
     args = parser.parse_args(argv)
     try:

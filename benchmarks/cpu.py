@@ -3,162 +3,156 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from pathlib import Path
+from time import sleep
+from typing import Any
 
-import numpy as np
-
-import rnn_core
 from rnn_core import backends
 
-from .cases import Case, cases
-from .report import Row, machine, print_table, write_json
-from .timing import alternate
+from . import accuracy, frozen, markdown, memory, onnx_side, picture
+from .cases import SECTIONS, TIMED, Case, cases
+from .limits import LEVELS, Limits
+from .machine import Others, facts, require, threads
+from .report import print_tables, write_json
+from .rows import BUSY, Findings, Row
+from .sides import AGREEMENT, disagreement, ours, theirs
+from .timing import Pair, alternate
+from .work import work
 
-AGREEMENT = {"float32": 2e-4, "float64": 1e-10}
-"""Largest difference, relative to the largest element, that passes as rounding."""
+FULL = {"pairs": 9, "block": 0.03, "budget": 3.0}
+QUICK = {"pairs": 2, "block": 0.005, "rest": 0.03}
+"""How long `timing.alternate` takes."""
 
-
-class Side(NamedTuple):
-    """One of the two: what is timed, and what it computed."""
-
-    call: Callable[[], object]
-    results: Callable[[], dict[str, np.ndarray]]
+ATTEMPTS = 3
+PATIENCE = 2.0
+"""How often a disturbed time is taken, and seconds before the next attempt."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Time every case and print the table; return 1 if a result differs from torch's."""
-    if args.threads < 1:
-        raise ValueError(f"--threads must be at least 1, got {args.threads}")
-    if args.json and not os.access(args.json.parent, os.W_OK):  # now, and not after all the work
-        raise OSError(f"--json must name a file in a folder that can be written to, got {args.json}")
-    chosen = [case for case in cases(args.quick) if args.only is None or args.only in case.name]
-    if not chosen:
-        raise ValueError(f"--only must be part of a case's name, such as 'GRU training', got {args.only!r}")
+    """Measure every case, print the tables and write the files; return 1 if a result differs from torch's."""
+    chosen = choose(args)
     torch = require("torch")
+    if args.picture:
+        require("matplotlib")
     backend = args.backend or backends.default()
     backends.get(backend)
-    facts = machine(torch, backend, args.threads)
-    if (facts["load"] or 0) > 0.5:
-        print(f"benchmarks cpu: this machine is busy (load {facts['load']}): ratios will be off", file=sys.stderr)
-    rows: list[Row] = []
+    found = Findings(facts(torch, backend, args.threads))
+    if (found.machine["load"] or 0) > 0.5:
+        print(
+            f"benchmarks cpu: this machine is busy (load {found.machine['load']}): ratios will be off",
+            file=sys.stderr,
+        )
     with threads(torch, args.threads):
-        for case in chosen:
-            mine, peer = ours(case, backend), theirs(torch, case)
-            difference = disagreement(mine.results(), peer.results())
-            agrees = difference <= AGREEMENT[case.dtype]
-            pair = (
-                alternate(mine.call, peer.call, pairs=3 if args.quick else 9, block=0.005 if args.quick else 0.03)
-                if agrees
-                else None  # what is wrong is not worth timing
-            )
-            rows.append(Row(case, difference, agrees, pair))
-            print(rows[-1].line(), flush=True)
-    print_table(rows, facts)
+        limits = Limits(args.threads, seconds=0.005 if args.quick else 0.02, repeats=5 if args.quick else 10)
+        others = Others()
+        try:
+            _measure(found, chosen, torch, backend, limits, args.quick)
+            found.complete = True
+        except KeyboardInterrupt:
+            print("benchmarks cpu: interrupted; what was measured until now follows", file=sys.stderr)
+        found.machine["others"] = others.share()
+        _settle(found, limits, args.quick)
+    print_tables(found)
     if args.json:
-        write_json(args.json, rows, facts)
-    return 0 if all(row.agrees for row in rows) else 1
+        write_json(args.json, found)
+    if args.markdown:
+        markdown.write(args.markdown, found)
+    if args.picture:
+        picture.write(args.picture, found)
+    if not found.complete:
+        return 130
+    return 0 if all(row.agrees for row in found.rows) else 1
 
 
-def require(package: str) -> Any:
-    """Import a package, or say in one line where it comes from."""
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise RuntimeError(f"{package} must be installed, got {error}; it comes with pip install '.[bench]'") from error
+def choose(args: argparse.Namespace) -> list[Case]:
+    """Return the cases that the arguments name; refuse now what would otherwise fail after all the work."""
+    if args.threads < 1:
+        raise ValueError(f"--threads must be at least 1, got {args.threads}")
+    for option in ("json", "markdown", "picture"):
+        path: Path | None = getattr(args, option)
+        if path and (path.is_dir() or not os.access(path.parent, os.W_OK)):
+            raise OSError(f"--{option} must name a file in a folder that can be written to, got {path}")
+    if unknown := [name for name in args.section or [] if name not in SECTIONS]:
+        raise ValueError(f"--section must be one of {', '.join(SECTIONS)}, got {unknown[0]!r}")
+    chosen = [case for case in cases(args.quick, args.section) if args.only is None or args.only in case.name]
+    if not chosen:
+        raise ValueError(f"--only must be part of a case's name, such as 'GRU training', got {args.only!r}")
+    if args.picture and not any(case.section in TIMED for case in chosen):
+        raise ValueError(f"--picture needs a section with times, one of {', '.join(TIMED)}")
+    return chosen
 
 
-@contextmanager
-def threads(torch: Any, count: int) -> Iterator[None]:
-    """Give torch and NumPy's BLAS the same number of threads."""
-    limits = require("threadpoolctl").threadpool_limits
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        with limits(count):
-            yield
-    finally:
-        torch.set_num_threads(before)
+def _settle(found: Findings, limits: Limits, quick: bool) -> None:
+    """Measure the limits once more, at the end, and take the shares of the better."""
+    if found.rows and not quick:
+        for level in LEVELS:
+            limits.rate(level * limits.threads)
+        limits.again()
+    found.rows = [row._replace(work=work(row.case, row.pair.ours, limits)) if row.pair else row for row in found.rows]
+    found.limits = limits.as_dict()
 
 
-def arrays(case: Case) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the input of a case, and its lengths if they are unequal."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((case.T, case.B, case.H)).astype(case.dtype)
-    if not case.ragged:
-        return x, None
-    lengths = rng.integers(max(1, case.T // 5), case.T + 1, case.B)  # 60 % on average
-    lengths[0] = case.T
-    return x, lengths
+def _measure(found: Findings, chosen: list[Case], torch: Any, backend: str, limits: Limits, quick: bool) -> None:
+    """Measure case by case; what has been found so far is in `found` at any time."""
+    timing = QUICK if quick else FULL
+    packages = None
+    if any(case.task == "inference" for case in chosen):
+        packages, absent = onnx_side.find()
+        found.machine["onnxruntime"] = packages[1].__version__ if packages else None
+        if absent:
+            print(absent, flush=True)
+    for case in chosen:
+        line: str
+        if case.section in TIMED:
+            found.rows.append(compare(case, torch, backend, limits, timing, packages))
+            line = found.rows[-1].line()
+        elif case.section == "frozen":
+            found.frozen.append(frozen.measure(case, backend, **timing))
+            line = found.frozen[-1].line()
+        elif case.section == "memory":
+            found.memory.append(memory.measure(torch, case, backend))
+            line = found.memory[-1].line()
+        else:
+            found.accuracy.append(accuracy.measure(torch, case, backend))
+            line = found.accuracy[-1].line()
+        print(line, flush=True)
 
 
-def layer_of(case: Case, backend: str) -> Any:
-    """Return our layer; torch's is given the same parameters."""
-    return getattr(rnn_core, case.cell)(case.H, case.H, backend=backend, dtype=np.dtype(case.dtype), seed=0)
+def compare(case: Case, torch: Any, backend: str, limits: Limits, timing: dict[str, Any], packages: Any) -> Row:
+    """Check a case against torch's results, and time both sides if they agree: what is wrong is not worth timing."""
+    mine, peer = ours(case, backend), theirs(torch, case)
+    results = mine.results()
+    difference = disagreement(results, peer.results())
+    if not difference <= AGREEMENT[case.dtype]:  # nor is NaN agreement
+        return Row(case, difference, agrees=False)
+    pair, others = undisturbed(mine.call, peer.call, timing)
+    third = None
+    if packages and onnx_side.takes(case):
+        other = onnx_side.side(packages, case, limits.threads)
+        if disagreement(other.results(), results) <= AGREEMENT[case.dtype]:
+            third = alternate(mine.call, other.call, **timing)
+    return Row(case, difference, True, pair, work(case, pair.ours, limits), third, others)
 
 
-def ours(case: Case, backend: str) -> Side:
-    """Return our side of a case."""
-    layer = layer_of(case, backend)
-    x, lengths = arrays(case)
-    if case.task == "inference":
-        return Side(lambda: layer(x, lengths=lengths), lambda: {"y": layer(x, lengths=lengths)[0]})
-    needs = frozenset(layer.parameters)
+def undisturbed(
+    mine: Callable[[], object], peer: Callable[[], object], timing: dict[str, Any]
+) -> tuple[Pair, float | None]:
+    """Time two functions, again if other processes were busy meanwhile; return what these took of the cores, too.
 
-    def step() -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        y, _, tape = layer.forward(x, lengths=lengths)
-        _, _, gradients = layer.backward(tape, np.ones_like(y), needs=needs)
-        return y, gradients
-
-    def results() -> dict[str, np.ndarray]:
-        y, gradients = step()
-        return {"y": y, **gradients}
-
-    return Side(step, results)
-
-
-def theirs(torch: Any, case: Case) -> Side:
-    """Return torch's side: ``torch.nn``, in evaluation mode without gradients for inference; packed where ragged."""
-    layer = layer_of(case, "numpy")
-    module = getattr(torch.nn, case.cell)(case.H, case.H, dtype=getattr(torch, case.dtype))
-    module.load_state_dict({name: torch.from_numpy(array) for name, array in layer.state_dict().items()})
-    x, lengths = arrays(case)
-    x = torch.from_numpy(x)
-    packing = torch.nn.utils.rnn
-
-    def forward() -> Any:
-        if lengths is None:
-            return module(x)[0]
-        packed = packing.pack_padded_sequence(x, torch.from_numpy(lengths), enforce_sorted=False)
-        return packing.pad_packed_sequence(module(packed)[0], total_length=case.T)[0]
-
-    if case.task == "inference":
-        module.eval()
-
-        def infer() -> Any:
-            with torch.inference_mode():
-                return forward()
-
-        return Side(infer, lambda: {"y": infer().numpy()})
-
-    def step() -> Any:
-        module.zero_grad(set_to_none=True)
-        y = forward()
-        y.sum().backward()
-        return y
-
-    def results() -> dict[str, np.ndarray]:
-        y = step()
-        gradients = {name: parameter.grad.numpy() for name, parameter in module.named_parameters()}
-        return {"y": y.detach().numpy(), **gradients}
-
-    return Side(step, results)
-
-
-def disagreement(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
-    """Return the largest difference between two sides' arrays, relative to the largest element of each."""
-    return max(float(abs(a[name] - b[name]).max() / max(abs(b[name]).max(), 1e-30)) for name in b)
+    torch suffers far more than we do when a core is missing (its RNN took 250 ms instead of 0.2), so such a ratio
+    would flatter us. A quick run does without, and says nothing of the others.
+    """
+    if timing is QUICK:
+        return alternate(mine, peer, **timing), None
+    for attempt in range(ATTEMPTS):
+        if attempt:
+            sleep(PATIENCE)
+        others = Others()
+        pair = alternate(mine, peer, **timing)
+        share = others.share()
+        if share is None or share <= BUSY:
+            break
+    return pair, share

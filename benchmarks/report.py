@@ -1,110 +1,168 @@
-"""The table, the JSON, and the machine that they speak of."""
+"""The tables on the terminal, and the JSON."""
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-from datetime import UTC, datetime
-from math import exp, log
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-import rnn_core
+from rnn_core.atomic import write_atomically
 
-from .cases import Case
-from .timing import Pair
+from .cases import SECTIONS, TIMED
+from .memory import MemoryRow
+from .rows import Findings, Row
+from .targets import RATIOS, SHARES, summary
 
-
-class Row(NamedTuple):
-    """A case and what came of it."""
-
-    case: Case
-    difference: float  # from torch's results, relative
-    agrees: bool
-    pair: Pair | None  # None where the results differ
-
-    def line(self) -> str:
-        """Return the row as a line of text, for progress."""
-        if self.pair is None:
-            return f"{self.case.name}: DIFFERS by {self.difference:.1e}, not timed"
-        return f"{self.case.name}: ours {1e3 * self.pair.ours:.3g} ms, torch ÷ ours {self.pair.ratio:.2f}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the row as plain data."""
-        return {
-            **self.case._asdict(),
-            "difference": self.difference,
-            "agrees": self.agrees,
-            **({} if self.pair is None else self.pair._asdict()),
-        }
+WIDTH = 150
+"""Columns of a table that goes into a file or a pipe."""
 
 
-def machine(torch: Any, backend: str, threads: int) -> dict[str, Any]:
-    """Return what the times depend on besides the code."""
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,  # of others, before ours begins
-        "backend": backend,
-        "python": platform.python_version(),
-        "rnn_core": rnn_core.__version__,
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-    }
-
-
-def cpu_name() -> str:
-    """Return the processor's own name for itself, where the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def geometric_mean(ratios: list[float]) -> float:
-    """Return the mean that treats twice as fast and half as fast alike."""
-    return exp(sum(map(log, ratios)) / len(ratios))
-
-
-def print_table(rows: list[Row], facts: dict[str, Any]) -> None:
-    """Print every row, then the mean and the worst ratio of each cell and task."""
+def print_tables(found: Findings) -> None:
+    """Print a table for each section that has rows, and the summary last."""
     console = Console()
     if not console.is_terminal:
-        console.width = 120
-    table = Table(title="torch ÷ ours: above 1 ours is faster", caption=", ".join(f"{k} {v}" for k, v in facts.items()))
-    for heading in ("cell", "task", "T", "B", "H", "dtype", "ours, ms", "torch, ms", "torch ÷ ours", "quartiles"):
-        table.add_column(heading, justify="left" if heading in ("cell", "task", "dtype") else "right")
-    for case, difference, _, pair in rows:
-        kind = f"{case.dtype}, ragged" if case.ragged else case.dtype
-        shape = (case.cell, case.task, str(case.T), str(case.B), str(case.H), kind)
-        if pair is None:
-            table.add_row(*shape, f"differs by {difference:.1e}", "", "", "")
-        else:
-            spread = f"{pair.low:.2f} to {pair.high:.2f}"
-            table.add_row(*shape, f"{1e3 * pair.ours:.3f}", f"{1e3 * pair.theirs:.3f}", f"{pair.ratio:.2f}", spread)
-    console.print(table)
-    for (task, cell), ratios in grouped(rows).items():
-        print(f"{cell} {task}: geometric mean {geometric_mean(ratios):.2f}, worst {min(ratios):.2f}")
+        console.width = WIDTH
+    for section in TIMED:
+        rows = [row for row in found.rows if row.case.section == section]
+        if rows:
+            console.print(_times(section, rows))
+    if found.frozen:
+        console.print(_frozen(found))
+    if found.memory:
+        console.print(_memory(found.memory))
+    if found.accuracy:
+        console.print(_accuracy(found))
+    for line in machine_lines(found):
+        print(line)
+    lines = summary(found.rows, found.accuracy)
+    if lines:
+        console.print(_summary(lines))
 
 
-def grouped(rows: list[Row]) -> dict[tuple[str, str], list[float]]:
-    """Return the ratios by task and cell."""
-    found: dict[tuple[str, str], list[float]] = {}
+def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
+    table = Table(title=title)
+    for heading in left:
+        table.add_column(heading)
+    for heading in right:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _times(section: str, rows: list[Row]) -> Table:
+    third = any(row.onnxruntime for row in rows)
+    heads = ("T", "B", "H", "ours, ms", "torch, ms", "torch ÷ ours", "quartiles", "GFLOP/s", "of limit")
+    title = f"{SECTIONS[section].title}: torch ÷ ours, above 1 ours is faster"
+    table = _table(title, ("cell", "task"), (*heads, "onnxrt ÷ ours") if third else heads)
     for row in rows:
-        if row.pair is not None:
-            found.setdefault((row.case.task, row.case.cell), []).append(row.pair.ratio)
-    return found
+        case, pair, work = row.case, row.pair, row.work
+        shape = (case.cell, case.task, str(case.T), str(case.B), str(case.H))
+        if pair is None or work is None:
+            table.add_row(*shape, f"differs by {row.difference:.1e}")
+            continue
+        table.add_row(
+            *shape,
+            f"{1e3 * pair.ours:.3f}",
+            f"{1e3 * pair.theirs:.3f}",
+            f"{pair.ratio:.2f}{'*' if row.disturbed else ''}",
+            f"{pair.low:.2f} to {pair.high:.2f}",
+            f"{work.flops / pair.ours / 1e9:.0f}",
+            f"{work.share:.0%} {work.bound}",
+            *([f"{row.onnxruntime.ratio:.2f}"] if row.onnxruntime else []),
+        )
+    return table
 
 
-def write_json(path: Path, rows: list[Row], facts: dict[str, Any]) -> None:
+def _frozen(found: Findings) -> Table:
+    heads = ("T", "B", "H", "full, ms", "dx only, ms", "no backward, ms", "full ÷ dx only", "full ÷ no backward")
+    table = _table("What freezing saves, ours against ours", ("cell",), heads)
+    for case, down, idle in found.frozen:
+        times = (f"{1e3 * seconds:.3f}" for seconds in (down.theirs, down.ours, idle.ours))
+        sizes = (str(case.T), str(case.B), str(case.H))
+        table.add_row(case.cell, *sizes, *times, f"{down.ratio:.2f}", f"{idle.ratio:.2f}")
+    return table
+
+
+def _memory(rows: list[MemoryRow]) -> Table:
+    heads = ("T", "B", "H", "formula, KiB", "ours, KiB", "torch, KiB", "ours ÷ formula", "torch ÷ ours")
+    table = _table("What a forward keeps for its backward, beyond x, y and the parameters", ("cell",), heads)
+    for case, formula, ours, theirs in rows:
+        sizes = (f"{size / 2**10:,.0f}" for size in (formula, ours, theirs))
+        shape = (str(case.T), str(case.B), str(case.H))
+        table.add_row(case.cell, *shape, *sizes, f"{ours / formula:.2f}", f"{theirs / max(ours, 1):.2f}")
+    return table
+
+
+def _accuracy(found: Findings) -> Table:
+    heads = ("ours, max", "torch, max", "ours, rms", "torch, rms", "torch ÷ ours, rms")
+    table = _table("float32: relative errors against the equations in float64", ("cell", "shape", "array"), heads)
+    for case, errors in found.accuracy:
+        for name, e in errors.items():
+            numbers = (f"{error:.1e}" for error in (e.our_max, e.their_max, e.our_rms, e.their_rms))
+            table.add_row(case.cell, case.shape, name, *numbers, f"{e.their_rms / e.our_rms:.2f}")
+    return table
+
+
+def _summary(lines: list[dict[str, Any]]) -> Table:
+    heads = ("cases", "mean", "wanted", "worst", "wanted", "")
+    table = _table("Summary: geometric means and worst cases", ("what",), heads)
+    table.add_column("worst case")
+    for line in lines:
+        table.add_row(
+            f"{line['what']}: {line['unit']}",
+            str(line["cases"]),
+            f"{line['mean']:.2f}",
+            "" if line["mean_target"] is None else f"≥ {line['mean_target']:g}",
+            f"{line['worst']:.2f}",
+            f"≥ {line['worst_target']:g}",
+            "reached" if line["reached"] else "behind",
+            line["worst_case"],
+        )
+    return table
+
+
+def machine_lines(found: Findings) -> list[str]:
+    """Return the machine, the versions and the limits in words."""
+    machine = dict(found.machine)
+    others = machine.pop("others", None)
+    lines = [", ".join(f"{key} {value}" for key, value in machine.items() if value is not None)]
+    if others is not None:
+        disturbed = sum(row.disturbed for row in found.rows)
+        left_out = f"; {disturbed} disturbed rows (marked *) are left out of the summary" if disturbed else ""
+        lines.append(f"Other processes took {others:.1%} of the cores{left_out}.")
+    peaks = [f"{dtype} {rate / 1e9:.0f} GFLOP/s" for dtype, rate in found.limits.get("flops_per_second", {}).items()]
+    if peaks:
+        rates = {int(size): rate for size, rate in found.limits["bytes_per_second_by_bytes_a_thread"].items()}
+        streams = (f"{size_in_words(size)} {rate / 1e9:.0f}" for size, rate in rates.items())
+        lines.append(f"FMA peak: {', '.join(peaks)}; streaming, GB/s by bytes a thread: {', '.join(streams)}")
+    return lines
+
+
+def size_in_words(size: int) -> str:
+    """Return a power of two with its unit."""
+    for unit, name in ((1 << 20, "MiB"), (1 << 10, "KiB")):
+        if size >= unit:
+            return f"{size // unit} {name}"
+    return f"{size} B"
+
+
+def write_json(path: Path, found: Findings) -> None:
     """Write everything; seconds, not milliseconds."""
-    text = json.dumps({"machine": facts, "rows": [row.as_dict() for row in rows]}, indent=1)
-    path.write_text(text + "\n", encoding="utf-8")
+    data = {
+        "machine": found.machine,
+        "complete": found.complete,
+        "limits": found.limits,
+        "rows": [row.as_dict() for row in found.rows],
+        "frozen": [row.as_dict() for row in found.frozen],
+        "memory": [row.as_dict() for row in found.memory],
+        "accuracy": [row.as_dict() for row in found.accuracy],
+        "summary": summary(found.rows, found.accuracy),
+        "targets": {
+            "torch ÷ ours": {t.name: {"geometric mean": t.mean, "worst case": t.worst} for t in RATIOS},
+            "share of the limit": {share.name: share.least for share in SHARES},
+        },
+    }
+    text = json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(path, text.encode(), where="benchmarks --json")

@@ -18,6 +18,12 @@ from typing import NamedTuple
 REST = 0.1
 """Seconds before a block in which the other side's threads fall asleep."""
 
+FEWEST = 5
+"""Pairs, before a narrow spread or a spent budget ends the measurement."""
+
+NARROW = 0.02
+"""Distance of the quartiles, relative to the ratio, at which more pairs would tell nothing new."""
+
 
 class Pair(NamedTuple):
     """Two sides, and how much faster the first is."""
@@ -29,7 +35,15 @@ class Pair(NamedTuple):
     high: float
 
 
-def alternate(ours: Callable[[], object], theirs: Callable[[], object], *, pairs: int, block: float) -> Pair:
+def alternate(
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    *,
+    pairs: int,
+    block: float,
+    budget: float = float("inf"),
+    rest: float | None = None,
+) -> Pair:
     """Time two functions in turn.
 
     Parameters
@@ -37,30 +51,46 @@ def alternate(ours: Callable[[], object], theirs: Callable[[], object], *, pairs
     ours, theirs : callable
         Without arguments.
     pairs : int
-        Blocks of either side, at least 2.
+        Most blocks of either side, at least 2. After `FEWEST` of them, quartiles less than `NARROW` apart are enough.
     block : float
         Seconds that a block is to last; it has at least one call.
+    budget : float
+        Seconds after which `FEWEST` pairs are enough, whatever their spread.
+    rest : float, optional
+        Seconds before each block; `REST` by default.
     """
-    calls = [_calls(side, block) for side in (ours, theirs)]
+    rest = REST if rest is None else rest
+    begin = perf_counter()
+    calls = [_calls(side, block, rest) for side in (ours, theirs)]
     times: list[list[float]] = [[], []]
     for pair in range(pairs):
         for k in (0, 1) if pair % 2 == 0 else (1, 0):  # so that neither always follows the other
-            times[k].append(_block((ours, theirs)[k], calls[k]))
-    ratios = [b / a for a, b in zip(*times, strict=True)]
-    low, _, high = quantiles(ratios, n=4, method="inclusive")
+            times[k].append(_block((ours, theirs)[k], calls[k], rest))
+        if pair < 1:
+            continue
+        ratios = [b / a for a, b in zip(*times, strict=True)]
+        low, _, high = quantiles(ratios, n=4, method="inclusive")
+        narrow, late = high - low < NARROW * low, perf_counter() - begin > budget
+        if pair + 1 >= FEWEST and (narrow or late):
+            break
     return Pair(median(times[0]), median(times[1]), median(ratios), low, high)
 
 
-def _calls(side: Callable[[], object], block: float) -> int:
+def _calls(side: Callable[[], object], block: float, rest: float) -> int:
     """Return how many calls fill a block."""
-    return max(1, round(block / max(_block(side, 1), 1e-9)))
+    return max(1, round(block / max(_block(side, 1, rest), 1e-9)))
 
 
-def _block(side: Callable[[], object], calls: int) -> float:
-    """Return seconds a call, the median. Two calls that don't count wake this side's threads and fill the caches."""
-    sleep(REST)
+def _block(side: Callable[[], object], calls: int, rest: float) -> float:
+    """Return seconds a call, the median.
+
+    Two calls that don't count wake this side's threads and fill the caches; one that outlasts the rest does both.
+    """
+    sleep(rest)
+    start = perf_counter()
     side()
-    side()
+    if perf_counter() - start < REST:
+        side()
     times = []
     for _ in range(calls):
         start = perf_counter()

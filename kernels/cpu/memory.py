@@ -30,10 +30,10 @@ def aligned(size: int) -> int:
 class Block:
     """A piece of memory that goes back when the last reference to it is gone. Views of it must not outlive it."""
 
-    __slots__ = ("_room", "address", "size")
+    __slots__ = ("_home", "_room", "address", "size")
 
-    def __init__(self, room: np.ndarray):
-        self._room, self.size = room, room.size
+    def __init__(self, room: np.ndarray, home: deque[np.ndarray]):
+        self._room, self._home, self.size = room, home, room.size
         self.address = room.ctypes.data
 
     def view(self, offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -41,7 +41,7 @@ class Block:
         return np.ndarray(shape, dtype, self._room, offset)
 
     def __del__(self) -> None:
-        _STORE.give(self._room)
+        self._home.append(self._room)  # wherever a reference ends, even inside `take`: hence no lock
 
 
 class _Store:
@@ -49,7 +49,7 @@ class _Store:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self._given: deque[np.ndarray] = deque()
+        self.given: deque[np.ndarray] = deque()
         self._rooms: dict[int, list[np.ndarray]] = {}
         self._bytes = 0
 
@@ -58,8 +58,8 @@ class _Store:
         step = max(ALIGNMENT, 1 << max(0, size.bit_length() - 4))  # at most an eighth too much, and few sizes
         size = -(-size // step) * step
         with self.lock:
-            while self._given:
-                room = self._given.popleft()
+            while self.given:
+                room = self.given.popleft()
                 self._rooms.setdefault(room.size, []).append(room)
                 self._bytes += room.size
             rooms = self._rooms.get(size)
@@ -73,10 +73,6 @@ class _Store:
         room = np.empty(size + ALIGNMENT, np.uint8)
         start = -room.ctypes.data % ALIGNMENT
         return room[start : start + size]
-
-    def give(self, room: np.ndarray) -> None:
-        """Take memory back. This runs wherever a reference ends, even inside `take`: hence no lock."""
-        self._given.append(room)
 
 
 _STORE = _Store()
@@ -92,7 +88,7 @@ if hasattr(os, "register_at_fork"):
 
 def take(size: int) -> Block:
     """Return a block of at least `size` bytes; what is in it is left over from others."""
-    return Block(_STORE.take(size))
+    return Block(_STORE.take(size), _STORE.given)
 
 
 @lru_cache(maxsize=64)

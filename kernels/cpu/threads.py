@@ -59,7 +59,7 @@ LINE = 16
 BETWEEN = 8 * LINE
 """Bytes from the word of one barrier to that of the next."""
 
-CALL, JOB, ARGUMENTS, DONE, AWAKE, SLEEPERS = (8 * LINE * k for k in range(6))
+CALL, JOB, ARGUMENTS, DONE, AWAKE, MEETING, SLEEPERS = (8 * LINE * k for k in range(7))
 """Where a pool's words are, in bytes; at SLEEPERS there is one for every thread."""
 
 MOST = 256
@@ -240,6 +240,7 @@ class Pool:
                 for thread in range(1, threads):
                     if _swap(self._sleeper(thread), 0):
                         self._beds[thread - 1].release()
+            meeting = meeting or self._memory + MEETING
             offers = _lead(self._memory, job, arguments, threads, meeting, groups)
         except BaseException:
             _swap(self._memory + AWAKE, 0)
@@ -311,7 +312,7 @@ def run(job: int, arguments: int, threads: int, meeting: int = 0, groups: int = 
     threads : int
         Each calls the job with its own number.
     meeting, groups : int
-        Address of the words of 1 + groups barriers, `BETWEEN` bytes apart, to be set to 0 before.
+        Address of the words of 1 + groups barriers, `BETWEEN` bytes apart, to be set to 0 before; 0 without any.
     """
     if threads == 1:
         _alone(job, arguments)

@@ -356,7 +356,7 @@ class Recurrent(Layer):
     def _stacked_state(self, states: list[State], layout: Layout) -> Any:
         """Return the states of all layers and directions as the user's h or (h, c)."""
         columns = zip(*states, strict=True)
-        stacked = (None if s[0] is None else array_namespace(s[0]).stack(s) for s in columns)
+        stacked = (s[0] if s[0] is None else s[0][None] if len(s) == 1 else array_namespace(s[0]).stack(s) for s in columns)
         return self._state(tuple(s if s is None or layout.batched else s[:, 0] for s in stacked))
 
     @staticmethod
