@@ -86,7 +86,7 @@ TEXT.setflags(write=False)
 
 def language_model(seed: int = 1, **options: Any) -> LanguageModel:
     """Return a small language model for `TEXT`."""
-    return LanguageModel(7, 6, seed=seed, backend="numpy", **options)
+    return LanguageModel(7, 6, seed=seed, **options)
 
 
 def text_streams() -> tuple[TextStream, TextStream]:
@@ -96,7 +96,7 @@ def text_streams() -> tuple[TextStream, TextStream]:
 
 def classifier(seed: int = 1, **options: Any) -> SequenceClassifier:
     """Return a small classifier for `sums`."""
-    return SequenceClassifier(2, 6, input_size=2, seed=seed, backend="numpy", **options)
+    return SequenceClassifier(2, 6, input_size=2, seed=seed, **options)
 
 
 def sums(rows: int = 20, batch_size: int = 6, seed: int = 3) -> Examples:

@@ -1,6 +1,7 @@
 """The runs behind a comparison: one after the other, or the seeds side by side in processes of their own.
 
-Both ways give the same bits: a run depends on its seed alone, and BLAS has one thread in either.
+Both ways give the same bits: a run depends on its seed alone, BLAS has one thread in either, and what the kernels
+compute doesn't depend on how many they have.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from queue import Empty
 from typing import Any, NamedTuple
+
+import numba
 
 from rnn_core.models import Model
 
@@ -159,6 +162,7 @@ def _start_worker(results: Any) -> None:
 
 
 def _seed_in_worker(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm]) -> None:
+    numba.set_num_threads(1)  # the other cores are the other seeds'; the kernels' results are the same on any number
     for run in run_seed(study, seed, sizes, arms):
         try:  # here, where a failure reaches the caller
             _results.put(pickle.dumps(run))

@@ -8,9 +8,8 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
-from .simd import INT
+from .simd import INT, intrinsic
 
 
 def make_pointer(kind: Any) -> Any:

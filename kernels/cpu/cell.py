@@ -1,8 +1,8 @@
 """What the kernels know of a cell, and the end of a tile: from complete sums to gates, states and gradients.
 
-A cell's own file gives its equations on vectors. Here they are put into a loop over the rows and the vectors of a tile,
-between the loads and the stores. The sums come from a scratch that the micro-kernel has just written, at most 1.5 KiB, so
-they are in the nearest cache; nothing of the gates touches memory but what a tape keeps.
+A cell's own file gives its equations on vectors. Here they are put into a loop over the rows and the vectors of a
+tile, between the loads and the stores. The sums come from a scratch that the micro-kernel has just written, at most
+1.5 KiB, so they are in the nearest cache; nothing of the gates touches memory but what a tape keeps.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from llvmlite import ir
-from numba.extending import intrinsic
 
 from kernels.contract import CellSpec
 
-from .simd import INT, Code, Lanes, Vector, emission
+from .simd import INT, Code, Lanes, Vector, emission, intrinsic
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,12 @@ class KernelCell:
         return tuple(names.index("n" if slot == "m" else slot) for slot in slots)
 
 
-def _rows_and_vectors(code: Code, rows: ir.Value, vectors: ir.Value, body: Callable[[ir.Value, ir.Value], None]) -> None:
+_named: Any = namedtuple
+
+
+def _rows_and_vectors(
+    code: Code, rows: ir.Value, vectors: ir.Value, body: Callable[[ir.Value, ir.Value], None]
+) -> None:
     """Emit `body(row, vector)` inside two loops."""
     with code.loop(rows) as row, code.loop(vectors) as vector:
         body(row.index, vector.index)
@@ -104,7 +108,7 @@ FORWARD_ARGUMENTS = (
 
 def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Any:
     """Return an intrinsic that takes a tile's step; with `keep`, what the backward needs goes to the tape."""
-    states = namedtuple("states", cell.spec.states)  # type: ignore[misc]
+    states: Any = _named("states", cell.spec.states)
     slot_count, name = len(cell.slot_names), f"finish.{cell.name}.{lanes.suffix}.{keep}"
 
     def emit(code: Code, *arguments: ir.Value) -> None:
@@ -139,7 +143,10 @@ def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Any:
         _rows_and_vectors(code, at["rows"], at["vectors"], body)
 
     @intrinsic
-    def finish(typing, sums, sums_row, rows, vectors, prev_h, next_h, h_row, prev_c, next_c, c_vector, kept, kept_vector, y, y_row, order, valid):  # noqa: ANN001, ANN202, PLR0913
+    def finish(
+        typing, sums, sums_row, rows, vectors, prev_h, next_h, h_row, prev_c, next_c, c_vector, kept, kept_vector,
+        y, y_row, order, valid,
+    ):  # fmt: skip
         return emission(name, len(FORWARD_ARGUMENTS), emit, lanes)
 
     return finish
@@ -173,8 +180,8 @@ BACKWARD_ARGUMENTS = (
 
 def make_finish_backward(cell: KernelCell, lanes: Lanes) -> Any:
     """Return an intrinsic that takes a tile's step backwards."""
-    states = namedtuple("states", cell.spec.states)  # type: ignore[misc]
-    kept = namedtuple("kept", cell.kept)  # type: ignore[misc]
+    states: Any = _named("states", cell.spec.states)
+    kept: Any = _named("kept", cell.kept)
     name = f"finish backward.{cell.name}.{lanes.suffix}"
 
     def emit(code: Code, *arguments: ir.Value) -> None:
@@ -215,7 +222,10 @@ def make_finish_backward(cell: KernelCell, lanes: Lanes) -> Any:
         _rows_and_vectors(code, at["rows"], at["vectors"], body)
 
     @intrinsic
-    def finish_backward(typing, sums, sums_row, rows, vectors, dy, dy_row, order, prev_h, next_h, h_row, prev_c, next_c, c_vector, carry_h, carry_c, carry_row, kept, kept_vector, da, da_vector, da_slot, valid):  # noqa: ANN001, ANN202, PLR0913
+    def finish_backward(
+        typing, sums, sums_row, rows, vectors, dy, dy_row, order, prev_h, next_h, h_row, prev_c, next_c, c_vector,
+        carry_h, carry_c, carry_row, kept, kept_vector, da, da_vector, da_slot, valid,
+    ):  # fmt: skip
         return emission(name, len(BACKWARD_ARGUMENTS), emit, lanes)
 
     return finish_backward

@@ -14,7 +14,6 @@ from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 
 
-
 @cache
 def _sources() -> str:
     """Return a fingerprint of all that a kernel is made from.
@@ -44,11 +43,11 @@ SIGNATURE = types.void(types.int64, types.int64)
 
 
 @cache
-def compiled(make: Callable[..., Any], *arguments: Any) -> CFunc:
+def compiled(make: Callable[..., Any], *arguments: Any) -> Any:
     """Return the function that ``make(*arguments)`` makes as machine code; its `address` is what a thread calls."""
     function = make(*arguments)
     key = (_sources(), make.__qualname__, *(str(getattr(a, "name", a)) for a in arguments))
-    made = _new(function)
+    made: Any = _new(function)
     try:
         made._cache = _Cache(function, key)
         made.compile()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.extending import intrinsic
 
-from .simd import INT, Code, Lanes, emission
+from .simd import INT, Code, Lanes, emission, intrinsic
 
 
 def make_copy(lanes: Lanes) -> Any:
@@ -44,7 +43,8 @@ def make_transpose(lanes: Lanes) -> Any:
             block_rows = []
             for i in range(n):
                 exists = builder.icmp_signed("<", ir.Constant(INT, i), rows)
-                offset = builder.add(builder.mul(source_row, ir.Constant(INT, i)), builder.mul(first, ir.Constant(INT, lanes.size)))
+                along = builder.mul(first, ir.Constant(INT, lanes.size))
+                offset = builder.add(builder.mul(source_row, ir.Constant(INT, i)), along)
                 block_rows.append(code.load_first(builder.select(exists, columns, none), source, offset))
             for k, column in enumerate(code.transpose(block_rows)):
                 with builder.if_then(builder.icmp_signed("<", ir.Constant(INT, k), left), likely=True):

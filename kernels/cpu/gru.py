@@ -1,8 +1,8 @@
 """The gated recurrent unit: what a tile turns into when its products are complete.
 
-The equations and their numbers are those of rnn_core/equations/gru.py. The candidate's two halves stay apart in a tile,
-because the reset gate acts on one of them alone: a tile of a GRU has four sums a unit, n from the input, r and z from both,
-m from the state. In that order the input's three lie side by side, and so do the state's.
+The equations and their numbers are those of rnn_core/equations/gru.py. The candidate's two halves stay apart in a
+tile, because the reset gate acts on one of them alone: a tile of a GRU has four sums a unit, n from the input, r and z
+from both, m from the state. In that order the input's three lie side by side, and so do the state's.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The time loops, forwards and back: one compiled function for a whole layer and direction.
 
 **Who does what.** The threads stand in `groups` × `members`. A group has its own rows of the batch, for all time; the
-members of a group share its hidden units. With one member there is nothing to wait for until the end; with several, all
-must have h_t before anyone begins step t + 1, and a barrier of some 30 ns to 1 µs sees to that. `plan` (plan.py) chooses.
+members of a group share its hidden units. With one member there is nothing to wait for until the end; with several,
+all must have h_t before anyone begins step t + 1, and a barrier sees to that. plan.py chooses.
 
-**Rows.** Sequences of unequal length are sorted, longest first, and their steps packed: step t has `rows(t)` rows, those
+**Rows.** Sequences of unequal length are sorted, longest first, and their steps packed (rows.py): step t has the rows
 still running, and they are the first ones. What has ended costs nothing, here and in every product over all steps.
 
-**States** have one block of B rows for the initial state, then a row for each valid step. Without a tape, two blocks take
-turns: a row that ends stays where it was written last.
+**States** have a block of B rows for the initial state, then a row for each valid step. Without a tape, two blocks
+take turns: a row that ends stays where it was written last.
 
 All sizes that end in `_row` are in bytes, and so are all offsets: to these loops an array is an address.
 """
@@ -26,6 +26,7 @@ from .copying import make_copy, make_copy_columns
 from .microkernel import ALONG_K, ALONG_ROWS, make_product, max_rows
 from .simd import Lanes
 from .threads import BETWEEN, barrier
+
 
 class Job(NamedTuple):
     """The arguments of a loop: sizes, strides and addresses. What a loop doesn't use stays 0."""
@@ -98,7 +99,7 @@ def max_panel(cell: KernelCell) -> int:
     return max(1, 4 // len(cell.from_x))
 
 
-def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:  # noqa: FBT001
+def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
     """Return the time loop of a cell, uncompiled; with `keep`, it writes a tape."""
     size, width, count = lanes.size, lanes.width, lanes.count
     slots, from_x, from_h, kept = len(cell.slot_names), len(cell.from_x), len(cell.from_h), len(cell.kept)
@@ -109,8 +110,8 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:  # noqa: FB
     finish, copy = make_finish(cell, lanes, keep=keep), make_copy(lanes)
     most = tuple(max_rows(lanes, from_x * v) if v else 0 for v in range(widest + 1))
 
-    def forward(thread, address):  # noqa: ANN001, ANN202
-        job = carray(job_at(address), 1)[0]
+    def forward(thread, address):
+        job: Any = carray(job_at(address), 1)[0]
         T, B, I, H = job.T, job.B, job.I, job.H
         group, member = thread // job.members, thread % job.members
         vectors = job.Hp // count
@@ -201,7 +202,7 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
     most = tuple(max_rows(lanes, v) if v else 0 for v in range(5))
 
     @njit(nogil=True, error_model="numpy")
-    def weight_gradient(share, shares, job, dw, gates, da, K, x, x_row, columns, first, scratch):  # noqa: ANN001, ANN202, PLR0913
+    def weight_gradient(share, shares, job, dw, gates, da, K, x, x_row, columns, first, scratch):
         """dW += Σ da·xᵀ over K rows, or = if they are the first: this thread's rows of dW."""
         H = job.H
         units = job.Hp // count
@@ -227,8 +228,8 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                         da + item * job.span * width + u * size, width, 1, 0, K, w, w_row, valid,
                     )  # fmt: skip
 
-    def backward(thread, address):  # noqa: ANN001, ANN202
-        job = carray(job_at(address), 1)[0]
+    def backward(thread, address):
+        job: Any = carray(job_at(address), 1)[0]
         T, B, I, H = job.T, job.B, job.I, job.H
         threads = job.groups * job.members
         group, member = thread // job.members, thread % job.members
@@ -239,8 +240,8 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
         first, last = panels * member // job.members, panels * (member + 1) // job.members
         scratch = job.scratch + thread * job.scratch_size
         after, after_rows = 0, 0  # where da of step t + 1 is
-        turn = 0
-        for t1 in range(T, 0, -job.steps):
+        for turn in range((T + job.steps - 1) // job.steps):
+            t1 = T - turn * job.steps
             t0 = max(0, t1 - job.steps)
             begin, end = word(job.offsets + 8 * t0), word(job.offsets + 8 * t1)
             base = job.da + turn % 2 * slots * da_slot
@@ -322,7 +323,6 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                         1, 1, out, 0, out, 0, job.ones, 0, 1, 0, N - 4 * quarter,
                         column + 4 * quarter * width, width, count,
                     )  # fmt: skip
-            turn += 1
         if job.dh0:
             for p in range(first, last):
                 v = min(job.back_panel, vectors - p * job.back_panel)

@@ -1,8 +1,8 @@
 """Memory for tapes, panels and scratch, used again and again.
 
-A fresh array of some megabytes costs more than it seems: the system hands out its pages one by one, zeroed, when they are
-first touched, and takes them back when the array dies. A training step needs the same sizes every time, so what is given
-back is kept here, up to `KEPT` bytes, and handed out again.
+A fresh array of some megabytes costs more than it seems: the system hands out its pages one by one, zeroed, when they
+are first touched, and takes them back when the array dies. A training step needs the same sizes every time, so what is
+given back is kept here, up to `KEPT` bytes, and handed out again.
 """
 
 from __future__ import annotations

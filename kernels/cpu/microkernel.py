@@ -29,9 +29,8 @@ result doesn't depend on the batch around it, nor on the number of threads: same
 from __future__ import annotations
 
 from llvmlite import ir
-from numba.extending import intrinsic
 
-from .simd import INT, Code, Lanes, Vector, emission, emitted
+from .simd import INT, Code, Lanes, Vector, emission, emitted, intrinsic
 
 TILES = {32: {1: 8, 2: 8, 3: 8, 4: 6}, 16: {1: 6, 2: 5, 3: 3, 4: 2}}
 """Most rows of a tile, by the registers there are and by the vectors of a panel."""
@@ -49,7 +48,7 @@ def max_rows(lanes: Lanes, vectors: int) -> int:
     return TILES[lanes.registers][vectors]
 
 
-def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):  # noqa: ANN202
+def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):
     """Return the body of a tile: out = start + A·W, for `emitted`."""
 
     def body(
@@ -115,7 +114,7 @@ ARGUMENTS = 12
 """Of a tile, as named above."""
 
 
-def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]):  # noqa: ANN201
+def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]):
     """Return an intrinsic ``product(rows, vectors, *arguments of a tile)`` for panels of so many vectors.
 
     It is a jump to the tile of that size. Every tile is a function of its own, emitted once a module.
@@ -144,7 +143,7 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]):  # noqa: A
     name = f"product.{lanes.suffix}.{layout}.{panels}"
 
     @intrinsic
-    def product(typing, rows, vectors, out, out_row, start, start_row, a, a_row, blocks, a_block, K, w, w_row, valid):  # noqa: ANN001, ANN202, PLR0913
+    def product(typing, rows, vectors, out, out_row, start, start_row, a, a_row, blocks, a_block, K, w, w_row, valid):
         return emission(name, 2 + ARGUMENTS, dispatch, lanes)
 
     return product

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import carray, njit, types
+from numba.core.typing import signature
 
 from . import threads
 from .addresses import make_pointer, word
@@ -22,7 +23,6 @@ from .compiled import compiled
 from .copying import make_copy, make_copy_columns, make_transpose
 from .memory import Block, constant, take
 from .simd import Lanes
-
 
 ALONE = 1 << 18
 """Bytes of a weight that one thread packs faster than two would."""
@@ -54,8 +54,8 @@ def make_pack_rows(lanes: Lanes) -> Any:
     width, count = lanes.width, lanes.count
     transpose = make_transpose(lanes)
 
-    def pack(thread, address):  # noqa: ANN001, ANN202
-        job = carray(record_at(address), 1)[0]
+    def pack(thread, address):
+        job: Any = carray(record_at(address), 1)[0]
         vectors = (job.H + count - 1) // count
         per_gate, items = vectors, vectors * job.gate_count
         for item in range(items * thread // job.threads, items * (thread + 1) // job.threads):
@@ -73,12 +73,12 @@ def make_pack_rows(lanes: Lanes) -> Any:
 
 
 def make_pack_columns(lanes: Lanes) -> Any:
-    """Return the function, uncompiled, that packs W (G·H, K) into panels [gate][H, filled up][columns], for products da·W."""
+    """Return the function, uncompiled, that packs W (G·H, K) into panels [gate][Hp][columns], for products da·W."""
     width, count = lanes.width, lanes.count
     copy_columns, copy = make_copy_columns(lanes), make_copy(lanes)
 
-    def pack(thread, address):  # noqa: ANN001, ANN202
-        job = carray(record_at(address), 1)[0]
+    def pack(thread, address):
+        job: Any = carray(record_at(address), 1)[0]
         vectors = (job.K + count - 1) // count
         panels = (vectors + job.panel - 1) // job.panel
         items = panels * job.gate_count
@@ -96,7 +96,7 @@ def make_pack_columns(lanes: Lanes) -> Any:
     return pack
 
 
-memcmp = types.ExternalFunction("memcmp", types.int32(types.intp, types.intp, types.uintp))
+memcmp: Any = types.ExternalFunction("memcmp", signature(types.int32, types.intp, types.intp, types.uintp))
 """The C library's: no loop of ours is faster."""
 
 
@@ -145,7 +145,7 @@ def kept(arrays: tuple[np.ndarray, ...], how: Any, make: Callable[..., Block], *
     key = tuple(map(id, arrays))
     seen = _SEEN.get(key)
     if seen is None or any(ref() is not array for ref, array in zip(seen.alive, arrays, strict=True)):
-        seen = _SEEN[key] = _Seen(arrays, lambda _: _SEEN.pop(key, None))
+        seen = _SEEN[key] = _Seen(arrays, lambda _: _SEEN.pop(key, None) and None)
     with seen.lock:
         if not (seen.made and seen.unchanged()):
             seen.remember(arrays)

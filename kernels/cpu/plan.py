@@ -36,15 +36,16 @@ NEAR = 1 << 24
 def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H: int, count: int) -> Plan:
     """Return how `count` threads share N rows over T steps of B sequences.
 
-    Where each thread gets four rows of the batch or more, they part the rows, and never wait for one another. Otherwise,
-    and where the weights are so many that each thread should read only a part of them, they part the hidden units.
+    Where each thread gets four rows of the batch or more, they part the rows, and never wait for one another.
+    Otherwise, and where the weights are so many that each thread should read only a part of them, they part the hidden
+    units.
 
     The input's products belong to the step that needs them, in the same tile, unless there are too few rows for a
     product to be worth its name, or the weights come from far: then those of several steps are done at once.
     """
     gates = cell.spec.gate_count
     vectors, columns = (lanes.filled(n) // lanes.count for n in (H, I))
-    panel, back_panel, dx_panel = (_even(n, most) for n, most in ((vectors, max_panel(cell)), (vectors, 4), (columns, 4)))
+    panel, back_panel, dx_panel = _even(vectors, max_panel(cell)), _even(vectors, 4), _even(columns, 4)
     far = gates * H * (I + H) * lanes.size > NEAR
     if B >= 4 * count and not far:
         groups, members = count, 1

@@ -53,10 +53,16 @@ def sigmoid(a: Vector) -> Vector:
 
 
 def tanh(a: Vector) -> Vector:
-    """tanh(a), from t = e^{−2|a|} − 1 as −t/(t + 2).  (A2)"""
-    scale, p = _scale_and_series(-2 * abs(a))
-    t = scale.fma(p, scale - 1)
-    return ((-1 * t) / (t + 2)).copysign(a)
+    """tanh(a), with E = e^{−2|a|}, as (1 − E)/(1 + E) near zero and as 1 − 2E/(1 + E) elsewhere.  (A2)
+
+    The first keeps every digit of a small result, the second every digit of what is missing to 1, and the derivative
+    1 − tanh² of a saturated unit is made of nothing else.
+    """
+    x = abs(a)
+    scale, p = _scale_and_series(-2 * x)
+    E, near_zero = scale.fma(p, scale), (1 - scale) - scale * p
+    quotient = x.where_below(0.55, near_zero, E + E) / (E + 1)
+    return x.where_below(0.55, quotient, 1 - quotient).copysign(a)
 
 
 def relu(a: Vector) -> Vector:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,8 +56,8 @@ class Shape(NamedTuple):
     job: Job  # with all sizes; addresses are still to come
     pack_x: Panels
     pack_h: Panels
-    pack_bias: BiasPanels | None = None
-    no_bias: Block | None = None
+    pack_bias: BiasPanels
+    no_bias: Block
 
 
 class Recurrence(NamedTuple):
@@ -107,13 +108,13 @@ class Recurrence(NamedTuple):
 
 
 @lru_cache(maxsize=512)
-def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int, keep: bool) -> Shape:  # noqa: FBT001
+def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int, keep: bool) -> Shape:
     cell, lanes = CELLS[name], Lanes(dtype, host_width())
     plan = make_plan(cell, lanes, T, B, N, I, H, count)
-    vectors, slots = -(-H // lanes.count), len(cell.slot_names)
-    Hp = vectors * lanes.count
-    panels_each = -(-(-(-vectors // plan.panel)) // plan.members)
-    scratch_size = aligned(max(-(-B // plan.tiles), plan.chunk * B * panels_each) * slots * plan.panel * lanes.width)
+    Hp, slots = lanes.filled(H), len(cell.slot_names)
+    panels_each = ceil(ceil(Hp / lanes.count / plan.panel) / plan.members)
+    scratch_rows = max(ceil(B / plan.tiles), plan.chunk * B * panels_each)
+    scratch_size = aligned(scratch_rows * slots * plan.panel * lanes.width)
     states = dict.fromkeys(cell.spec.states, (B + N if keep else 2 * B) * Hp * lanes.size)
     work = Parts(
         meeting=(1 + plan.groups) * threads.BETWEEN,
@@ -123,8 +124,8 @@ def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int
     tape = Parts(**states, kept=N * len(cell.kept) * Hp * lanes.size) if keep else Parts()
     job = Job(
         T=T, B=B, I=I, H=H, Hp=Hp, N=N, groups=plan.groups, members=plan.members, tiles=plan.tiles,
-        scratch_size=scratch_size, x_row=I * lanes.size, chunk=plan.chunk, panel=plan.panel, blocks=B + N if keep else 2 * B,
-        y_row=H * lanes.size, y_step=B * H * lanes.size,
+        scratch_size=scratch_size, x_row=I * lanes.size, chunk=plan.chunk, panel=plan.panel,
+        blocks=B + N if keep else 2 * B, y_row=H * lanes.size, y_step=B * H * lanes.size,
     )  # fmt: skip
     slot = cell.slot_names.index
     return Shape(
@@ -210,8 +211,8 @@ def _backward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: in
     plan = make_plan(cell, lanes, T, B, N, I, H, count)
     slots, size = len(cell.slot_names), lanes.size
     Hp, span = lanes.filled(H), min(N, plan.steps * B)
-    scratch_size = aligned(max(-(-B // plan.tiles) * plan.back_panel, 4 * span) * lanes.width)
-    tape = _forward_shape(name, dtype, T, B, N, I, H, count, True).tape
+    scratch_size = aligned(max(ceil(B / plan.tiles) * plan.back_panel, 4 * span) * lanes.width)
+    forward = _forward_shape(name, dtype, T, B, N, I, H, count, True)
     work = Parts(
         meeting=(1 + plan.groups) * threads.BETWEEN,
         scratch=scratch_size * plan.groups * plan.members,
@@ -228,9 +229,10 @@ def _backward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: in
         back_panel=plan.back_panel, dx_row=I * size, dx_panel=plan.dx_panel,
     )  # fmt: skip
     return Shape(
-        plan, lanes, Hp, work, tape, job,
+        plan, lanes, Hp, work, forward.tape, job,
         pack_x=Panels(False, cell.gates(cell.from_x), plan.dx_panel, lanes),
         pack_h=Panels(False, cell.gates(cell.from_h), plan.back_panel, lanes),
+        pack_bias=forward.pack_bias, no_bias=forward.no_bias,
     )  # fmt: skip
 
 
@@ -258,7 +260,8 @@ def _backward(
         carry[:] = 0
         if upstream is not None:
             carry[:, :H] = rows.sorted(upstream)
-    at, wanted = memory.address, {}
+    at = memory.address
+    wanted: dict[str, int] = {}
     if dy is not None:
         dy = dy if dy.flags.c_contiguous else np.ascontiguousarray(dy)
         wanted.update(dy=dy.ctypes.data, dy_row=H * size, dy_step=B * H * size)

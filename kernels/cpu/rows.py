@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """The rows of a batch step by step: longest sequence first, the steps one behind the other.
 
     Step t has the rows ``offsets[t]`` to ``offsets[t + 1]``; those that are still running are the first ones.

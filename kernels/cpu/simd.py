@@ -16,18 +16,22 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 
 INT = ir.IntType(64)
 """Addresses, counts and strides in bytes: one type for all of them."""
 
 BYTE = ir.IntType(8)
+intrinsic: Any = extending.intrinsic
+"""Makes a function of types into one that numba calls by emitting it. (Without numba's own type: mypy reads it wrongly.)"""
+
 WIDTHS = (16, 32, 64)
 """Bytes of a vector register: NEON and SSE, AVX2, AVX-512."""
 
@@ -46,7 +50,8 @@ def host_width() -> int:
     return 32 if features.get("avx2") and features.get("fma") else 16
 
 
-class Lanes(NamedTuple):
+@dataclass(frozen=True)
+class Lanes:
     """The shape of a vector: which numbers, and how many fill a register."""
 
     dtype: str  # float32, float64
@@ -227,7 +232,8 @@ class Code:
         first = self.builder.insert_element(
             ir.Constant(kind, ir.Undefined), self.builder.trunc(valid, whole), ir.Constant(whole, 0)
         )
-        counts = self.builder.shuffle_vector(first, first, ir.Constant(kind, [ir.Constant(whole, 0)] * self.lanes.count))
+        zeros = ir.Constant(kind, [ir.Constant(whole, 0)] * self.lanes.count)
+        counts = self.builder.shuffle_vector(first, first, zeros)
         return self.builder.icmp_signed("<", numbers, counts)
 
     def load_first(self, mask: ir.Value, address: ir.Value, offset: ir.Value | int = 0) -> Vector:

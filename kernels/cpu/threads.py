@@ -1,8 +1,9 @@
 """The threads that share a layer's work, and the barrier between its steps.
 
-numba's own parallel regions don't fit a recurrence. A step waits for the step before, so either every step is a region of
-its own (tens of µs each), or the threads of one region meet at a barrier, and then all of them must really be running:
-TBB promises no such thing, OpenMP ends a process that forks, and the third pool ends one that uses it from two threads.
+numba's own parallel regions don't fit a recurrence. A step waits for the step before, so either every step is a region
+of its own (tens of µs each), or the threads of one region meet at a barrier, and then all of them must really be
+running: TBB promises no such thing, OpenMP ends a process that forks, and the third of numba's pools ends one that uses
+it from two threads.
 
 So this one is made for the purpose, and small. Workers are Python threads that have left the interpreter (`nogil`):
 
@@ -31,9 +32,8 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic
 
-from .simd import INT, declared
+from .simd import INT, declared, intrinsic
 
 PATIENCE = 20_000
 """Turns of watching before a worker goes to sleep: some 0.2 ms."""
@@ -125,7 +125,7 @@ def call_job(typing: Any, job: Any, thread: Any, arguments: Any) -> Any:
     return types.void(types.int64, types.int64, types.int64), generate
 
 
-offer_core = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.int32())
+offer_core: Any = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.int32())
 """Let another thread of the machine run, if one is waiting for a core."""
 
 
@@ -215,8 +215,8 @@ def _alone(job: int, arguments: int) -> None:
 class Pool:
     """Workers, and one job at a time.
 
-    A word of its memory says whether a worker sleeps. He writes it before he lies down, and whoever takes it back,
-    the caller who needs him or the worker who has thought better of it, has him: so none is left asleep, and none woken twice.
+    A word of its memory says whether a worker sleeps. He writes it before he lies down, and whoever takes it back, the
+    caller who needs him or the worker who has thought better of it, has him: so none is left asleep, or woken twice.
     """
 
     def __init__(self) -> None:
@@ -293,7 +293,8 @@ def share(work: float) -> Iterator[int]:
     """Hold the pool for some work (floating-point operations), and say how many threads there are for it."""
     pool = _pool
     count = numba.get_num_threads()
-    if work < SMALL or count == 1 or (work < SLICE and monotonic() < pool.retreat_until) or not pool.lock.acquire(False):
+    alone = count == 1 or work < SMALL or (work < SLICE and monotonic() < pool.retreat_until)
+    if alone or not pool.lock.acquire(blocking=False):
         yield 1
         return
     try:

@@ -356,9 +356,14 @@ class Recurrent(Layer):
     def _stacked_state(self, states: list[State], layout: Layout) -> Any:
         """Return the states of all layers and directions as the user's h or (h, c)."""
         columns = zip(*states, strict=True)
-        stacked = (s[0] if s[0] is None else s[0][None] if len(s) == 1 else array_namespace(s[0]).stack(s) for s in columns)
+        stacked = (None if s[0] is None else _stack(s) for s in columns)
         return self._state(tuple(s if s is None or layout.batched else s[:, 0] for s in stacked))
 
     @staticmethod
     def _state(states: State) -> Any:
         return states[0] if len(states) == 1 else states
+
+
+def _stack(arrays: tuple[Array, ...]) -> Array:
+    """Return arrays along a new first axis."""
+    return arrays[0][None] if len(arrays) == 1 else array_namespace(arrays[0]).stack(arrays)

@@ -51,7 +51,6 @@ def new_model(tokens: Tokenizer, settings: CharactersSettings, seed: int) -> Lan
         settings.hidden_size,
         embedding_size=settings.embedding_size,
         cell="lstm",
-        backend="numpy",
         seed=seed,
     )
 
@@ -102,7 +101,7 @@ class CharactersStudy(Study):
 
     def pretrain(self, seed: int, shuffled: bool) -> Model:
         """Return the source model, which was trained beforehand."""
-        model: Model = load(self.source_file, backend="numpy")
+        model: Model = load(self.source_file)
         return model
 
     def build(self, seed: int) -> LanguageModel:

@@ -179,4 +179,4 @@ class DigitsStudy(Study):
 
     def _classifier(self, seed: int) -> SequenceClassifier:
         rows = self.source.x.shape[-1]
-        return SequenceClassifier(CLASSES, self.settings.hidden_size, input_size=rows, backend="numpy", seed=seed)
+        return SequenceClassifier(CLASSES, self.settings.hidden_size, input_size=rows, seed=seed)

@@ -131,7 +131,7 @@ def _compute(
 def _gradients(settings: Settings, parts: Parts) -> list[tuple[Case, GradientReport]]:
     reports: list[tuple[Case, GradientReport]] = []
     with Live(console=parts.console, auto_refresh=False) as live:
-        for case in standard_cases(backend="numpy", steps=settings.gradient_steps):
+        for case in standard_cases(steps=settings.gradient_steps):
             reports.append((case, case.check()))
             live.update(gradient_table(reports), refresh=parts.console.is_terminal)
     parts.plain("" if parts.console.is_terminal else "\n")

@@ -74,7 +74,7 @@ def fading(steps: int, hidden_size: int = 64, batch: int = 16, seeds: int = 2) -
         logs = []
         for seed in range(seeds):
             rng = np.random.default_rng(seed)
-            layer = cell(hidden_size, hidden_size, backend="numpy", dtype=np.float64, seed=seed)
+            layer = cell(hidden_size, hidden_size, dtype=np.float64, seed=seed)
             if kind == "open":
                 open_gate(layer)
             x = rng.standard_normal((steps, batch, hidden_size))
@@ -85,7 +85,7 @@ def fading(steps: int, hidden_size: int = 64, batch: int = 16, seeds: int = 2) -
 
 def fading_when_trained(model: LanguageModel, tokens: np.ndarray, steps: int, batch: int = 16) -> Norms:
     """Return the fading gradient of a trained language model's LSTM, over `batch` stretches of a text."""
-    layer = LSTM(model.embedding_size, model.hidden_size, backend="numpy", dtype=np.float64)
+    layer = LSTM(model.embedding_size, model.hidden_size, dtype=np.float64)
     layer.load_state_dict(model.rnn.state_dict())
     rows = np.reshape(tokens[: batch * steps], (batch, steps))
     x = np.swapaxes(model.embedding(rows), 0, 1).astype(np.float64)
