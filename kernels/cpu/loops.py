@@ -313,16 +313,20 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                 quarter = N // 4
                 for item in range(slots * vectors * thread // threads, slots * vectors * (thread + 1) // threads):
                     out, column = job.db + item * width, base + item * da_vector
-                    product(
-                        1, 4, scratch, 0, job.zeros, 0, job.ones, 0, 1, 0, quarter, column, 4 * width, count,
-                    )  # fmt: skip
-                    product(
-                        1, 1, out, 0, job.zeros if turn == 0 else out, 0, job.ones, 0, 1, 0, 4, scratch, width, count,
-                    )  # fmt: skip
-                    product(
-                        1, 1, out, 0, out, 0, job.ones, 0, 1, 0, N - 4 * quarter,
-                        column + 4 * quarter * width, width, count,
-                    )  # fmt: skip
+                    if turn == 0:
+                        copy(1, 1, out, 0, job.zeros, 0)
+                    copy(1, 4, scratch, 0, job.zeros, 0)
+                    for k in range(0, quarter, 16):  # four sums side by side, in short chains
+                        product_t(
+                            1, 4, scratch, 0, scratch, 0, job.ones, 0, 1, 0, min(16, quarter - k),
+                            column + 4 * k * width, 4 * width, count,
+                        )  # fmt: skip
+                    product_t(1, 1, out, 0, out, 0, job.ones, 0, 1, 0, 4, scratch, width, count)
+                    if N > 4 * quarter:
+                        product_t(
+                            1, 1, out, 0, out, 0, job.ones, 0, 1, 0, N - 4 * quarter,
+                            column + 4 * quarter * width, width, count,
+                        )  # fmt: skip
         if job.dh0:
             for p in range(first, last):
                 v = min(job.back_panel, vectors - p * job.back_panel)

@@ -22,8 +22,9 @@ from far away once, and from the core's own cache after that.
 and o of 16 units, so when the loop ends the tile holds all that these units need to take their step, and
 `finish` (cells.py) turns it into c and h at once. Where there are no gates, up to four neighbouring vectors.
 
-**One chain a sum.** acc[i][p] is added up in the order of k, whatever the size of the tile. Therefore a row's
-result doesn't depend on the batch around it, nor on the number of threads: same bits.
+**One order of addition.** acc[i][p] is added up in the order of k, in chains of `CHAIN` terms that are then added to
+one another, whatever the size of the tile. Therefore a row's result doesn't depend on the batch around it, nor on the
+number of threads: same bits. The chains keep the rounding error down: that of one long chain grows with its length.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ TILES = {32: {1: 8, 2: 8, 3: 8, 4: 6}, 16: {1: 6, 2: 5, 3: 3, 4: 2}}
 
 AHEAD = 8
 """Turns ahead of which a panel is asked for, where there is one row."""
+
+CHAIN = 128
+"""Terms that are added up in registers before they are added to what there is."""
 
 ALONG_K = "along k"
 ALONG_ROWS = "along rows"
@@ -117,10 +121,12 @@ ARGUMENTS = 12
 def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]):
     """Return an intrinsic ``product(rows, vectors, *arguments of a tile)`` for panels of so many vectors.
 
-    It is a jump to the tile of that size. Every tile is a function of its own, emitted once a module.
+    It calls the tile of that size, once for every chain. A tile is a function of its own, emitted once a module.
+    K is at least 1, or nothing is written; several blocks have at most `CHAIN` terms each.
     """
 
-    def dispatch(code: Code, rows: ir.Value, vectors: ir.Value, *arguments: ir.Value) -> None:
+    def choose(code: Code, rows: ir.Value, vectors: ir.Value, arguments: list[ir.Value]) -> None:
+        """Call the tile of that size."""
         builder = code.builder
         end = builder.append_basic_block("end")
         over_vectors = builder.switch(vectors, end)
@@ -134,16 +140,40 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]):
                 over_rows.add_case(ir.Constant(INT, i), block)
                 builder.position_at_end(block)
                 name = f"tile.{lanes.suffix}.{layout}.{i}x{p}"
-                builder.call(
-                    emitted(builder.module, name, ARGUMENTS, _tile(lanes, layout, i, p), lanes), arguments
-                )
+                builder.call(emitted(builder.module, name, ARGUMENTS, _tile(lanes, layout, i, p), lanes), arguments)
                 builder.branch(end)
         builder.position_at_end(end)
+
+    def chains(
+        code: Code, rows: ir.Value, vectors: ir.Value, out: ir.Value, out_row: ir.Value, start: ir.Value,
+        start_row: ir.Value, a: ir.Value, a_row: ir.Value, blocks: ir.Value, a_block: ir.Value, K: ir.Value,
+        w: ir.Value, w_row: ir.Value, valid: ir.Value,
+    ) -> None:  # fmt: skip
+        """Take the sums in chains: so many terms of a single block, or so many short blocks."""
+        builder = code.builder
+        one, chain = ir.Constant(INT, 1), ir.Constant(INT, CHAIN)
+        single = builder.icmp_signed("==", blocks, one)
+        a_k = ir.Constant(INT, lanes.size) if layout == ALONG_K else a_row
+        total = builder.select(single, K, blocks)
+        most = builder.select(single, chain, builder.sdiv(chain, builder.select(single, one, K)))
+        a_step = builder.mul(most, builder.select(single, a_k, a_block))
+        w_step = builder.mul(most, builder.select(single, w_row, builder.mul(K, w_row)))
+        count = builder.sdiv(builder.add(total, builder.sub(most, one)), most)
+        with code.loop(count, start, start_row, a, w) as part:
+            start_at, start_by, a_at, w_at = part.values
+            left = builder.sub(total, builder.mul(part.index, most))
+            n = builder.select(builder.icmp_signed("<", left, most), left, most)
+            terms, parts = builder.select(single, n, K), builder.select(single, one, n)
+            choose(
+                code, rows, vectors,
+                [out, out_row, start_at, start_by, a_at, a_row, parts, a_block, terms, w_at, w_row, valid],
+            )  # fmt: skip
+            part.next = [out, out_row, builder.add(a_at, a_step), builder.add(w_at, w_step)]
 
     name = f"product.{lanes.suffix}.{layout}.{panels}"
 
     @intrinsic
     def product(typing, rows, vectors, out, out_row, start, start_row, a, a_row, blocks, a_block, K, w, w_row, valid):
-        return emission(name, 2 + ARGUMENTS, dispatch, lanes)
+        return emission(name, 2 + ARGUMENTS, chains, lanes)
 
     return product

@@ -1,20 +1,19 @@
 """Weights as panels: how they are packed, and how a packed panel is kept until its weights change.
 
 Packing reads every weight and writes it once more: for one row and few steps that is a good part of the whole work. So
-panels are kept. What they were made from is kept beside them, and compared, number by number, at each call: that is
-exact, costs one look at the weights, and where an optimizer has changed them it ends at the first difference.
+panels are kept. What they were made from is kept beside them, and compared, byte by byte, at each call: that is exact,
+costs one look at the weights, and where an optimizer has changed them it ends at the first difference.
 """
 
 from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import carray, njit, types
+from numba import carray, types
 from numba.core.typing import signature
 
 from . import threads
@@ -23,6 +22,7 @@ from .compiled import compiled
 from .copying import make_copy, make_copy_columns, make_transpose
 from .memory import Block, constant, take
 from .simd import Lanes
+from .threads import exchange
 
 ALONE = 1 << 18
 """Bytes of a weight that one thread packs faster than two would."""
@@ -100,10 +100,37 @@ memcmp: Any = types.ExternalFunction("memcmp", signature(types.int32, types.intp
 """The C library's: no loop of ours is faster."""
 
 
-@njit(nogil=True, cache=True)
-def _same(a: int, b: int, size: int) -> bool:
-    """Whether two pieces of memory hold the same bytes."""
-    return memcmp(a, b, size) == 0
+class CompareJob(NamedTuple):
+    """The arguments of `make_compare`."""
+
+    threads: int
+    pair_count: int
+    pairs: int  # [pair_count][two addresses, bytes]
+    different: int = 0  # 1 in the end if they are not all the same
+
+
+COMPARE_JOB = np.dtype([(name, np.int64) for name in CompareJob._fields])
+"""A `CompareJob` in memory."""
+
+DIFFERENT = 8 * CompareJob._fields.index("different")
+
+compare_job_at = make_pointer(COMPARE_JOB)
+
+
+def make_compare() -> Any:
+    """Return the function, uncompiled, that compares pieces of memory byte by byte."""
+
+    def compare(thread, address):
+        job: Any = carray(compare_job_at(address), 1)[0]
+        for pair in range(job.pair_count):
+            at = job.pairs + 24 * pair
+            a, b, size = word(at), word(at + 8), word(at + 16)
+            begin, end = size * thread // job.threads, size * (thread + 1) // job.threads
+            if memcmp(a + begin, b + begin, end - begin) != 0:
+                exchange(address + DIFFERENT, 1)
+                return
+
+    return compare
 
 
 class Panels(NamedTuple):
@@ -118,51 +145,75 @@ class Panels(NamedTuple):
 class _Seen:
     """Arrays that have been seen: what was in them, and what was made of it."""
 
-    def __init__(self, arrays: tuple[np.ndarray, ...], forget: Callable[[object], None]):
+    def __init__(self, arrays: tuple[np.ndarray, ...]):
         self.lock = threading.Lock()
-        self.alive = tuple(weakref.ref(array, forget) for array in arrays)
-        self.addresses = tuple((array.ctypes.data, take(array.nbytes), array.nbytes) for array in arrays)
-        self.made: dict[Any, Block] = {}
+        self.alive = [weakref.ref(array, self._forget) for array in arrays]
+        self.key = _key(arrays)
+        self.copies = [take(array.nbytes) for array in arrays]
+        self.pairs = np.array(
+            [(copy.address, array.ctypes.data, array.nbytes) for copy, array in zip(self.copies, arrays, strict=True)]
+        )
+        self.bytes = int(self.pairs[:, 2].sum())
+        self.made: dict[Any, tuple[Block, ...]] = {}
 
-    def unchanged(self) -> bool:
-        """Whether the arrays hold what they held when the blocks were made of them."""
-        return all(_same(copy.address, address, size) for address, copy, size in self.addresses)
+    def _forget(self, _: object) -> None:
+        _SEEN.pop(self.key, None)
+
+    def unchanged(self, count: int) -> bool:
+        """Whether the arrays hold, byte for byte, what they held when blocks were made of them."""
+        count = count if self.bytes > ALONE else 1
+        job = np.array(CompareJob(count, len(self.pairs), self.pairs.ctypes.data), np.int64)
+        threads.run(compiled(make_compare).address, job.ctypes.data, count)
+        return not job[-1]
 
     def remember(self, arrays: tuple[np.ndarray, ...]) -> None:
-        """Forget what was made, and keep what the arrays hold now."""
+        """Keep what the arrays hold now, and forget what was made of what they held before."""
         self.made.clear()
-        for array, (_, copy, _) in zip(arrays, self.addresses, strict=True):
+        for array, copy in zip(arrays, self.copies, strict=True):
             copy.view(0, array.shape, array.dtype)[...] = array
+
+
+def _key(arrays: tuple[np.ndarray, ...]) -> tuple[int, ...]:
+    return tuple(map(id, arrays))
 
 
 _SEEN: dict[tuple[int, ...], _Seen] = {}
 
 
-def kept(arrays: tuple[np.ndarray, ...], how: Any, make: Callable[..., Block], *arguments: Any) -> Block:
-    """Return ``make(*arrays, how, *arguments)``; the same block again while the arrays hold the same numbers."""
+def prepared(arrays: tuple[np.ndarray, ...], how: tuple[Any, ...], count: int) -> tuple[Block, ...]:
+    """Return weights and biases as the kernels read them; the same blocks again while the arrays hold the same.
+
+    Parameters
+    ----------
+    arrays : tuple of ndarray
+        Weights, and after them both biases or none.
+    how : tuple
+        A `Panels` for each weight, then a `BiasPanels` if there are biases.
+    count : int
+        Threads that may be used.
+    """
     if not all(array.flags.c_contiguous for array in arrays):
-        return make(*map(np.ascontiguousarray, arrays), how, *arguments)
-    key = tuple(map(id, arrays))
+        return _make(tuple(map(np.ascontiguousarray, arrays)), how, count)
+    key = _key(arrays)
     seen = _SEEN.get(key)
     if seen is None or any(ref() is not array for ref, array in zip(seen.alive, arrays, strict=True)):
-        seen = _SEEN[key] = _Seen(arrays, lambda _: _SEEN.pop(key, None) and None)
+        seen = _SEEN[key] = _Seen(arrays)
     with seen.lock:
-        if not (seen.made and seen.unchanged()):
+        if not (seen.made and seen.unchanged(count)):
             seen.remember(arrays)
-        block = seen.made.get(how)
-        if block is None:
-            block = seen.made[how] = make(*arrays, how, *arguments)
-        return block
+        blocks = seen.made.get(how)
+        if blocks is None:
+            blocks = seen.made[how] = _make(arrays, how, count)
+        return blocks
 
 
-def panels(W: np.ndarray, how: Panels, count: int) -> Block:
-    """Return a weight (G·H, K) packed, on `count` threads if need be; the same block while the weight is the same."""
-    return kept((W,), how, pack, count)
-
-
-def bias_panels(b_x: np.ndarray, b_h: np.ndarray, how: BiasPanels) -> Block:
-    """Return what a tile's sums begin with; the same block while both biases are the same."""
-    return kept((b_x, b_h), how, add_biases)
+def _make(arrays: tuple[np.ndarray, ...], how: tuple[Any, ...], count: int) -> tuple[Block, ...]:
+    weights = sum(isinstance(one, Panels) for one in how)
+    blocks = [pack(W, one, count) for W, one in zip(arrays[:weights], how[:weights], strict=True)]
+    if len(arrays) > weights:
+        b_x, b_h = arrays[weights:]
+        blocks.append(add_biases(b_x, b_h, how[weights]))
+    return tuple(blocks)
 
 
 @cache

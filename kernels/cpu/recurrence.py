@@ -15,7 +15,7 @@ from .cell import KernelCell
 from .compiled import compiled
 from .loops import Job, make_backward, make_forward
 from .memory import Block, aligned, constant, take
-from .packing import BiasPanels, Panels, bias_panels, panels
+from .packing import BiasPanels, Panels, prepared
 from .plan import Plan, make_plan
 from .rows import Rows, running
 from .simd import Lanes, host_width
@@ -54,10 +54,7 @@ class Shape(NamedTuple):
     work: Parts  # of the memory that a call needs
     tape: Parts  # of the memory that a tape keeps
     job: Job  # with all sizes; addresses are still to come
-    pack_x: Panels
-    pack_h: Panels
-    pack_bias: BiasPanels
-    no_bias: Block
+    how: tuple[Any, ...]  # weights and biases are packed
 
 
 class Recurrence(NamedTuple):
@@ -130,16 +127,17 @@ def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int
     slot = cell.slot_names.index
     return Shape(
         plan, lanes, Hp, work, tape, job,
-        pack_x=Panels(True, cell.gates(cell.from_x), plan.panel, lanes),
-        pack_h=Panels(True, cell.gates(cell.from_h), plan.panel, lanes),
-        pack_bias=BiasPanels(
-            slots,
-            tuple(zip(map(slot, cell.from_x), cell.gates(cell.from_x), strict=True)),
-            tuple(zip(map(slot, cell.from_h), cell.gates(cell.from_h), strict=True)),
-            plan.panel,
-            lanes,
+        how=(
+            Panels(True, cell.gates(cell.from_x), plan.panel, lanes),
+            Panels(True, cell.gates(cell.from_h), plan.panel, lanes),
+            BiasPanels(
+                slots,
+                tuple(zip(map(slot, cell.from_x), cell.gates(cell.from_x), strict=True)),
+                tuple(zip(map(slot, cell.from_h), cell.gates(cell.from_h), strict=True)),
+                plan.panel,
+                lanes,
+            ),
         ),
-        no_bias=constant(0, dtype, slots * Hp),
     )  # fmt: skip
 
 
@@ -152,8 +150,11 @@ def _forward(
     shape = _forward_shape(name, DTYPES[x.itemsize], T, B, rows.count, I, H, count, keep)
     plan, lanes, Hp, work, tape, job = shape[:6]
     count = plan.groups * plan.members
-    panels_x, panels_h = panels(W_x, shape.pack_x, count), panels(W_h, shape.pack_h, count)
-    bias = shape.no_bias if b_x is None or b_h is None else bias_panels(b_x, b_h, shape.pack_bias)
+    if b_x is None or b_h is None:
+        panels_x, panels_h = prepared((W_x, W_h), shape.how[:2], count)
+        bias = constant(0, lanes.dtype, len(cell.slot_names) * Hp)
+    else:
+        panels_x, panels_h, bias = prepared((W_x, W_h, b_x, b_h), shape.how, count)
     x = rows.packed(x)
     y = np.zeros((T, B, H), x.dtype) if rows.ragged else np.empty((T, B, H), x.dtype)
 
@@ -230,9 +231,10 @@ def _backward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: in
     )  # fmt: skip
     return Shape(
         plan, lanes, Hp, work, forward.tape, job,
-        pack_x=Panels(False, cell.gates(cell.from_x), plan.dx_panel, lanes),
-        pack_h=Panels(False, cell.gates(cell.from_h), plan.back_panel, lanes),
-        pack_bias=forward.pack_bias, no_bias=forward.no_bias,
+        how=(
+            Panels(False, cell.gates(cell.from_h), plan.back_panel, lanes),
+            Panels(False, cell.gates(cell.from_x), plan.dx_panel, lanes),
+        ),
     )  # fmt: skip
 
 
@@ -252,7 +254,7 @@ def _backward(
     shape = _backward_shape(name, DTYPES[x.itemsize], T, B, rows.count, I, H, count)
     plan, lanes, Hp, work, parts, job = shape[:6]
     count, size, N = plan.groups * plan.members, lanes.size, rows.count
-    w_back = panels(W_h, shape.pack_h, count)
+    (w_back,) = prepared((W_h,), shape.how[:1], count)
 
     memory = take(work.size)
     carries = [memory.view(work[f"carry_{s}"], (B, Hp), dtype) for s in cell.spec.states]
@@ -267,7 +269,7 @@ def _backward(
         wanted.update(dy=dy.ctypes.data, dy_row=H * size, dy_step=B * H * size)
     dx = dW_x = dW_h = w_dx = h_prev = None
     if "x" in needs:
-        w_dx = panels(W_x, shape.pack_x, count)
+        (w_dx,) = prepared((W_x,), shape.how[1:], count)
         dx = np.empty((N, I), dtype)
         wanted.update(dx=dx.ctypes.data, w_dx=w_dx.address)
     if "weight_ih" in needs:

@@ -30,7 +30,7 @@ INT = ir.IntType(64)
 
 BYTE = ir.IntType(8)
 intrinsic: Any = extending.intrinsic
-"""Makes a function of types into one that numba calls by emitting it. (Without numba's own type: mypy reads it wrongly.)"""
+"""What makes of a function of types one that numba calls by emitting it; untyped: its own type misleads mypy."""
 
 WIDTHS = (16, 32, 64)
 """Bytes of a vector register: NEON and SSE, AVX2, AVX-512."""
