@@ -19,7 +19,7 @@ from kernels.contract import CellSpec
 from .simd import INT, Code, Lanes, Vector, emission, intrinsic
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KernelCell:
     """A cell, as tiles see it."""
 

@@ -1,4 +1,4 @@
-"""Vectors from one place in memory to another: plain copies, copies with a ragged edge, transposes."""
+"""Vectors from one place in memory to another: copies, copies with a ragged edge, transposes; and ahead of time."""
 
 from __future__ import annotations
 
@@ -76,3 +76,30 @@ def make_copy_columns(lanes: Lanes) -> Any:
         return emission(f"copy columns.{lanes.suffix}", 6, emit, lanes)
 
     return copy_columns
+
+
+LINE = 64
+"""Bytes that memory hands out at a time."""
+
+
+def make_fetch(lanes: Lanes, *, write: bool = False) -> Any:
+    """Return an intrinsic that asks for `vectors` vectors at each of `rows` places, and does not wait for them.
+
+    To write to a line, a core needs it too, and for itself: hence `write`.
+    """
+
+    def emit(code: Code, rows: ir.Value, row_bytes: ir.Value, vectors: ir.Value, address: ir.Value) -> None:
+        builder = code.builder
+        lines = builder.sdiv(
+            builder.add(builder.mul(vectors, ir.Constant(INT, lanes.width)), ir.Constant(INT, LINE - 1)),
+            ir.Constant(INT, LINE),
+        )
+        with code.loop(rows) as row, code.loop(lines) as line:
+            offset = builder.mul(line.index, ir.Constant(INT, LINE))
+            code.prefetch(address, builder.add(builder.mul(row.index, row_bytes), offset), write=write)
+
+    @intrinsic
+    def fetch(typing: Any, rows: Any, row_bytes: Any, vectors: Any, address: Any) -> Any:
+        return emission(f"fetch.{lanes.suffix}.{write}", 4, emit, lanes)
+
+    return fetch

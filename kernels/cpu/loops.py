@@ -22,7 +22,7 @@ from numba import carray, njit
 
 from .addresses import make_pointer, word
 from .cell import KernelCell, make_finish, make_finish_backward
-from .copying import make_copy, make_copy_columns
+from .copying import make_copy, make_copy_columns, make_fetch
 from .microkernel import ALONG_K, ALONG_ROWS, make_product, max_rows
 from .simd import Lanes
 from .threads import BETWEEN, barrier
@@ -56,6 +56,7 @@ class Job(NamedTuple):
     bias: int = 0
     panel: int = 0  # vectors of hidden units in a panel (the last may have fewer)
     h: int = 0  # (blocks, Hp)
+    h_row: int = 0
     c: int = 0  # [vectors][blocks]
     blocks: int = 0  # rows of the states: B + N, or 2·B that take turns where no tape is kept
     kept: int = 0  # [vectors][N][what a tape keeps]
@@ -81,6 +82,7 @@ class Job(NamedTuple):
     dw_x: int = 0  # (G·H, I)
     dw_h: int = 0  # (G·H, H)
     h_prev: int = 0  # (N, Hp), the state before each step
+    h_prev_row: int = 0
     db: int = 0  # [slots][vectors]
 
 
@@ -101,13 +103,14 @@ def max_panel(cell: KernelCell) -> int:
 
 def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
     """Return the time loop of a cell, uncompiled; with `keep`, it writes a tape."""
-    size, width, count = lanes.size, lanes.width, lanes.count
+    width, count = lanes.width, lanes.count
     slots, from_x, from_h, kept = len(cell.slot_names), len(cell.from_x), len(cell.from_h), len(cell.kept)
     first_x, first_h = cell.first_from_x, cell.first_from_h
     widest = max_panel(cell)
     panels_of = tuple(sorted({g * v for g in (from_x, from_h) for v in range(1, widest + 1)}))
     product = make_product(lanes, ALONG_K, panels_of)
-    finish, copy = make_finish(cell, lanes, keep=keep), make_copy(lanes)
+    finish, copy, claim = make_finish(cell, lanes, keep=keep), make_copy(lanes), make_fetch(lanes, write=True)
+    has_c = "c" in cell.spec.states
     most = tuple(max_rows(lanes, from_x * v) if v else 0 for v in range(widest + 1))
 
     def forward(thread, address):
@@ -115,7 +118,7 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
         T, B, I, H = job.T, job.B, job.I, job.H
         group, member = thread // job.members, thread % job.members
         vectors = job.Hp // count
-        h_row, c_vector, kept_vector = job.Hp * size, job.blocks * width, job.N * kept * width
+        h_row, c_vector, kept_vector = job.h_row, job.blocks * width, job.N * kept * width
         panels = (vectors + job.panel - 1) // job.panel
         first, last = panels * member // job.members, panels * (member + 1) // job.members
         scratch = job.scratch + thread * job.scratch_size
@@ -156,6 +159,12 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
                         n = min(B * (tile + 1) // job.tiles, rows) - r
                         if n <= 0:
                             break
+                        c = job.c + p * job.panel * c_vector
+                        kept_at = job.kept + p * job.panel * kept_vector + (now + r) * kept * width
+                        if keep:
+                            claim(v, kept_vector, n * kept, kept_at)
+                            if has_c:
+                                claim(v, c_vector, n, c + (next_ + r) * width)
                         if ahead:
                             sums = scratch + (p - first) * span + (now + r - begin) * sums_row
                         else:
@@ -171,12 +180,11 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
                             n, from_h * v, sums + first_h * v * width, sums_row, sums + first_h * v * width, sums_row,
                             job.h + (prev + r) * h_row, h_row, 1, 0, H, w_h, from_h * v * width, count,
                         )  # fmt: skip
-                        c = job.c + p * job.panel * c_vector
                         finish(
                             sums, sums_row, n, v,
                             job.h + (prev + r) * h_row + unit, job.h + (next_ + r) * h_row + unit, h_row,
                             c + (prev + r) * width, c + (next_ + r) * width, c_vector,
-                            job.kept + p * job.panel * kept_vector + (now + r) * kept * width, kept_vector,
+                            kept_at, kept_vector,
                             job.y + t * job.y_step + unit, job.y_row, job.order + 8 * r, H - p * job.panel * count,
                         )  # fmt: skip
                 if job.members > 1:
@@ -199,6 +207,7 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
     product = make_product(lanes, ALONG_K, (1, 2, 3, 4))
     product_t = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4))
     finish, copy, gather = make_finish_backward(cell, lanes), make_copy(lanes), make_copy_columns(lanes)
+    fetch, claim, has_c = make_fetch(lanes), make_fetch(lanes, write=True), "c" in cell.spec.states
     most = tuple(max_rows(lanes, v) if v else 0 for v in range(5))
 
     @njit(nogil=True, error_model="numpy")
@@ -234,7 +243,8 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
         threads = job.groups * job.members
         group, member = thread // job.members, thread % job.members
         vectors = job.Hp // count
-        h_row, c_vector, kept_vector = job.Hp * size, job.blocks * width, job.N * kept * width
+        h_row, c_vector, kept_vector = job.h_row, job.blocks * width, job.N * kept * width
+        carry_row = job.Hp * size
         da_vector, da_slot = job.span * width, vectors * job.span * width
         panels = (vectors + job.back_panel - 1) // job.back_panel
         first, last = panels * member // job.members, panels * (member + 1) // job.members
@@ -260,6 +270,19 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                         n = min(B * (tile + 1) // job.tiles, rows) - r
                         if n <= 0:
                             break
+                        # What the tape holds of these rows comes from far: it can travel while the products are done.
+                        kept_at = job.kept + p * job.back_panel * kept_vector + (now + r) * kept * width
+                        fetch(v, kept_vector, n * kept, kept_at)
+                        if has_c:
+                            fetch(v, c_vector, n, c + (prev + r) * width)
+                        else:
+                            fetch(n, h_row, v, job.h + (prev + r) * h_row + unit)
+                        dy = job.dy + t * job.dy_step + unit
+                        for row in range(r, r + n):
+                            fetch(1, 0, v, dy + word(job.order + 8 * row) * job.dy_row)
+                        da_at = da + p * job.back_panel * da_vector + r * width
+                        for slot in range(slots):
+                            claim(v, da_vector, n, da_at + slot * da_slot)
                         going_on = max(0, min(n, after_rows - r))
                         if going_on > 0:
                             product(
@@ -270,12 +293,12 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                         if going_on < n:
                             copy(n - going_on, v, scratch + going_on * v * width, v * width, job.zeros, 0)
                         finish(
-                            scratch, v * width, n, v, job.dy + t * job.dy_step + unit, job.dy_row, job.order + 8 * r,
+                            scratch, v * width, n, v, dy, job.dy_row, job.order + 8 * r,
                             job.h + (prev + r) * h_row + unit, job.h + (next_ + r) * h_row + unit, h_row,
                             c + (prev + r) * width, c + (next_ + r) * width, c_vector,
-                            job.carry_h + r * h_row + unit, job.carry_c + r * h_row + unit, h_row,
-                            job.kept + p * job.back_panel * kept_vector + (now + r) * kept * width, kept_vector,
-                            da + p * job.back_panel * da_vector + r * width, da_vector, da_slot,
+                            job.carry_h + r * carry_row + unit, job.carry_c + r * carry_row + unit, carry_row,
+                            kept_at, kept_vector,
+                            da_at, da_vector, da_slot,
                             H - p * job.back_panel * count,
                         )  # fmt: skip
                 after, after_rows = da, rows
@@ -307,7 +330,7 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
             if job.dw_h:
                 weight_gradient(
                     thread, threads, job, job.dw_h, h_gates, base + first_h * da_slot, N,
-                    job.h_prev + begin * h_row, h_row, H, turn == 0, scratch,
+                    job.h_prev + begin * job.h_prev_row, job.h_prev_row, H, turn == 0, scratch,
                 )  # fmt: skip
             if job.db:
                 quarter = N // 4
@@ -334,8 +357,8 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                 for tile in range(group, job.tiles, job.groups):
                     r = B * tile // job.tiles
                     product(
-                        B * (tile + 1) // job.tiles - r, v, job.dh0 + r * h_row + at, h_row,
-                        job.carry_h + r * h_row + at, h_row,
+                        B * (tile + 1) // job.tiles - r, v, job.dh0 + r * carry_row + at, carry_row,
+                        job.carry_h + r * carry_row + at, carry_row,
                         after + first_h * da_slot + r * width, width, from_h * vectors, da_vector, count,
                         job.w_back + p * job.back_panel * from_h * job.Hp * width, v * width, count,
                     )  # fmt: skip

@@ -11,12 +11,16 @@ import os
 import threading
 from collections import deque
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 
 ALIGNMENT = 64
 """Bytes of a cache line: no vector lies across two."""
+
+LARGE = 1 << 17
+"""Bytes of an array from which on its memory is worth keeping; NumPy itself is quick with small ones."""
 
 KEPT = 1 << 29
 """Most bytes that are held for later."""
@@ -36,12 +40,26 @@ class Block:
         self._room, self._home, self.size = room, home, room.size
         self.address = room.ctypes.data
 
-    def view(self, offset: int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    def view(
+        self, offset: int, shape: tuple[int, ...], dtype: Any, strides: tuple[int, ...] | None = None
+    ) -> np.ndarray:
         """Return part of the memory as an array."""
-        return np.ndarray(shape, dtype, self._room, offset)
+        return np.ndarray(shape, dtype, self._room, offset, strides)
 
     def __del__(self) -> None:
         self._home.append(self._room)  # wherever a reference ends, even inside `take`: hence no lock
+
+
+class _Lent:
+    """A block in the form of an array, for `numpy.asarray`: the block lives as long as any view of that array."""
+
+    __slots__ = ("__array_interface__", "_block")
+
+    def __init__(self, block: Block, shape: tuple[int, ...], dtype: np.dtype):
+        self._block = block
+        self.__array_interface__ = {
+            "version": 3, "shape": shape, "typestr": dtype.str, "data": (block.address, False),
+        }  # fmt: skip
 
 
 class _Store:
@@ -89,6 +107,12 @@ if hasattr(os, "register_at_fork"):
 def take(size: int) -> Block:
     """Return a block of at least `size` bytes; what is in it is left over from others."""
     return Block(_STORE.take(size), _STORE.given)
+
+
+def array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an array for the caller to keep, unfilled; when nobody refers to it any more, its memory comes back."""
+    size = prod(shape) * dtype.itemsize
+    return np.empty(shape, dtype) if size < LARGE else np.asarray(_Lent(take(size), shape, dtype))
 
 
 @lru_cache(maxsize=64)

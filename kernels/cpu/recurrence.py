@@ -14,11 +14,14 @@ from . import gru, lstm, rnn, threads
 from .cell import KernelCell
 from .compiled import compiled
 from .loops import Job, make_backward, make_forward
-from .memory import Block, aligned, constant, take
+from .memory import ALIGNMENT, Block, aligned, array, constant, take
 from .packing import BiasPanels, Panels, prepared
 from .plan import Plan, make_plan
 from .rows import Rows, running
 from .simd import Lanes, host_width
+
+PAGE = 4096
+"""Bytes after which a core's nearest cache begins again with its first line."""
 
 DTYPES = {4: "float32", 8: "float64"}
 
@@ -32,6 +35,15 @@ class Tape(NamedTuple):
     rows: Rows
     T: int
     memory: Block  # states, each (B + N, Hp): the initial ones, then one row a valid step; and (N, kept, Hp)
+
+
+def spread(row: int) -> int:
+    """Return the bytes from row to row: a little more than a row where rows would fall on the same lines of a cache.
+
+    The rows of a tile are read side by side. Whole pages apart, all of them would want the same few places in the
+    nearest cache, and drive one another out.
+    """
+    return row if row % PAGE else row + ALIGNMENT
 
 
 class Parts(dict[str, int]):
@@ -112,17 +124,19 @@ def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int
     panels_each = ceil(ceil(Hp / lanes.count / plan.panel) / plan.members)
     scratch_rows = max(ceil(B / plan.tiles), plan.chunk * B * panels_each)
     scratch_size = aligned(scratch_rows * slots * plan.panel * lanes.width)
-    states = dict.fromkeys(cell.spec.states, (B + N if keep else 2 * B) * Hp * lanes.size)
+    blocks, h_row, x_row = B + N if keep else 2 * B, spread(Hp * lanes.size), spread(I * lanes.size)
+    states = {s: blocks * (h_row if s == "h" else Hp * lanes.size) for s in cell.spec.states}
     work = Parts(
         meeting=(1 + plan.groups) * threads.BETWEEN,
         scratch=scratch_size * plan.groups * plan.members,
+        x=N * x_row if x_row > I * lanes.size else 0,
         **({} if keep else states),
     )
     tape = Parts(**states, kept=N * len(cell.kept) * Hp * lanes.size) if keep else Parts()
     job = Job(
         T=T, B=B, I=I, H=H, Hp=Hp, N=N, groups=plan.groups, members=plan.members, tiles=plan.tiles,
-        scratch_size=scratch_size, x_row=I * lanes.size, chunk=plan.chunk, panel=plan.panel,
-        blocks=B + N if keep else 2 * B, y_row=H * lanes.size, y_step=B * H * lanes.size,
+        scratch_size=scratch_size, x_row=x_row, chunk=plan.chunk, panel=plan.panel,
+        blocks=blocks, h_row=h_row, y_row=H * lanes.size, y_step=B * H * lanes.size,
     )  # fmt: skip
     slot = cell.slot_names.index
     return Shape(
@@ -156,19 +170,24 @@ def _forward(
     else:
         panels_x, panels_h, bias = prepared((W_x, W_h, b_x, b_h), shape.how, count)
     x = rows.packed(x)
-    y = np.zeros((T, B, H), x.dtype) if rows.ragged else np.empty((T, B, H), x.dtype)
+    y = array((T, B, H), x.dtype)
+    if rows.ragged:
+        y[:] = 0
 
     memory = take(work.size)
     kept_memory, kept_parts = (take(tape.size), tape) if keep else (memory, work)
-    blocks = B + rows.count if keep else 2 * B
-    states = [_state(kept_memory, kept_parts, s, blocks, Hp, lanes) for s in cell.spec.states]
+    x_at = x.ctypes.data
+    if job.x_row > I * lanes.size:
+        memory.view(work["x"], x.shape, x.dtype, (job.x_row, lanes.size))[:] = x
+        x_at = memory.address + work["x"]
+    states = [_state(kept_memory, kept_parts[s], s, job, lanes) for s in cell.spec.states]
     for state, initial in zip(states, state0, strict=True):
         _set(state[:B], rows.sorted(initial))
     at = memory.address
     job = job._replace(
         offsets=rows.offsets_at, order=rows.order_at,
         meeting=at + work["meeting"], scratch=at + work["scratch"], bias=bias.address,
-        x=x.ctypes.data, w_x=panels_x.address, w_h=panels_h.address, y=y.ctypes.data,
+        x=x_at, w_x=panels_x.address, w_h=panels_h.address, y=y.ctypes.data,
         h=kept_memory.address + kept_parts["h"], c=kept_memory.address + kept_parts.get("c", kept_parts["h"]),
         kept=kept_memory.address + tape["kept"] if keep else 0,
     )  # fmt: skip
@@ -183,12 +202,11 @@ def _forward(
     return y, finals, Tape(x, rows, T, kept_memory)
 
 
-def _state(memory: Block, parts: Parts, name: str, blocks: int, Hp: int, lanes: Lanes) -> np.ndarray:
+def _state(memory: Block, at: int, name: str, job: Job, lanes: Lanes) -> np.ndarray:
     """Return a state as an array (blocks, vectors, lanes): of h a row lies together, of c a vector of every row."""
-    vectors, at = Hp // lanes.count, parts[name]
-    if name == "h":
-        return memory.view(at, (blocks, vectors, lanes.count), lanes.dtype)
-    return memory.view(at, (vectors, blocks, lanes.count), lanes.dtype).swapaxes(0, 1)
+    along = (job.h_row, lanes.width) if name == "h" else (lanes.width, job.blocks * lanes.width)
+    shape = (job.blocks, job.Hp // lanes.count, lanes.count)
+    return memory.view(at, shape, lanes.dtype, (*along, lanes.size))
 
 
 def _set(state: np.ndarray, numbers: np.ndarray) -> None:
@@ -226,8 +244,8 @@ def _backward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: in
     job = Job(
         T=T, B=B, I=I, H=H, Hp=Hp, N=N, groups=plan.groups, members=plan.members, tiles=plan.tiles,
         scratch_size=scratch_size, zeros=constant(0, dtype, max(Hp, 4 * lanes.count)).address,
-        ones=constant(1, dtype, -(-span // 4) + 4).address, x_row=I * size, blocks=B + N, steps=plan.steps, span=span,
-        back_panel=plan.back_panel, dx_row=I * size, dx_panel=plan.dx_panel,
+        ones=constant(1, dtype, 1).address, x_row=I * size, blocks=B + N, h_row=spread(Hp * size), steps=plan.steps,
+        span=span, back_panel=plan.back_panel, dx_row=I * size, dx_panel=plan.dx_panel,
     )  # fmt: skip
     return Shape(
         plan, lanes, Hp, work, forward.tape, job,
@@ -270,17 +288,17 @@ def _backward(
     dx = dW_x = dW_h = w_dx = h_prev = None
     if "x" in needs:
         (w_dx,) = prepared((W_x,), shape.how[1:], count)
-        dx = np.empty((N, I), dtype)
+        dx = array((N, I), dtype)
         wanted.update(dx=dx.ctypes.data, w_dx=w_dx.address)
     if "weight_ih" in needs:
-        dW_x = np.empty(W_x.shape, dtype)
+        dW_x = array(W_x.shape, dtype)
         wanted.update(dw_x=dW_x.ctypes.data, x=x.ctypes.data)
     if "weight_hh" in needs:
-        dW_h = np.empty(W_h.shape, dtype)
-        h_prev = kept.view(parts["h"], (B + N, Hp), dtype)
+        dW_h = array(W_h.shape, dtype)
+        h_prev = kept.view(parts["h"], (B + N, Hp), dtype, (job.h_row, size))
         if rows.ragged:
             h_prev = h_prev[rows.before]
-        wanted.update(dw_h=dW_h.ctypes.data, h_prev=h_prev.ctypes.data)
+        wanted.update(dw_h=dW_h.ctypes.data, h_prev=h_prev.ctypes.data, h_prev_row=h_prev.strides[0])
     job = job._replace(
         **{"dy": job.zeros, **wanted},
         offsets=rows.offsets_at, order=rows.order_at,

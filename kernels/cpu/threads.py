@@ -23,8 +23,6 @@ import atexit
 import os
 import platform
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
@@ -288,19 +286,27 @@ if hasattr(os, "register_at_fork"):
 atexit.register(lambda: _pool.close())
 
 
-@contextmanager
-def share(work: float) -> Iterator[int]:
-    """Hold the pool for some work (floating-point operations), and say how many threads there are for it."""
-    pool = _pool
-    count = numba.get_num_threads()
-    alone = count == 1 or work < SMALL or (work < SLICE and monotonic() < pool.retreat_until)
-    if alone or not pool.lock.acquire(blocking=False):
-        yield 1
-        return
-    try:
-        yield min(count, MOST - 1)
-    finally:
-        pool.lock.release()
+class share:
+    """``with share(work) as count``: hold the pool for some work (floating-point operations), with `count` threads."""
+
+    __slots__ = ("_held", "_work")
+
+    def __init__(self, work: float):
+        self._work = work
+        self._held: threading.Lock | None = None
+
+    def __enter__(self) -> int:
+        pool, work = _pool, self._work
+        count = numba.get_num_threads()
+        alone = count == 1 or work < SMALL or (work < SLICE and monotonic() < pool.retreat_until)
+        if alone or not pool.lock.acquire(blocking=False):
+            return 1
+        self._held = pool.lock
+        return min(count, MOST - 1)
+
+    def __exit__(self, *error: object) -> None:
+        if self._held is not None:
+            self._held.release()
 
 
 def run(job: int, arguments: int, threads: int, meeting: int = 0, groups: int = 0) -> None:
