@@ -130,6 +130,7 @@ class TestNonlinearities:
 
 
 B, I, H = 3, 4, 5
+STATES = {("h",): namedtuple("states", ("h",)), ("h", "c"): namedtuple("states", ("h", "c"))}
 
 
 def drawn(name):
@@ -137,7 +138,7 @@ def drawn(name):
     rng, spec = np.random.default_rng(7), CELLS[name]
     GH = spec.gate_count * H
     params = Parameters(*(rng.normal(size=shape) for shape in ((GH, I), (GH, H), (GH,), (GH,))))
-    states = namedtuple("states", spec.states)
+    states = STATES[spec.states]
     return params, rng.normal(size=(B, I)), states(*rng.normal(size=(len(spec.states), B, H))), states(
         *rng.normal(size=(len(spec.states), B, H))
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import weakref
 
 import numpy as np
 import pytest
@@ -23,6 +22,12 @@ HOW = Panels(True, (0, 1, 2, 3), 1, HOST)
 
 def numbers(*shape, dtype="float32"):
     return np.random.default_rng(3).normal(size=shape).astype(dtype)
+
+
+def panels(W, how):
+    """Return one weight packed, as a layer has it packed with others."""
+    (block,) = packing.prepared((W,), (how,), 1)
+    return block
 
 
 def unpacked_rows(flat, how, H, K):
@@ -98,10 +103,10 @@ def test_biases_are_added_up_where_they_belong():
 
 def test_panels_are_kept_while_the_weight_is_the_same():
     W = numbers(8, 5)
-    block = packing.panels(W, HOW, 1)
-    assert packing.panels(W, HOW, 1) is block
-    assert packing.panels(W, HOW._replace(rows=False), 1) is not block
-    assert packing.panels(W, HOW, 1) is block
+    block = panels(W, HOW)
+    assert panels(W, HOW) is block
+    assert panels(W, HOW._replace(rows=False)) is not block
+    assert panels(W, HOW) is block
 
 
 @pytest.mark.parametrize("place", [(0, 0), (3, 2), (7, 4)])
@@ -111,54 +116,73 @@ def test_panels_are_made_anew_when_one_number_changes(before, after, place):
     W = numbers(8, 5)
     W[place] = before
     other_way = HOW._replace(rows=False)
-    blocks = [packing.panels(W, how, 1) for how in (HOW, other_way)]
-    assert all(packing.panels(W, how, 1) is block for how, block in zip((HOW, other_way), blocks, strict=True))
+    blocks = [panels(W, how) for how in (HOW, other_way)]
+    assert all(panels(W, how) is block for how, block in zip((HOW, other_way), blocks, strict=True))
     W[place] = after
     for how, unpacked, old in zip((HOW, other_way), (unpacked_rows, unpacked_columns), blocks, strict=True):
-        block = packing.panels(W, how, 1)
+        block = panels(W, how)
         assert block is not old
         found, _ = unpacked(block.view(0, (block.size // 4,), "float32"), how, 2, 5)
         assert np.ascontiguousarray(found[:, :2, :5]).tobytes() == W.tobytes()
-        assert packing.panels(W, how, 1) is block
+        assert panels(W, how) is block
 
 
 def test_a_weight_with_a_nan_is_packed_once():
     W = numbers(8, 5)
     W[3, 3] = np.nan
-    assert packing.panels(W, HOW, 1) is packing.panels(W, HOW, 1)
+    assert panels(W, HOW) is panels(W, HOW)
 
 
 def test_panels_die_with_their_weight():
     W = numbers(8, 5)
-    room = weakref.ref(packing.panels(W, HOW, 1)._room)
+    panels(W, HOW)
     key = (id(W),)
     assert key in packing._SEEN
     del W
     gc.collect()
     assert key not in packing._SEEN
     again = numbers(8, 5)  # often at the same address, with the same id
-    packing.panels(again, HOW, 1)
+    panels(again, HOW)
     assert len([seen for seen in packing._SEEN.values() if seen.alive[0]() is again]) == 1
-    assert room() is not None  # given back, for others
 
 
 def test_another_weight_with_the_same_numbers_has_panels_of_its_own():
     W = numbers(8, 5)
     other = W.copy()
-    assert packing.panels(W, HOW, 1) is not packing.panels(other, HOW, 1)
+    assert panels(W, HOW) is not panels(other, HOW)
 
 
 def test_weights_in_any_layout():
     """A view's panels are not kept: whoever holds the view can't be told from whoever holds the numbers."""
     W = numbers(8, 5)
-    expected = packing.panels(W, HOW, 1)
+    expected = panels(W, HOW)
     W.flags.writeable = False
-    assert packing.panels(W, HOW, 1) is expected
+    assert panels(W, HOW) is expected
     size = 4 * HOST.filled(2) * 5
     for view in (np.repeat(W, 2, axis=1)[:, ::2], np.asfortranarray(W), W[::-1].copy()[::-1]):
-        block = packing.panels(view, HOW, 1)
+        block = panels(view, HOW)
         np.testing.assert_array_equal(block.view(0, (size,), "float32"), expected.view(0, (size,), "float32"))
         assert (id(view),) not in packing._SEEN
+
+
+def test_weights_that_are_packed_together():
+    """Forwards a layer's are, with their biases: each is compared, and what has gone takes the panels with it."""
+    W_x, W_h, b_x, b_h = arrays = numbers(8, 5), numbers(8, 2), numbers(8), numbers(8)
+    slots = tuple((k, k) for k in range(4))
+    how = (HOW, HOW, BiasPanels(4, slots, slots, 1, HOST))
+    blocks = packing.prepared(arrays, how, 1)
+    assert packing.prepared(arrays, how, 1) is blocks
+    for array in arrays:
+        array.reshape(-1)[-1] += 1
+        again = packing.prepared(arrays, how, 1)
+        assert again is not blocks
+        blocks = again
+    key = tuple(map(id, arrays))
+    assert key in packing._SEEN
+    del W_h, arrays
+    array = W_x
+    gc.collect()
+    assert key not in packing._SEEN
 
 
 def test_training_in_place_is_noticed_everywhere():

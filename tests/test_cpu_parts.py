@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_blocks_begin_at_cache_lines_and_share_nothing(sizes):
         assert block.address % memory.ALIGNMENT == 0
         assert size <= block.size <= max(memory.ALIGNMENT * -(-size // memory.ALIGNMENT), 1.125 * size)
     spans = sorted((block.address, block.address + block.size) for block in blocks)
-    assert all(end <= begin for (_, end), (begin, _) in zip(spans, spans[1:], strict=False))
+    assert all(end <= begin for (_, end), (begin, _) in pairwise(spans))
 
 
 def test_a_block_that_was_given_back_is_used_again():

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from kernels import cpu
 from kernels.contract import CELLS, gradient_names
 from kernels.cpu import simd
+from kernels.cpu.microkernel import CHAIN
+from kernels.cpu.simd import Lanes
 from rnn_core import equations
 
 from .cases import CASES, Case
@@ -43,19 +45,25 @@ def _arguments(problem):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CELLS)
-def test_every_vector_width_gives_the_same_bits_and_the_right_ones(name, dtype):
-    """What is wider than the host's own, LLVM makes of several; no sum's order depends on the width."""
+def test_every_vector_width_gives_right_results(name, dtype):
+    """What is wider than the host's own, LLVM makes of several.
+
+    A sum over K is added up in the same order at any width: the same bits. A gradient's sum over the gates' units runs
+    on through what fills them up to whole vectors, so where it is longer than one chain, it is cut elsewhere.
+    """
     cell = cpu.cell(name)
     for case in ("tails-of-tiles", "ragged-odd-H", "one-of-everything", "saturated", "whole-tiles"):
         problem = NAMED[case].problem(name, dtype)
         exact = run(equations.cell(name), problem.map(lambda array: array.astype(np.float64)))
+        one_chain = problem.spec.gate_count * Lanes(dtype, 64).filled(NAMED[case].H) <= CHAIN
         first = None
         for width in simd.WIDTHS:
             with settings(width=width):
                 found = run(cell, problem)
             assert_close(found, exact, problem)
-            first = found if first is None else first
-            assert_same_bits(found, first)
+            same = {key: value for key, value in found.items() if one_chain or not key.startswith("d")}
+            first = same if first is None else first
+            assert_same_bits(same, first)
 
 
 @pytest.mark.parametrize("wrong", ["", "8", "avx2", "64 "])
@@ -101,8 +109,9 @@ def test_the_equations_at_any_shape(call, part, near):
     *expected, exact_tape = equations.cell(problem.cell).forward(*_arguments(exact))
     wanted = outputs(problem, *expected) | gradients(equations.cell(problem.cell), exact, exact_tape, needs)
     # In a step of one unit and one row, what is left of a difference of two gradients near 0 may be all rounding.
-    assert_close({k: v for k, v in found.items() if v.size > 1}, {k: v for k, v in wanted.items() if v.size > 1}, problem)
     assert found.keys() == wanted.keys()
+    several = [key for key, value in wanted.items() if value.size > 1]
+    assert_close({key: found[key] for key in several}, {key: wanted[key] for key in several}, problem)
     assert_same_bits(inferred, {name: found[name] for name in inferred})
 
 

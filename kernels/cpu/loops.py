@@ -89,6 +89,9 @@ class Job(NamedTuple):
 JOB = np.dtype([(name, np.int64) for name in Job._fields])
 """A `Job` in memory."""
 
+PLACE = {name: k for k, name in enumerate(Job._fields)}
+"""Which of a job's numbers is which."""
+
 BAND = 48
 """Rows of dx that are finished before the next ones are begun."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import weakref
 from functools import cache
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,6 +156,7 @@ class _Seen:
         )
         self.bytes = int(self.pairs[:, 2].sum())
         self.made: dict[Any, tuple[Block, ...]] = {}
+        self._jobs: dict[int, np.ndarray] = {}
 
     def _forget(self, _: object) -> None:
         _SEEN.pop(self.key, None)
@@ -162,7 +164,11 @@ class _Seen:
     def unchanged(self, count: int) -> bool:
         """Whether the arrays hold, byte for byte, what they held when blocks were made of them."""
         count = count if self.bytes > ALONE else 1
-        job = np.array(CompareJob(count, len(self.pairs), self.pairs.ctypes.data), np.int64)
+        job = self._jobs.get(count)
+        if job is None:
+            job = np.array(CompareJob(count, len(self.pairs), self.pairs.ctypes.data), np.int64)
+            self._jobs[count] = job
+        job[-1] = 0
         threads.run(compiled(make_compare).address, job.ctypes.data, count)
         return not job[-1]
 
@@ -196,7 +202,7 @@ def prepared(arrays: tuple[np.ndarray, ...], how: tuple[Any, ...], count: int) -
         return _make(tuple(map(np.ascontiguousarray, arrays)), how, count)
     key = _key(arrays)
     seen = _SEEN.get(key)
-    if seen is None or any(ref() is not array for ref, array in zip(seen.alive, arrays, strict=True)):
+    if seen is None or not all(map(is_, [ref() for ref in seen.alive], arrays)):
         seen = _SEEN[key] = _Seen(arrays)
     with seen.lock:
         if not (seen.made and seen.unchanged(count)):

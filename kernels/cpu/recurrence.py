@@ -13,7 +13,7 @@ from kernels.contract import Parameters, State
 from . import gru, lstm, rnn, threads
 from .cell import KernelCell
 from .compiled import compiled
-from .loops import Job, make_backward, make_forward
+from .loops import PLACE, Job, make_backward, make_forward
 from .memory import ALIGNMENT, Block, aligned, array, constant, take
 from .packing import BiasPanels, Panels, prepared
 from .plan import Plan, make_plan
@@ -65,7 +65,7 @@ class Shape(NamedTuple):
     Hp: int  # H, filled up to whole vectors
     work: Parts  # of the memory that a call needs
     tape: Parts  # of the memory that a tape keeps
-    job: Job  # with all sizes; addresses are still to come
+    job: np.ndarray  # a `Job` with all sizes; addresses are still to come
     how: tuple[Any, ...]  # weights and biases are packed
 
 
@@ -129,7 +129,7 @@ def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int
     work = Parts(
         meeting=(1 + plan.groups) * threads.BETWEEN,
         scratch=scratch_size * plan.groups * plan.members,
-        x=N * x_row if x_row > I * lanes.size else 0,
+        **({"x": N * x_row} if x_row > I * lanes.size else {}),
         **({} if keep else states),
     )
     tape = Parts(**states, kept=N * len(cell.kept) * Hp * lanes.size) if keep else Parts()
@@ -140,7 +140,7 @@ def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int
     )  # fmt: skip
     slot = cell.slot_names.index
     return Shape(
-        plan, lanes, Hp, work, tape, job,
+        plan, lanes, Hp, work, tape, np.array(job, np.int64),
         how=(
             Panels(True, cell.gates(cell.from_x), plan.panel, lanes),
             Panels(True, cell.gates(cell.from_h), plan.panel, lanes),
@@ -177,21 +177,23 @@ def _forward(
     memory = take(work.size)
     kept_memory, kept_parts = (take(tape.size), tape) if keep else (memory, work)
     x_at = x.ctypes.data
-    if job.x_row > I * lanes.size:
-        memory.view(work["x"], x.shape, x.dtype, (job.x_row, lanes.size))[:] = x
+    if "x" in work:
+        memory.view(work["x"], x.shape, x.dtype, (spread(I * lanes.size), lanes.size))[:] = x
         x_at = memory.address + work["x"]
-    states = [_state(kept_memory, kept_parts[s], s, job, lanes) for s in cell.spec.states]
+    blocks = B + rows.count if keep else 2 * B
+    states = [_state(kept_memory, kept_parts[s], s, blocks, Hp, lanes) for s in cell.spec.states]
     for state, initial in zip(states, state0, strict=True):
         _set(state[:B], rows.sorted(initial))
     at = memory.address
-    job = job._replace(
-        offsets=rows.offsets_at, order=rows.order_at,
-        meeting=at + work["meeting"], scratch=at + work["scratch"], bias=bias.address,
-        x=x_at, w_x=panels_x.address, w_h=panels_h.address, y=y.ctypes.data,
-        h=kept_memory.address + kept_parts["h"], c=kept_memory.address + kept_parts.get("c", kept_parts["h"]),
-        kept=kept_memory.address + tape["kept"] if keep else 0,
-    )  # fmt: skip
-    _call(compiled(make_forward, cell, lanes, keep), job)
+    addresses = {
+        "offsets": rows.offsets_at, "order": rows.order_at,
+        "meeting": at + work["meeting"], "scratch": at + work["scratch"], "bias": bias.address,
+        "x": x_at, "w_x": panels_x.address, "w_h": panels_h.address, "y": y.ctypes.data,
+        "h": kept_memory.address + kept_parts["h"],
+        "c": kept_memory.address + kept_parts.get("c", kept_parts["h"]),
+        "kept": kept_memory.address + tape["kept"] if keep else 0,
+    }  # fmt: skip
+    _call(compiled(make_forward, cell, lanes, keep), job, addresses, plan)
 
     if rows.ragged:
         last = (B + rows.offsets[rows.steps - 1] if keep else rows.steps % 2 * B) + np.arange(B)
@@ -202,11 +204,10 @@ def _forward(
     return y, finals, Tape(x, rows, T, kept_memory)
 
 
-def _state(memory: Block, at: int, name: str, job: Job, lanes: Lanes) -> np.ndarray:
+def _state(memory: Block, at: int, name: str, blocks: int, Hp: int, lanes: Lanes) -> np.ndarray:
     """Return a state as an array (blocks, vectors, lanes): of h a row lies together, of c a vector of every row."""
-    along = (job.h_row, lanes.width) if name == "h" else (lanes.width, job.blocks * lanes.width)
-    shape = (job.blocks, job.Hp // lanes.count, lanes.count)
-    return memory.view(at, shape, lanes.dtype, (*along, lanes.size))
+    along = (spread(Hp * lanes.size), lanes.width) if name == "h" else (lanes.width, blocks * lanes.width)
+    return memory.view(at, (blocks, Hp // lanes.count, lanes.count), lanes.dtype, (*along, lanes.size))
 
 
 def _set(state: np.ndarray, numbers: np.ndarray) -> None:
@@ -248,7 +249,7 @@ def _backward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: in
         span=span, back_panel=plan.back_panel, dx_row=I * size, dx_panel=plan.dx_panel,
     )  # fmt: skip
     return Shape(
-        plan, lanes, Hp, work, forward.tape, job,
+        plan, lanes, Hp, work, forward.tape, np.array(job, np.int64),
         how=(
             Panels(False, cell.gates(cell.from_h), plan.back_panel, lanes),
             Panels(False, cell.gates(cell.from_x), plan.dx_panel, lanes),
@@ -295,20 +296,20 @@ def _backward(
         wanted.update(dw_x=dW_x.ctypes.data, x=x.ctypes.data)
     if "weight_hh" in needs:
         dW_h = array(W_h.shape, dtype)
-        h_prev = kept.view(parts["h"], (B + N, Hp), dtype, (job.h_row, size))
+        h_prev = kept.view(parts["h"], (B + N, Hp), dtype, (spread(Hp * size), size))
         if rows.ragged:
             h_prev = h_prev[rows.before]
         wanted.update(dw_h=dW_h.ctypes.data, h_prev=h_prev.ctypes.data, h_prev_row=h_prev.strides[0])
-    job = job._replace(
-        **{"dy": job.zeros, **wanted},
-        offsets=rows.offsets_at, order=rows.order_at,
-        meeting=at + work["meeting"], scratch=at + work["scratch"],
-        h=kept.address + parts["h"], c=kept.address + parts.get("c", parts["h"]), kept=kept.address + parts["kept"],
-        carry_h=at + work["carry_h"], carry_c=at + work["carry_c"], da=at + work["da"], w_back=w_back.address,
-        dh0=at + work["dh0"] if "h0" in needs else 0,
-        db=at + work["db"] if needs & {"bias_ih", "bias_hh"} else 0,
-    )  # fmt: skip
-    _call(compiled(make_backward, cell, lanes), job)
+    addresses = {
+        "dy": int(job[PLACE["zeros"]]), "offsets": rows.offsets_at, "order": rows.order_at,
+        "meeting": at + work["meeting"], "scratch": at + work["scratch"],
+        "h": kept.address + parts["h"], "c": kept.address + parts.get("c", parts["h"]),
+        "kept": kept.address + parts["kept"], "carry_h": at + work["carry_h"], "carry_c": at + work["carry_c"],
+        "da": at + work["da"], "w_back": w_back.address,
+        "dh0": at + work["dh0"] if "h0" in needs else 0,
+        "db": at + work["db"] if needs & {"bias_ih", "bias_hh"} else 0,
+    }  # fmt: skip
+    _call(compiled(make_backward, cell, lanes), job, addresses | wanted, plan)
 
     first = {"h0": memory.view(work["dh0"], (B, Hp), dtype), "c0": carries[-1]}
     dstate0 = tuple(rows.unsorted(first[f"{s}0"][:, :H]) if f"{s}0" in needs else None for s in cell.spec.states)
@@ -331,7 +332,9 @@ def _backward(
     )
 
 
-def _call(function: Any, job: Job) -> None:
+def _call(function: Any, sizes: np.ndarray, addresses: dict[str, int], plan: Plan) -> None:
     """Run a loop on the threads that its job was cut for."""
-    arguments = np.array(job, np.int64)
-    threads.run(function.address, arguments.ctypes.data, job.groups * job.members, job.meeting, job.groups)
+    job = sizes.copy()
+    for name, address in addresses.items():
+        job[PLACE[name]] = address
+    threads.run(function.address, job.ctypes.data, plan.groups * plan.members, addresses["meeting"], plan.groups)
