@@ -82,11 +82,8 @@ LINE = 64
 """Bytes that memory hands out at a time."""
 
 
-def make_fetch(lanes: Lanes, *, write: bool = False) -> Any:
-    """Return an intrinsic that asks for `vectors` vectors at each of `rows` places, and does not wait for them.
-
-    To write to a line, a core needs it too, and for itself: hence `write`.
-    """
+def make_fetch(lanes: Lanes) -> Any:
+    """Return an intrinsic that asks for `vectors` vectors at each of `rows` places, and does not wait for them."""
 
     def emit(code: Code, rows: ir.Value, row_bytes: ir.Value, vectors: ir.Value, address: ir.Value) -> None:
         builder = code.builder
@@ -96,10 +93,10 @@ def make_fetch(lanes: Lanes, *, write: bool = False) -> Any:
         )
         with code.loop(rows) as row, code.loop(lines) as line:
             offset = builder.mul(line.index, ir.Constant(INT, LINE))
-            code.prefetch(address, builder.add(builder.mul(row.index, row_bytes), offset), write=write)
+            code.prefetch(address, builder.add(builder.mul(row.index, row_bytes), offset))
 
     @intrinsic
     def fetch(typing: Any, rows: Any, row_bytes: Any, vectors: Any, address: Any) -> Any:
-        return emission(f"fetch.{lanes.suffix}.{write}", 4, emit, lanes)
+        return emission(f"fetch.{lanes.suffix}", 4, emit, lanes)
 
     return fetch

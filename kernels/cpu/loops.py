@@ -112,8 +112,7 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
     widest = max_panel(cell)
     panels_of = tuple(sorted({g * v for g in (from_x, from_h) for v in range(1, widest + 1)}))
     product = make_product(lanes, ALONG_K, panels_of)
-    finish, copy, claim = make_finish(cell, lanes, keep=keep), make_copy(lanes), make_fetch(lanes, write=True)
-    has_c = "c" in cell.spec.states
+    finish, copy = make_finish(cell, lanes, keep=keep), make_copy(lanes)
     most = tuple(max_rows(lanes, from_x * v) if v else 0 for v in range(widest + 1))
 
     def forward(thread, address):
@@ -163,11 +162,6 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
                         if n <= 0:
                             break
                         c = job.c + p * job.panel * c_vector
-                        kept_at = job.kept + p * job.panel * kept_vector + (now + r) * kept * width
-                        if keep:
-                            claim(v, kept_vector, n * kept, kept_at)
-                            if has_c:
-                                claim(v, c_vector, n, c + (next_ + r) * width)
                         if ahead:
                             sums = scratch + (p - first) * span + (now + r - begin) * sums_row
                         else:
@@ -187,7 +181,7 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
                             sums, sums_row, n, v,
                             job.h + (prev + r) * h_row + unit, job.h + (next_ + r) * h_row + unit, h_row,
                             c + (prev + r) * width, c + (next_ + r) * width, c_vector,
-                            kept_at, kept_vector,
+                            job.kept + p * job.panel * kept_vector + (now + r) * kept * width, kept_vector,
                             job.y + t * job.y_step + unit, job.y_row, job.order + 8 * r, H - p * job.panel * count,
                         )  # fmt: skip
                 if job.members > 1:
@@ -210,7 +204,7 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
     product = make_product(lanes, ALONG_K, (1, 2, 3, 4))
     product_t = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4))
     finish, copy, gather = make_finish_backward(cell, lanes), make_copy(lanes), make_copy_columns(lanes)
-    fetch, claim, has_c = make_fetch(lanes), make_fetch(lanes, write=True), "c" in cell.spec.states
+    fetch, has_c = make_fetch(lanes), "c" in cell.spec.states
     most = tuple(max_rows(lanes, v) if v else 0 for v in range(5))
 
     @njit(nogil=True, error_model="numpy")
@@ -283,9 +277,6 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                         dy = job.dy + t * job.dy_step + unit
                         for row in range(r, r + n):
                             fetch(1, 0, v, dy + word(job.order + 8 * row) * job.dy_row)
-                        da_at = da + p * job.back_panel * da_vector + r * width
-                        for slot in range(slots):
-                            claim(v, da_vector, n, da_at + slot * da_slot)
                         going_on = max(0, min(n, after_rows - r))
                         if going_on > 0:
                             product(
@@ -301,7 +292,7 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                             c + (prev + r) * width, c + (next_ + r) * width, c_vector,
                             job.carry_h + r * carry_row + unit, job.carry_c + r * carry_row + unit, carry_row,
                             kept_at, kept_vector,
-                            da_at, da_vector, da_slot,
+                            da + p * job.back_panel * da_vector + r * width, da_vector, da_slot,
                             H - p * job.back_panel * count,
                         )  # fmt: skip
                 after, after_rows = da, rows

@@ -216,13 +216,13 @@ class Code:
         zeros = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes.count), [first] * self.lanes.count)
         return Vector(self, self.builder.shuffle_vector(lane, lane, zeros))
 
-    def prefetch(self, address: ir.Value, offset: ir.Value | int = 0, *, write: bool = False) -> None:
-        """Ask for the cache line at an address, which need not exist; with `write`, in order to write to it."""
+    def prefetch(self, address: ir.Value, offset: ir.Value | int = 0) -> None:
+        """Ask for the cache line at an address, which need not exist."""
         whole = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(), whole, whole, whole])
         function = declared(self.builder.module, "llvm.prefetch.p0", kind)
-        purpose, near, data = (ir.Constant(whole, number) for number in (int(write), 3, 1))
-        self.builder.call(function, [self.pointer(address, offset), purpose, near, data])
+        read, near, data = (ir.Constant(whole, number) for number in (0, 3, 1))
+        self.builder.call(function, [self.pointer(address, offset), read, near, data])
 
     def first_lanes(self, valid: ir.Value) -> ir.Value:
         """Return a mask that is true in the first `valid` lanes."""
