@@ -98,7 +98,7 @@ def test_a_change_of_any_of_the_files_is_noticed(compile_nothing, monkeypatch):
     """The function's own file is the same all the time."""
     assert [compile_nothing("a") for _ in range(2)] == [False, True]
     assert [compile_nothing("b") for _ in range(2)] == [False, True]
-    monkeypatch.setattr(compiling, "_sources", lambda: "another microkernel.py")
+    monkeypatch.setattr(compiling, "SOURCES", "another microkernel.py")
     assert [compile_nothing("a") for _ in range(2)] == [False, True]
 
 
@@ -106,10 +106,10 @@ def test_every_file_is_in_the_fingerprint(tmp_path, monkeypatch):
     folder = tmp_path / "cpu"
     shutil.copytree(ROOT / "kernels" / "cpu", folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(compiling, "__file__", str(folder / "compiled.py"))
-    seen = {compiling._sources.__wrapped__()}
+    seen = {compiling._fingerprint()}
     for path in sorted(folder.glob("*.py")):
         path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-        seen.add(compiling._sources.__wrapped__())
+        seen.add(compiling._fingerprint())
     assert len(seen) == 1 + len(list(folder.glob("*.py")))
 
 
@@ -189,3 +189,9 @@ def test_numbers_are_rounded_to_the_dtype():
         one(address)
 
     assert not re.search(r"\bdouble\b", code_of(job))
+
+
+def test_every_key_has_files_of_its_own():
+    """Else two processes that compile at the same time may give two pieces of code the same name."""
+    names = [compiling._Cache(compile_nothing, (key,))._cache_file._index_path for key in ("a", "b", "a")]
+    assert names[0] == names[2] != names[1]

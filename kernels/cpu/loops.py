@@ -301,6 +301,9 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
             if threads > 1:
                 barrier(job.meeting, threads)
             N = end - begin
+            if N == 0:  # steps that no sequence lasts to
+                continue
+            first_part = end == job.N
             if job.dx:
                 columns = (I + count - 1) // count
                 bands = (N + BAND - 1) // BAND
@@ -319,18 +322,18 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
             if job.dw_x:
                 weight_gradient(
                     thread, threads, job, job.dw_x, x_gates, base + first_x * da_slot, N,
-                    job.x + begin * job.x_row, job.x_row, I, turn == 0, scratch,
+                    job.x + begin * job.x_row, job.x_row, I, first_part, scratch,
                 )  # fmt: skip
             if job.dw_h:
                 weight_gradient(
                     thread, threads, job, job.dw_h, h_gates, base + first_h * da_slot, N,
-                    job.h_prev + begin * job.h_prev_row, job.h_prev_row, H, turn == 0, scratch,
+                    job.h_prev + begin * job.h_prev_row, job.h_prev_row, H, first_part, scratch,
                 )  # fmt: skip
             if job.db:
                 quarter = N // 4
                 for item in range(slots * vectors * thread // threads, slots * vectors * (thread + 1) // threads):
                     out, column = job.db + item * width, base + item * da_vector
-                    if turn == 0:
+                    if first_part:
                         copy(1, 1, out, 0, job.zeros, 0)
                     copy(1, 4, scratch, 0, job.zeros, 0)
                     for k in range(0, quarter, 16):  # four sums side by side, in short chains

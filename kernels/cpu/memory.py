@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from functools import lru_cache
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -115,9 +115,13 @@ def array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     return np.empty(shape, dtype) if size < LARGE else np.asarray(_Lent(take(size), shape, dtype))
 
 
-@lru_cache(maxsize=64)
 def constant(number: int, dtype: str, count: int) -> Block:
-    """Return memory that holds the same number `count` times."""
+    """Return memory that holds the same number `count` times, or more often; it stays for good."""
+    return _constant(number, dtype, 1 << (count - 1).bit_length())
+
+
+@cache  # and not one that forgets: addresses of these blocks are kept in many places
+def _constant(number: int, dtype: str, count: int) -> Block:
     block = take(count * np.dtype(dtype).itemsize)
     block.view(0, (count,), dtype)[:] = number
     return block

@@ -7,6 +7,7 @@ costs one look at the weights, and where an optimizer has changed them it ends a
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from functools import cache
@@ -184,6 +185,9 @@ def _key(arrays: tuple[np.ndarray, ...]) -> tuple[int, ...]:
 
 
 _SEEN: dict[tuple[int, ...], _Seen] = {}
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_SEEN.clear)  # another thread may have been in the midst of a copy
 
 
 def prepared(arrays: tuple[np.ndarray, ...], how: tuple[Any, ...], count: int) -> tuple[Block, ...]:

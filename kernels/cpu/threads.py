@@ -23,14 +23,16 @@ import atexit
 import os
 import platform
 import threading
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 
+from .compiled import helper
 from .simd import INT, declared, intrinsic
 
 PATIENCE = 20_000
@@ -50,6 +52,9 @@ SLICE = 400_000_000
 
 RETREAT = 0.1
 """Seconds for which work of less than a slice stays on the calling thread after that."""
+
+NAP = 1.0
+"""Seconds after which a sleeping worker looks by himself."""
 
 LINE = 16
 """Words of 8 bytes in a cache line and the neighbour that processors fetch along with it."""
@@ -127,7 +132,7 @@ offer_core: Any = types.ExternalFunction("SwitchToThread" if os.name == "nt" els
 """Let another thread of the machine run, if one is waiting for a core."""
 
 
-@njit(nogil=True, cache=True)
+@helper
 def wait_until(address: int, number: int) -> None:
     """Return when a word in memory has reached a number; the word after it counts how often a core was offered."""
     turns = 0
@@ -139,14 +144,14 @@ def wait_until(address: int, number: int) -> None:
             fetch_add(address + 8, 1)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def barrier(address: int, threads: int) -> None:
     """Return when all `threads` have come here; the word at the address is 0 before the first time, and only grows."""
     before = fetch_add(address, 1)
     wait_until(address, (before // threads + 1) * threads)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _serve(memory: int, thread: int, seen: int) -> int:
     """Do jobs as they come; return the last call seen when none has come for a while."""
     turns = 0
@@ -163,7 +168,7 @@ def _serve(memory: int, thread: int, seen: int) -> int:
     return seen
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _call_up(memory: int, threads: int) -> int:
     """Let nobody lie down from now on; return how many already sleep, and have to be woken."""
     exchange(memory + AWAKE, 1)
@@ -173,19 +178,19 @@ def _call_up(memory: int, threads: int) -> int:
     return asleep
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _swap(address: int, number: int) -> int:
     """Write a word in memory and return what it was."""
     return exchange(address, number)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _look(address: int) -> int:
     """Return a word in memory."""
     return peek(address)
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _lead(memory: int, job: int, arguments: int, threads: int, meeting: int, groups: int) -> int:
     """Put a job before the workers, do the caller's share, and wait; return how often a core was offered."""
     for k in range(groups + 1):
@@ -204,7 +209,7 @@ def _lead(memory: int, job: int, arguments: int, threads: int, meeting: int, gro
     return offers
 
 
-@njit(nogil=True, cache=True)
+@helper
 def _alone(job: int, arguments: int) -> None:
     """Do a job that was cut for one thread."""
     call_job(job, 0, arguments)
@@ -237,7 +242,7 @@ class Pool:
             if _call_up(self._memory, threads):
                 for thread in range(1, threads):
                     if _swap(self._sleeper(thread), 0):
-                        self._beds[thread - 1].release()
+                        self._wake(thread)
             meeting = meeting or self._memory + MEETING
             offers = _lead(self._memory, job, arguments, threads, meeting, groups)
         except BaseException:
@@ -249,19 +254,28 @@ class Pool:
     def close(self) -> None:
         """Send the workers home."""
         self._closed = True
-        for thread, bed in enumerate(self._beds, 1):
-            if _swap(self._sleeper(thread), 0):
-                bed.release()
+        for thread in range(1, len(self._beds) + 1):
+            self._wake(thread)
 
     def _sleeper(self, thread: int) -> int:
         return self._memory + SLEEPERS + 8 * LINE * thread
 
+    def _wake(self, thread: int) -> None:
+        with suppress(RuntimeError):  # he has not lain down yet, or has got up by himself
+            self._beds[thread - 1].release()
+
     def _hire(self) -> None:
         bed = threading.Lock()
         bed.acquire()
+        arguments = (len(self._beds) + 1, bed, _look(self._memory + CALL))
+        worker = threading.Thread(target=self._work, args=arguments, name="rnn_core", daemon=True)
         self._beds.append(bed)
-        arguments = (len(self._beds), bed, _look(self._memory + CALL))
-        threading.Thread(target=self._work, args=arguments, name="rnn_core", daemon=True).start()
+        try:
+            worker.start()
+        except BaseException:
+            if worker.ident is None:  # there are too many threads already, and nobody lies in this bed
+                self._beds.pop()
+            raise
 
     def _work(self, thread: int, bed: threading.Lock, seen: int) -> None:
         while not self._closed:
@@ -269,7 +283,8 @@ class Pool:
             _swap(self._sleeper(thread), 1)
             nothing_to_do = _look(self._memory + CALL) == seen and not _look(self._memory + AWAKE)
             if nothing_to_do or not _swap(self._sleeper(thread), 0):
-                bed.acquire()
+                bed.acquire(timeout=NAP)  # not for ever: an interrupt may have come between the word and the release
+                _swap(self._sleeper(thread), 0)
 
 
 _pool = Pool()
