@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels.cpu.memory import Block
+
 from .cases import Case
 from .sides import layer_of, module_of
 
@@ -68,7 +70,9 @@ def _walk(root: Any, seen: set[int]) -> int:
         if id(found) in seen or isinstance(found, (type, types.ModuleType, types.FunctionType)):
             continue
         seen.add(id(found))
-        if not isinstance(found, np.ndarray):
+        if isinstance(found, Block):  # and not what else lies in the store that it goes back to
+            total += found.size
+        elif not isinstance(found, np.ndarray):
             waiting.extend(gc.get_referents(found))
         elif found.base is None:
             total += found.nbytes

@@ -105,6 +105,7 @@ def test_a_change_of_any_of_the_files_is_noticed(compile_nothing, monkeypatch):
 def test_every_file_is_in_the_fingerprint(tmp_path, monkeypatch):
     folder = tmp_path / "cpu"
     shutil.copytree(ROOT / "kernels" / "cpu", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "kernels" / "contract.py", tmp_path)
     monkeypatch.setattr(compiling, "__file__", str(folder / "compiled.py"))
     seen = {compiling._fingerprint()}
     for path in sorted(folder.glob("*.py")):
@@ -199,3 +200,25 @@ def test_every_key_has_files_of_its_own(compile_nothing, tmp_path):
     names = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
     assert len(names) == 4, names  # an index and the code of each
     assert len({name.removesuffix(".nbi").removesuffix(".1.nbc") for name in names}) == 2, names
+
+
+COMPILE_ONE = """
+import sys
+from tests.cases import CASES
+from tests.conformance import check_equations
+from kernels import cpu
+case = next(case for case in CASES if case.name == "tails-of-tiles")
+for name in sys.argv[1:]:
+    check_equations(cpu.cell(name), case.problem(name, "float64"))
+"""
+
+
+def test_code_of_two_processes_stays_apart_in_a_third(tmp_path):
+    """numba tells functions of one source line apart by a number that begins anew in each process."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    for names in (["rnn_tanh"], ["rnn_sigmoid"], ["rnn_sigmoid", "rnn_tanh"]):
+        ended = subprocess.run(
+            [sys.executable, "-c", COMPILE_ONE, *names], cwd=ROOT, env=environment, text=True, capture_output=True,
+            timeout=300, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr

@@ -136,7 +136,7 @@ def test_a_weight_with_a_nan_is_packed_once():
 def test_panels_die_with_their_weight():
     W = numbers(8, 5)
     panels(W, HOW)
-    key = (id(W),)
+    key = packing._key((W,))
     assert key in packing._SEEN
     del W
     gc.collect()
@@ -177,12 +177,22 @@ def test_weights_that_are_packed_together():
         again = packing.prepared(arrays, how, 1)
         assert again is not blocks
         blocks = again
-    key = tuple(map(id, arrays))
+    key = packing._key(arrays)
     assert key in packing._SEEN
     del W_h, arrays
     array = W_x
     gc.collect()
     assert key not in packing._SEEN
+
+
+def test_weights_that_train_and_then_rest():
+    """While they change at every call nothing is kept for them; when they rest, it is noticed before long."""
+    W = numbers(8, 5)
+    for _ in range(2 * packing.LOOK_AGAIN):
+        W[3, 2] += 1
+        panels(W, HOW)
+    resting = [panels(W, HOW) for _ in range(packing.LOOK_AGAIN + 2)]
+    assert resting[-1] is resting[-2]
 
 
 def test_training_in_place_is_noticed_everywhere():

@@ -36,7 +36,7 @@ CASES: tuple[tuple[Case, dict[str, int]], ...] = (
     (Case("rows-ragged", T=5, B=19, I=7, H=40, lengths=LENGTHS), {"SUM": 40}),
     (Case("units", T=5, B=2, I=7, H=210), {}),
     (Case("units-ragged", T=5, B=3, I=7, H=210, lengths=(2, 5, 1)), {"SUM": 6}),
-    (Case("far", T=5, B=19, I=7, H=210, lengths=LENGTHS), {"NEAR": 0, "SUM": 40, "AHEAD": 40}),
+    (Case("far", T=5, B=19, I=7, H=210, lengths=LENGTHS), {"NEAR": 1, "SUM": 40, "AHEAD": 40}),
 )
 
 
@@ -342,7 +342,7 @@ def test_whoever_finds_the_pool_busy_works_alone(monkeypatch):
 def test_how_many_threads_share(monkeypatch):
     pool = threads.Pool()
     monkeypatch.setattr(threads, "_pool", pool)
-    monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 4)
+    monkeypatch.setattr(threads, "_thread_count", lambda: 4)
     with threads.share(threads.SMALL - 1) as count:
         assert count == 1
         assert not pool.lock.locked()
@@ -352,13 +352,15 @@ def test_how_many_threads_share(monkeypatch):
         with threads.share(threads.SMALL) as again:  # the same thread a second time, as from a signal's handler
             assert again == 1
     pool.retreat_until = time.monotonic() + 1000
-    with threads.share(threads.SLICE - 1) as count:
+    with threads.share(threads.SMALL) as count:
         assert count == 1
-    with threads.share(threads.SLICE) as count:
-        assert count == 4
-    monkeypatch.setattr(threads.numba, "get_num_threads", lambda: 1000)
-    with threads.share(threads.SLICE) as count:
+    pool.retreat_until = 0
+    monkeypatch.setattr(threads, "_thread_count", lambda: 1000)
+    with threads.share(threads.SMALL) as count:
         assert count == threads.MOST - 1
-    with pytest.raises(KeyError), threads.share(threads.SLICE):
+    with pytest.raises(KeyError), threads.share(threads.SMALL):
         raise KeyError
+    pool.close()
+    with threads.share(threads.SMALL) as count:
+        assert count == 1
     assert not pool.lock.locked()

@@ -2,7 +2,7 @@
 
 A cell's own file gives its equations on vectors. Here they are put into a loop over the rows and the vectors of a
 tile, between the loads and the stores. The sums come from a scratch that the micro-kernel has just written, at most
-1.5 KiB, so they are in the nearest cache; nothing of the gates touches memory but what a tape keeps.
+2 KiB, so they are in the nearest cache; nothing of the gates touches memory but what a tape keeps.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,8 @@ def _fingerprint() -> str:
     machine code of yesterday.
     """
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    folder = Path(__file__).parent
+    for path in (folder.parent / "contract.py", *sorted(folder.glob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -31,20 +33,28 @@ SOURCES = _fingerprint()
 
 
 class _Cache(FunctionCache):
-    """numba's cache on disk, with a key that says what was compiled, and files of its own for every key.
+    """numba's cache on disk; where it can't be written to, there is a warning and no error."""
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep what has been compiled."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _warn(str(error))
+
+
+class _OwnFiles(_Cache):
+    """The same with a key that says what was compiled, and files of its own for every key.
 
     numba has one index for all that comes from a line of source. Two processes that add to it at the same time may
     take the same name for two files, and then one loads what the other has compiled.
     """
 
-    def __init__(self, function: Callable[..., Any], key: tuple[Any, ...]):
+    def __init__(self, function: Callable[..., Any]):
         super().__init__(function)
-        self._key = key
-        name = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+        self._key = (function.__qualname__, SOURCES)
         self._cache_file = IndexDataCacheFile(
-            cache_path=self._cache_path,
-            filename_base=f"{self._impl.filename_base}-{name}",
-            source_stamp=self._impl.locator.get_source_stamp(),
+            cache_path=self._cache_path, filename_base=function.__name__, source_stamp=SOURCES
         )
 
     def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
@@ -55,19 +65,29 @@ SIGNATURE = types.void(types.int64, types.int64)
 """Of every compiled function: which thread this is, and where the arguments are."""
 
 
+def distinguish(function: Callable[..., Any], *made_for: Any) -> Callable[..., Any]:
+    """Give a function that was made for something a name that nothing else has, in this process or another.
+
+    numba tells functions apart by name and by a number that begins anew in each process. Of two functions that come
+    from one line of source and from two processes' caches, the second may be taken for the first.
+    """
+    what = repr([str(getattr(one, "name", one)) for one in made_for])
+    digest = hashlib.sha256(what.encode()).hexdigest()[:16]
+    function.__qualname__ = f"{function.__qualname__}_{digest}"
+    function.__name__ = f"{function.__name__}_{digest}"
+    return function
+
+
 @cache
 def compiled(make: Callable[..., Any], *arguments: Any) -> Any:
     """Return the function that ``make(*arguments)`` makes as machine code; its `address` is what a thread calls."""
-    function = make(*arguments)
-    key = (SOURCES, make.__qualname__, *(str(getattr(a, "name", a)) for a in arguments))
+    function = distinguish(make(*arguments), make.__qualname__, *arguments)
     made: Any = _new(function)
     try:
-        made._cache = _Cache(function, key)
-        made.compile()
-    except (OSError, RuntimeError) as error:
+        made._cache = _OwnFiles(function)
+    except RuntimeError as error:  # numba has found no folder
         _warn(str(error))
-        made = _new(function)
-        made.compile()
+    made.compile()
     return made
 
 
@@ -89,11 +109,11 @@ def _warn(reason: str) -> None:
 
 
 def helper(function: Callable[..., Any]) -> Any:
-    """Compile a small function that Python calls by itself, and keep it on disk where that is possible."""
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba has found no folder; `compiled` tells the user
-        return njit(nogil=True)(function)
+    """Compile a small function that Python calls by itself, when it is first called, and keep it on disk."""
+    made: Any = njit(nogil=True)(function)
+    with suppress(RuntimeError):  # no folder: `compiled` tells the user
+        made._cache = _Cache(function)
+    return made
 
 
 def _new(function: Callable[..., Any]) -> CFunc:

@@ -1,6 +1,7 @@
 """The time loops, forwards and back: one compiled function for a whole layer and direction.
 
-**Who does what.** The threads stand in `groups` × `members`. A group has its own rows of the batch, for all time; the
+**Who does what.** The threads stand in `groups` × `members`. A group has its own rows of the batch, for all time, and
+its steps wait for no other group's; the
 members of a group share its hidden units. With one member there is nothing to wait for until the end; with several,
 all must have h_t before anyone begins step t + 1, and a barrier sees to that. plan.py chooses.
 
@@ -22,6 +23,7 @@ from numba import carray, njit
 
 from .addresses import make_pointer, word
 from .cell import KernelCell, make_finish, make_finish_backward
+from .compiled import distinguish
 from .copying import make_copy, make_copy_columns, make_fetch
 from .microkernel import ALONG_K, ALONG_ROWS, make_product, max_rows
 from .simd import Lanes
@@ -208,6 +210,7 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
     most = tuple(max_rows(lanes, v) if v else 0 for v in range(5))
 
     @njit(nogil=True, error_model="numpy")
+    @lambda function: distinguish(function, cell, lanes)
     def weight_gradient(share, shares, job, dw, gates, da, K, x, x_row, columns, first, scratch):
         """dW += Σ da·xᵀ over K rows, or = if they are the first: this thread's rows of dW."""
         H = job.H

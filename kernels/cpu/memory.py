@@ -66,7 +66,7 @@ class _Store:
     """What has been given back, by size."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()  # a signal's handler may come in between
         self.given: deque[np.ndarray] = deque()
         self._rooms: dict[int, list[np.ndarray]] = {}
         self._bytes = 0
@@ -80,14 +80,13 @@ class _Store:
                 room = self.given.popleft()
                 self._rooms.setdefault(room.size, []).append(room)
                 self._bytes += room.size
-            rooms = self._rooms.get(size)
-            if rooms:
-                self._bytes -= size
-                return rooms.pop()
             while self._bytes > KEPT:
                 other, rooms = next((other, rooms) for other, rooms in self._rooms.items() if rooms)
                 rooms.pop()
                 self._bytes -= other
+            if self._rooms.get(size):
+                self._bytes -= size
+                return self._rooms[size].pop()
         room = np.empty(size + ALIGNMENT, np.uint8)
         start = -room.ctypes.data % ALIGNMENT
         return room[start : start + size]
@@ -97,7 +96,7 @@ _STORE = _Store()
 
 
 def _unlock() -> None:
-    _STORE.lock = threading.Lock()
+    _STORE.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

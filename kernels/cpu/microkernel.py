@@ -20,7 +20,7 @@ from far away once, and from the core's own cache after that.
 
 **Which vectors make a panel.** For a cell with gates, the gates of the same hidden units: an LSTM's panel has i, f, g
 and o of 16 units, so when the loop ends the tile holds all that these units need to take their step, and
-`finish` (cells.py) turns it into c and h at once. Where there are no gates, up to four neighbouring vectors.
+`finish` (cell.py) turns it into c and h at once. Where there are no gates, up to four neighbouring vectors.
 
 **One order of addition.** acc[i][p] is added up in the order of k, in chains of `CHAIN` terms that are then added to
 one another, whatever the size of the tile. Therefore a row's result doesn't depend on the batch around it, nor on the
@@ -36,7 +36,7 @@ from .simd import INT, Code, Lanes, Vector, emission, emitted, intrinsic
 TILES = {32: {1: 8, 2: 8, 3: 8, 4: 6}, 16: {1: 6, 2: 5, 3: 3, 4: 2}}
 """Most rows of a tile, by the registers there are and by the vectors of a panel."""
 
-AHEAD = 8
+SOON = 8
 """Turns ahead of which a panel is asked for, where there is one row."""
 
 CHAIN = 128
@@ -80,7 +80,7 @@ def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):
                 panel = [code.load(w_k, p * lanes.width) for p in range(vectors)]
                 if rows == 1:  # then memory sets the pace, and the processor's own foresight is not enough
                     for p in range(vectors):
-                        code.prefetch(w_k, (AHEAD * vectors + p) * lanes.width)
+                        code.prefetch(w_k, (SOON * vectors + p) * lanes.width)
                 new: list[ir.Value] = []
                 for i in range(rows):
                     if layout == ALONG_K:

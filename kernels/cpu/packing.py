@@ -26,6 +26,9 @@ from .memory import Block, constant, take
 from .simd import Lanes
 from .threads import exchange
 
+EVER_NEW, LOOK_AGAIN = 2, 16
+"""Changes in a row from which on weights count as ever new, and how often it is asked whether they still are."""
+
 ALONE = 1 << 18
 """Bytes of a weight that one thread packs faster than two would."""
 
@@ -148,9 +151,10 @@ class _Seen:
     """Arrays that have been seen: what was in them, and what was made of it."""
 
     def __init__(self, arrays: tuple[np.ndarray, ...]):
-        self.lock = threading.Lock()
-        self.alive = [weakref.ref(array, self._forget) for array in arrays]
-        self.key = _key(arrays)
+        self.lock = threading.RLock()  # a signal's handler may come in between
+        key = _key(arrays)
+        self.alive = [weakref.ref(array, lambda _: _SEEN.pop(key, None)) for array in arrays]
+        self.changes = 0  # how often, one call after another, the arrays had changed
         self.copies = [take(array.nbytes) for array in arrays]
         self.pairs = np.array(
             [(copy.address, array.ctypes.data, array.nbytes) for copy, array in zip(self.copies, arrays, strict=True)]
@@ -158,9 +162,6 @@ class _Seen:
         self.bytes = int(self.pairs[:, 2].sum())
         self.made: dict[Any, tuple[Block, ...]] = {}
         self._jobs: dict[int, np.ndarray] = {}
-
-    def _forget(self, _: object) -> None:
-        _SEEN.pop(self.key, None)
 
     def unchanged(self, count: int) -> bool:
         """Whether the arrays hold, byte for byte, what they held when blocks were made of them."""
@@ -174,17 +175,16 @@ class _Seen:
         return not job[-1]
 
     def remember(self, arrays: tuple[np.ndarray, ...]) -> None:
-        """Keep what the arrays hold now, and forget what was made of what they held before."""
-        self.made.clear()
+        """Keep what the arrays hold now."""
         for array, copy in zip(arrays, self.copies, strict=True):
             copy.view(0, array.shape, array.dtype)[...] = array
 
 
-def _key(arrays: tuple[np.ndarray, ...]) -> tuple[int, ...]:
-    return tuple(map(id, arrays))
+def _key(arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
+    return tuple([(id(array), array.shape) for array in arrays])
 
 
-_SEEN: dict[tuple[int, ...], _Seen] = {}
+_SEEN: dict[tuple[Any, ...], _Seen] = {}
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_SEEN.clear)  # another thread may have been in the midst of a copy
@@ -209,7 +209,13 @@ def prepared(arrays: tuple[np.ndarray, ...], how: tuple[Any, ...], count: int) -
     if seen is None or not all(map(is_, [ref() for ref in seen.alive], arrays)):
         seen = _SEEN[key] = _Seen(arrays)
     with seen.lock:
-        if not (seen.made and seen.unchanged(count)):
+        if seen.made and seen.unchanged(count):
+            seen.changes = 0
+        else:
+            seen.made.clear()
+            seen.changes += 1
+            if seen.changes > EVER_NEW and seen.changes % LOOK_AGAIN:
+                return _make(arrays, how, count)  # they train: what is made of them will be of no use next time
             seen.remember(arrays)
         blocks = seen.made.get(how)
         if blocks is None:

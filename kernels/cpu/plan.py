@@ -29,16 +29,16 @@ SUM = 512
 AHEAD = 128
 """Rows whose input products are done ahead."""
 
-NEAR = 1 << 24
-"""Bytes of weights that the cores' shared cache holds, with room to spare."""
+NEAR = 1 << 20
+"""Bytes of weights that a core's own cache holds."""
 
 
 def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H: int, count: int) -> Plan:
     """Return how `count` threads share N rows over T steps of B sequences.
 
-    Where each thread gets four rows of the batch or more, they part the rows, and never wait for one another.
-    Otherwise, and where the weights are so many that each thread should read only a part of them, they part the hidden
-    units.
+    Each group is to have four rows of the batch or more; no step waits for another group's. Where there are too few
+    rows for that, and where the weights are so many that a core's cache holds only a part of them, the members of a
+    group part the hidden units.
 
     The input's products belong to the step that needs them, in the same tile, unless there are too few rows for a
     product to be worth its name, or the weights come from far: then those of several steps are done at once.
@@ -46,11 +46,9 @@ def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H:
     gates = cell.spec.gate_count
     vectors, columns = (lanes.filled(n) // lanes.count for n in (H, I))
     panel, back_panel, dx_panel = _even(vectors, max_panel(cell)), _even(vectors, 4), _even(columns, 4)
-    far = gates * H * (I + H) * lanes.size > NEAR
-    if B >= 4 * count and not far:
-        groups, members = count, 1
-    else:
-        groups, members = 1, min(count, -(-vectors // back_panel))
+    weights = gates * H * (I + H) * lanes.size
+    groups = max(1, min(count // min(count, -(-weights // NEAR)), B // 4))
+    members = min(count // groups, -(-vectors // back_panel))
     most = min(max_rows(lanes, len(cell.from_x) * panel), max_rows(lanes, back_panel))
     return Plan(
         groups=groups,
@@ -59,7 +57,7 @@ def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H:
         panel=panel,
         back_panel=back_panel,
         dx_panel=dx_panel,
-        chunk=min(T, -(-AHEAD // B)) if groups == 1 and (B < 16 or far) else 0,
+        chunk=min(T, -(-AHEAD // B)) if groups == 1 and (B < 16 or weights > NEAR) else 0,
         steps=min(T, -(-SUM // B)),
     )
 

@@ -23,7 +23,7 @@ from .simd import Lanes, host_width
 PAGE = 4096
 """Bytes after which a core's nearest cache begins again with its first line."""
 
-DTYPES = {4: "float32", 8: "float64"}
+DTYPES = {np.dtype(name): name for name in ("float32", "float64")}
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
@@ -34,7 +34,7 @@ class Tape(NamedTuple):
     x: np.ndarray  # (N, I), the valid rows; it may be the caller's
     rows: Rows
     T: int
-    memory: Block  # states, each (B + N, Hp): the initial ones, then one row a valid step; and (N, kept, Hp)
+    memory: Block  # h (B + N, Hp), c [vectors][B + N], what the cell keeps [vectors][N][kept]; see loops.Job
 
 
 def spread(row: int) -> int:
@@ -105,7 +105,10 @@ class Recurrence(NamedTuple):
 
     def _run(
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None, *, keep: bool
-    ) -> tuple[np.ndarray, State, Tape]:
+    ) -> tuple[np.ndarray, State, Any]:
+        if not x.dtype == params.weight_ih.dtype == params.weight_hh.dtype or x.dtype not in DTYPES:
+            found = ", ".join(str(array.dtype) for array in (x, *params[:2]))
+            raise TypeError(f"cpu.{self.name}: x and weights must all be float32 or all float64, got {found}")
         rows = running(x.shape[0], x.shape[1], lengths)
         with threads.share(self._work(params, rows)) as count:
             return _forward(self.name, params, x, state0, rows, count, keep=keep)
@@ -157,11 +160,11 @@ def _forward_shape(name: str, dtype: str, T: int, B: int, N: int, I: int, H: int
 
 def _forward(
     name: str, params: Parameters, x: np.ndarray, state0: State, rows: Rows, count: int, *, keep: bool
-) -> tuple[np.ndarray, State, Tape]:
+) -> tuple[np.ndarray, State, Tape | None]:
     cell = CELLS[name]
     W_x, W_h, b_x, b_h = params
     (T, B, I), H = x.shape, W_h.shape[1]
-    shape = _forward_shape(name, DTYPES[x.itemsize], T, B, rows.count, I, H, count, keep)
+    shape = _forward_shape(name, DTYPES[x.dtype], T, B, rows.count, I, H, count, keep)
     plan, lanes, Hp, work, tape, job = shape[:6]
     count = plan.groups * plan.members
     if b_x is None or b_h is None:
@@ -201,7 +204,7 @@ def _forward(
     else:
         first_row = rows.count if keep else T % 2 * B
         finals = tuple(_numbers(state[first_row : first_row + B], H).copy() for state in states)
-    return y, finals, Tape(x, rows, T, kept_memory)
+    return y, finals, Tape(x, rows, T, kept_memory) if keep else None
 
 
 def _state(memory: Block, at: int, name: str, blocks: int, Hp: int, lanes: Lanes) -> np.ndarray:
@@ -270,7 +273,7 @@ def _backward(
     W_x, W_h, b_x, b_h = params
     x, rows, T, kept = tape
     B, I, H, dtype = len(rows.order), x.shape[1], W_h.shape[1], x.dtype
-    shape = _backward_shape(name, DTYPES[x.itemsize], T, B, rows.count, I, H, count)
+    shape = _backward_shape(name, DTYPES[x.dtype], T, B, rows.count, I, H, count)
     plan, lanes, Hp, work, parts, job = shape[:6]
     count, size, N = plan.groups * plan.members, lanes.size, rows.count
     (w_back,) = prepared((W_h,), shape.how[:1], count)

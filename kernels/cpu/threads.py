@@ -8,7 +8,7 @@ it from two threads.
 So this one is made for the purpose, and small. Workers are Python threads that have left the interpreter (`nogil`):
 
 - *Awake*, a worker watches a counter in memory. A job reaches it within a microsecond.
-- After `PATIENCE` turns without one it returns to Python and sleeps on a lock; to wake it takes some 50 µs.
+- After `PATIENCE` turns without one it returns to Python and sleeps on a lock; to wake it takes some 50 µs or more.
 - A job is a compiled function and an address. All threads call it with their own number; number 0 is the caller.
 - One job at a time. Whoever finds the pool busy, or is himself a worker, does his whole job alone: results don't depend
   on the number of threads, so nobody can tell.
@@ -31,27 +31,30 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.np.ufunc import parallel
 
 from .compiled import helper
 from .simd import INT, declared, intrinsic
+
+_config: Any = numba.config
 
 PATIENCE = 20_000
 """Turns of watching before a worker goes to sleep: some 0.2 ms."""
 
 TURNS = 1000
-"""Of waiting, some 10 µs, after which a thread offers its core."""
+"""Of waiting, after which a thread offers its core."""
+
+OFFER = 1e-5
+"""Seconds that so many turns take, about."""
 
 OFTEN = 30
-"""Such offers in a job of less than a slice mean that other programs have the cores, and the threads wait in vain."""
+"""Offers in a job from which on it is asked whether the waiting was worth it."""
 
 SMALL = 4_000_000
 """Floating-point operations below which a second thread costs more than it brings."""
 
-SLICE = 400_000_000
-"""Floating-point operations that one thread does in less time than a program that has a core keeps it: some 2 ms."""
-
 RETREAT = 0.1
-"""Seconds for which work of less than a slice stays on the calling thread after that."""
+"""Seconds for which all work stays on the calling thread when it was not: other programs have the cores."""
 
 NAP = 1.0
 """Seconds after which a sleeping worker looks by himself."""
@@ -98,7 +101,7 @@ def peek(typing: Any, address: Any) -> Any:
     """Return a word in memory that another thread writes to."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        return builder.load_atomic(_pointer(builder, arguments[0]), "acquire", 8, typ=INT)
+        return builder.load_atomic(_pointer(builder, arguments[0]), "seq_cst", 8, typ=INT)
 
     return types.int64(types.int64), generate
 
@@ -152,10 +155,10 @@ def barrier(address: int, threads: int) -> None:
 
 
 @helper
-def _serve(memory: int, thread: int, seen: int) -> int:
-    """Do jobs as they come; return the last call seen when none has come for a while."""
+def _serve(memory: int, thread: int, seen: int, patience: int) -> int:
+    """Do jobs as they come; return the last call seen when there was none to do for a while."""
     turns = 0
-    while turns < PATIENCE:
+    while turns < patience:
         call = peek(memory + CALL)
         if call == seen:
             pause()
@@ -164,14 +167,15 @@ def _serve(memory: int, thread: int, seen: int) -> int:
         if thread < call % MOST:
             call_job(peek(memory + JOB), thread, peek(memory + ARGUMENTS))
             fetch_add(memory + DONE, 1)
-        seen, turns = call, 0
+            turns = 0
+        seen = call
     return seen
 
 
 @helper
 def _call_up(memory: int, threads: int) -> int:
-    """Let nobody lie down from now on; return how many already sleep, and have to be woken."""
-    exchange(memory + AWAKE, 1)
+    """Let none of the first `threads` lie down from now on; return how many already sleep, and have to be woken."""
+    exchange(memory + AWAKE, threads)
     asleep = 0
     for thread in range(1, threads):
         asleep += peek(memory + SLEEPERS + 8 * LINE * thread)
@@ -228,7 +232,7 @@ class Pool:
         self._room = np.zeros(SLEEPERS // 8 + LINE * MOST + LINE, np.int64)
         self._memory = self._room.ctypes.data + -self._room.ctypes.data % (8 * LINE)
         self._beds: list[threading.Lock] = []  # of thread 1, 2, …
-        self._closed = False
+        self.closed = False
 
     def run(self, job: int, arguments: int, threads: int, meeting: int, groups: int) -> None:
         """Let `threads` threads do a job that was cut for so many; the caller holds the lock.
@@ -244,16 +248,19 @@ class Pool:
                     if _swap(self._sleeper(thread), 0):
                         self._wake(thread)
             meeting = meeting or self._memory + MEETING
+            begin = monotonic()
             offers = _lead(self._memory, job, arguments, threads, meeting, groups)
         except BaseException:
             _swap(self._memory + AWAKE, 0)
             raise
         if offers > OFTEN:
-            self.retreat_until = monotonic() + RETREAT
+            now = monotonic()
+            if offers * OFFER > (now - begin) / 4:  # a quarter of the time and more went by in waiting
+                self.retreat_until = now + RETREAT
 
     def close(self) -> None:
         """Send the workers home."""
-        self._closed = True
+        self.closed = True
         for thread in range(1, len(self._beds) + 1):
             self._wake(thread)
 
@@ -265,6 +272,8 @@ class Pool:
             self._beds[thread - 1].release()
 
     def _hire(self) -> None:
+        _serve(self._memory, MOST, 0, 0)  # what a worker calls is compiled here: what fails must not fail in him
+        _swap(self._sleeper(len(self._beds) + 1), 0)
         bed = threading.Lock()
         bed.acquire()
         arguments = (len(self._beds) + 1, bed, _look(self._memory + CALL))
@@ -272,16 +281,15 @@ class Pool:
         self._beds.append(bed)
         try:
             worker.start()
-        except BaseException:
-            if worker.ident is None:  # there are too many threads already, and nobody lies in this bed
-                self._beds.pop()
+        except RuntimeError:  # there are too many threads already, and nobody lies in this bed
+            self._beds.pop()
             raise
 
     def _work(self, thread: int, bed: threading.Lock, seen: int) -> None:
-        while not self._closed:
-            seen = _serve(self._memory, thread, seen)
+        while not self.closed:
+            seen = _serve(self._memory, thread, seen, PATIENCE)
             _swap(self._sleeper(thread), 1)
-            nothing_to_do = _look(self._memory + CALL) == seen and not _look(self._memory + AWAKE)
+            nothing_to_do = _look(self._memory + CALL) == seen and _look(self._memory + AWAKE) <= thread
             if nothing_to_do or not _swap(self._sleeper(thread), 0):
                 bed.acquire(timeout=NAP)  # not for ever: an interrupt may have come between the word and the release
                 _swap(self._sleeper(thread), 0)
@@ -301,6 +309,11 @@ if hasattr(os, "register_at_fork"):
 atexit.register(lambda: _pool.close())
 
 
+def _thread_count() -> int:
+    """Return numba's number of threads; to ask numba itself would start its own pool, if nobody has before."""
+    return numba.get_num_threads() if parallel._is_initialized else _config.NUMBA_NUM_THREADS
+
+
 class share:
     """``with share(work) as count``: hold the pool for some work (floating-point operations), with `count` threads."""
 
@@ -311,9 +324,8 @@ class share:
         self._held: threading.Lock | None = None
 
     def __enter__(self) -> int:
-        pool, work = _pool, self._work
-        count = numba.get_num_threads()
-        alone = count == 1 or work < SMALL or (work < SLICE and monotonic() < pool.retreat_until)
+        pool, count = _pool, _thread_count()
+        alone = count == 1 or self._work < SMALL or pool.closed or monotonic() < pool.retreat_until
         if alone or not pool.lock.acquire(blocking=False):
             return 1
         self._held = pool.lock
