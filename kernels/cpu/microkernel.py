@@ -1,7 +1,7 @@
 """The micro-kernel: a tile of a matrix product that lives in registers while it is computed.
 
 Everything heavy in a recurrent layer is a product, forwards (W_x x_t, W_h h_{t−1}) and backwards (da·W_h, da·W_x,
-daᵀ·x, daᵀ·h). All of them come down to one loop:
+daᵀ·x, daᵀ·h). All of them come down to one loop::
 
     for k in range(K):                        # one column of A, one row of W
         for i in range(rows):                 # ≤ 6

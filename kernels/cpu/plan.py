@@ -10,7 +10,7 @@ from .microkernel import max_rows
 from .simd import Lanes
 
 
-class Plan(NamedTuple):
+class Split(NamedTuple):
     """Threads, tiles, panels."""
 
     groups: int  # of threads: each has rows of the batch to itself
@@ -33,7 +33,7 @@ NEAR = 1 << 20
 """Bytes of weights that a core's own cache holds."""
 
 
-def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H: int, count: int) -> Plan:
+def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H: int, count: int) -> Split:
     """Return how `count` threads share N rows over T steps of B sequences.
 
     Each group is to have four rows of the batch or more; no step waits for another group's. Where there are too few
@@ -50,7 +50,7 @@ def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H:
     groups = max(1, min(count // min(count, -(-weights // NEAR)), B // 4))
     members = min(count // groups, -(-vectors // back_panel))
     most = min(max_rows(lanes, len(cell.from_x) * panel), max_rows(lanes, back_panel))
-    return Plan(
+    return Split(
         groups=groups,
         members=members,
         tiles=min(B, groups * -(-B // (groups * most))),

@@ -1,11 +1,11 @@
 """The nonlinearities, on vectors.
 
-One reduction serves them all: with n = round(x / ln 2) and r = x − n·ln 2, so that |r| ≤ ln 2 / 2 ≈ 0.35,
+One reduction serves them all: with n = round(x / ln 2) and r = x − n·ln 2, so that r is between ±ln 2 / 2 ≈ ±0.35::
 
     eˣ     = 2ⁿ + 2ⁿ·p          p = eʳ − 1, the Taylor series
     eˣ − 1 = (2ⁿ − 1) + 2ⁿ·p    which loses nothing where x is small: there n = 0, and p is the result
 
-The series ends where the next term no longer shows: |r|⁷/8! is 1.5e-8 in float32, |r|¹³/14! is 1.2e-17 in float64.
+The series ends where the next term no longer shows: 0.35⁷/8! is 1.5e-8 in float32, 0.35¹³/14! is 1.2e-17 in float64.
 So σ keeps its full relative accuracy in the lower tail and tanh near zero, as the equations do.
 """
 

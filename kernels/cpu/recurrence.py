@@ -16,7 +16,7 @@ from .compiled import compiled
 from .loops import PLACE, Job, make_backward, make_forward
 from .memory import ALIGNMENT, Block, aligned, array, constant, take
 from .packing import BiasPanels, Panels, prepared
-from .plan import Plan, make_plan
+from .plan import Split, make_plan
 from .rows import Rows, running
 from .simd import Lanes, host_width
 
@@ -60,7 +60,7 @@ class Parts(dict[str, int]):
 class Shape(NamedTuple):
     """All that follows from the sizes of a call."""
 
-    plan: Plan
+    plan: Split
     lanes: Lanes
     Hp: int  # H, filled up to whole vectors
     work: Parts  # of the memory that a call needs
@@ -335,7 +335,7 @@ def _backward(
     )
 
 
-def _call(function: Any, sizes: np.ndarray, addresses: dict[str, int], plan: Plan) -> None:
+def _call(function: Any, sizes: np.ndarray, addresses: dict[str, int], plan: Split) -> None:
     """Run a loop on the threads that its job was cut for."""
     job = sizes.copy()
     for name, address in addresses.items():

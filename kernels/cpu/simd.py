@@ -2,7 +2,7 @@
 
 numba compiles loops well, but not a register tile: whether 24 accumulators stay in registers is then up to chance.
 So the innermost code is emitted through llvmlite, which numba carries along. What is emitted is written here as
-ordinary Python over `Vector`:
+ordinary Python over `Vector`::
 
     c = f * c_prev + i * g
 
