@@ -1,0 +1,17 @@
+"""The recurrent core on the GPU, in numba.cuda: the backend ``"cuda"``."""
+
+from kernels.contract import Cell
+
+from .launch import missing, namespace
+from .recurrence import CELLS, Recurrence, describe
+
+NAME = "cuda"
+
+__all__ = ["CELLS", "NAME", "cell", "describe", "missing", "namespace"]
+
+
+def cell(name: str) -> Cell:
+    """Return the `infer`, `forward` and `backward` of a cell named in `kernels.contract.CELLS`."""
+    if name not in CELLS:
+        raise ValueError(f"cuda.cell: name must be one of {', '.join(CELLS)}, got {name!r}")
+    return Recurrence(name)

@@ -1,0 +1,166 @@
+"""A whole sequence in one launch: every block keeps its part of W_h on the chip, and all meet once a step.
+
+A block owns some hidden units, and takes some rows of the batch at a time: all steps of these, then those of the next
+rows. A thread owns one of the units of one of the rows, and so its c_t stays in a register. What a block has to tell
+the others, h_t or da_t, goes through memory; since every step has its own place there, nothing is overwritten that
+somebody may still read, and one barrier a step is enough.
+
+The barrier is a counter for the blocks that share rows of the batch: after step t each adds 1, and goes on when it
+shows (t + 1) times their number. All blocks must be on the device at once, and the launch asks for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .cell import KernelCell, states_of
+from .device import arrive, cuda, device_function, wait
+from .pointwise import zero
+from .product import make_product
+from .tile import Tile
+from .unit import make_advance, make_recall, make_retreat
+from .unrolled import make_read
+
+COUNTER_DISTANCE = 32
+"""Counters lie 128 bytes apart, so that two groups of blocks don't share a line."""
+
+
+@device_function
+def meet(counters, group, target, thread):
+    """Wait until all blocks of a group have come here."""
+    cuda.syncthreads()
+    if thread == 0:
+        arrive(counters, group * COUNTER_DISTANCE)
+        wait(counters, group * COUNTER_DISTANCE, target)
+    cuda.syncthreads()
+
+
+FORWARD = "rrrrrrrrriiinnnn"
+"""The types of the forward's arguments, a letter each: r real*, i int32*, n an integer."""
+
+
+def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Callable[..., Any]:
+    """Return the kernel of all steps forwards; with `keep`, what the backward needs goes to the tape.
+
+    Its arrays are those of kernels/cuda/unit.py. `order` has the rows of the batch, the longest first.
+    """
+    G, U, SLOTS, ROWS, THREADS, LOADS = (
+        cell.spec.gate_count, tile.units, tile.slots, tile.rows, tile.threads, tile.loads,
+    )  # fmt: skip
+    BIASES_AT, WEIGHTS_AT, SUMS_AT, HAS_C = tile.biases_at, tile.weights_at, tile.sums_at, cell.has_c
+    place, product = make_product(tile, real)
+    states, read = states_of(cell), make_read(cell.spec.gates)
+    advance = make_advance(cell, keep=keep)
+
+    def forward(a_x, w_h, b_x, b_h, h, c, h_T, c_T, kept, order, lengths, counters, B, H, Hp, w_row):
+        shared = cuda.shared.array(0, real)
+        source = cuda.local.array(LOADS, np.int64)
+        thread, members = cuda.threadIdx.x, cuda.gridDim.x
+        first_unit = cuda.blockIdx.x * U
+
+        for n in range(thread, ROWS * Hp, THREADS):  # row g·U + u is gate g of unit u
+            r, k = n // Hp, n % Hp
+            unit = first_unit + r % U
+            inside = unit < H and k < H
+            shared[WEIGHTS_AT + r * w_row + k] = w_h[(r // U * H + unit) * H + k] if inside else zero
+        for r in range(thread, ROWS, THREADS):
+            unit = first_unit + r % U
+            shared[BIASES_AT + r] = b_x[r // U * H + unit] if unit < H else zero
+            shared[BIASES_AT + ROWS + r] = b_h[r // U * H + unit] if unit < H else zero
+        cuda.syncthreads()
+
+        slot, u = thread // U, thread % U
+        for group in range(cuda.blockIdx.y, (B + SLOTS - 1) // SLOTS, cuda.gridDim.y):
+            first = group * SLOTS
+            steps = lengths[order[first]]
+            mine = slot < SLOTS and first + slot < B and first_unit + u < H
+            row = order[first + slot] if mine else order[first]
+            unit = first_unit + u if mine else 0
+            length = lengths[row] if mine else 0
+            sums_at = SUMS_AT + min(slot, SLOTS - 1) * ROWS + u
+            place(source, order, first, B, Hp, thread)
+            prev = states(h[row * Hp + unit], c[row * H + unit] if HAS_C else zero)
+            b_x_of, b_h_of = read(shared, BIASES_AT + u, U), read(shared, BIASES_AT + ROWS + u, U)
+            for t in range(steps):
+                x = read(a_x, (t * B + row) * G * H + unit, H)  # asked for here, it arrives while the block multiplies
+                product(shared, h, t * B * Hp, source, Hp, w_row, thread)
+                sums = read(shared, sums_at, U)
+                prev = advance(
+                    x, b_x_of, sums, b_h_of, prev, t, row, unit, length, B, H, Hp, h, c, h_T, c_T, kept
+                )
+                if t + 1 < steps:
+                    meet(counters, group, members * (t + 1), thread)
+            cuda.syncthreads()  # the sums have been read
+
+    return forward
+
+
+BACKWARD = "rrrrrrrrrrriiinnnnnn"
+"""The types of the backward's arguments."""
+
+
+def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]:
+    """Return the kernel of all steps in reverse.
+
+    `dh` and `dc` (B, H) are the gradients of the last states, `dh0` and `dc0` become those of the first. `options` is 1
+    where dy is there, plus 2 where dh0 is wanted: without it the last product is left out.
+    """
+    G, U, SLOTS, THREADS, LOADS = cell.spec.gate_count, tile.units, tile.slots, tile.threads, tile.loads
+    WEIGHTS_AT, SUMS_AT, HAS_C = tile.weights_at, tile.sums_at, cell.has_c
+    place, product = make_product(tile, real)
+    states = states_of(cell)
+    recall, retreat = make_recall(cell), make_retreat(cell)
+
+    def backward(
+        w_h, h, c, kept, dy, dh, dc, da_x, da_h, dh0, dc0, order, lengths, counters, B, H, Hp, Hq, w_row, options
+    ):
+        shared = cuda.shared.array(0, real)
+        source = cuda.local.array(LOADS, np.int64)
+        thread, members = cuda.threadIdx.x, cuda.gridDim.x
+        first_unit, K = cuda.blockIdx.x * U, G * Hq
+        with_dy, with_dh0 = options % 2, options // 2
+
+        for n in range(thread, U * K, THREADS):  # row u is the column of unit u, gate after gate
+            u, k = n // K, n % K
+            unit, g, of = first_unit + u, k // Hq, k % Hq
+            inside = unit < H and of < H
+            shared[WEIGHTS_AT + u * w_row + k] = w_h[(g * H + of) * H + unit] if inside else zero
+        cuda.syncthreads()
+
+        slot, u = thread // U, thread % U
+        for group in range(cuda.blockIdx.y, (B + SLOTS - 1) // SLOTS, cuda.gridDim.y):
+            first = group * SLOTS
+            steps = lengths[order[first]]
+            mine = slot < SLOTS and first + slot < B and first_unit + u < H
+            row = order[first + slot] if mine else order[first]
+            unit = first_unit + u if mine else 0
+            length = lengths[row] if mine else 0
+            sums_at = SUMS_AT + min(slot, SLOTS - 1) * U + u
+            place(source, order, first, B, K, thread)
+            carry = states(dh[row * H + unit], dc[row * H + unit] if HAS_C else zero)
+            for back in range(steps):
+                t = steps - 1 - back
+                recalled = recall(t, row, unit, B, H, Hp, h, c, kept)
+                dy_t = dy[(t * B + row) * H + unit] if with_dy else zero
+                if back > 0:
+                    product(shared, da_h, (t + 1) * B * K, source, K, w_row, thread)
+                    sums = shared[sums_at] if t + 1 < length else zero
+                    carry = states(carry.h + sums, carry[-1])
+                if t < length:
+                    dstate = states(carry.h + dy_t, carry[-1])
+                    carry = retreat(recalled, dstate, t, row, unit, B, H, Hq, da_x, da_h)
+                if t > 0 or with_dh0:
+                    meet(counters, group, members * (back + 1), thread)
+            if with_dh0:
+                product(shared, da_h, 0, source, K, w_row, thread)
+                carry = states(carry.h + shared[sums_at], carry[-1])
+            if mine:
+                dh0[row * H + unit] = carry.h
+                if HAS_C:
+                    dc0[row * H + unit] = carry[-1]
+            cuda.syncthreads()  # the sums have been read
+
+    return backward

@@ -1,0 +1,158 @@
+"""Which way a call takes, and how its work is cut: one estimate, from T, B, H, the dtype and the device.
+
+Two ways lead through a sequence:
+
+- *persistent* (kernels/cuda/persistent.py): one launch, W_h on the chip, one barrier a step;
+- *stepwise* (kernels/cuda/stepwise.py): in every step one product by cuBLAS and one kernel for the equations. It is
+  there for weights that no chip holds, and for batches so large that a product of the whole batch keeps every
+  multiprocessor busy, and barriers are small change.
+
+The estimate adds up what a step must wait for. Its constants are of an H100's order and come from data sheets and
+published measurements, not from this code's own: see docs/cuda.md. A wrong one costs time, never a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from math import ceil
+from typing import NamedTuple
+
+from .device import WARP
+from .tile import Tile, make_tile, up
+
+
+class Device(NamedTuple):
+    """What a plan asks of a device."""
+
+    multiprocessors: int
+    shared_bytes: int  # of one block, at most
+    architecture: tuple[int, int] = (9, 0)
+    warps: int = 8  # of a block
+
+
+CYCLES = 1.7e3
+"""Clock cycles in a microsecond."""
+
+MULTIPLICATIONS = {4: 128, 8: 64}
+"""Multiply-adds of a multiprocessor in a cycle, by the bytes of a number."""
+
+LOAD_CYCLES = 4
+"""Cycles in which shared memory serves a warp's load of 16 bytes a lane."""
+
+L2_BYTES = 4.0e6
+"""Bytes from the level-2 cache in a microsecond, for all multiprocessors together."""
+
+MEMORY_BYTES = 2.5e6
+"""Bytes from the device's memory in a microsecond."""
+
+L2_SIZE = 40e6
+"""Bytes of weights that stay in the level-2 cache from step to step."""
+
+BARRIER = 1.2
+"""Microseconds from the last block's arrival to the first load behind the barrier."""
+
+STEP = 1.0
+"""Microseconds of a persistent step's latencies that nothing hides: first chunk, sums, equations."""
+
+LAUNCHES = 20.0
+"""Microseconds in which Python has launched a stepwise step's two kernels."""
+
+GEMM_SHARE = 0.6
+"""Share of the peak that cuBLAS reaches in a step's product."""
+
+UNITS = (4, 8, 16, 32)
+SLOTS = (1, 2, 4, 8, 16, 32)
+
+
+class Choice(NamedTuple):
+    """A way and its cut."""
+
+    tile: Tile | None  # None: stepwise
+    blocks: int  # that share the hidden units
+    groups: int  # of blocks, side by side along the batch
+    row: int  # a row of what the blocks exchange: H, or for the backward H of each gate, filled up
+    microseconds: float  # a step, as estimated
+
+    @property
+    def persistent(self) -> bool:
+        """Whether the whole sequence is one launch."""
+        return self.tile is not None
+
+    def __str__(self) -> str:
+        if self.tile is None:
+            return "stepwise"
+        t = self.tile
+        return f"persistent {self.blocks}×{self.groups} blocks, {t.units} units × {t.slots} rows"
+
+
+@lru_cache(maxsize=1024)
+def choose(direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, way: str = "") -> Choice:
+    """Return the way with the smaller estimate.
+
+    Parameters
+    ----------
+    direction : {"forward", "backward"}
+    gates, B, H : int
+    itemsize : int
+        Bytes of a number.
+    device : Device
+    way : {"", "persistent", "stepwise"}
+        Takes the choice away, for tests and benchmarks.
+
+    Raises
+    ------
+    ValueError
+        The persistent way is asked for, and the weights don't fit.
+    """
+    choices = [*_persistent(direction, gates, B, H, itemsize, device), _stepwise(gates, B, H, itemsize, device)]
+    if way:
+        choices = [choice for choice in choices if choice.persistent == (way == "persistent")]
+    if not choices:
+        raise ValueError(
+            f"cuda: hidden_size must leave W_h on the chip for the persistent way, got {H} with {gates} gates of "
+            f"{itemsize} bytes; {device.multiprocessors} multiprocessors with {device.shared_bytes} bytes each "
+            "don't hold it"
+        )
+    return min(choices, key=lambda choice: choice.microseconds)
+
+
+def _persistent(direction: str, gates: int, B: int, H: int, itemsize: int, device: Device) -> Iterator[Choice]:
+    vector = 16 // itemsize
+    for units in UNITS:
+        rows = gates * units if direction == "forward" else units
+        parts = 1 if direction == "forward" else gates  # of a row of what blocks exchange
+        for slots in SLOTS:
+            if slots > 1 and slots >= 2 * B:
+                continue
+            tile = make_tile(units, rows, slots, device.warps, vector, parts * H)
+            blocks = ceil(H / units)
+            if tile is None or blocks > device.multiprocessors:
+                continue
+            row = up(H, tile.chunk)
+            K = parts * row
+            if tile.size(K) * itemsize > device.shared_bytes:
+                continue
+            all_groups = ceil(B / slots)
+            groups = min(all_groups, device.multiprocessors // blocks)
+            rounds = ceil(all_groups / groups)
+            yield Choice(tile, blocks, groups, row, rounds * _step(tile, K, blocks * groups, itemsize))
+
+
+def _step(tile: Tile, K: int, blocks: int, itemsize: int) -> float:
+    """Return the microseconds of a persistent step."""
+    products = tile.rows * tile.slots * K
+    arithmetic = products / MULTIPLICATIONS[itemsize]
+    vectors_read = products / tile.vector * (1 / tile.tile_rows + 1 / tile.tile_slots)
+    loads = vectors_read / WARP * LOAD_CYCLES
+    adding_up = 2 * tile.partials * tile.sums / WARP
+    exchange = blocks * tile.slots * K * itemsize / L2_BYTES
+    return max((max(arithmetic, loads) + adding_up) / CYCLES, exchange) + BARRIER + STEP
+
+
+def _stepwise(gates: int, B: int, H: int, itemsize: int, device: Device) -> Choice:
+    products = B * gates * H * H
+    rate = device.multiprocessors * MULTIPLICATIONS[itemsize] * CYCLES * GEMM_SHARE
+    weights = gates * H * H * itemsize
+    reading = weights / (L2_BYTES if weights < L2_SIZE else MEMORY_BYTES)
+    return Choice(None, 0, 0, H, max(products / rate, reading, LAUNCHES))

@@ -1,0 +1,37 @@
+"""The nonlinearities, on one number. float32 stays float32: a plain 1 would turn it into float64."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import device
+from .device import device_function
+
+one = np.float32(1)
+zero = np.float32(0)
+
+
+@device_function
+def sigmoid(a: Any) -> Any:
+    """σ(a) = 1/(1 + e^{−a}).  (A1)"""
+    return one / (one + device.exp(-a))
+
+
+@device_function
+def tanh(a: Any) -> Any:
+    """tanh(a).  (A2)"""
+    return device.tanh(a)
+
+
+@device_function
+def relu(a: Any) -> Any:
+    """max(a, 0); a NaN stays one.  (A3)"""
+    return a * zero if a < zero else a
+
+
+@device_function
+def step_function(h: Any) -> Any:
+    """1 where a ReLU's output is positive, otherwise 0.  (A3′)"""
+    return one if h > zero else zero

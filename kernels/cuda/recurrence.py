@@ -1,0 +1,265 @@
+"""The cells of the contract, on the GPU: around the recurrence single products, within it one of two ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kernels.contract import Array, Parameters, State
+
+from . import gru, launch, lstm, persistent, rnn, stepwise
+from .cell import KernelCell
+from .launch import kernel, namespace
+from .plan import Choice, choose
+
+CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
+
+DTYPES = ("float32", "float64")
+
+
+class Rows(NamedTuple):
+    """How far the rows of a batch go."""
+
+    lengths: Array  # (B,) int32
+    order: Array  # (B,) int32, the longest first
+    ragged: bool
+
+
+class Tape(NamedTuple):
+    """What the backward needs; the arrays are those of kernels/cuda/unit.py."""
+
+    x: Array  # (T, B, I), zero past the rows' lengths; it may be the caller's
+    rows: Rows
+    h: Array
+    c: Array
+    kept: Array
+
+
+class Recurrence(NamedTuple):
+    """A cell of the contract. It knows its name, and for tests and benchmarks a way that it must take."""
+
+    name: str
+    way: str = ""
+
+    def infer(
+        self, params: Parameters, x: Array, state0: State, lengths: np.ndarray | None = None
+    ) -> tuple[Array, State]:
+        """All time steps; nothing is kept for a backward."""
+        y, state_T, _ = self._run(params, x, state0, lengths, keep=False)
+        return y, state_T
+
+    def forward(
+        self, params: Parameters, x: Array, state0: State, lengths: np.ndarray | None = None
+    ) -> tuple[Array, State, Tape]:
+        """All time steps, with a tape of every state and gate."""
+        return self._run(params, x, state0, lengths, keep=True)
+
+    def _run(
+        self, params: Parameters, x: Array, state0: State, lengths: np.ndarray | None, *, keep: bool
+    ) -> tuple[Array, State, Any]:
+        cell, xp = CELLS[self.name], namespace()
+        W_x, W_h, b_x, b_h = params
+        self._check(x, W_x, W_h, *state0)
+        (T, B, _), H, G, dtype = x.shape, W_h.shape[1], cell.spec.gate_count, x.dtype
+        choice = self._choice("forward", B, H, dtype)
+        with _memory(f"cuda.{self.name}", T, B, H):
+            rows = _rows(T, B, lengths)
+            x = _zero_past(x, rows)
+            a_x = _product(x, W_x.T)  # the input's half of a_t, for all steps at once
+            if b_x is None or b_h is None:
+                b_x = b_h = xp.zeros(G * H, dtype)
+            # What no thread writes has to be zero: past a row's end, and past H.
+            make = xp.zeros if rows.ragged or choice.row > H else xp.empty
+            h = make((T + 1, B, choice.row), dtype)
+            h[0, :, :H] = state0[0]
+            final = tuple(xp.empty((B, H), dtype) for _ in state0)
+            c, c_T = h, h
+            if cell.has_c:
+                c = xp.empty((T + 1 if keep else 1, B, H), dtype)
+                c[0], c_T = state0[1], final[1]
+            kept = xp.empty((T if keep else 0, B, cell.kept_count, H), dtype)
+            biases = xp.ascontiguousarray(b_x), xp.ascontiguousarray(b_h)
+            if choice.tile is not None:
+                counters = xp.zeros(ceil(B / choice.tile.slots) * persistent.COUNTER_DISTANCE, np.int32)
+                tile = choice.tile
+                run = kernel(
+                    persistent.make_forward, persistent.FORWARD, dtype.name, cell, tile, cooperative=True, keep=keep
+                )
+                arguments = (
+                    a_x, xp.ascontiguousarray(W_h), *biases, h, c, final[0], c_T, kept, rows.order, rows.lengths,
+                    counters, B, H, choice.row, tile.banked(choice.row),
+                )  # fmt: skip
+                run(
+                    (choice.blocks, choice.groups), tile.threads, arguments, tile.size(choice.row) * dtype.itemsize
+                )
+            else:
+                run = kernel(stepwise.make_step, stepwise.ADVANCE, dtype.name, cell, keep=keep)
+                sums = xp.empty((B, G * H), dtype)
+                if cell.has_c:
+                    c_T[...] = state0[1]
+                for t in range(T):
+                    xp.matmul(h[t], W_h.T, out=sums)
+                    arguments = (a_x, sums, *biases, h, c, final[0], c_T, kept, rows.lengths, B, H, H, t)
+                    run((ceil(B * H / stepwise.THREADS), 1), stepwise.THREADS, arguments)
+            y = h[1:, :, :H]
+            # The tape keeps h, and the caller may write into y.
+            y = y.copy() if keep else xp.ascontiguousarray(y)
+        return y, final, Tape(x, rows, h, c, kept) if keep else None
+
+    def backward(
+        self,
+        params: Parameters,
+        tape: Tape,
+        dy: Array | None,
+        dstate_T: tuple[Array | None, ...],
+        needs: frozenset[str],
+    ) -> tuple[Array | None, tuple[Array | None, ...], Parameters]:
+        """Backpropagation through time: the steps in reverse, then one product a weight."""
+        cell = CELLS[self.name]
+        W_x, W_h, b_x, _ = params
+        x, rows, h, _, _ = tape
+        (T, B, _), H = x.shape, W_h.shape[1]
+        if b_x is None:
+            needs = needs - {"bias_ih", "bias_hh"}
+        if not needs:
+            return None, (None,) * len(dstate_T), Parameters(None, None, None, None)
+        self._check(x, *(d for d in (dy, *dstate_T) if d is not None))
+        with _memory(f"cuda.{self.name}", T, B, H):
+            da_x, da_h, dstate0 = self._walk_back(cell, W_h, tape, dy, dstate_T, with_dh0="h0" in needs)
+            h_prev = h[:T].reshape(T * B, -1)
+            return (
+                _product(da_x, W_x).reshape(x.shape) if "x" in needs else None,
+                tuple(d if f"{s}0" in needs else None for s, d in zip(cell.spec.states, dstate0, strict=True)),
+                Parameters(
+                    weight_ih=_product(da_x.T, x.reshape(T * B, -1)) if "weight_ih" in needs else None,
+                    weight_hh=_columns(_product(da_h.T, h_prev), H) if "weight_hh" in needs else None,
+                    bias_ih=da_x.sum(axis=0) if "bias_ih" in needs else None,
+                    bias_hh=da_h.sum(axis=0) if "bias_hh" in needs else None,
+                ),
+            )
+
+    def _walk_back(
+        self, cell: KernelCell, W_h: Array, tape: Tape, dy: Array | None, dstate_T: tuple[Array | None, ...],
+        *, with_dh0: bool,
+    ) -> tuple[Array, Array, State]:  # fmt: skip
+        """Return da_x and da_h, each (T·B, G·H), and the gradients of the initial states."""
+        xp = namespace()
+        x, rows, h, c, kept = tape
+        (T, B), H, G, dtype = x.shape[:2], W_h.shape[1], cell.spec.gate_count, x.dtype
+        choice = self._choice("backward", B, H, dtype)
+        dy = h if dy is None else xp.ascontiguousarray(dy)
+        with_dy = dy is not h
+        # Copies, which the stepwise way writes into.
+        dstate = [xp.zeros((B, H), dtype) if d is None else xp.array(d, order="C") for d in dstate_T]
+        make = xp.zeros if rows.ragged or choice.row > H else xp.empty
+        da_h = make((T, B, G, choice.row), dtype)
+        da_x = (xp.zeros if rows.ragged else xp.empty)((T, B, G, H), dtype) if cell.halves_differ else da_h
+        if choice.tile is not None:
+            tile, K = choice.tile, G * choice.row
+            counters = xp.zeros(ceil(B / tile.slots) * persistent.COUNTER_DISTANCE, np.int32)
+            dstate0 = [xp.empty((B, H), dtype) for _ in dstate]
+            run = kernel(persistent.make_backward, persistent.BACKWARD, dtype.name, cell, tile, cooperative=True)
+            arguments = (
+                xp.ascontiguousarray(W_h), h, c, kept, dy, dstate[0], dstate[-1], da_x, da_h, dstate0[0], dstate0[-1],
+                rows.order, rows.lengths, counters, B, H, h.shape[2], choice.row, tile.banked(K),
+                with_dy + 2 * with_dh0,
+            )  # fmt: skip
+            run((choice.blocks, choice.groups), tile.threads, arguments, tile.size(K) * dtype.itemsize)
+        else:
+            run = kernel(stepwise.make_step_backward, stepwise.RETREAT, dtype.name, cell)
+            sums, dstate0 = xp.zeros((B, H), dtype), dstate
+            for t in reversed(range(T)):
+                if t + 1 < T:
+                    xp.matmul(da_h[t + 1].reshape(B, G * H), W_h, out=sums)
+                arguments = (
+                    sums, h, c, kept, dy, dstate[0], dstate[-1], da_x, da_h, rows.lengths,
+                    B, H, h.shape[2], H, t, with_dy + 2 * (t + 1 < T),
+                )  # fmt: skip
+                run((ceil(B * H / stepwise.THREADS), 1), stepwise.THREADS, arguments)
+            if with_dh0:
+                dstate[0] += xp.matmul(da_h[0].reshape(B, G * H), W_h)
+        flat = [_columns(da, H).reshape(T * B, G * H) for da in (da_x, da_h)]
+        return flat[0], flat[1], tuple(dstate0)
+
+    def _choice(self, direction: str, B: int, H: int, dtype: Any) -> Choice:
+        return choose(
+            direction, CELLS[self.name].spec.gate_count, B, H, dtype.itemsize, launch.current_device(), self.way
+        )
+
+    def _check(self, *arrays: Array) -> None:
+        """Raise where arrays are not of one dtype, of the right kind, and on the current device."""
+        xp, where = namespace(), f"cuda.{self.name}"
+        for array in arrays:
+            if not isinstance(array, xp.ndarray):
+                raise TypeError(
+                    f"{where}: arrays must be on the GPU, got {type(array).__module__}.{type(array).__name__}; move "
+                    "them once with cupy.asarray"
+                )
+        if len({array.dtype for array in arrays}) > 1 or arrays[0].dtype.name not in DTYPES:
+            found = ", ".join(str(array.dtype) for array in arrays)
+            raise TypeError(f"{where}: x, weights and states must all be float32 or all float64, got {found}")
+        if not launch.SIMULATED:
+            current = xp.cuda.runtime.getDevice()
+            if elsewhere := {int(array.device.id) for array in arrays} - {current}:
+                raise ValueError(
+                    f"{where}: arrays must be on device {current}, the current one, got some on "
+                    f"{', '.join(map(str, sorted(elsewhere)))}; use `with cupy.cuda.Device(n):` and keep all on one"
+                )
+
+
+def describe(name: str, T: int, B: int, H: int, dtype: Any = "float32") -> str:
+    """Say which ways a cell takes on the current device, forwards and backwards."""
+    ways = (Recurrence(name)._choice(direction, B, H, np.dtype(dtype)) for direction in ("forward", "backward"))
+    return "; ".join(map(str, ways))
+
+
+@contextmanager
+def _memory(where: str, T: int, B: int, H: int) -> Iterator[None]:
+    """Turn the array library's word on missing memory into one that says what to do; nothing has been returned."""
+    try:
+        yield
+    except MemoryError as error:
+        raise MemoryError(
+            f"{where}: the device must have room for T = {T} steps of {B} sequences with hidden_size {H}, got none "
+            f"left ({error}); take fewer sequences or steps at a time, or free what is not in use with "
+            "cupy.get_default_memory_pool().free_all_blocks()"
+        ) from error
+
+
+def _rows(T: int, B: int, lengths: np.ndarray | None) -> Rows:
+    if lengths is None or (lengths == T).all():
+        device = 0 if launch.SIMULATED else int(namespace().cuda.runtime.getDevice())
+        return _full_rows(T, B, device)
+    xp = namespace()
+    order = np.argsort(-lengths, kind="stable").astype(np.int32)
+    return Rows(xp.asarray(lengths.astype(np.int32)), xp.asarray(order), True)
+
+
+@lru_cache(maxsize=64)
+def _full_rows(T: int, B: int, device: int) -> Rows:
+    """Return the rows of a batch that is full; nobody writes into them, so they are made once for a device."""
+    xp = namespace()
+    return Rows(xp.full(B, T, np.int32), xp.arange(B, dtype=np.int32), False)
+
+
+def _zero_past(x: Array, rows: Rows) -> Array:
+    """Return x with zeros past the rows' lengths: what stands there may be no number."""
+    if not rows.ragged:
+        return x
+    xp = namespace()
+    return xp.where((xp.arange(len(x))[:, None] < rows.lengths)[:, :, None], x, x.dtype.type(0))
+
+
+def _product(a: Array, b: Array) -> Array:
+    """Return a·b over all leading axes of a, as one product."""
+    return namespace().matmul(a.reshape(-1, a.shape[-1]), b)
+
+
+def _columns(array: Array, H: int) -> Array:
+    """Return the first H of each row, as an array of their own where there are more."""
+    return array if array.shape[-1] == H else array[..., :H].copy()

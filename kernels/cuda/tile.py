@@ -1,0 +1,163 @@
+"""How a block cuts its product: which thread has which part, and where in shared memory things lie.
+
+A block owns R rows of weights (in the forward those of all gates of its U hidden units, in the backward the columns of
+its units) and takes `slots` rows of the batch at a time. In a step it needs all of::
+
+    sums[slot, r] = Σ_k v[slot, k] · w[r, k]        v is h_{t−1} or da_{t+1}, K long, just written by all blocks
+
+Each warp has its own share of k. It brings v chunk by chunk into its own part of shared memory, so that warps meet
+only once, when all have their partial sums. Within a warp a lane has a tile of `tile_rows` × `tile_slots` sums in
+registers, and if there are fewer tiles than lanes, the lanes share the k of a chunk among them::
+
+    lane = lk + LK·(lr + LR·lb)        r = lr + LR·i        slot = lb + LB·j
+
+All lengths are in numbers, not bytes. Rows in shared memory are a little longer than their contents: a vector of 16
+bytes is read by eight lanes at a time, and those eight shall meet in no bank (`banked`).
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import NamedTuple
+
+from .device import WARP
+
+BANKS = 32
+QUARTER = 8
+"""Lanes that read 16 bytes at the same time."""
+
+TILE = 32
+"""Sums that a lane has in registers, at most."""
+
+MOST_SHARING = 8
+"""Lanes that share a tile, at most: what they have is to be added up."""
+
+LOADS = 4
+"""Vectors that a lane fetches at a time, at most."""
+
+
+def up(value: int, multiple: int) -> int:
+    """Return the smallest multiple that is no less than `value`."""
+    return -(-value // multiple) * multiple
+
+
+def next_with_rest(value: int, modulus: int, rest: int) -> int:
+    """Return the smallest number, at least `value`, that leaves `rest`."""
+    return value + (rest - value) % modulus
+
+
+class Tile(NamedTuple):
+    """The shape of a block's work. It is known when a kernel is compiled; H, B and T are not."""
+
+    units: int  # hidden units of a block
+    rows: int  # rows of weights, R
+    slots: int  # rows of the batch
+    warps: int
+    tile_rows: int
+    tile_slots: int
+    chunk: int  # k of a warp at a time
+    vector: int  # numbers in 16 bytes
+
+    @property
+    def threads(self) -> int:
+        return self.warps * WARP
+
+    @property
+    def LR(self) -> int:
+        """Lanes side by side along the rows of weights."""
+        return self.rows // self.tile_rows
+
+    @property
+    def LB(self) -> int:
+        """Lanes side by side along the rows of the batch."""
+        return self.slots // self.tile_slots
+
+    @property
+    def LK(self) -> int:
+        """Lanes that share a tile, each with its own k."""
+        return WARP // (self.LR * self.LB)
+
+    @property
+    def loads(self) -> int:
+        """Vectors that a lane fetches of a chunk."""
+        return ceil(self.slots * self.chunk / (self.vector * WARP))
+
+    @property
+    def partials(self) -> int:
+        """Partial sums of each sum."""
+        return self.warps * self.LK
+
+    @property
+    def sums(self) -> int:
+        return self.rows * self.slots
+
+    @property
+    def folds(self) -> int:
+        """Threads that add up the same sum's partial sums, so that none is idle."""
+        return min(self.partials, max(1, self.threads // self.sums))
+
+    def banked(self, length: int) -> int:
+        """Return the distance of rows of this length, so that the lanes of a quarter meet in no bank."""
+        vectors = next_with_rest(ceil(length / self.vector), QUARTER, self.LK % QUARTER)
+        return vectors * self.vector
+
+    @property
+    def staged_row(self) -> int:
+        return self.banked(self.chunk)
+
+    @property
+    def partial_slot(self) -> int:
+        """From slot to slot among partial sums."""
+        return next_with_rest(self.rows, BANKS, self.LR) if self.LB > 1 else self.rows
+
+    @property
+    def partial_set(self) -> int:
+        """From one set of partial sums to the next."""
+        size = self.slots * self.partial_slot
+        return next_with_rest(size, BANKS, self.LR * self.LB) if self.LK > 1 else size
+
+    # Where things begin.
+
+    @property
+    def partial_at(self) -> int:
+        return self.warps * self.slots * self.staged_row
+
+    @property
+    def sums_at(self) -> int:
+        return self.partial_at + self.partials * self.partial_set
+
+    @property
+    def biases_at(self) -> int:
+        return self.sums_at + self.sums * self.folds
+
+    @property
+    def weights_at(self) -> int:
+        return up(self.biases_at + 2 * self.rows, self.vector)
+
+    def size(self, K: int) -> int:
+        """Return how many numbers shared memory holds."""
+        return self.weights_at + self.rows * self.banked(K)
+
+
+def make_tile(units: int, rows: int, slots: int, warps: int, vector: int, length: int) -> Tile | None:
+    """Return the best cut for blocks of this shape and rows of `length`, or None where there is none."""
+    choices = []
+    for tile_rows in range(1, rows + 1):
+        for tile_slots in (1, 2, 4, 8):
+            if rows % tile_rows or slots % tile_slots or tile_rows * tile_slots > TILE:
+                continue
+            lanes = (rows // tile_rows) * (slots // tile_slots)
+            if lanes & (lanes - 1) or not WARP // MOST_SHARING <= lanes <= WARP:
+                continue
+            # Vectors read for each multiplication: what the arithmetic waits for.
+            choices.append(((tile_rows + tile_slots) / (tile_rows * tile_slots), -lanes, tile_rows, tile_slots))
+    if not choices or units * slots > warps * WARP:
+        return None
+    *_, tile_rows, tile_slots = min(choices)
+    tile = Tile(units, rows, slots, warps, tile_rows, tile_slots, 0, vector)
+    least = vector * max(4, tile.LK)
+    for chunk in (4 * least, 2 * least, least):
+        tile = tile._replace(chunk=chunk)
+        if tile.loads <= LOADS and (ceil(length / chunk) >= warps or chunk == least):
+            return tile
+    return None

@@ -1,0 +1,90 @@
+"""One hidden unit of one row of the batch, at one step: from memory through the cell's equations to memory.
+
+The same for the persistent kernel, where a thread stays with its unit for the whole sequence, and for the kernel that
+is launched anew for every step. Arrays, each as one long row of numbers::
+
+    a_x   (T, B, G, H)     W_x x_t
+    h     (T+1, B, Hp)     h[0] is the initial state; a row is Hp ≥ H long, and zero past H
+    c     (T+1, B, H)      likewise; without a tape only its first step is there, and is read
+    kept  (T, B, kept, H)  what the backward needs besides the states
+    da_h  (T, B, G, Hq)    the gradient of W_h h_{t−1} + b_h; a row is Hq ≥ H long, and zero past H
+    da_x  (T, B, G, H)     the gradient of W_x x_t + b_x, where it is another
+    h_T, c_T, dy, …        (B, H), (T, B, H)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .cell import KernelCell, states_of
+from .device import device_function
+from .unrolled import make_read, make_write
+
+
+def make_advance(cell: KernelCell, *, keep: bool) -> Callable[..., Any]:
+    """Return ``advance(x, b_x, sums, b_h, prev, t, row, unit, length, B, H, Hp, h, c, h_T, c_T, kept)``.
+
+    It takes the unit from h_{t−1} and c_{t−1} to its next states, which it returns and, within the row's length,
+    writes. `x` and `sums` are W_x x_t and W_h h_{t−1} of each gate, `b_x` and `b_h` the biases.
+    """
+    HAS_C, KEPT, KEEP = cell.has_c, cell.kept_count, keep
+    pre_activation, step, states, write = cell.pre_activation, cell.step, states_of(cell), make_write(cell.kept)
+
+    @device_function
+    def advance(x, b_x, sums, b_h, prev, t, row, unit, length, B, H, Hp, h, c, h_T, c_T, kept):
+        new, gates = step(pre_activation(x, b_x, sums, b_h), prev)
+        if t < length:
+            h[((t + 1) * B + row) * Hp + unit] = new[0]
+            if KEEP:
+                if HAS_C:
+                    c[((t + 1) * B + row) * H + unit] = new[-1]
+                write(kept, (t * B + row) * KEPT * H + unit, H, gates)
+        if t + 1 == length:
+            h_T[row * H + unit] = new[0]
+            if HAS_C:
+                c_T[row * H + unit] = new[-1]
+        return states(new[0], new[-1])
+
+    return advance
+
+
+def make_recall(cell: KernelCell) -> Callable[..., Any]:
+    """Return ``recall(t, row, unit, B, H, Hp, h, c, kept)``: the gates and the states before and after step t."""
+    HAS_C, KEPT = cell.has_c, cell.kept_count
+    states, read = states_of(cell), make_read(cell.kept)
+
+    @device_function
+    def recall(t, row, unit, B, H, Hp, h, c, kept):
+        before, after = (t * B + row) * Hp + unit, ((t + 1) * B + row) * Hp + unit
+        gates = read(kept, (t * B + row) * KEPT * H + unit, H)
+        prev_h, state_h = h[before], h[after]
+        prev_c, state_c = prev_h, state_h
+        if HAS_C:
+            prev_c, state_c = c[(t * B + row) * H + unit], c[((t + 1) * B + row) * H + unit]
+        return gates, states(prev_h, prev_c), states(state_h, state_c)
+
+    return recall
+
+
+def make_retreat(cell: KernelCell) -> Callable[..., Any]:
+    """Return ``retreat(recalled, dstate, t, row, unit, B, H, Hq, da_x, da_h)``.
+
+    It takes the unit from dh_t and dc_t to da_t, which it writes, and to what dh_{t−1} and dc_{t−1} get directly,
+    which it returns. The caller asks for it within the row's length alone.
+    """
+    G, DIFFER = cell.spec.gate_count, cell.halves_differ
+    step_backward, halves, states = cell.step_backward, cell.halves, states_of(cell)
+    write = make_write(cell.spec.gates)
+
+    @device_function
+    def retreat(recalled, dstate, t, row, unit, B, H, Hq, da_x, da_h):
+        gates, prev, state = recalled
+        carries, da = step_backward(gates, prev, state, dstate)
+        of_x, of_h = halves(da)
+        write(da_h, (t * B + row) * G * Hq + unit, Hq, of_h)
+        if DIFFER:
+            write(da_x, (t * B + row) * G * H + unit, H, of_x)
+        return states(carries[0], carries[-1])
+
+    return retreat
