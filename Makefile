@@ -6,13 +6,14 @@
 
 PYTHON ?= python3
 ARGS   ?=
+OUT    ?= runs/gpu
 
 VENV := .venv
 BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint type bench docs clean
+.PHONY: help run test lint type bench gpu docs clean
 
 help:  ## list the habits
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +32,10 @@ type: $(VENV)/lint.installed $(VENV)/test.installed  ## types, by mypy
 
 bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs torch; a quarter of an hour)
 	$(BIN)/python -m benchmarks cpu $(ARGS)
+
+# With the interpreter as it is: what this needs beside CUDA, a machine with a GPU has, and maybe no network.
+gpu:  ## check and time backend="cuda" on a GPU, beside torch; writes gpu.json and gpu.md into OUT=
+	'$(PYTHON)' -m benchmarks gpu --out '$(OUT)' $(ARGS)
 
 docs: $(VENV)/docs.installed  ## the documentation as HTML in docs/_build/html; a warning is an error
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html $(ARGS) docs docs/_build/html

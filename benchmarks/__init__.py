@@ -1,1 +1,1 @@
-"""Side by side with torch: ``python -m benchmarks cpu``. Not installed with the package."""
+"""Side by side with torch: ``python -m benchmarks cpu``, ``python -m benchmarks gpu``. Not installed."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks cpu [--json FILE] [--quick] …``"""
+"""``python -m benchmarks cpu [--json FILE] [--quick] …``, ``python -m benchmarks gpu [--out FOLDER] [--quick] …``"""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ import os
 import sys
 from pathlib import Path
 
-from . import cpu
-from .cases import SECTIONS
-
 
 def main(argv: list[str] | None = None) -> int:
     """Run a benchmark and return the exit code: 0 done, 1 results disagree, 2 wrong surroundings, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == ["gpu"]:  # has options of its own, and says that there is no GPU where there is no NumPy either
+        from .gpu import run
+
+        return run.main(argv[1:])
+
+    from . import cpu
+    from .cases import SECTIONS
+
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Side by side with torch.")
     parsers = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
     arguments = parsers.add_parser("cpu", help="the recurrent layers on the CPU")
@@ -26,6 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         "--section", metavar="NAME", action="append", help=f"one part, and can be repeated: {', '.join(SECTIONS)}"
     )
     arguments.add_argument("--only", metavar="TEXT", help="cases whose name contains this, such as GRU or training")
+    parsers.add_parser("gpu", help="backend='cuda' on a GPU: checks, and times beside torch's")
     args = parser.parse_args(argv)
     try:
         return cpu.run(args)

@@ -1,7 +1,8 @@
 """Where the recurrent core runs: ``"numpy"`` (the equations), ``"cpu"`` (numba) or ``"cuda"`` (numba.cuda).
 
 A backend is a module that meets `kernels.contract`. It is imported when it is first asked for, so that a user of
-one pays for no other; where it is missing, the reason is kept and told.
+one pays for no other; where it is missing, the reason is kept and told. Two functions of it are optional:
+`missing()`, "" or the reason why it can't be used here, and `namespace()`, the array module of its arrays.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import importlib
 from functools import cache
 from typing import Any
+
+import numpy as np
 
 BACKENDS = {"cuda": "kernels.cuda", "cpu": "kernels.cpu", "numpy": "rnn_core.equations"}
 """Every backend's module."""
@@ -22,7 +25,9 @@ def _find(name: str) -> tuple[Any, str]:
     """Return the backend's module, or None and the reason why there is none."""
     module = BACKENDS[name]
     try:
-        return importlib.import_module(module), ""
+        found = importlib.import_module(module)
+        reason = found.missing() if hasattr(found, "missing") else ""
+        return (None if reason else found), reason
     except ModuleNotFoundError as error:
         if error.name is not None and module.startswith(error.name):
             return None, "its kernels are not part of this version"
@@ -65,3 +70,15 @@ def get(name: str) -> Any:
             "or leave backend out for the default"
         )
     return module
+
+
+def namespace(name: str) -> Any:
+    """Return the array module in which a backend's arrays live: NumPy, or CuPy for those on the GPU.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As `get`.
+    """
+    module = get(name)
+    return module.namespace() if hasattr(module, "namespace") else np

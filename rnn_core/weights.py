@@ -26,6 +26,7 @@ from . import models  # it also makes every class known that a file may name
 from .atomic import write_atomically
 from .layers.base import Layer
 from .layers.checks import as_array, check_finite
+from .layers.home import to_host
 from .layers.stack import Recurrent
 
 FORMAT, VERSION = "rnn_core", "1"
@@ -43,8 +44,8 @@ def save(
     Parameters
     ----------
     target : Layer, Model, or mapping of str to ndarray
-        What to write. Of a layer or model NaN and infinity are refused; plain arrays may hold anything. Which
-        parameters are `frozen` is not kept: it belongs to a training run, not to the weights.
+        What to write, from the host or the GPU. Of a layer or model NaN and infinity are refused; plain arrays may hold
+        anything. Which parameters are `frozen` is not kept: it belongs to a training run, not to the weights.
     path : path
         The file, by custom ``….safetensors``. Its folder must exist.
     metadata : mapping of str to str, optional
@@ -87,7 +88,7 @@ def load(path: str | os.PathLike[str], *, backend: str | None = None, dtype: Any
     ----------
     path : path
     backend : {"numpy", "cpu", "cuda"}, optional
-        Where its core runs; the best one present by default.
+        Where its core runs, and so where its arrays live; the best one present on the host by default.
     dtype : dtype, optional
         float32 or float64; that of the file by default.
 
@@ -230,7 +231,7 @@ def _storable(name: Any, array: Any) -> np.ndarray:
         raise TypeError(f"save: target must map str to arrays, got the name {name!r}")
     if name == "__metadata__":
         raise ValueError("save: target must not use the name '__metadata__', under which the header's strings stand")
-    array = as_array("save", name, array.get() if hasattr(array, "get") else array)  # CuPy's `get` copies to the host
+    array = as_array("save", name, to_host(array))
     if array.dtype.name not in STORED:
         raise TypeError(
             f"save: {name} must have one of the dtypes {', '.join(STORED)}, got {array.dtype}; convert it with astype"

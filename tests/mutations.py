@@ -602,7 +602,7 @@ def _layer_bugs() -> Iterator[Mutation]:
         "clipping: each gradient on its own",
         "training.clipping:clip_by_global_norm",
         "_scaled(g, factor)",
-        "_scaled(g, float(max_norm) / _norm(where, name, g))",
+        "_scaled(g, float(max_norm) / _norm(where, name, g, *_sums_of_squares([g])))",
         checks.clipping_keeps_the_direction,
     )
     yield bug(

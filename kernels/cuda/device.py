@@ -133,20 +133,21 @@ class _Target:
         self.compute_capability = architecture
 
 
-def compile_ptx(kernel: Callable[..., Any], pointers: str, architecture: tuple[int, int]) -> str:
+def compile_ptx(kernel: Callable[..., Any], arguments: str, dtype: str, architecture: tuple[int, int]) -> str:
     """Return a kernel as PTX, the assembly language that the driver takes.
 
     Parameters
     ----------
     kernel : function
         Plain Python; it returns nothing.
-    pointers : str
-        Its arguments' types, a letter each: f float32*, d float64*, i int32*, n an integer of 64 bits.
+    arguments : str
+        Their types, a letter each: r a pointer to numbers of `dtype`, i to int32, n an integer of 64 bits.
+    dtype : {"float32", "float64"}
     architecture : pair of int
         As (9, 0), of the devices that it is for.
     """
-    number = {"f": types.float32, "d": types.float64, "i": types.int32}
-    signature = tuple(types.int64 if p == "n" else types.CPointer(number[p]) for p in pointers)
+    kinds = {"r": types.CPointer(getattr(types, dtype)), "i": types.CPointer(types.int32), "n": types.int64}
+    signature = tuple(kinds[letter] for letter in arguments)
     # Functions called from a kernel would ask for the device that is there, and where there is none, for a driver.
     real, dispatcher.get_current_device = dispatcher.get_current_device, lambda: _Target(architecture)
     try:

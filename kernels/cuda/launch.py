@@ -93,7 +93,7 @@ def kernel(
 ) -> Kernel:
     """Return ``make(*made_of, real, **options)`` as a kernel for the current device.
 
-    The first of `made_of` is the cell; `types` are those of its arguments, with r for a pointer to numbers of `dtype`.
+    The first of `made_of` is the cell; `types` are those of its arguments, as `device.compile_ptx` has them.
     """
     architecture = current_device().architecture
     return _kernel(make, types, dtype, made_of, tuple(options.items()), cooperative, architecture)
@@ -114,7 +114,7 @@ def _kernel(
     what = (make.__qualname__, cell.name, dtype, rest, options, architecture, compilers())
     path = _folder() / f"{make.__name__}-{hashlib.sha256(repr((what, SOURCES)).encode()).hexdigest()[:24]}.ptx"
     if not path.exists():
-        _write(path, compile_ptx(function(), types.replace("r", dtype[0]), architecture).encode())
+        _write(path, compile_ptx(function(), types, dtype, architecture).encode())
     module = namespace().RawModule(path=str(path), enable_cooperative_groups=cooperative)
     return Kernel(module.get_function(entry(path.read_text())), cooperative)
 

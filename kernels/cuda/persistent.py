@@ -112,7 +112,7 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]
     WEIGHTS_AT, SUMS_AT, HAS_C = tile.weights_at, tile.sums_at, cell.has_c
     place, product = make_product(tile, real)
     states = states_of(cell)
-    recall, retreat = make_recall(cell), make_retreat(cell)
+    recall, retreat = make_recall(cell), make_retreat(cell, real)
 
     def backward(
         w_h, h, c, kept, dy, dh, dc, da_x, da_h, dh0, dc0, order, lengths, counters, B, H, Hp, Hq, w_row, options

@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import product
 from math import ceil
 from typing import NamedTuple
 
 from .device import WARP
-from .tile import Tile, make_tile, up
+from .tile import Tile, tiles, up
 
 
 class Device(NamedTuple):
@@ -118,25 +119,19 @@ def choose(direction: str, gates: int, B: int, H: int, itemsize: int, device: De
 
 
 def _persistent(direction: str, gates: int, B: int, H: int, itemsize: int, device: Device) -> Iterator[Choice]:
-    vector = 16 // itemsize
-    for units in UNITS:
-        rows = gates * units if direction == "forward" else units
-        parts = 1 if direction == "forward" else gates  # of a row of what blocks exchange
-        for slots in SLOTS:
-            if slots > 1 and slots >= 2 * B:
-                continue
-            tile = make_tile(units, rows, slots, device.warps, vector, parts * H)
-            blocks = ceil(H / units)
-            if tile is None or blocks > device.multiprocessors:
-                continue
+    for units, slots in product(UNITS, SLOTS):
+        blocks = ceil(H / units)
+        if blocks > device.multiprocessors or slots >= 2 * B > 2:
+            continue
+        rows, parts = (gates * units, 1) if direction == "forward" else (units, gates)
+        all_groups = ceil(B / slots)
+        groups = min(all_groups, device.multiprocessors // blocks)
+        rounds = ceil(all_groups / groups)
+        for tile in tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H):
             row = up(H, tile.chunk)
-            K = parts * row
-            if tile.size(K) * itemsize > device.shared_bytes:
-                continue
-            all_groups = ceil(B / slots)
-            groups = min(all_groups, device.multiprocessors // blocks)
-            rounds = ceil(all_groups / groups)
-            yield Choice(tile, blocks, groups, row, rounds * _step(tile, K, blocks * groups, itemsize))
+            K = parts * row  # of what blocks exchange for a row of the batch
+            if tile.size(K) * itemsize <= device.shared_bytes:
+                yield Choice(tile, blocks, groups, row, rounds * _step(tile, K, blocks * groups, itemsize))
 
 
 def _step(tile: Tile, K: int, blocks: int, itemsize: int) -> float:

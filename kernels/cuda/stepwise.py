@@ -57,7 +57,7 @@ def make_step_backward(cell: KernelCell, real: Any) -> Callable[..., Any]:
     """
     HAS_C = cell.has_c
     states = states_of(cell)
-    recall, retreat = make_recall(cell), make_retreat(cell)
+    recall, retreat = make_recall(cell), make_retreat(cell, real)
 
     def step_backward(sums, h, c, kept, dy, dh, dc, da_x, da_h, lengths, B, H, Hp, Hq, t, options):
         place = cuda.blockIdx.x * THREADS + cuda.threadIdx.x

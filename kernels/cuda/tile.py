@@ -17,6 +17,7 @@ bytes is read by eight lanes at a time, and those eight shall meet in no bank (`
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil
 from typing import NamedTuple
 
@@ -139,9 +140,10 @@ class Tile(NamedTuple):
         return self.weights_at + self.rows * self.banked(K)
 
 
-def make_tile(units: int, rows: int, slots: int, warps: int, vector: int, length: int) -> Tile | None:
-    """Return the best cut for blocks of this shape and rows of `length`, or None where there is none."""
-    choices = []
+def tiles(units: int, rows: int, slots: int, warps: int, vector: int, length: int) -> Iterator[Tile]:
+    """Yield the cuts that there are for blocks of this shape and rows of `length`."""
+    if units * slots > warps * WARP:
+        return
     for tile_rows in range(1, rows + 1):
         for tile_slots in (1, 2, 4, 8):
             if rows % tile_rows or slots % tile_slots or tile_rows * tile_slots > TILE:
@@ -149,15 +151,11 @@ def make_tile(units: int, rows: int, slots: int, warps: int, vector: int, length
             lanes = (rows // tile_rows) * (slots // tile_slots)
             if lanes & (lanes - 1) or not WARP // MOST_SHARING <= lanes <= WARP:
                 continue
-            # Vectors read for each multiplication: what the arithmetic waits for.
-            choices.append(((tile_rows + tile_slots) / (tile_rows * tile_slots), -lanes, tile_rows, tile_slots))
-    if not choices or units * slots > warps * WARP:
-        return None
-    *_, tile_rows, tile_slots = min(choices)
-    tile = Tile(units, rows, slots, warps, tile_rows, tile_slots, 0, vector)
-    least = vector * max(4, tile.LK)
-    for chunk in (4 * least, 2 * least, least):
-        tile = tile._replace(chunk=chunk)
-        if tile.loads <= LOADS and (ceil(length / chunk) >= warps or chunk == least):
-            return tile
-    return None
+            tile = Tile(units, rows, slots, warps, tile_rows, tile_slots, 0, vector)
+            least = vector * max(4, tile.LK)
+            # The longest chunks that leave no warp without one.
+            for chunk in (4 * least, 2 * least, least):
+                tile = tile._replace(chunk=chunk)
+                if tile.loads <= LOADS and (ceil(length / chunk) >= warps or chunk == least):
+                    yield tile
+                    break

@@ -67,7 +67,7 @@ def make_recall(cell: KernelCell) -> Callable[..., Any]:
     return recall
 
 
-def make_retreat(cell: KernelCell) -> Callable[..., Any]:
+def make_retreat(cell: KernelCell, real: Any) -> Callable[..., Any]:
     """Return ``retreat(recalled, dstate, t, row, unit, B, H, Hq, da_x, da_h)``.
 
     It takes the unit from dh_t and dc_t to da_t, which it writes, and to what dh_{t−1} and dc_{t−1} get directly,
@@ -85,6 +85,6 @@ def make_retreat(cell: KernelCell) -> Callable[..., Any]:
         write(da_h, (t * B + row) * G * Hq + unit, Hq, of_h)
         if DIFFER:
             write(da_x, (t * B + row) * G * H + unit, H, of_x)
-        return states(carries[0], carries[-1])
+        return states(real(carries[0]), real(carries[-1]))  # one may be a plain zero
 
     return retreat

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..layers.embedding import Embedding, RowGradient
+from ..layers.home import move, to_host
 from ..layers.linear import Linear
 from ..layers.stack import Recurrent
 from ..models import LanguageModel, SequenceClassifier
@@ -93,8 +94,9 @@ def problem_of(target: Any, x: Any, *, state0: Any, lengths: Any, targets: Any, 
 
 
 def _recurrent(layer: Recurrent, x: Any, state0: Any, lengths: Any, rng: int) -> Problem:
-    x = np.asarray(x)
-    y, final, tape = layer.forward(x, state0, lengths, rng=rng)
+    x, state0 = np.asarray(to_host(x)), _moved(state0, np)
+    home = layer.namespace
+    y, final, tape = layer.forward(move(x, home), _moved(state0, home), lengths, rng=rng)
     states = [f"{s}0" for s in layer.spec.states]
     finals = [f"{s}_T" for s in layer.spec.states]
     state_dict = _named(states, _zeros_like(final) if state0 is None else state0)
@@ -110,14 +112,16 @@ def _recurrent(layer: Recurrent, x: Any, state0: Any, lengths: Any, rng: int) ->
         return values, run
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        dx, dstate0, grads = layer.backward(tape, upstreams.get("y"), _unnamed(finals, upstreams))
+        dy, dfinal = _moved(upstreams.get("y"), home), _moved(_unnamed(finals, upstreams), home)
+        dx, dstate0, grads = layer.backward(tape, dy, dfinal)
         return {"x": dx, **_named(states, dstate0), **grads}
 
     return Problem(type(layer).__name__, layer.dtype, twin, gradients)
 
 
 def _language_model(model: LanguageModel, tokens: Any, state0: Any, lengths: Any, rng: int) -> Problem:
-    logits, final, tape = model.forward(tokens, state0, lengths, rng=rng)
+    tokens, state0, home = to_host(tokens), _moved(state0, np), model.namespace
+    logits, final, tape = model.forward(tokens, _moved(state0, home), lengths, rng=rng)
     spec = model.rnn.spec
     states, finals = [f"{s}0" for s in spec.states], [f"{s}_T" for s in spec.states]
     state_dict = _named(states, _zeros_like(final) if state0 is None else state0)
@@ -133,16 +137,16 @@ def _language_model(model: LanguageModel, tokens: Any, state0: Any, lengths: Any
         return values, run
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        dlogits = upstreams.get("logits", np.zeros_like(logits))
-        dstate0, grads = model.backward(tape, dlogits, _unnamed(finals, upstreams))
+        dlogits = move(upstreams.get("logits", np.zeros(logits.shape, model.dtype)), home)
+        dstate0, grads = model.backward(tape, dlogits, _moved(_unnamed(finals, upstreams), home))
         return {**_named(states, dstate0), **grads}
 
     return Problem(type(model).__name__, model.dtype, twin, gradients)
 
 
 def _classifier(model: SequenceClassifier, x: Any, lengths: Any, rng: int) -> Problem:
-    x = np.asarray(x)
-    _, tape = model.forward(x, lengths, rng=rng)
+    x, home = np.asarray(to_host(x)), model.namespace
+    _, tape = model.forward(move(x, home), lengths, rng=rng)
     inputs = {"x": x} if x.dtype == model.dtype else {}
 
     def twin(dtype: np.dtype) -> Twin:
@@ -157,32 +161,34 @@ def _classifier(model: SequenceClassifier, x: Any, lengths: Any, rng: int) -> Pr
         return values, run
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        dx, grads = model.backward(tape, upstreams["logits"])
+        dx, grads = model.backward(tape, move(upstreams["logits"], home))
         return ({} if dx is None else {"x": dx}) | grads
 
     return Problem(type(model).__name__, model.dtype, twin, gradients)
 
 
 def _linear(layer: Linear, x: Any) -> Problem:
-    _, tape = layer.forward(x)
+    x, home = to_host(x), layer.namespace
+    _, tape = layer.forward(move(x, home))
 
     def twin(dtype: np.dtype) -> Twin:
-        other = layer.astype(dtype)
+        other = layer.astype(dtype, backend="numpy")
         values = _copies({"x": x}, dtype) | other.parameters
         return values, lambda: {"y": other(values["x"])}
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        dx, grads = layer.backward(tape, upstreams["y"])
-        return {"x": np.asarray(dx), **grads}
+        dx, grads = layer.backward(tape, move(upstreams["y"], home))
+        return {"x": dx, **grads}
 
     return Problem("Linear", layer.dtype, twin, gradients)
 
 
 def _embedding(layer: Embedding, tokens: Any) -> Problem:
+    tokens, home = to_host(tokens), layer.namespace
     _, tape = layer.forward(tokens)
 
     def twin(dtype: np.dtype) -> Twin:
-        other = layer.astype(dtype)
+        other = layer.astype(dtype, backend="numpy")
 
         def run() -> dict[str, np.ndarray]:
             _hold_padding(layer, other)
@@ -191,7 +197,7 @@ def _embedding(layer: Embedding, tokens: Any) -> Problem:
         return other.parameters, run
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        (gradient,) = layer.backward(tape, upstreams["y"]).values()
+        (gradient,) = layer.backward(tape, move(upstreams["y"], home)).values()
         return {"weight": gradient.to_dense() if isinstance(gradient, RowGradient) else gradient}
 
     return Problem("Embedding", layer.dtype, twin, gradients)
@@ -214,7 +220,7 @@ def _loss(loss: Any, logits: Any, targets: Any, weights: Any) -> Problem:
 def _hold_padding(layer: Embedding, twin: Embedding) -> None:
     """Undo a change of the padding row: it is a constant by definition, so its gradient is zero."""
     if layer.padding_idx is not None:
-        twin.parameters["weight"][layer.padding_idx] = layer.parameters["weight"][layer.padding_idx]
+        twin.parameters["weight"][layer.padding_idx] = to_host(layer.parameters["weight"][layer.padding_idx])
 
 
 def _copies(arrays: Mapping[str, Any], dtype: np.dtype) -> dict[str, np.ndarray]:
@@ -232,5 +238,12 @@ def _unnamed(names: list[str], values: Mapping[str, Any]) -> Any:
     return found[0] if len(names) == 1 else found
 
 
+def _moved(state: Any, xp: Any) -> Any:
+    """Return h or (h, c) as arrays of a namespace; None stays None."""
+    if isinstance(state, tuple | list):
+        return tuple(_moved(s, xp) for s in state)
+    return None if state is None else move(state, xp)
+
+
 def _zeros_like(state: Any) -> Any:
-    return np.zeros_like(state) if isinstance(state, np.ndarray) else tuple(np.zeros_like(s) for s in state)
+    return tuple(map(_zeros_like, state)) if isinstance(state, tuple) else np.zeros(state.shape, state.dtype)

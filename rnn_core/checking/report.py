@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..layers.home import to_host
+
 RANGE = 1e-2
 """An element this much smaller than its row's largest has lost digits to cancellation."""
 
@@ -120,7 +122,7 @@ def compare(
     Where both the scale and the difference are below `resolution`, an element is counted and not judged. A larger
     difference is judged, and so fails: a gradient that ought to have vanished must have.
     """
-    claimed = np.asarray(claimed, np.float64)
+    claimed = np.asarray(to_host(claimed), np.float64)
     if claimed.shape != reference.shape:
         return GradientRow(upstream, name, reference.size, np.inf, (), 0, False)
     known = ~np.isnan(reference)  # the rest is where central differences met a kink

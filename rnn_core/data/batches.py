@@ -13,7 +13,7 @@ from array_api_compat import array_namespace, is_array_api_obj
 
 from kernels.contract import Array
 
-from ..layers.checks import check_finite, check_lengths, positive_int
+from ..layers.checks import check_finite, check_lengths, first, positive_int
 
 
 class Batch(NamedTuple):
@@ -22,7 +22,8 @@ class Batch(NamedTuple):
     Attributes
     ----------
     inputs : ndarray, shape (B, T), of int, or (B, T, I)
-        Tokens or features.
+        Tokens or features. Features for a model on the GPU must be there too; tokens, and all the rest of a batch, may
+        come from the host.
     targets : ndarray, shape (B, ...)
         What the network should say.
     lengths : ndarray of int, shape (B,), or None
@@ -101,7 +102,7 @@ class Examples:
             if name != "inputs":
                 check_finite("Examples", name, array)
         if self.weights is not None and (self.weights < 0).any():
-            place = tuple(int(k) for k in np.argwhere(self.weights < 0)[0])
+            place = first(self.weights < 0)
             raise ValueError(f"Examples: weights must be at least 0, got {self.weights[place]} at index {place}")
         self.lengths = check_lengths("Examples", lengths, T, N)
         self._latest: tuple[int, np.ndarray] | None = None

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..layers.home import to_host
+
 LEVELS = ("char", "word")
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """Characters that part words without belonging to one, as in Keras. The apostrophe stays."""
@@ -189,7 +191,7 @@ class Tokenizer:
             For ids that are not integers.
         """
         tokens = self._fitted()
-        ids = np.asarray(ids)
+        ids = np.asarray(to_host(ids))
         if ids.ndim != 1:
             raise ValueError(f"Tokenizer.decode: ids must have shape (n,), got {ids.shape}; decode one row at a time")
         if ids.size and ids.dtype.kind not in "iu":

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
+from array_api_compat import array_namespace, is_numpy_namespace
 
 from kernels.contract import Array
 
-from .checks import FLOATS, as_array, check_finite
+from .checks import FLOATS, as_found, check_finite
+from .home import move, to_host
 from .layout import describe
 
 
@@ -31,6 +33,11 @@ class Layer:
     parameters: dict[str, Array]
 
     @property
+    def namespace(self) -> Any:
+        """The array module of the parameters, and so of inputs and outputs: NumPy's on the host, CuPy's on a GPU."""
+        return array_namespace(next(iter(self.parameters.values())))
+
+    @property
     def dtype(self) -> np.dtype:
         """The dtype of the parameters, and so of inputs and outputs."""
         return np.dtype(self.config["dtype"])
@@ -46,7 +53,7 @@ class Layer:
         return dict.fromkeys(self.parameters, 1)
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a copy of every parameter by name (torch's names for recurrent layers)."""
+        """Return a copy of every parameter by name (torch's names for recurrent layers), where the layer is."""
         return {name: array.copy() for name, array in self.parameters.items()}
 
     def load_state_dict(self, mapping: Mapping[str, Any]) -> None:
@@ -55,8 +62,9 @@ class Layer:
         Parameters
         ----------
         mapping : mapping of str to array
-            One array for each parameter; torch's CPU tensors will do. A float32 value may go into a float64
-            parameter, never the other way round without the caller's own ``astype``.
+            One array for each parameter, on the host or on the GPU, wherever the layer is; torch's tensors will do. A
+            float32 value may go into a float64 parameter, never the other way round without the caller's own
+            ``astype``.
 
         Raises
         ------
@@ -82,8 +90,8 @@ class Layer:
 
     def _checked_value(self, where: str, name: str, value: Any) -> Array:
         parameter = self.parameters[name]
-        if isinstance(parameter, np.ndarray):
-            value = as_array(where, name, value)
+        xp = array_namespace(parameter)
+        value = move(as_found(where, name, to_host(value) if is_numpy_namespace(xp) else value, xp), xp)
         if value.shape != parameter.shape:
             raise ValueError(f"{where}: {name} must have shape {parameter.shape}, got {tuple(value.shape)}")
         if not np.can_cast(value.dtype, parameter.dtype, "safe"):
@@ -102,7 +110,7 @@ class Layer:
         dtype : dtype
             float32, float64 or complex128.
         backend : str, optional
-            The twin's backend, where the layer has one; without it, this layer's own.
+            The twin's backend; without it, this layer's own. Between "cuda" and another the parameters cross over.
         """
         config = {**self.config, "dtype": dtype}
         if "backend" in config:
@@ -110,7 +118,7 @@ class Layer:
             config["backend"] = backend or ("numpy" if complex_step else config["backend"])
         twin = type(self)(**config)
         for name, array in self.parameters.items():
-            twin.parameters[name][...] = array
+            twin.parameters[name][...] = move(array, twin.namespace)
         return twin
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace, is_numpy_namespace
 
 from kernels.contract import Array
 
+from .home import lives_in, on_gpu, to_host
 from .layout import describe
 
 FLOATS = ("float32", "float64", "complex128")
@@ -26,10 +28,16 @@ def checked_dtype(where: str, dtype: Any) -> np.dtype:
     return found
 
 
-def as_array(where: str, name: str, value: Any) -> Array:
-    """Return `value` as an array, if it is one of numbers or can be made into one."""
+def as_array(where: str, name: str, value: Any, xp: Any = np) -> Array:
+    """Return `value` as an array of numbers in the namespace `xp`, if that is where it lives.
+
+    For NumPy anything on the host will do that can be made into an array; for CuPy any array on the GPU, also torch's
+    CUDA tensors, which are not copied. Nothing crosses over.
+    """
+    if lives_in(value, xp) == is_numpy_namespace(xp):
+        raise TypeError(_elsewhere(where, name, value, xp))
     try:
-        array = np.asarray(value)
+        array = xp.asarray(value)
     except ValueError:
         raise ValueError(
             f"{where}: {name} must be an array or lists of equal length, got {describe(value)} whose parts differ in "
@@ -40,9 +48,31 @@ def as_array(where: str, name: str, value: Any) -> Array:
             f"{where}: {name} must be an array of numbers, got {describe(value)}, which NumPy can't read ({error}); "
             "of a torch tensor take .detach().cpu(), of bfloat16 also .float()"
         ) from None
-    if array.dtype.kind not in "biufc":
+    if is_numpy_namespace(xp) and array.dtype.kind not in "biufc":
         raise TypeError(f"{where}: {name} must be an array of numbers, got {describe(value)}")
     return array
+
+
+def as_found(where: str, name: str, value: Any, xp: Any) -> Array:
+    """As `as_array`, but what is on the host may stay there: for the integers and weights of a batch.
+
+    So they can be checked before they are moved, when that costs no wait for the GPU.
+    """
+    return as_array(where, name, value, xp if lives_in(value, xp) else np)
+
+
+def _elsewhere(where: str, name: str, value: Any, xp: Any) -> str:
+    """Return the error of an array that lives on the wrong side."""
+    if is_numpy_namespace(xp):
+        return (
+            f"{where}: {name} must be an array on the host, got {describe(value)} on the GPU; copy it with "
+            f"{name}.get() (a torch tensor with {name}.cpu()), or build the layer or model with backend='cuda'"
+        )
+    cupy, what = xp.__name__.rpartition(".")[2], where.partition(".")[0]
+    return (
+        f"{where}: {name} must be an array on the GPU, as the layer's parameters are, got {describe(value)} on the "
+        f"host; move it once with {cupy}.asarray({name}), or build the {what} with backend='cpu'"
+    )
 
 
 def check_finite(where: str, name: str, value: Array, valid: Array | None = None) -> None:
@@ -53,13 +83,39 @@ def check_finite(where: str, name: str, value: Array, valid: Array | None = None
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(value.sum().item()):  # one pass and no temporary; only a suspicion is looked at closely
             return
-    bad = ~np.isfinite(value) if valid is None else ~np.isfinite(value) & valid
+    bad = ~np.asarray(to_host(array_namespace(value).isfinite(value)))
+    if valid is not None:
+        bad = bad & valid
     if bad.any():
-        place = tuple(int(k) for k in np.argwhere(bad)[0])
+        place = first(bad)
         raise ValueError(
             f"{where}: {name} must be finite, got {value[place]} at index {place}"
             f" ({int(bad.sum())} of {value.size} values are NaN or infinite)"
         )
+
+
+def check_activations(where: str, name: str, value: Array, valid: Array | None = None) -> None:
+    """As `check_finite`, on the host alone: see `home` for where NaN is met on a GPU."""
+    if not on_gpu(value):
+        check_finite(where, name, value, valid)
+
+
+def check_range(where: str, name: str, value: Array, count: int, why: str) -> None:
+    """Raise ValueError, naming the first place, where integers are not in 0…count − 1; from a GPU one transfer.
+
+    `why` says behind the error where the count comes from.
+    """
+    xp = array_namespace(value)
+    ends = [xp.min(value), xp.max(value)]
+    lowest, highest = to_host(xp.stack(ends)) if on_gpu(value) else ends
+    if lowest < 0 or highest >= count:
+        place = first((value < 0) | (value >= count))
+        raise ValueError(f"{where}: {name} must be in 0…{count - 1}, got {int(value[place])} at index {place}; {why}")
+
+
+def first(mask: Array) -> tuple[int, ...]:
+    """Return the first index at which `mask` is true."""
+    return tuple(int(k) for k in np.argwhere(to_host(mask))[0])
 
 
 def check_array(
@@ -70,25 +126,29 @@ def check_array(
     dtype: np.dtype,
     valid: Array | None = None,
     why: str = "",
+    xp: Any = np,
 ) -> Array:
-    """Return `value` as an array, if it has this shape and dtype and is finite where `valid` (see `check_finite`).
+    """Return `value` as an array of `xp`, if it has this shape and dtype and passes `check_activations`.
 
     `why` says behind an error where the shape comes from.
     """
-    value = as_array(where, name, value)
+    value = as_array(where, name, value, xp)
     if value.dtype != dtype:
         raise TypeError(f"{where}: {name} must be {dtype}, got {value.dtype}; convert it with astype(np.{dtype})")
     if value.shape != shape:
         raise ValueError(f"{where}: {name} must have shape {shape}, got {value.shape}{why and '; '}{why}")
-    check_finite(where, name, value, valid)
+    check_activations(where, name, value, valid)
     return value
 
 
 def check_lengths(where: str, lengths: Any, T: int, B: int) -> np.ndarray | None:
-    """Return `lengths` as an int64 array of shape (B,), or None where every row is full."""
+    """Return `lengths` as an int64 array of shape (B,) on the host, or None where every row is full.
+
+    They may come from a GPU, which costs a copy to the host.
+    """
     if lengths is None:
         return None
-    lengths = as_array(where, "lengths", lengths)
+    lengths = as_array(where, "lengths", to_host(lengths))
     if not np.issubdtype(lengths.dtype, np.integer):
         raise TypeError(f"{where}: lengths must be integers, got {lengths.dtype}")
     if lengths.shape != (B,):

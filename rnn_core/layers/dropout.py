@@ -42,7 +42,8 @@ def dropout_mask(x: Array, p: float, rng: np.random.Generator | int | None = Non
     p : float
         Probability, at least 0 and below 1, that a unit is dropped.
     rng : Generator or int, optional
-        Draws the mask, on the host, so that one seed gives one mask on every backend and in every dtype.
+        Draws the mask, on the host, so that one seed gives one mask on every backend and in every dtype; for an x on
+        the GPU it is then moved there.
     """
     xp = array_namespace(x)
     kept = generator(rng).random(tuple(x.shape), dtype=np.float32) >= p

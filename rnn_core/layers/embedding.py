@@ -18,7 +18,8 @@ from array_api_compat import array_namespace, is_numpy_namespace
 from kernels.contract import Array
 
 from .base import Layer
-from .checks import as_array, check_needs, checked_dtype, positive_int
+from .checks import as_array, as_found, check_needs, check_range, checked_dtype, positive_int
+from .home import move, namespace_of
 
 
 class RowGradient(NamedTuple):
@@ -63,6 +64,8 @@ class Embedding(Layer):
         A token that stands for nothing: its vector begins as zero and has no gradient.
     sparse : bool
         `backward` returns a `RowGradient` of the rows seen, instead of an array that is zero elsewhere.
+    backend : {"numpy", "cpu", "cuda"}, optional
+        Where the arrays live: "cuda" for the GPU, otherwise the host.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
     seed : int, optional
@@ -80,6 +83,7 @@ class Embedding(Layer):
         padding_idx: int | None = None,
         sparse: bool = False,
         *,
+        backend: str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
@@ -95,12 +99,13 @@ class Embedding(Layer):
                 )
         self.padding_idx = padding_idx
         self.sparse = bool(sparse)
-        dtype = checked_dtype("Embedding", dtype)
+        xp, dtype = namespace_of("Embedding", backend), checked_dtype("Embedding", dtype)
         self.config = {
             "num_embeddings": self.num_embeddings,
             "embedding_dim": self.embedding_dim,
             "padding_idx": None if padding_idx is None else int(padding_idx),
             "sparse": self.sparse,
+            "backend": backend,
             "dtype": dtype.name,
             "seed": seed,
         }
@@ -108,7 +113,7 @@ class Embedding(Layer):
         weight = rng.standard_normal((self.num_embeddings, self.embedding_dim)).astype(dtype)
         if padding_idx is not None:
             weight[padding_idx] = 0
-        self.parameters = {"weight": weight}
+        self.parameters = {"weight": xp.asarray(weight)}
 
     @property
     def gradient_names(self) -> tuple[str, ...]:
@@ -125,7 +130,8 @@ class Embedding(Layer):
         Parameters
         ----------
         tokens : ndarray of int, shape (...)
-            Each at least 0 and below V.
+            Each at least 0 and below V. To a layer on the GPU they may come from the host: they are checked there, at
+            no wait, and then moved. The check of tokens that are on the GPU has the host wait for it.
 
         Returns
         -------
@@ -147,17 +153,16 @@ class Embedding(Layer):
         """Return the vectors, and the tokens as an array."""
         weight = self.parameters["weight"]
         xp = array_namespace(weight)
-        tokens = as_array(where, "tokens", tokens) if is_numpy_namespace(xp) else xp.asarray(tokens)
+        tokens = as_found(where, "tokens", tokens, xp)
         if 0 in tokens.shape:
             raise ValueError(f"{where}: tokens must be at least one, got shape {tuple(tokens.shape)}")
         if not xp.isdtype(tokens.dtype, "integral"):
             raise TypeError(f"{where}: tokens must be integers, got {tokens.dtype}")
-        if xp.min(tokens) < 0 or xp.max(tokens) >= self.num_embeddings:
-            place = tuple(int(k) for k in np.argwhere((tokens < 0) | (tokens >= self.num_embeddings))[0])
-            raise ValueError(
-                f"{where}: tokens must be in 0…{self.num_embeddings - 1}, got {int(tokens[place])} at index {place}; "
-                f"num_embeddings is {self.num_embeddings}, so encode with a vocabulary no larger than that"
-            )
+        V = self.num_embeddings
+        check_range(
+            where, "tokens", tokens, V, f"num_embeddings is {V}, so encode with a vocabulary no larger than that"
+        )
+        tokens = move(tokens, xp)
         vectors = xp.take(weight, xp.reshape(tokens, (-1,)), axis=0)  # (E1)
         return xp.reshape(vectors, (*tokens.shape, self.embedding_dim)), tokens
 
@@ -185,6 +190,8 @@ class Embedding(Layer):
             The dtype of dvectors is not the layer's.
         """
         weight = self.parameters["weight"]
+        xp = array_namespace(weight)
+        dvectors = as_array("Embedding.backward", "dvectors", dvectors, xp)
         shape = (*tape.tokens.shape, self.embedding_dim)
         if tuple(dvectors.shape) != shape:
             raise ValueError(
@@ -194,9 +201,10 @@ class Embedding(Layer):
             raise TypeError(f"Embedding.backward: dvectors must be {self.dtype}, as the vectors, got {dvectors.dtype}")
         if not check_needs("Embedding.backward", needs, self.gradient_names):
             return {}
-        xp = array_namespace(weight)
         tokens = xp.reshape(tape.tokens, (-1,))
         dvectors = xp.reshape(dvectors, (-1, self.embedding_dim))
+        if not is_numpy_namespace(xp):
+            return {"weight": self._device_gradient(xp, tokens, dvectors)}
         if self.padding_idx is not None:
             seen = tokens != self.padding_idx
             tokens, dvectors = tokens[seen], dvectors[seen, :]
@@ -204,18 +212,45 @@ class Embedding(Layer):
         gradient = RowGradient(rows, values, (self.num_embeddings, self.embedding_dim))
         return {"weight": gradient if self.sparse else gradient.to_dense()}
 
+    def _device_gradient(self, xp: Any, tokens: Array, dvectors: Array) -> Array | RowGradient:
+        """Return the gradient of arrays that are not NumPy's; if sparse, the host waits for the number of its rows."""
+        dense = _sum_by_token_in_pairs(xp, tokens, dvectors, self.num_embeddings)  # (E1′)
+        if self.padding_idx is not None:
+            dense[self.padding_idx, :] = 0
+        if not self.sparse:
+            return dense
+        rows = xp.unique_values(tokens)
+        if self.padding_idx is not None:
+            rows = rows[rows != self.padding_idx]
+        return RowGradient(rows, dense[rows, :], (self.num_embeddings, self.embedding_dim))
+
 
 def _sum_by_token(tokens: Array, vectors: Array) -> tuple[Array, Array]:
     """Return the tokens that occur, ascending, and the sum of each one's vectors: dW[k] = Σ_{n: k_n = k} de_n."""
-    xp = array_namespace(vectors)
     if tokens.shape[0] == 0:
         return tokens, vectors
-    if is_numpy_namespace(xp):
-        # Two to ten times faster than np.add.at, and than a product with a one-hot matrix.
-        order = np.argsort(tokens, kind="stable")
-        ordered = tokens[order]
-        first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-        return ordered[first], np.add.reduceat(vectors[order], first, axis=0)
-    occurring, which = xp.unique_inverse(tokens)
-    one_hot = xp.arange(occurring.shape[0])[:, None] == which[None, :]
-    return occurring, xp.astype(one_hot, vectors.dtype) @ vectors
+    # Two to ten times faster than np.add.at, and than a product with a one-hot matrix.
+    order = np.argsort(tokens, kind="stable")
+    ordered = tokens[order]
+    first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    return ordered[first], np.add.reduceat(vectors[order], first, axis=0)
+
+
+def _sum_by_token_in_pairs(xp: Any, tokens: Array, vectors: Array, count: int) -> Array:
+    """Return the sum of each token's vectors, (count, D), zero for a token that does not occur.
+
+    CuPy has no `reduceat`, and its `add.at` adds in whatever order the threads arrive: a run that is resumed would
+    not end in the same bits. So equal tokens are put side by side, and sums of ever longer runs of them are made of
+    two shorter ones, log₂(N) times. Nothing here makes the host wait.
+    """
+    order = xp.argsort(tokens, stable=True)
+    ordered, sums = tokens[order], vectors[order, :]
+    N, length = ordered.shape[0], 1
+    while length < N:  # sums[n] is that of up to `length` vectors from n on, of the same token
+        same = ordered[length:] == ordered[:-length]
+        head = sums[:-length, :]
+        head += xp.where(same[:, None], sums[length:, :], 0)
+        length *= 2
+    every = xp.arange(count)
+    start = xp.minimum(xp.searchsorted(ordered, every), N - 1)
+    return xp.where((ordered[start] == every)[:, None], sums[start, :], 0)

@@ -13,12 +13,13 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_namespace
+from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
 from .base import Layer
-from .checks import as_array, check_finite, check_needs, checked_dtype, positive_int
+from .checks import as_array, check_activations, check_needs, checked_dtype, positive_int
+from .home import namespace_of
 
 
 class Tape(NamedTuple):
@@ -36,6 +37,8 @@ class Linear(Layer):
         I and O.
     bias : bool
         False leaves b out.
+    backend : {"numpy", "cpu", "cuda"}, optional
+        Where the arrays live: "cuda" for the GPU, otherwise the host.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
     seed : int, optional
@@ -52,16 +55,18 @@ class Linear(Layer):
         out_features: int,
         bias: bool = True,
         *,
+        backend: str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
     ) -> None:
         self.in_features = positive_int("Linear", "in_features", in_features)
         self.out_features = positive_int("Linear", "out_features", out_features)
-        dtype = checked_dtype("Linear", dtype)
+        xp, dtype = namespace_of("Linear", backend), checked_dtype("Linear", dtype)
         self.config = {
             "in_features": self.in_features,
             "out_features": self.out_features,
             "bias": bool(bias),
+            "backend": backend,
             "dtype": dtype.name,
             "seed": seed,
         }
@@ -70,7 +75,9 @@ class Linear(Layer):
         shapes = {"weight": (self.out_features, self.in_features), "bias": (self.out_features,)}
         if not bias:
             del shapes["bias"]
-        self.parameters = {name: rng.uniform(-bound, bound, shape).astype(dtype) for name, shape in shapes.items()}
+        self.parameters = {
+            name: xp.asarray(rng.uniform(-bound, bound, shape).astype(dtype)) for name, shape in shapes.items()
+        }
 
     @property
     def gradient_names(self) -> tuple[str, ...]:
@@ -108,7 +115,7 @@ class Linear(Layer):
     def _apply(self, where: str, x: Any) -> tuple[Array, Array]:
         """Return y, and x as an array."""
         xp = array_namespace(self.parameters["weight"])
-        x = as_array(where, "x", x) if is_numpy_namespace(xp) else xp.asarray(x)
+        x = as_array(where, "x", x, xp)
         if x.dtype != self.parameters["weight"].dtype:
             raise TypeError(
                 f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "
@@ -119,7 +126,7 @@ class Linear(Layer):
                 f"{where}: x must have shape (..., {self.in_features}), got {tuple(x.shape)}; "
                 f"in_features is {self.in_features}"
             )
-        check_finite(where, "x", x)
+        check_activations(where, "x", x)
         # One product over all rows: NumPy would otherwise run one for each index of the leading axes.
         y = xp.reshape(x, (-1, self.in_features)) @ self.parameters["weight"].T  # (F1)
         if "bias" in self.parameters:
@@ -156,6 +163,7 @@ class Linear(Layer):
         needs = check_needs("Linear.backward", needs, self.gradient_names)
         weight = self.parameters["weight"]
         xp = array_namespace(weight)
+        dy = as_array("Linear.backward", "dy", dy, xp)
         shape = (*tape.x.shape[:-1], self.out_features)
         if tuple(dy.shape) != shape:
             raise ValueError(f"Linear.backward: dy must have shape {shape}, as y, got {tuple(dy.shape)}")

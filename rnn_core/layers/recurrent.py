@@ -31,7 +31,8 @@ class RNN(Recurrent):
     nonlinearity : {"tanh", "relu", "sigmoid"}
         f.
     backend : {"numpy", "cpu", "cuda"}, optional
-        Where the time loop runs; the best one present by default.
+        Where the time loop runs, and so where the arrays live: with "cuda" on the GPU, as CuPy's. The best one present
+        on the host by default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
     seed : int, optional

@@ -14,8 +14,8 @@ from .. import backends
 from .base import Layer, generator, or_build
 from .checks import (
     as_array,
+    check_activations,
     check_array,
-    check_finite,
     check_lengths,
     check_needs,
     check_seed,
@@ -25,6 +25,7 @@ from .checks import (
     probability,
 )
 from .dropout import dropout_mask
+from .home import namespace_of, to_host
 from .layout import Layout, describe, join, turn
 
 
@@ -92,7 +93,8 @@ class Recurrent(Layer):
         self._initialise(bias, dtype, seed)
 
     def _initialise(self, bias: bool, dtype: np.dtype, seed: int | None) -> None:
-        """Draw every parameter from U(−1/√H, 1/√H), as torch does, in the order of the names."""
+        """Draw every parameter from U(−1/√H, 1/√H), as torch does, in the order of the names; take them home."""
+        xp = namespace_of(type(self).__name__, self.backend)
         rng = np.random.default_rng(seed)
         self._dropout_rng = rng.spawn(1)[0]
         GH, H = self.spec.gate_count * self.hidden_size, self.hidden_size
@@ -105,7 +107,7 @@ class Recurrent(Layer):
             self._cell_parameters.append([])
             for d in range(self.directions):
                 arrays = Parameters(
-                    *(None if s is None else rng.uniform(-bound, bound, s).astype(dtype) for s in shapes)
+                    *(None if s is None else xp.asarray(rng.uniform(-bound, bound, s).astype(dtype)) for s in shapes)
                 )
                 self._cell_parameters[k].append(arrays)
                 for field, array in zip(Parameters._fields, arrays, strict=True):
@@ -173,13 +175,14 @@ class Recurrent(Layer):
         Parameters
         ----------
         x : ndarray, shape (T, B, I); (B, T, I) with batch_first; (T, I) unbatched
-            Input, of the layer's dtype.
+            Input, of the layer's dtype, and on the GPU if the layer is: what comes in must be where the parameters are,
+            and what goes out is there.
         state0 : ndarray or pair of ndarray, optional
             Initial state h, for LSTM (h, c); each (layers·directions, B, H), unbatched (layers·directions, H).
             Zeros without it.
         lengths : array of int, shape (B,), optional
             Valid steps of each sequence. y is zero past them, the final state is that of the last valid step, and
-            the backward direction begins there.
+            the backward direction begins there. From the GPU they are copied to the host.
         rng : Generator or int, optional
             Draws the dropout masks; the same int, the same masks. Without it the layer's own generator, which
             goes on from call to call, is used.
@@ -198,7 +201,11 @@ class Recurrent(Layer):
         ValueError
             A shape, a length or a value (NaN, infinity) is not as required; the message says where.
         TypeError
-            A dtype differs from the layer's.
+            A dtype differs from the layer's, or an array is on the other side than the layer, host or GPU.
+
+        Notes
+        -----
+        On the GPU nothing is looked through for NaN and infinity, as that would have the host wait for it.
         """
         where = f"{type(self).__name__}.forward"
         x, lengths, states, layout = self._checked_inputs(where, x, state0, lengths)
@@ -265,7 +272,9 @@ class Recurrent(Layer):
         D, H = self.directions, self.hidden_size
         if dy is not None:
             shape = layout.sequence_shape(D * H)
-            dy = check_array(where, "dy", dy, shape, self.dtype, layout.running(lengths), "it is shaped as y")
+            dy = check_array(
+                where, "dy", dy, shape, self.dtype, layout.running(lengths), "it is shaped as y", self.namespace
+            )
             dy = layout.inward(dy)
         state_needs = needs.intersection(f"{s}0" for s in self.spec.states)
         lowest = self._lowest_needed(needs, state_needs)
@@ -311,7 +320,8 @@ class Recurrent(Layer):
         self, where: str, x: Any, state0: Any, lengths: Any
     ) -> tuple[Array, np.ndarray | None, State, Layout]:
         """Return x time-major and batched, lengths, the initial states, and how the user laid x out."""
-        x, I = as_array(where, "x", x), self.input_size
+        xp, I = self.namespace, self.input_size
+        x = as_array(where, "x", x, xp)
         if x.dtype != self.dtype:
             raise TypeError(
                 f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "
@@ -326,10 +336,10 @@ class Recurrent(Layer):
             raise ValueError(f"{where}: x must have at least one sequence and one time step, got shape {x.shape}")
         layout = Layout.of(x.shape, self.batch_first)
         if lengths is not None and not layout.batched:
-            lengths = np.reshape(lengths, -1)
+            lengths = np.reshape(to_host(lengths), -1)
         lengths = check_lengths(where, lengths, layout.T, layout.B)
-        check_finite(where, "x", x, layout.running(lengths))
-        zeros = np.zeros((self.num_layers * self.directions, layout.B, self.hidden_size), self.dtype)
+        check_activations(where, "x", x, layout.running(lengths))
+        zeros = xp.zeros((self.num_layers * self.directions, layout.B, self.hidden_size), dtype=self.dtype)
         states = self._checked_states(where, "state0", state0, layout)
         return layout.inward(x), lengths, tuple(zeros if s is None else s for s in states), layout
 
@@ -350,7 +360,7 @@ class Recurrent(Layer):
         stacked = self.num_layers * self.directions
         shape, axes = layout.state_shape(stacked, self.hidden_size), "layers·directions, B, H"
         why = f"its axes are {axes if layout.batched else axes.replace('B, ', '')}"
-        state = check_array(where, name, state, shape, self.dtype, why=why)
+        state = check_array(where, name, state, shape, self.dtype, why=why, xp=self.namespace)
         return state.reshape(stacked, layout.B, self.hidden_size)
 
     def _stacked_state(self, states: list[State], layout: Layout) -> Any:

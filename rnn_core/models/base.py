@@ -133,7 +133,8 @@ class Model(Layer, ABC):
         ----------
         batch : Batch
             Inputs, targets and, if there are any, lengths and weights. `carry` is the caller's matter: whoever wants
-            the state carried on passes it.
+            the state carried on passes it. A model on the GPU takes tokens, targets, lengths and weights from the host,
+            a small transfer a batch; features must be on the GPU.
         state : ndarray or tuple, optional
             Initial state, from an earlier `Step` or `Evaluation`. Zeros without it.
         needs : set of str, optional
@@ -200,6 +201,14 @@ def needed(needs: frozenset[str], part: str) -> set[str]:
 def named(part: str, gradients: Mapping[str, Array]) -> dict[str, Array]:
     """Return a layer's gradients as the model calls them."""
     return {f"{part}.{name}": gradient for name, gradient in gradients.items()}
+
+
+def sigmoid(logits: Array) -> Array:
+    """Return the probability of yes, without overflow."""
+    xp = array_namespace(logits)
+    positive = logits >= 0
+    e = xp.exp(xp.where(positive, -logits, logits))
+    return xp.where(positive, 1, e) / (1 + e)
 
 
 def softmax(logits: Array) -> Array:

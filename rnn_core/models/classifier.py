@@ -20,16 +20,25 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from ..data.batches import Batch
-from ..equations.activations import sigmoid
 from ..layers.base import Layer, generator
-from ..layers.checks import as_array, check_array, check_lengths, check_needs, check_seed, checked_dtype, positive_int
+from ..layers.checks import (
+    as_array,
+    as_found,
+    check_array,
+    check_lengths,
+    check_needs,
+    check_seed,
+    checked_dtype,
+    positive_int,
+)
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding
+from ..layers.home import move
 from ..layers.layout import describe
 from ..layers.linear import Linear
 from ..layers.pooling import Pooling
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
-from .base import Evaluation, Model, Step, named, needed, recurrent_core, seeds, softmax
+from .base import Evaluation, Model, Step, named, needed, recurrent_core, seeds, sigmoid, softmax
 from .inputs import as_tokens, target_weights, total, total_of
 
 
@@ -75,7 +84,8 @@ class SequenceClassifier(Model):
         Probability, at least 0 and below 1, that a unit is dropped on a way that is not recurrent: from the embedding
         to the core, between its layers, and from the pooled vector to the head. Features are left as they are.
     backend : {"numpy", "cpu", "cuda"}, optional
-        Where the core runs; the best one present by default.
+        Where the core runs, and so where all arrays live: with "cuda" on the GPU. The best one present on the host by
+        default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
     seed : int, optional
@@ -126,11 +136,9 @@ class SequenceClassifier(Model):
                 f"{name}: one of input_size (for features) and vocab_size (for tokens) must be given, "
                 f"got input_size={input_size}, vocab_size={vocab_size}"
             )
-        self.embedding: Embedding | None = None
         if vocab_size is not None:
             V = positive_int(name, "vocab_size", vocab_size)
             I = self.hidden_size if embedding_size is None else positive_int(name, "embedding_size", embedding_size)
-            self.embedding = Embedding(V, I, padding_idx, dtype=dtype, seed=embedding_seed)
         else:
             I = positive_int(name, "input_size", input_size)
             if embedding_size is not None or padding_idx is not None:
@@ -142,8 +150,16 @@ class SequenceClassifier(Model):
             name, cell, nonlinearity, I, hidden_size=self.hidden_size, num_layers=num_layers,
             bidirectional=bidirectional, dropout=dropout, backend=backend, dtype=dtype, seed=core_seed,
         )  # fmt: skip
+        self.embedding: Embedding | None = None
+        if vocab_size is not None:
+            self.embedding = Embedding(
+                V, I, padding_idx, backend=self.rnn.backend, dtype=dtype, seed=embedding_seed
+            )
         self.pooling = Pooling(pooling, bidirectional, batch_first=True)
-        self.head = Linear(self.rnn.directions * self.hidden_size, self.num_classes, dtype=dtype, seed=head_seed)
+        self.head = Linear(
+            self.rnn.directions * self.hidden_size, self.num_classes, backend=self.rnn.backend, dtype=dtype,
+            seed=head_seed,
+        )  # fmt: skip
         self.dropout = Dropout(dropout)
         self.loss = BinaryCrossEntropy() if self.num_classes == 1 else SoftmaxCrossEntropy()
         self.config = {
@@ -197,7 +213,7 @@ class SequenceClassifier(Model):
         ----------
         x : ndarray, shape (B, T, I), or array of int, shape (B, T)
             Features of the model's dtype, or tokens, each at least 0 and below V. Past a row's length anything may
-            stand.
+            stand. To a model on the GPU tokens may come from the host, features may not.
         lengths : array of int, shape (B,), optional
             Valid steps of each row.
         rng : Generator or int, optional
@@ -261,7 +277,8 @@ class SequenceClassifier(Model):
             raise TypeError(f"{where}: tape must be the second value of forward, got {describe(tape)}")
         needs = check_needs(where, needs, self.gradient_names)
         shape = tape.head.x.shape[:-1] + ((self.num_classes,) if self.num_classes > 1 else ())
-        dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why="it is shaped as logits")
+        why = "it is shaped as logits"
+        dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why=why, xp=self.namespace)
         embedding, core, head = (needed(needs, part) for part in ("embedding", "rnn", "head"))
         if embedding or "x" in needs:
             core.add("x")
@@ -307,7 +324,7 @@ class SequenceClassifier(Model):
         targets, weights = self._targets("SequenceClassifier.evaluate", batch, logits)
         loss, _ = self.loss.forward(logits, targets, weights)
         count = total(weights, targets.shape)
-        right = targets > 0.5 if self.num_classes == 1 else targets
+        right = move(targets > 0.5 if self.num_classes == 1 else targets, array_namespace(logits))
         return Evaluation(loss.item() * count, count, total_of(self._decide(logits) == right, weights), None)
 
     def predict(self, x: Array, lengths: Any = None) -> Array:
@@ -337,8 +354,8 @@ class SequenceClassifier(Model):
     def _checked(self, where: str, x: Any, lengths: Any) -> tuple[Array, np.ndarray | None]:
         """Return the input, (B, T, I) or (B, T), and lengths."""
         if self.embedding is not None:
-            return as_tokens(where, x, lengths)
-        x, I = as_array(where, "x", x), self.rnn.input_size
+            return as_tokens(where, x, lengths, self.namespace)
+        x, I = as_array(where, "x", x, self.namespace), self.rnn.input_size
         if x.ndim != 3 or x.shape[2] != I or 0 in x.shape:
             raise ValueError(
                 f"{where}: x must have shape (B, T, {I}), B rows of T ≥ 1 steps, got {tuple(x.shape)}; "
@@ -347,9 +364,10 @@ class SequenceClassifier(Model):
         return x, check_lengths(where, lengths, x.shape[1], x.shape[0])
 
     def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
-        """Return the targets, one a row, and how much each counts."""
-        targets = as_array(where, "targets", batch.targets)
+        """Return the targets, one a row, and how much each counts; where they were."""
+        home = array_namespace(logits)
+        targets = as_found(where, "targets", batch.targets, home)
         rows = tuple(logits.shape[:1])
         if tuple(targets.shape) != rows:
             raise ValueError(f"{where}: targets must have shape {rows}, one for each row, got {tuple(targets.shape)}")
-        return targets, target_weights(where, batch.weights, None, rows)
+        return targets, target_weights(where, batch.weights, None, rows, home)

@@ -10,16 +10,18 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from ..layers.checks import as_array, check_lengths
+from ..layers.checks import as_found, check_lengths
+from ..layers.home import move
 
 
-def as_tokens(where: str, tokens: Any, lengths: Any) -> tuple[Array, np.ndarray | None]:
+def as_tokens(where: str, tokens: Any, lengths: Any, home: Any) -> tuple[Array, np.ndarray | None]:
     """Return `tokens` as an array of integers (B, T), and `lengths`.
 
+    To a model on the GPU, whose namespace is `home`, tokens may come from the host; the embedding takes them over.
     Past a row's length a token 0 is put, so that anything may stand there. The range of the others is the embedding's
     to check.
     """
-    tokens = as_array(where, "tokens", tokens)
+    tokens = as_found(where, "tokens", tokens, home)
     xp = array_namespace(tokens)
     if tokens.ndim != 2 or 0 in tokens.shape:
         raise ValueError(
@@ -38,14 +40,16 @@ def valid_steps(xp: Any, lengths: np.ndarray, T: int) -> Array:
     return xp.asarray(np.arange(T) < lengths[:, None])
 
 
-def target_weights(where: str, weights: Any, valid: Array | None, shape: tuple[int, ...]) -> Array | None:
-    """Return how much each target counts, as an array of this shape; None where all count alike.
+def target_weights(
+    where: str, weights: Any, lengths: np.ndarray | None, shape: tuple[int, ...], home: Any
+) -> Array | None:
+    """Return how much each target counts, as an array of this shape, where it was; None where all count alike.
 
-    `valid` is a mask of the targets that are not padding, or None: padding counts nothing, whatever its weight.
+    `lengths` says which targets are padding: that counts nothing, whatever its weight.
     """
     if weights is None:
-        return valid
-    weights = as_array(where, "weights", weights)
+        return None if lengths is None else valid_steps(np, lengths, shape[1])
+    weights = as_found(where, "weights", weights, home)
     xp = array_namespace(weights)
     if tuple(weights.shape) not in (shape, shape[:1]):
         raise ValueError(
@@ -54,7 +58,7 @@ def target_weights(where: str, weights: Any, valid: Array | None, shape: tuple[i
         )
     weights = xp.reshape(weights, weights.shape + (1,) * (len(shape) - weights.ndim))
     weights = xp.astype(xp.broadcast_to(weights, shape), xp.float64)
-    return weights if valid is None else xp.where(valid, weights, 0)
+    return weights if lengths is None else xp.where(valid_steps(xp, lengths, shape[1]), weights, 0)
 
 
 def total(weights: Array | None, shape: tuple[int, ...]) -> float:
@@ -64,4 +68,4 @@ def total(weights: Array | None, shape: tuple[int, ...]) -> float:
 
 def total_of(hits: Array, weights: Array | None) -> float:
     """Return the number of hits, or the sum of their weights."""
-    return (hits if weights is None else hits * weights).sum().item()
+    return (hits if weights is None else hits * move(weights, array_namespace(hits))).sum().item()

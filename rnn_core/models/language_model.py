@@ -22,7 +22,7 @@ from kernels.contract import Array
 from ..data.batches import Batch
 from ..layers.base import generator
 from ..layers.checks import (
-    as_array,
+    as_found,
     check_array,
     check_lengths,
     check_needs,
@@ -33,6 +33,7 @@ from ..layers.checks import (
 )
 from ..layers.dropout import Dropout
 from ..layers.embedding import Embedding
+from ..layers.home import move
 from ..layers.layout import describe
 from ..layers.linear import Linear
 from ..training.losses import SoftmaxCrossEntropy
@@ -71,7 +72,8 @@ class LanguageModel(Model):
         The head uses the embedding's matrix [2]_: ``embedding.weight`` is then the one parameter for both, and its
         gradient the sum of both uses. E must be H.
     backend : {"numpy", "cpu", "cuda"}, optional
-        Where the core runs; the best one present by default.
+        Where the core runs, and so where all arrays live: with "cuda" on the GPU. The best one present on the host by
+        default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
     seed : int, optional
@@ -128,12 +130,14 @@ class LanguageModel(Model):
         dtype = checked_dtype(name, dtype)
         seed = check_seed(name, seed)
         embedding_seed, core_seed, head_seed = seeds(seed, 3)
-        self.embedding = Embedding(self.vocab_size, self.embedding_size, dtype=dtype, seed=embedding_seed)
         self.rnn = recurrent_core(
             name, cell, nonlinearity, self.embedding_size, hidden_size=self.hidden_size, num_layers=num_layers,
             dropout=dropout, backend=backend, dtype=dtype, seed=core_seed,
         )  # fmt: skip
-        self.head = Linear(self.hidden_size, self.vocab_size, dtype=dtype, seed=head_seed)
+        self.embedding = Embedding(
+            self.vocab_size, self.embedding_size, backend=self.rnn.backend, dtype=dtype, seed=embedding_seed
+        )
+        self.head = Linear(self.hidden_size, self.vocab_size, backend=self.rnn.backend, dtype=dtype, seed=head_seed)
         if self.tied:
             self.head.parameters["weight"] = self.embedding.parameters["weight"]
         self.dropout = Dropout(dropout)
@@ -172,7 +176,7 @@ class LanguageModel(Model):
 
         Parameters (`state` is its `state0`) and errors are `forward`'s; the result is its first two values.
         """
-        tokens, lengths = as_tokens("LanguageModel.__call__", tokens, lengths)
+        tokens, lengths = as_tokens("LanguageModel.__call__", tokens, lengths, self.namespace)
         y, state = self.rnn(self.embedding(tokens), state, lengths)
         return self.head(y), state
 
@@ -189,7 +193,8 @@ class LanguageModel(Model):
         Parameters
         ----------
         tokens : array of int, shape (B, T)
-            Each at least 0 and below V. Past a row's length anything may stand.
+            Each at least 0 and below V. Past a row's length anything may stand. A model on the GPU takes them from
+            the host, too.
         state0 : ndarray or pair of ndarray, optional
             Initial state, as the core's; zeros without it.
         lengths : array of int, shape (B,), optional
@@ -214,7 +219,7 @@ class LanguageModel(Model):
         TypeError
             Tokens or lengths are not integers, or the state's dtype is not the model's.
         """
-        tokens, lengths = as_tokens("LanguageModel.forward", tokens, lengths)
+        tokens, lengths = as_tokens("LanguageModel.forward", tokens, lengths, self.namespace)
         rng = generator(rng, "LanguageModel.forward")
         e, embedding_tape = self.embedding.forward(tokens)
         e, dropout_in_tape = self.dropout.forward(e, rng=rng)
@@ -256,7 +261,8 @@ class LanguageModel(Model):
             raise TypeError(f"{where}: tape must be the third value of forward, got {describe(tape)}")
         needs = check_needs(where, needs, self.gradient_names)
         shape = (*tape.head.x.shape[:-1], self.vocab_size)
-        dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why="it is shaped as logits")
+        why = "it is shaped as logits"
+        dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why=why, xp=self.namespace)
         embedding, core, head = (needed(needs, part) for part in self.layers)
         core |= needs.intersection(self._states)
         if embedding:
@@ -303,7 +309,8 @@ class LanguageModel(Model):
         targets, weights = self._targets("LanguageModel.evaluate", batch, logits)
         loss, _ = self.loss.forward(logits, targets, weights)
         count = total(weights, targets.shape)
-        hits = array_namespace(logits).argmax(logits, axis=-1) == targets
+        xp = array_namespace(logits)
+        hits = xp.argmax(logits, axis=-1) == move(targets, xp)
         return Evaluation(loss.item() * count, count, total_of(hits, weights), state)
 
     def generate(
@@ -330,7 +337,7 @@ class LanguageModel(Model):
         Returns
         -------
         tokens : ndarray of int, shape (steps,) or (B, steps)
-            What was drawn, without the prompt.
+            What was drawn, without the prompt; where the model is.
 
         Raises
         ------
@@ -346,15 +353,15 @@ class LanguageModel(Model):
             raise TypeError(f"{where}: temperature must be a number, got {temperature!r}")
         if not 0 <= temperature < np.inf:
             raise ValueError(f"{where}: temperature must be at least 0 and finite, got {temperature}")
-        prompt = as_array(where, "prompt", prompt)
-        xp = array_namespace(prompt)
+        xp = self.namespace
+        prompt = move(as_found(where, "prompt", prompt, xp), xp)
         if prompt.ndim not in (1, 2) or 0 in prompt.shape:
             raise ValueError(
                 f"{where}: prompt must have shape (T,) or (B, T) with at least one token, got {tuple(prompt.shape)}"
             )
         tokens, state, drawn = xp.reshape(prompt, (-1, prompt.shape[-1])), None, []
         for _ in range(steps):
-            tokens, _ = as_tokens(where, tokens, None)
+            tokens, _ = as_tokens(where, tokens, None, xp)
             y, state = self.rnn(self.embedding(tokens), state)
             scores = self.head(y[:, -1])
             if temperature:
@@ -366,8 +373,9 @@ class LanguageModel(Model):
         return xp.reshape(xp.concat(drawn, axis=-1), (*prompt.shape[:-1], steps))
 
     def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
-        """Return the targets, with a valid one wherever there is padding, and how much each counts."""
-        targets = as_array(where, "targets", batch.targets)
+        """Return the targets, with a valid one wherever there is padding, and how much each counts; where they were."""
+        home = array_namespace(logits)
+        targets = as_found(where, "targets", batch.targets, home)
         B, T = shape = tuple(logits.shape[:2])
         if tuple(targets.shape) != shape:
             raise ValueError(
@@ -375,8 +383,8 @@ class LanguageModel(Model):
                 f"got {tuple(targets.shape)}"
             )
         lengths = check_lengths(where, batch.lengths, T, B)
+        weights = target_weights(where, batch.weights, lengths, shape, home)
         if lengths is None:
-            return targets, target_weights(where, batch.weights, None, shape)
+            return targets, weights
         xp = array_namespace(targets)
-        valid = valid_steps(xp, lengths, T)
-        return xp.where(valid, targets, 0), target_weights(where, batch.weights, valid, shape)
+        return xp.where(valid_steps(xp, lengths, T), targets, 0), weights

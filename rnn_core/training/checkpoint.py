@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from array_api_compat import to_device
 
 from kernels.contract import Array
 
 from .. import weights
+from ..layers.home import to_host
 from .history import History
 from .protocols import Source, Trainable
 from .schedules import factor_at
@@ -203,7 +203,7 @@ def checksum(values: Iterable[Any]) -> str:
     digest = blake2b(digest_size=8)
     for value in values:
         if hasattr(value, "dtype"):
-            array = np.asarray(to_device(value, "cpu"), order="C")
+            array = np.asarray(to_host(value), order="C")
             digest.update(f"{array.dtype.str}{array.shape}".encode())
             digest.update(array.tobytes())
         else:

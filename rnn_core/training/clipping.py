@@ -22,7 +22,9 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
+from ..layers.checks import first
 from ..layers.embedding import RowGradient
+from ..layers.home import numbers, on_gpu
 from .blocks import blocks
 
 
@@ -62,7 +64,9 @@ def clip_by_global_norm(
     if not max_norm > 0:
         raise ValueError(f"{where}: max_norm must be above 0, got {max_norm}")
     with np.errstate(over="ignore", invalid="ignore"):  # squares that overflow are seen to in `_norm`
-        norms = [_norm(where, name, _values(g)) for name, g in gradients.items()]
+        arrays = {name: _values(g) for name, g in gradients.items()}
+        squares = _sums_of_squares(list(arrays.values()))
+        norms = [_norm(where, name, g, square) for (name, g), square in zip(arrays.items(), squares, strict=True)]
     largest = max(norms, default=0.0)
     # Measured in units of the largest, no square overflows or vanishes.
     norm = largest * sqrt(sum((part / largest) ** 2 for part in norms)) if largest else 0.0  # (C1)
@@ -72,18 +76,32 @@ def clip_by_global_norm(
     return {name: _scaled(g, factor) for name, g in gradients.items()}, norm  # (C2)
 
 
-def _norm(where: str, name: str, g: Array) -> float:
-    """Return the length of one gradient; a sum of squares per block, added up in double precision."""
+def _sums_of_squares(arrays: list[Array]) -> list[float]:
+    """Return Σ g² of each array: on the host a sum per block, added up in double precision; from a GPU one transfer."""
+    if arrays and on_gpu(arrays[0]):
+        return numbers([_square(g) for g in arrays])
+    totals = []
+    for g in arrays:
+        total = 0.0
+        for (block,) in blocks(g):
+            total += float(_square(block))
+        totals.append(total)
+    return totals
+
+
+def _square(block: Array) -> Array:
+    flat = array_namespace(block).reshape(block, (-1,))
+    return flat @ flat
+
+
+def _norm(where: str, name: str, g: Array, square: float) -> float:
+    """Return the length of one gradient from its sum of squares, if that has not overflown."""
+    if isfinite(square):
+        return sqrt(square)
     xp = array_namespace(g)
-    total = 0.0
-    for (block,) in blocks(g):
-        flat = xp.reshape(block, (-1,))
-        total += float(flat @ flat)
-    if isfinite(total):
-        return sqrt(total)
     finite = xp.isfinite(g)
     if not xp.all(finite):
-        place = tuple(int(k) for k in np.argwhere(~finite)[0])
+        place = first(~finite)
         raise ValueError(
             f"{where}: gradients must be finite, got {g[place]} in that of {name} at index {place}; "
             "try a lower learning rate, or look for an overflow in the loss"

@@ -13,18 +13,22 @@ z are the logits or, for the squared error, the outputs. Primes mark the backwar
 The forms on the code's lines are those of the equations, rearranged so that no exponential overflows and no
 difference cancels: both value and gradient keep their relative accuracy, also where a network is sure of itself.
 All three accept complex logits and branch on the real part alone.
+
+The loss and its gradient are where the logits are, on the host or on the GPU. Targets and weights may come from the
+host to logits on the GPU: they are checked there, at no wait, and then moved. Logits on the GPU are not checked: a NaN
+among them makes the loss one, and `fit` sees it there.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from ..layers.checks import check_finite
+from ..layers.checks import as_found, check_activations, check_finite, check_range, first
+from ..layers.home import move, on_gpu
 
 
 class SoftmaxCrossEntropy:
@@ -60,7 +64,7 @@ class SoftmaxCrossEntropy:
         where = "SoftmaxCrossEntropy.forward"
         xp = array_namespace(logits)
         _check_floating(where, xp, logits)
-        targets = xp.asarray(targets)
+        targets = as_found(where, "targets", targets, xp)
         if logits.ndim == 0 or tuple(targets.shape) != tuple(logits.shape[:-1]):
             raise ValueError(
                 f"{where}: targets must have shape {tuple(logits.shape[:-1])}, the logits' without the last axis, "
@@ -69,12 +73,12 @@ class SoftmaxCrossEntropy:
         if 0 in logits.shape:
             raise ValueError(f"{where}: logits must hold at least one row and class, got shape {tuple(logits.shape)}")
         V = logits.shape[-1]
-        _check_classes(where, xp, targets, V)
-        z, t = xp.reshape(logits, (-1, V)), xp.reshape(targets, (-1,))
+        _check_classes(where, targets, V)
+        z, t = xp.reshape(logits, (-1, V)), xp.reshape(move(targets, xp), (-1,))
         n = xp.arange(z.shape[0])
         top = xp.argmax(_real(xp, z), axis=1)
         z_top = z[n, top]
-        if not xp.all(xp.isfinite(z_top)):
+        if not on_gpu(z_top) and not xp.all(xp.isfinite(z_top)):
             check_finite(where, "logits", logits)
         # With z measured from the largest, that one's exponential is 1; `rest` is what the others add to it.
         z = z - z_top[:, None]
@@ -130,9 +134,11 @@ class BinaryCrossEntropy:
         """
         where = "BinaryCrossEntropy.forward"
         xp, t = _check_elements(where, "logits", logits, targets)
-        if not xp.all((t >= 0) & (t <= 1)):
-            place = _first(~((t >= 0) & (t <= 1)))
+        possible = (t >= 0) & (t <= 1)
+        if not possible.all():
+            place = first(~possible)
             raise ValueError(f"{where}: targets must be in [0, 1], got {t[place]} at index {place}")
+        t = move(t, xp)
         positive = _real(xp, logits) >= 0
         e = xp.exp(xp.where(positive, -logits, logits))
         losses = xp.where(positive, (1 - t) * logits, -t * logits) + xp.log1p(e)  # (B1)
@@ -178,7 +184,7 @@ class SquaredError:
         """
         where = "SquaredError.forward"
         xp, t = _check_elements(where, "outputs", outputs, targets)
-        difference = outputs - t
+        difference = outputs - move(t, xp)
         losses = difference * difference  # (Q1)
         loss, dlosses = _weighted_mean(where, xp, losses, outputs.shape, weights)  # (M1)
         return loss, ElementTape(2 * difference, dlosses)  # (Q1′)
@@ -220,21 +226,24 @@ def _weighted_mean(
     if weights is None:
         dlosses = 1 / losses.shape[0]
         return xp.sum(losses) / losses.shape[0], dlosses  # (M1), (M1′)
-    weights = xp.asarray(weights)
+    weights = as_found(where, "weights", weights, xp)
     axes, shape = weights.ndim, tuple(shape)
     if tuple(weights.shape) != shape[:axes]:
         raise ValueError(
             f"{where}: weights must have shape {shape} or its first axes, got {tuple(weights.shape)}; "
             "one weight for each target, or for each row of targets"
         )
-    if not xp.all((weights >= 0) & (weights < xp.inf)):
-        place = _first(~((weights >= 0) & (weights < xp.inf)))
+    possible = (weights >= 0) & (weights < xp.inf)
+    if not possible.all():
+        place = first(~possible)
         raise ValueError(f"{where}: weights must be finite and at least 0, got {weights[place]} at index {place}")
-    w = xp.astype(weights, _real(xp, losses).dtype)
-    w = xp.reshape(xp.broadcast_to(xp.reshape(w, shape[:axes] + (1,) * (len(shape) - axes)), shape), (-1,))
-    total = xp.sum(w)
+    there = array_namespace(weights)
+    w = there.astype(weights, _real(xp, losses).dtype)
+    w = there.reshape(there.broadcast_to(there.reshape(w, shape[:axes] + (1,) * (len(shape) - axes)), shape), (-1,))
+    total = there.sum(w)
     if total == 0:
         raise ValueError(f"{where}: weights must not all be zero; leave this batch out")
+    w = move(w, xp)
     # Where the weight is 0 the loss may be infinite, and counts nothing.
     return xp.sum(w * xp.where(w > 0, losses, 0)) / total, w / total  # (M1), (M1′)
 
@@ -244,40 +253,31 @@ def _check_floating(where: str, xp: Any, z: Array, name: str = "logits") -> None
         raise TypeError(f"{where}: {name} must be floating point, got {z.dtype}")
 
 
-def _check_classes(where: str, xp: Any, targets: Array, V: int) -> None:
-    if not xp.isdtype(targets.dtype, "integral"):
+def _check_classes(where: str, targets: Array, V: int) -> None:
+    if not array_namespace(targets).isdtype(targets.dtype, "integral"):
         raise TypeError(f"{where}: targets must be integers, the numbers of the right classes, got {targets.dtype}")
-    if xp.min(targets) < 0 or xp.max(targets) >= V:
-        place = _first((targets < 0) | (targets >= V))
-        raise ValueError(
-            f"{where}: targets must be in 0…{V - 1}, got {int(targets[place])} at index {place}; "
-            f"the logits have {V} classes"
-        )
+    check_range(where, "targets", targets, V, f"the logits have {V} classes")
 
 
 def _check_elements(where: str, name: str, z: Array, targets: Array) -> tuple[Any, Array]:
-    """Return the namespace, and the targets as real numbers of the precision of z."""
+    """Return the namespace, and the targets, where they are, as real numbers of the precision of z."""
     xp = array_namespace(z)
     _check_floating(where, xp, z, name)
-    targets = xp.asarray(targets)
+    targets = as_found(where, "targets", targets, xp)
+    there = array_namespace(targets)
     if tuple(targets.shape) != tuple(z.shape):
         raise ValueError(
             f"{where}: targets must have shape {tuple(z.shape)}, as the {name}, got {tuple(targets.shape)}"
         )
     if 0 in z.shape:
         raise ValueError(f"{where}: {name} must hold at least one number, got shape {tuple(z.shape)}")
-    if xp.isdtype(targets.dtype, "complex floating"):
+    if there.isdtype(targets.dtype, "complex floating"):
         raise TypeError(f"{where}: targets must be real, got {targets.dtype}")
-    targets = xp.astype(targets, _real(xp, z).dtype)
-    check_finite(where, name, z)
-    check_finite(where, "targets", targets)
+    targets = there.astype(targets, _real(xp, z).dtype)
+    check_activations(where, name, z)
+    check_activations(where, "targets", targets)
     return xp, targets
 
 
 def _real(xp: Any, z: Array) -> Array:
     return xp.real(z) if xp.isdtype(z.dtype, "complex floating") else z
-
-
-def _first(mask: Array) -> tuple[int, ...]:
-    """Return the first index at which `mask` is true."""
-    return tuple(int(k) for k in np.argwhere(mask)[0])

@@ -17,6 +17,7 @@ from kernels.contract import Array
 from .. import weights
 from ..layers.base import Layer
 from ..layers.checks import check_finite
+from ..layers.home import move
 from .checkpoint import BEST, LAST, Checkpoint, Position, differences, fingerprint, read_facts
 from .clipping import clip_by_global_norm
 from .history import EpochRecord, History
@@ -221,9 +222,12 @@ class Run:
             )
         self.position, self.history, self.best = stored.position, stored.history, stored.best
         for key, array in self.optimizer_state.items():
-            array[...] = self.as_own(stored.optimizer_state[key])
-        carried = stored.carried
-        self.carried = tuple(map(self.as_own, carried)) if isinstance(carried, tuple) else self.as_own(carried)
+            array[...] = _as_home(stored.optimizer_state[key], array)
+        home = next(iter(self.parameters.values()))
+        if isinstance(stored.carried, tuple):
+            self.carried = tuple(_as_home(array, home) for array in stored.carried)
+        else:
+            self.carried = None if stored.carried is None else _as_home(stored.carried, home)
         self.put(stored.parameters)
         if self.best and self.folder is not None and not (self.folder / BEST).exists():
             self.put(self.best)  # so that last.safetensors alone is enough to go on elsewhere
@@ -233,12 +237,8 @@ class Run:
     def put(self, arrays: Mapping[str, Array]) -> None:
         """Write values into the model's parameters."""
         for name, array in arrays.items():
-            self.model.parameters[name][...] = self.as_own(array)
-
-    def as_own(self, array: Array | None) -> Array | None:
-        """Return an array where the model's arrays are."""
-        home = next(iter(self.parameters.values()))
-        return None if array is None else array_namespace(home).asarray(array)
+            parameter = self.model.parameters[name]
+            parameter[...] = _as_home(array, parameter)
 
     def check_parameters(self) -> None:
         """Raise if the last step threw a parameter out of range: neither model nor checkpoint may pass as sound."""
@@ -268,6 +268,11 @@ class Run:
         ran_away = "must be finite, got" in str(error) and all(map(_is_finite, batch))
         advice = "If training ran away, try a lower learning rate, clip_norm or a warm-up. " if ran_away else ""
         return ValueError(f"{error}; met {place}. {advice}{self.kept() or 'No checkpoint was asked for'}")
+
+
+def _as_home(array: Array, home: Array) -> Array:
+    """Return an array where `home` is."""
+    return move(array, array_namespace(home))
 
 
 def _is_finite(part: Any) -> bool:

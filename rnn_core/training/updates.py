@@ -25,6 +25,7 @@ from kernels.contract import Array
 
 from ..layers.checks import check_finite
 from ..layers.embedding import RowGradient
+from ..layers.home import move, numbers
 from .protocols import Trainable
 
 
@@ -99,19 +100,21 @@ def add_penalties(
     anchors: Mapping[str, tuple[float, Array]], parameters: Mapping[str, Array], gradients: Mapping[str, Any]
 ) -> tuple[float, dict[str, Any]]:
     """Return the penalty of all anchors, and the gradients with its own added; nothing given is changed."""
-    penalty, gradients = 0.0, dict(gradients)
+    squares, gradients = [], dict(gradients)
     for name, (strength, home) in anchors.items():
         g = gradients[name]
         way = parameters[name] - home
-        xp = array_namespace(way)
-        penalty += 0.5 * strength * float(xp.sum(way * way))  # (U1)
+        squares.append(array_namespace(way).sum(way * way))  # (U1)
         gradients[name] = (g.to_dense() if isinstance(g, RowGradient) else g) + strength * way  # (U1′)
+    penalty = 0.0
+    for (strength, _), square in zip(anchors.values(), numbers(squares), strict=True):
+        penalty += 0.5 * strength * square  # (U1)
     return penalty, gradients
 
 
 def _anchor(where: str, name: str, strength: Any, home: Any, parameter: Array) -> tuple[float, Array]:
     xp = array_namespace(parameter)
-    home, place = xp.asarray(home), f"the anchor of {name}"
+    home, place = move(home, xp), f"the anchor of {name}"
     if tuple(home.shape) != tuple(parameter.shape):
         raise ValueError(
             f"{where}: {place} must have shape {tuple(parameter.shape)}, as the parameter, got {tuple(home.shape)}"

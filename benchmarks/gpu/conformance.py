@@ -1,0 +1,66 @@
+"""The rules of `kernels.contract` on the device: every check, cell, dtype and case of tests/, and some large ones.
+
+Before each check the memory that the next arrays get is filled with NaN: nothing may be taken for zero that nobody
+has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from kernels.contract import CELLS
+from rnn_core import backends
+from tests.cases import CASES, Case
+from tests.conformance import CHECKS, check_equations, check_infer
+
+from . import small
+from .device import Device
+
+
+def ragged(T: int, B: int) -> tuple[int, ...]:
+    """Return lengths of rows, any order, the longest among them."""
+    lengths = np.random.default_rng(B).integers(1, T + 1, B)
+    lengths[B // 2] = T
+    return tuple(int(length) for length in lengths)
+
+
+LARGE = (
+    Case("large-odd", T=33, B=31, I=100, H=200, lengths=ragged(33, 31)),
+    Case("large-one-row", T=64, B=1, I=1024, H=1024),
+    Case("large-batch", T=20, B=64, I=64, H=257),
+    Case("large", T=64, B=64, I=512, H=1024, lengths=ragged(64, 64)),
+    Case("large-few-rows", T=64, B=8, I=256, H=512, lengths=ragged(64, 8)),
+)
+"""Shapes that fill the device, for the first check alone: the equations on the host take their time."""
+
+
+def items(device: Device, quick: bool, only: list[str]) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
+    """Return every check by name. Cells and dtypes take turns: of ten processes each has its own."""
+    backends.get(device.backend)
+    pairs: list[tuple[Callable[..., None], Case]]
+    # The sanitizer's first: their kernels are on disk then, and its time is not spent on compiling.
+    pairs = [(check, case) for check in (check_equations, check_infer) for case in small.CASES]
+    pairs += [(check_equations, case) for case in (CASES[:2] if quick else (*CASES, *LARGE))]
+    if not quick:
+        pairs += [(check, case) for check in CHECKS if check is not check_equations for case in CASES]
+    found: list[tuple[str, Callable[[], dict[str, Any]]]] = []
+    for (check, case), dtype, cell in product(pairs, ("float32", "float64"), CELLS):
+        if case in LARGE and (cell, dtype) == ("rnn_relu", "float32"):
+            # Of millions of units some are so near 0 that rounding decides the sign, and with it the gradient.
+            check = check_infer
+        name = f"{cell}/{dtype}/{case.name}/{check.__name__.removeprefix('check_')}"
+        found.append((name, partial(run, device, check, case, cell, dtype)))
+    return found
+
+
+def run(device: Device, check: Callable[..., None], case: Case, cell: str, dtype: str) -> dict[str, Any]:
+    """Make one check; it raises where a rule is broken."""
+    problem = case.problem(cell, dtype, device.xp)
+    device.poison()
+    check(backends.get(device.backend).cell(cell), problem)
+    return {}

@@ -1,0 +1,202 @@
+"""What the kernels become: every one that a plan may choose, compiled and assembled where there is no GPU.
+
+``python -m kernels.cuda.assembly`` (or ``make ptx``) prints a table of registers, shared memory and spills, and fails
+where a float32 kernel computes in float64, where registers spill into memory, or where a block would need more
+registers or shared memory than a multiprocessor has. It takes numba-cuda and ptxas, the assembler of the CUDA toolkit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from . import persistent, stepwise
+from .device import SIMULATED, compile_ptx
+from .launch import entry
+from .plan import Device, choose
+from .recurrence import CELLS
+from .tile import Tile
+
+DEVICES = {
+    "sm_90": Device(multiprocessors=132, shared_bytes=227 * 1024, architecture=(9, 0)),  # H100
+    "sm_80": Device(multiprocessors=108, shared_bytes=163 * 1024, architecture=(8, 0)),  # A100
+}
+
+REGISTERS = 65536
+"""Registers of a multiprocessor."""
+
+SIZES = {
+    ("sm_90", "float32"): ((256, 1024), (1, 8, 32)),
+    ("sm_90", "float64"): ((512,), (32,)),
+    ("sm_80", "float32"): ((512,), (1, 32)),
+    ("sm_80", "float64"): ((512,), (32,)),
+}
+"""For which H and B the chosen kernels are assembled."""
+
+
+class Case(NamedTuple):
+    """A kernel to assemble."""
+
+    target: str  # sm_90, …
+    kernel: str  # forward, forward+tape, backward; step, step+tape, step_backward: those of the stepwise way
+    cell: str
+    dtype: str
+    tile: Tile | None
+    shared_bytes: int
+
+    def ptx(self) -> str:
+        """Compile it."""
+        cell, real = CELLS[self.cell], np.dtype(self.dtype).type
+        kind, _, tape = self.kernel.partition("+")
+        if self.tile is not None and kind == "forward":
+            function, types = persistent.make_forward(cell, self.tile, real, keep=bool(tape)), persistent.FORWARD
+        elif self.tile is not None:
+            function, types = persistent.make_backward(cell, self.tile, real), persistent.BACKWARD
+        elif kind == "step":
+            function, types = stepwise.make_step(cell, real, keep=bool(tape)), stepwise.ADVANCE
+        else:
+            function, types = stepwise.make_step_backward(cell, real), stepwise.RETREAT
+        return compile_ptx(function, types, self.dtype, DEVICES[self.target].architecture)
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return stepwise.THREADS if self.tile is None else self.tile.threads
+
+
+class Result(NamedTuple):
+    """What the assembler says of a kernel."""
+
+    registers: int
+    stack: int  # bytes of a thread
+    spills: int  # bytes stored and loaded
+    float64: int  # instructions on float64
+
+    def faults(self, case: Case) -> list[str]:
+        """Return what is wrong, in words."""
+        found = []
+        if self.spills or self.stack:
+            found.append(f"{self.spills} bytes spilled, {self.stack} bytes of stack")
+        if case.dtype == "float32" and self.float64:
+            found.append(f"{self.float64} float64 instructions")
+        if self.registers * case.threads > REGISTERS:
+            found.append(f"{self.registers} registers in {case.threads} threads")
+        if case.shared_bytes > DEVICES[case.target].shared_bytes:
+            found.append(f"{case.shared_bytes} bytes of shared memory")
+        return found
+
+
+def cases() -> Iterator[Case]:
+    """Yield every kernel that is chosen for one of `SIZES`, once."""
+    seen = set()
+    for (target, dtype), (sizes, batches) in SIZES.items():
+        itemsize = np.dtype(dtype).itemsize
+        for name, cell in CELLS.items():
+            G = cell.spec.gate_count
+            for H in sizes:
+                for B in batches:
+                    for kernel in ("forward", "forward+tape", "backward"):
+                        direction = kernel.partition("+")[0]
+                        choice = choose(direction, G, B, H, itemsize, DEVICES[target])
+                        if choice.tile is None or (name in ("rnn_relu", "rnn_sigmoid") and (H, B) != (sizes[0], 32)):
+                            continue  # the vanilla cells differ in one function
+                        K = choice.row * (G if direction == "backward" else 1)
+                        case = Case(target, kernel, name, dtype, choice.tile, choice.tile.size(K) * itemsize)
+                        if case[:5] not in seen:
+                            seen.add(case[:5])
+                            yield case
+            for kernel in ("step", "step+tape", "step_backward"):
+                yield Case(target, kernel, name, dtype, None, 0)
+
+
+def assemble(ptx: str, target: str) -> Result:
+    """Run the assembler.
+
+    Raises
+    ------
+    RuntimeError
+        There is none, or it refuses the code; the message has its words.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "kernel.ptx")
+        path.write_text(ptx)
+        command = [ptxas(), f"-arch={target}", "-v", "-c", str(path), "-o", str(path.with_suffix(".cubin"))]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"ptxas refuses {entry(ptx)} for {target}: {done.stderr.strip()}")
+    return read(done.stderr, ptx)
+
+
+def read(log: str, ptx: str) -> Result:
+    """Return what the assembler's log, and the code itself, say."""
+
+    def number(pattern: str) -> int:
+        return sum(map(int, re.findall(pattern, log)))
+
+    return Result(
+        registers=number(r"Used (\d+) registers"),
+        stack=number(r"(\d+) bytes stack frame"),
+        spills=number(r"(\d+) bytes spill"),
+        float64=len(re.findall(r"\.f64", ptx)),
+    )
+
+
+def ptxas() -> str:
+    """Return the assembler: that of the nvidia-cuda-nvcc package, or the one on the path."""
+    spec = importlib.util.find_spec("nvidia")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for found in sorted(Path(folder).glob("*/bin/ptxas")):
+            return str(found)
+    on_path = shutil.which("ptxas")
+    if on_path is None:
+        raise RuntimeError("there is no ptxas; pip install 'rnn_core[ptx]', or install the CUDA toolkit")
+    return on_path
+
+
+def _assembled(case: Case) -> tuple[Case, Result]:
+    return case, assemble(case.ptx(), case.target)
+
+
+def main() -> int:
+    """Assemble all, print the table, return how many kernels are at fault."""
+    parser = argparse.ArgumentParser(prog="python -m kernels.cuda.assembly", description=__doc__.splitlines()[0])
+    parser.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
+    parser.add_argument("--markdown", type=Path, help="also write the table here")
+    options = parser.parse_args()
+    if SIMULATED:
+        parser.error("kernels are compiled without NUMBA_ENABLE_CUDASIM")
+    ptxas()
+    head = ("target", "kernel", "cell", "dtype", "units × rows", "tile", "shared, KiB", "registers", "spills")
+    lines, faults = [head], []
+    with ProcessPoolExecutor(options.jobs) as pool:
+        for case, result in pool.map(_assembled, list(cases())):
+            tile = case.tile
+            cut = (f"{tile.units} × {tile.slots}", f"{tile.tile_rows} × {tile.tile_slots}") if tile else ("", "")
+            shared = f"{case.shared_bytes / 1024:.0f}" if tile else ""
+            lines.append((*case[:4], *cut, shared, str(result.registers), str(result.spills)))
+            faults += [f"{' '.join(case[:4])} {' '.join(cut)}: {fault}" for fault in result.faults(case)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  ".join(entry.ljust(width) for entry, width in zip(line, widths, strict=True)))
+    if options.markdown:
+        table = [f"| {' | '.join(line)} |" for line in lines]
+        options.markdown.write_text("\n".join([table[0], "|---" * len(head) + "|", *table[1:]]) + "\n")
+    print(f"{len(lines) - 1} kernels, {len(faults)} at fault")
+    for fault in faults:
+        print(f"  {fault}")
+    return min(len(faults), 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
