@@ -31,7 +31,7 @@ def vector_length(dtype: Any) -> int:
 
 
 if SIMULATED:
-    from .simulator import arrive, cuda, device_function, exp, load_vector, store_vector, tanh, wait
+    from .simulator import arrive, cuda, device_function, exp, load_vector, shared_memory, store_vector, tanh, wait
 else:
     import math
 
@@ -54,6 +54,20 @@ else:
 
     device_function = cuda.jit(device=True)
     exp, tanh = math.exp, math.tanh  # float32 stays float32
+
+    @intrinsic
+    def _pointer(typing, array):
+        """Return an array's address: its elements are reached without numba's look at negative indexes."""
+
+        def emit(context, builder, signature, arguments):
+            return context.make_array(array)(context, builder, arguments[0]).data
+
+        return types.CPointer(array.dtype)(array), emit
+
+    @device_function
+    def shared_memory(real):
+        """Return the block's shared memory, whose size the launch gives, as a pointer to numbers."""
+        return _pointer(cuda.shared.array(0, real))
 
     @intrinsic
     def load_vector(typing, source, at):
@@ -84,10 +98,7 @@ else:
 
     def _vector_at(context, builder, array, arguments):
         """Return the address of element `arguments[1]` as that of a vector."""
-        base = arguments[0]
-        if isinstance(array, types.Array):
-            base = context.make_array(array)(context, builder, base).data
-        place = builder.gep(base, [arguments[1]])
+        place = builder.gep(arguments[0], [arguments[1]])
         number = context.get_value_type(array.dtype)
         vector = ir.VectorType(number, 128 // array.dtype.bitwidth)
         return builder.bitcast(place, ir.PointerType(vector, place.type.addrspace))
@@ -158,6 +169,6 @@ def compile_ptx(kernel: Callable[..., Any], arguments: str, dtype: str, architec
 
 
 __all__ = [
-    "SIMULATED", "WARP", "arrive", "compile_ptx", "cuda", "device_function", "exp", "load_vector", "store_vector",
-    "tanh", "vector_length", "wait",
+    "SIMULATED", "WARP", "arrive", "compile_ptx", "cuda", "device_function", "exp", "load_vector", "shared_memory",
+    "store_vector", "tanh", "vector_length", "wait",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .cell import KernelCell, states_of
-from .device import arrive, cuda, device_function, wait
+from .device import WARP, arrive, cuda, device_function, shared_memory, wait
 from .pointwise import zero
 from .product import make_product
 from .tile import Tile
@@ -26,6 +26,10 @@ from .unrolled import make_read
 
 COUNTER_DISTANCE = 32
 """Counters lie 128 bytes apart, so that two groups of blocks don't share a line."""
+
+
+SMALL = 1023
+"""Numbers of threads, masked with this, are known not to be negative: divisions by powers of two become shifts."""
 
 
 @device_function
@@ -47,8 +51,8 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
 
     Its arrays are those of kernels/cuda/unit.py. `order` has the rows of the batch, the longest first.
     """
-    G, U, SLOTS, ROWS, THREADS, LOADS = (
-        cell.spec.gate_count, tile.units, tile.slots, tile.rows, tile.threads, tile.loads,
+    G, U, SLOTS, ROWS, WARPS, LOADS = (
+        cell.spec.gate_count, tile.units, tile.slots, tile.rows, tile.warps, tile.loads,
     )  # fmt: skip
     BIASES_AT, WEIGHTS_AT, SUMS_AT, HAS_C = tile.biases_at, tile.weights_at, tile.sums_at, cell.has_c
     place, product = make_product(tile, real)
@@ -56,17 +60,18 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
     advance = make_advance(cell, keep=keep)
 
     def forward(a_x, w_h, b_x, b_h, h, c, h_T, c_T, kept, order, lengths, counters, B, H, Hp, w_row):
-        shared = cuda.shared.array(0, real)
+        shared = shared_memory(real)
         source = cuda.local.array(LOADS, np.int64)
-        thread, members = cuda.threadIdx.x, cuda.gridDim.x
+        thread, members = cuda.threadIdx.x & SMALL, cuda.gridDim.x
         first_unit = cuda.blockIdx.x * U
 
-        for n in range(thread, ROWS * Hp, THREADS):  # row g·U + u is gate g of unit u
-            r, k = n // Hp, n % Hp
+        warp, lane = thread // WARP, thread % WARP
+        for r in range(warp, ROWS, WARPS):  # row g·U + u is gate g of unit u
             unit = first_unit + r % U
-            inside = unit < H and k < H
-            shared[WEIGHTS_AT + r * w_row + k] = w_h[(r // U * H + unit) * H + k] if inside else zero
-        for r in range(thread, ROWS, THREADS):
+            for k in range(lane, Hp, WARP):
+                inside = unit < H and k < H
+                shared[WEIGHTS_AT + r * w_row + k] = w_h[(r // U * H + unit) * H + k] if inside else zero
+        for r in range(thread, ROWS, WARPS * WARP):
             unit = first_unit + r % U
             shared[BIASES_AT + r] = b_x[r // U * H + unit] if unit < H else zero
             shared[BIASES_AT + ROWS + r] = b_h[r // U * H + unit] if unit < H else zero
@@ -117,17 +122,18 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]
     def backward(
         w_h, h, c, kept, dy, dh, dc, da_x, da_h, dh0, dc0, order, lengths, counters, B, H, Hp, Hq, w_row, options
     ):
-        shared = cuda.shared.array(0, real)
+        shared = shared_memory(real)
         source = cuda.local.array(LOADS, np.int64)
-        thread, members = cuda.threadIdx.x, cuda.gridDim.x
+        thread, members = cuda.threadIdx.x & SMALL, cuda.gridDim.x
         first_unit, K = cuda.blockIdx.x * U, G * Hq
         with_dy, with_dh0 = options % 2, options // 2
 
-        for n in range(thread, U * K, THREADS):  # row u is the column of unit u, gate after gate
-            u, k = n // K, n % K
-            unit, g, of = first_unit + u, k // Hq, k % Hq
-            inside = unit < H and of < H
-            shared[WEIGHTS_AT + u * w_row + k] = w_h[(g * H + of) * H + unit] if inside else zero
+        for n in range(thread, U * Hq, THREADS):  # row u is the column of unit u, gate after gate
+            u, of = n % U, n // U
+            unit = first_unit + u
+            for g in range(G):
+                inside = unit < H and of < H
+                shared[WEIGHTS_AT + u * w_row + g * Hq + of] = w_h[(g * H + of) * H + unit] if inside else zero
         cuda.syncthreads()
 
         slot, u = thread // U, thread % U

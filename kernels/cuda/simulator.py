@@ -47,7 +47,6 @@ class _Cuda:
     gridDim = property(lambda self: _here.grid_size)
 
     def __init__(self) -> None:
-        self.shared = SimpleNamespace(array=lambda shape, dtype: _here.block.shared.view(dtype))
         self.local = SimpleNamespace(array=lambda shape, dtype: np.full(shape, np.nan, dtype))
 
     @staticmethod
@@ -65,6 +64,11 @@ cuda = _Cuda()
 def device_function(function: F) -> F:
     """Return a function that kernels call: here, itself."""
     return function
+
+
+def shared_memory(real: Any) -> Any:
+    """Return the block's shared memory as numbers."""
+    return _here.block.shared.view(real)
 
 
 exp, tanh = np.exp, np.tanh

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kernels.cuda.persistent import meet
-from kernels.cuda.simulator import arrive, cuda, launch, load_vector, store_vector, wait
+from kernels.cuda.simulator import arrive, cuda, launch, load_vector, shared_memory, store_vector, wait
 
 
 def test_blocks_run_side_by_side():
@@ -47,7 +47,7 @@ def test_shared_memory_is_a_blocks_own_and_begins_as_no_number():
     found, fresh = np.zeros((2, 4)), np.zeros((2, 4))
 
     def kernel(found, fresh):
-        shared = cuda.shared.array(0, np.float64)
+        shared = shared_memory(np.float64)
         thread, block = cuda.threadIdx.x, cuda.blockIdx.x
         fresh[block * 4 + thread] = shared[thread]
         cuda.syncthreads()
