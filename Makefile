@@ -13,16 +13,23 @@ BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test lint type bench gpu docs clean
+.PHONY: help run test test-sim ptx lint type bench gpu docs clean
 
 help:  ## list the habits
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/report.installed  ## the demonstration: check gradients, train, transfer; writes runs/demo/report.html
 	$(BIN)/rnn-core demo $(ARGS)
 
-test: $(VENV)/test.installed  ## the whole test suite
+test: $(VENV)/test.installed test-sim  ## the whole test suite
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+# In a process of its own: kernels are either compiled or simulated.
+test-sim: $(VENV)/test.installed  ## the CUDA kernels without a GPU, thread by thread in Python
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/simulator
+
+ptx: $(VENV)/ptx.installed  ## every CUDA kernel compiled and assembled without a GPU: registers, shared memory, spills
+	$(BIN)/python -m kernels.cuda.assembly $(ARGS)
 
 lint: $(VENV)/lint.installed  ## style and likely bugs, by ruff
 	$(BIN)/ruff check $(ARGS) .

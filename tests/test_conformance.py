@@ -5,8 +5,6 @@ A backend that is not there is not tried; a new one needs no change here.
 
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
@@ -21,11 +19,6 @@ from .conformance import CHECKS
 
 EXPECTED_FAILURES: dict[str, str] = {}
 """Patterns of test ids (backend/cell/dtype/case/check) that must fail, each with its reason."""
-
-def namespace(backend: str) -> Any:
-    """Return the module that makes a backend's arrays; numba's simulator of the GPU takes NumPy's."""
-    simulated = os.environ.get("NUMBA_ENABLE_CUDASIM", "0") != "0"
-    return importlib.import_module("cupy" if backend == "cuda" and not simulated else "numpy")
 
 
 def grid() -> Iterator[Any]:
@@ -42,7 +35,7 @@ def grid() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("backend", "cell", "dtype", "case", "check"), list(grid()))
 def test_cell(backend, cell, dtype, case, check):
-    check(backends.get(backend).cell(cell), case.problem(cell, dtype, namespace(backend)))
+    check(backends.get(backend).cell(cell), case.problem(cell, dtype, backends.namespace(backend)))
 
 
 @pytest.mark.parametrize("backend", backends.available())

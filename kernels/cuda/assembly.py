@@ -14,15 +14,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import persistent, stepwise
-from .device import SIMULATED, compile_ptx
+from .device import SIMULATED
 from .launch import entry
 from .plan import Device, choose
 from .recurrence import CELLS
@@ -44,6 +44,9 @@ SIZES = {
 }
 """For which H and B the chosen kernels are assembled."""
 
+EVERY = dict.fromkeys(SIZES, ((64, 100, 128, 200, 256, 512, 768, 1024, 1300), (1, 2, 4, 8, 16, 32, 64, 128, 256)))
+"""The same for ``--every``, which takes some minutes."""
+
 
 class Case(NamedTuple):
     """A kernel to assemble."""
@@ -57,6 +60,8 @@ class Case(NamedTuple):
 
     def ptx(self) -> str:
         """Compile it."""
+        from .compiler import compile_ptx  # it is not there in the simulator
+
         cell, real = CELLS[self.cell], np.dtype(self.dtype).type
         kind, _, tape = self.kernel.partition("+")
         if self.tile is not None and kind == "forward":
@@ -97,10 +102,10 @@ class Result(NamedTuple):
         return found
 
 
-def cases() -> Iterator[Case]:
-    """Yield every kernel that is chosen for one of `SIZES`, once."""
+def cases(shapes: Mapping[Any, Any] = SIZES) -> Iterator[Case]:
+    """Yield every kernel that is chosen for one of the shapes, once."""
     seen = set()
-    for (target, dtype), (sizes, batches) in SIZES.items():
+    for (target, dtype), (sizes, batches) in shapes.items():
         itemsize = np.dtype(dtype).itemsize
         for name, cell in CELLS.items():
             G = cell.spec.gate_count
@@ -172,6 +177,7 @@ def main() -> int:
     """Assemble all, print the table, return how many kernels are at fault."""
     parser = argparse.ArgumentParser(prog="python -m kernels.cuda.assembly", description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
+    parser.add_argument("--every", action="store_true", help="the kernels of many more shapes")
     parser.add_argument("--markdown", type=Path, help="also write the table here")
     options = parser.parse_args()
     if SIMULATED:
@@ -180,7 +186,7 @@ def main() -> int:
     head = ("target", "kernel", "cell", "dtype", "units × rows", "tile", "shared, KiB", "registers", "spills")
     lines, faults = [head], []
     with ProcessPoolExecutor(options.jobs) as pool:
-        for case, result in pool.map(_assembled, list(cases())):
+        for case, result in pool.map(_assembled, list(cases(EVERY if options.every else SIZES))):
             tile = case.tile
             cut = (f"{tile.units} × {tile.slots}", f"{tile.tile_rows} × {tile.tile_slots}") if tile else ("", "")
             shared = f"{case.shared_bytes / 1024:.0f}" if tile else ""

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import simulator
-from .device import SIMULATED, compile_ptx
+from .device import SIMULATED
 from .plan import Device
 
 GPU_EXTRA = "pip install 'rnn_core[gpu]'"
@@ -110,6 +110,8 @@ def _kernel(
 
     if SIMULATED:
         return Kernel(function(), cooperative)
+    from .compiler import compile_ptx
+
     cell, *rest = made_of
     what = (make.__qualname__, cell.name, dtype, rest, options, architecture, compilers())
     path = _folder() / f"{make.__name__}-{hashlib.sha256(repr((what, SOURCES)).encode()).hexdigest()[:24]}.ptx"

@@ -90,7 +90,7 @@ class Recurrence(NamedTuple):
                 run = kernel(
                     persistent.make_forward, persistent.FORWARD, dtype.name, cell, tile, cooperative=True, keep=keep
                 )
-                arguments = (
+                arguments: tuple[Any, ...] = (
                     a_x, xp.ascontiguousarray(W_h), *biases, h, c, final[0], c_T, kept, rows.order, rows.lengths,
                     counters, B, H, choice.row, tile.banked(choice.row),
                 )  # fmt: skip
@@ -164,7 +164,7 @@ class Recurrence(NamedTuple):
             counters = xp.zeros(ceil(B / tile.slots) * persistent.COUNTER_DISTANCE, np.int32)
             dstate0 = [xp.empty((B, H), dtype) for _ in dstate]
             run = kernel(persistent.make_backward, persistent.BACKWARD, dtype.name, cell, tile, cooperative=True)
-            arguments = (
+            arguments: tuple[Any, ...] = (
                 xp.ascontiguousarray(W_h), h, c, kept, dy, dstate[0], dstate[-1], da_x, da_h, dstate0[0], dstate0[-1],
                 rows.order, rows.lengths, counters, B, H, h.shape[2], choice.row, tile.banked(K),
                 with_dy + 2 * with_dh0,

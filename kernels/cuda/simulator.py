@@ -15,8 +15,7 @@ import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-WARP = 32
-VECTOR = 16
+WARP, VECTOR = 32, 16  # as in kernels/cuda/device.py, which imports this file
 
 _here = threading.local()
 
@@ -130,7 +129,7 @@ def launch(kernel: Callable[..., Any], grid: tuple[int, int], threads: int, shar
                 kernel(*flat)
         except threading.BrokenBarrierError:
             pass  # another thread has failed
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # it is raised again, by the caller's thread
             with whole.changed:
                 whole.error = whole.error or error
                 whole.changed.notify_all()

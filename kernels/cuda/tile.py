@@ -27,8 +27,8 @@ BANKS = 32
 QUARTER = 8
 """Lanes that read 16 bytes at the same time."""
 
-TILE = 32
-"""Sums that a lane has in registers, at most."""
+TILE = 8
+"""Vectors of sums that a lane has in registers, at most."""
 
 MOST_SHARING = 8
 """Lanes that share a tile, at most: what they have is to be added up."""
@@ -61,6 +61,7 @@ class Tile(NamedTuple):
 
     @property
     def threads(self) -> int:
+        """Threads of the block."""
         return self.warps * WARP
 
     @property
@@ -90,6 +91,7 @@ class Tile(NamedTuple):
 
     @property
     def sums(self) -> int:
+        """Sums of the block."""
         return self.rows * self.slots
 
     @property
@@ -104,6 +106,7 @@ class Tile(NamedTuple):
 
     @property
     def staged_row(self) -> int:
+        """From row to row in a warp's chunk."""
         return self.banked(self.chunk)
 
     @property
@@ -121,18 +124,22 @@ class Tile(NamedTuple):
 
     @property
     def partial_at(self) -> int:
+        """Partial sums begin behind the chunks of all warps."""
         return self.warps * self.slots * self.staged_row
 
     @property
     def sums_at(self) -> int:
+        """Then the sums."""
         return self.partial_at + self.partials * self.partial_set
 
     @property
     def biases_at(self) -> int:
+        """Then b_x and b_h of the block's rows, in the forward."""
         return self.sums_at + self.sums * self.folds
 
     @property
     def weights_at(self) -> int:
+        """Then the weights."""
         return up(self.biases_at + 2 * self.rows, self.vector)
 
     def size(self, K: int) -> int:
@@ -146,7 +153,7 @@ def tiles(units: int, rows: int, slots: int, warps: int, vector: int, length: in
         return
     for tile_rows in range(1, rows + 1):
         for tile_slots in (1, 2, 4, 8):
-            if rows % tile_rows or slots % tile_slots or tile_rows * tile_slots > TILE:
+            if rows % tile_rows or slots % tile_slots or tile_rows * tile_slots > TILE * vector:
                 continue
             lanes = (rows // tile_rows) * (slots // tile_slots)
             if lanes & (lanes - 1) or not WARP // MOST_SHARING <= lanes <= WARP:

@@ -25,7 +25,8 @@ def test_stacked_bidirectional_ragged(kind):
     ours, plain = kind(3, 5, backend="cuda", **options), kind(3, 5, backend="numpy", **options)
     rng = np.random.default_rng(0)
     x, dy, lengths = rng.standard_normal((4, 3, 3)), rng.standard_normal((4, 3, 10)), [4, 1, 3]
-    found, expected = [], []
+    found: list[np.ndarray] = []
+    expected: list[np.ndarray] = []
     for layer, results in ((ours, found), (plain, expected)):
         y, _, tape = layer.forward(x, lengths=lengths)
         dx, _, gradients = layer.backward(tape, dy)

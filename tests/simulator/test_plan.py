@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
@@ -71,7 +71,7 @@ def test_parts_of_shared_memory_do_not_overlap():
             (tile.biases_at, 2 * tile.rows),
             (tile.weights_at, tile.rows * tile.banked(512)),
         ]
-        for (at, size), (following, _) in zip(parts, parts[1:], strict=False):
+        for (at, size), (following, _) in pairwise(parts):
             assert at + size <= following, tile
         assert sum(parts[-1]) == tile.size(512)
         assert tile.weights_at % tile.vector == 0
