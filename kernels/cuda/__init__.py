@@ -4,10 +4,11 @@ from kernels.contract import Cell
 
 from .launch import missing, namespace
 from .recurrence import CELLS, Recurrence, describe
+from .tensor import allow_tf32
 
 NAME = "cuda"
 
-__all__ = ["CELLS", "NAME", "cell", "describe", "missing", "namespace"]
+__all__ = ["CELLS", "NAME", "allow_tf32", "cell", "describe", "missing", "namespace"]
 
 
 def cell(name: str) -> Cell:

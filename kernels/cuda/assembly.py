@@ -113,14 +113,15 @@ def cases(shapes: Mapping[Any, Any] = SIZES) -> Iterator[Case]:
                 for B in batches:
                     for kernel in ("forward", "forward+tape", "backward"):
                         direction = kernel.partition("+")[0]
-                        choice = choose(direction, G, B, H, itemsize, DEVICES[target])
-                        if choice.tile is None or (name in ("rnn_relu", "rnn_sigmoid") and (H, B) != (sizes[0], 32)):
+                        if name in ("rnn_relu", "rnn_sigmoid") and (H, B) != (sizes[0], 32):
                             continue  # the vanilla cells differ in one function
-                        K = choice.row * (G if direction == "backward" else 1)
-                        case = Case(target, kernel, name, dtype, choice.tile, choice.tile.size(K) * itemsize)
-                        if case[:5] not in seen:
-                            seen.add(case[:5])
-                            yield case
+                        for tf32 in (False, True) if dtype == "float32" else (False,):
+                            choice = choose(direction, G, B, H, itemsize, DEVICES[target], tf32=tf32)
+                            if choice.tile is None or (target, kernel, name, dtype, choice.tile) in seen:
+                                continue
+                            seen.add((target, kernel, name, dtype, choice.tile))
+                            K = choice.row * (G if direction == "backward" else 1)
+                            yield Case(target, kernel, name, dtype, choice.tile, choice.tile.size(K) * itemsize)
             for kernel in ("step", "step+tape", "step_backward"):
                 yield Case(target, kernel, name, dtype, None, 0)
 
@@ -187,8 +188,10 @@ def main() -> int:
     lines, faults = [head], []
     with ProcessPoolExecutor(options.jobs) as pool:
         for case, result in pool.map(_assembled, list(cases(EVERY if options.every else SIZES))):
-            tile = case.tile
-            cut = (f"{tile.units} × {tile.slots}", f"{tile.tile_rows} × {tile.tile_slots}") if tile else ("", "")
+            tile, cut = case.tile, ("", "")
+            if tile:
+                lanes = "tensor cores" if tile.tensor else f"{tile.tile_rows} × {tile.tile_slots}"
+                cut = (f"{tile.units} × {tile.slots}", lanes)
             shared = f"{case.shared_bytes / 1024:.0f}" if tile else ""
             lines.append((*case[:4], *cut, shared, str(result.registers), str(result.spills)))
             faults += [f"{' '.join(case[:4])} {' '.join(cut)}: {fault}" for fault in result.faults(case)]

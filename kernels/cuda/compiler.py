@@ -123,6 +123,41 @@ def wait(counters, at, target):
         pass
 
 
+@intrinsic
+def to_tf32(typing, number):
+    """Return a float32 rounded to the nearest with 10 bits of mantissa."""
+
+    def emit(context, builder, signature, arguments):
+        function = ir.FunctionType(ir.IntType(32), [ir.FloatType()])
+        bits = builder.call(ir.InlineAsm(function, "cvt.rna.tf32.f32 $0, $1;", "=r,f"), arguments)
+        return builder.bitcast(bits, ir.FloatType())
+
+    return types.float32(types.float32), emit
+
+
+@intrinsic
+def mma(typing, c, a, b):
+    """Return c + a·b, fragments of a product by the whole warp: see kernels/cuda/tensor.py."""
+    text = (
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
+        "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};"
+    )
+
+    def emit(context, builder, signature, arguments):
+        number, bits = ir.FloatType(), ir.IntType(32)
+        result = ir.LiteralStructType([number] * 4)
+        c, a, b = ([builder.extract_value(t, k) for k in range(n)] for t, n in zip(arguments, (4, 4, 2), strict=True))
+        factors = [builder.bitcast(factor, bits) for factor in (*a, *b)]
+        function = ir.FunctionType(result, [bits] * 6 + [number] * 4)
+        # Not to be moved: all lanes must come to it together.
+        call = ir.InlineAsm(function, text, "=f,=f,=f,=f," + "r," * 6 + "f,f,f,f", side_effect=True)
+        found = builder.call(call, [*factors, *c])
+        return context.make_tuple(builder, signature.return_type, [builder.extract_value(found, k) for k in range(4)])
+
+    four, two = types.UniTuple(types.float32, 4), types.UniTuple(types.float32, 2)
+    return four(four, four, two), emit
+
+
 class _Target:
     """Stands for the device while a kernel is compiled: numba asks it for its architecture, and nothing else."""
 

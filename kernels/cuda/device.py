@@ -47,3 +47,9 @@ arrive = _names.arrive
 
 wait = _names.wait
 """wait(counters, at, target): wait until the counter has reached a target."""
+
+to_tf32 = _names.to_tf32
+"""to_tf32(number): a float32 with 10 bits of mantissa."""
+
+mma = _names.mma
+"""mma(c, a, b): c + a·b, fragments of a product by all lanes of a warp together; see kernels/cuda/tensor.py."""

@@ -20,6 +20,7 @@ from .cell import KernelCell, states_of
 from .device import WARP, arrive, cuda, device_function, shared_memory, wait
 from .pointwise import zero
 from .product import make_product
+from .tensor import rounded
 from .tile import Tile
 from .unit import make_advance, make_recall, make_retreat
 from .unrolled import make_read
@@ -42,6 +43,13 @@ def meet(counters, group, target, thread):
     cuda.syncthreads()
 
 
+def make_weight(tile: Tile) -> Callable[..., Any]:
+    """Return ``weight(w_h, at)``: a weight as the product wants it."""
+    if tile.tensor:
+        return device_function(lambda w_h, at: rounded(w_h[at]))
+    return device_function(lambda w_h, at: w_h[at])
+
+
 FORWARD = "rrrrrrrrriiinnnn"
 """The types of the forward's arguments, a letter each: r real*, i int32*, n an integer."""
 
@@ -57,7 +65,7 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
     BIASES_AT, WEIGHTS_AT, SUMS_AT, HAS_C = tile.biases_at, tile.weights_at, tile.sums_at, cell.has_c
     place, product = make_product(tile, real)
     states, read = states_of(cell), make_read(cell.spec.gates)
-    advance = make_advance(cell, keep=keep)
+    advance, weight = make_advance(cell, keep=keep), make_weight(tile)
 
     def forward(a_x, w_h, b_x, b_h, h, c, h_T, c_T, kept, order, lengths, counters, B, H, Hp, w_row):
         shared = shared_memory(real)
@@ -70,7 +78,7 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
             unit = first_unit + r % U
             for k in range(lane, Hp, WARP):
                 inside = unit < H and k < H
-                shared[WEIGHTS_AT + r * w_row + k] = w_h[(r // U * H + unit) * H + k] if inside else zero
+                shared[WEIGHTS_AT + r * w_row + k] = weight(w_h, (r // U * H + unit) * H + k) if inside else zero
         for r in range(thread, ROWS, WARPS * WARP):
             unit = first_unit + r % U
             shared[BIASES_AT + r] = b_x[r // U * H + unit] if unit < H else zero
@@ -117,7 +125,7 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]
     WEIGHTS_AT, SUMS_AT, HAS_C = tile.weights_at, tile.sums_at, cell.has_c
     place, product = make_product(tile, real)
     states = states_of(cell)
-    recall, retreat = make_recall(cell), make_retreat(cell, real)
+    recall, retreat, weight = make_recall(cell), make_retreat(cell, real), make_weight(tile)
 
     def backward(
         w_h, h, c, kept, dy, dh, dc, da_x, da_h, dh0, dc0, order, lengths, counters, B, H, Hp, Hq, w_row, options
@@ -133,7 +141,7 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]
             unit = first_unit + u
             for g in range(G):
                 inside = unit < H and of < H
-                shared[WEIGHTS_AT + u * w_row + g * Hq + of] = w_h[(g * H + of) * H + unit] if inside else zero
+                shared[WEIGHTS_AT + u * w_row + g * Hq + of] = weight(w_h, (g * H + of) * H + unit) if inside else zero
         cuda.syncthreads()
 
         slot, u = thread // U, thread % U

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import product
+from itertools import chain, product
 from math import ceil
 from typing import NamedTuple
 
 from .device import WARP
-from .tile import Tile, tiles, up
+from .tile import TENSOR_ROWS, Tile, tensor_tiles, tiles, up
 
 
 class Device(NamedTuple):
@@ -37,6 +37,9 @@ CYCLES = 1.7e3
 
 MULTIPLICATIONS = {4: 128, 8: 64}
 """Multiply-adds of a multiprocessor in a cycle, by the bytes of a number."""
+
+TENSOR_MULTIPLICATIONS = 512
+"""The same in the tensor cores, of TF32."""
 
 LOAD_CYCLES = 4
 """Cycles in which shared memory serves a warp's load of 16 bytes a lane."""
@@ -76,19 +79,22 @@ class Choice(NamedTuple):
     microseconds: float  # a step, as estimated
 
     @property
-    def persistent(self) -> bool:
-        """Whether the whole sequence is one launch."""
-        return self.tile is not None
+    def way(self) -> str:
+        """persistent, tensor (persistent, in the tensor cores) or stepwise."""
+        return "stepwise" if self.tile is None else "tensor" if self.tile.tensor else "persistent"
 
     def __str__(self) -> str:
         if self.tile is None:
             return "stepwise"
         t = self.tile
-        return f"persistent {self.blocks}×{self.groups} blocks, {t.units} units × {t.slots} rows"
+        tensor = ", tensor cores" if t.tensor else ""
+        return f"persistent {self.blocks}×{self.groups} blocks, {t.units} units × {t.slots} rows{tensor}"
 
 
 @lru_cache(maxsize=1024)
-def choose(direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, way: str = "") -> Choice:
+def choose(
+    direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, way: str = "", tf32: bool = False
+) -> Choice:
     """Return the way with the smaller estimate.
 
     Parameters
@@ -98,27 +104,35 @@ def choose(direction: str, gates: int, B: int, H: int, itemsize: int, device: De
     itemsize : int
         Bytes of a number.
     device : Device
-    way : {"", "persistent", "stepwise"}
+    way : {"", "persistent", "tensor", "stepwise"}
         Takes the choice away, for tests and benchmarks.
+    tf32 : bool
+        Float32 may be multiplied in the tensor cores.
 
     Raises
     ------
     ValueError
-        The persistent way is asked for, and the weights don't fit.
+        A persistent way is asked for, and the weights don't fit.
     """
-    choices = [*_persistent(direction, gates, B, H, itemsize, device), _stepwise(gates, B, H, itemsize, device)]
+    tf32 = tf32 or way == "tensor"
+    choices = [
+        *_persistent(direction, gates, B, H, itemsize, device, tf32),
+        _stepwise(gates, B, H, itemsize, device),
+    ]
     if way:
-        choices = [choice for choice in choices if choice.persistent == (way == "persistent")]
+        choices = [choice for choice in choices if choice.way == way]
     if not choices:
         raise ValueError(
-            f"cuda: hidden_size must leave W_h on the chip for the persistent way, got {H} with {gates} gates of "
+            f"cuda: hidden_size must leave W_h on the chip for the {way} way, got {H} with {gates} gates of "
             f"{itemsize} bytes; {device.multiprocessors} multiprocessors with {device.shared_bytes} bytes each "
             "don't hold it"
         )
     return min(choices, key=lambda choice: choice.microseconds)
 
 
-def _persistent(direction: str, gates: int, B: int, H: int, itemsize: int, device: Device) -> Iterator[Choice]:
+def _persistent(
+    direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, tf32: bool
+) -> Iterator[Choice]:
     for units, slots in product(UNITS, SLOTS):
         blocks = ceil(H / units)
         if blocks > device.multiprocessors or slots >= 2 * B > 2:
@@ -127,7 +141,10 @@ def _persistent(direction: str, gates: int, B: int, H: int, itemsize: int, devic
         all_groups = ceil(B / slots)
         groups = min(all_groups, device.multiprocessors // blocks)
         rounds = ceil(all_groups / groups)
-        for tile in tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H):
+        cuts = tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H)
+        if tf32 and itemsize == 4:
+            cuts = chain(cuts, tensor_tiles(units, rows, slots, device.warps, parts * H))
+        for tile in cuts:
             row = up(H, tile.chunk)
             K = parts * row  # of what blocks exchange for a row of the batch
             if tile.size(K) * itemsize <= device.shared_bytes:
@@ -137,8 +154,10 @@ def _persistent(direction: str, gates: int, B: int, H: int, itemsize: int, devic
 def _step(tile: Tile, K: int, blocks: int, itemsize: int) -> float:
     """Return the microseconds of a persistent step."""
     products = tile.rows * tile.slots * K
-    arithmetic = products / MULTIPLICATIONS[itemsize]
+    arithmetic = products / (TENSOR_MULTIPLICATIONS if tile.tensor else MULTIPLICATIONS[itemsize])
     vectors_read = products / tile.vector * (1 / tile.tile_rows + 1 / tile.tile_slots)
+    if tile.tensor:  # each warp reads the weights once, and v once for every 16 rows of weights
+        vectors_read = products / tile.vector * (1 / tile.slots + 1 / TENSOR_ROWS)
     loads = vectors_read / WARP * LOAD_CYCLES
     adding_up = 2 * tile.partials * tile.sums / WARP
     exchange = blocks * tile.slots * K * itemsize / L2_BYTES

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from . import tensor
 from .device import WARP, cuda, device_function, load_vector, store_vector
 from .pointwise import zero
+from .tensor import make_tensor_multiply
 from .tile import Tile
 from .unrolled import make_vector
 
@@ -24,18 +26,46 @@ def make_product(tile: Tile, real: Any) -> tuple[Callable[..., Any], Callable[..
     ``product(shared, v, base, source, K, w_row, thread)`` leaves Σ_k v[slot, k]·w[r, k] in shared memory at
     `sums_at` + slot·rows + r. All threads of the block call it; they have met before anyone reads a sum.
     """
-    THREADS, WARPS, CHUNK, VECTOR, LOADS = tile.threads, tile.warps, tile.chunk, tile.vector, tile.loads
-    LR, LB, LK, TILE_ROWS, TILE_SLOTS = tile.LR, tile.LB, tile.LK, tile.tile_rows, tile.tile_slots
-    SLOTS, ROWS, SUMS, PARTIALS, FOLDS = tile.slots, tile.rows, tile.sums, tile.partials, tile.folds
-    STAGED_ROW, PARTIAL_SLOT, PARTIAL_SET = tile.staged_row, tile.partial_slot, tile.partial_set
-    PARTIAL_AT, SUMS_AT, WEIGHTS_AT = tile.partial_at, tile.sums_at, tile.weights_at
+    WARPS, CHUNK, FETCHED, SIZE = tile.warps, tile.chunk, tile.loads * tile.vector, tile.tile_rows * tile.tile_slots
+    place, fetch, stage = make_staging(tile)
+    multiply, write = make_tensor_multiply(tile, real) if tile.tensor else make_multiply(tile, real)
+    add_up = make_add_up(tile)
+
+    @device_function
+    def product(shared, v, base, source, K, w_row, thread):
+        warp, lane = thread // WARP, thread % WARP
+        sums = cuda.local.array(SIZE, real)
+        fetched = cuda.local.array(FETCHED, real)
+        for n in range(SIZE):
+            sums[n] = zero
+        for n in range(FETCHED):
+            fetched[n] = zero
+        first = warp * CHUNK
+        if first < K:
+            fetch(fetched, v, base + first, source, lane)
+        while first < K:
+            stage(shared, fetched, warp, lane)
+            cuda.syncwarp()
+            following = first + WARPS * CHUNK
+            if following < K:
+                fetch(fetched, v, base + following, source, lane)
+            multiply(sums, shared, first, w_row, warp, lane)
+            cuda.syncwarp()
+            first = following
+        write(shared, sums, warp, lane)
+        cuda.syncthreads()
+        add_up(shared, thread)
+
+    return place, product
+
+
+def make_staging(tile: Tile) -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """Return `place`, and `fetch` and `stage`: a chunk of v from memory to registers, and on to shared memory."""
+    CHUNK, VECTOR, LOADS, SLOTS, STAGED_ROW = tile.chunk, tile.vector, tile.loads, tile.slots, tile.staged_row
     VECTORS = SLOTS * CHUNK // VECTOR  # of a chunk
     VECTORS_OF_ROW = CHUNK // VECTOR
     STAGED_WARP = SLOTS * STAGED_ROW
-    TILE_SIZE, FETCHED = TILE_ROWS * TILE_SLOTS, LOADS * VECTOR
-    W_SIZE, V_SIZE = TILE_ROWS * VECTOR, TILE_SLOTS * VECTOR
-
-    vector_of = make_vector(VECTOR)
+    vector_of = make_vector(VECTOR, tensor.rounded if tile.tensor else None)
 
     @device_function
     def place(source, order, first, B, row_length, thread):
@@ -47,66 +77,76 @@ def make_product(tile: Tile, real: Any) -> tuple[Callable[..., Any], Callable[..
             source[n] = order[slot] * row_length + vector % VECTORS_OF_ROW * VECTOR
 
     @device_function
-    def product(shared, v, base, source, K, w_row, thread):
-        warp, lane = thread // WARP, thread % WARP
+    def fetch(fetched, v, base, source, lane):
+        for n in range(LOADS):
+            if lane + WARP * n < VECTORS:
+                numbers = load_vector(v, base + source[n])
+                for e in range(VECTOR):
+                    fetched[n * VECTOR + e] = numbers[e]
+
+    @device_function
+    def stage(shared, fetched, warp, lane):
+        for n in range(LOADS):
+            vector = lane + WARP * n
+            if vector < VECTORS:
+                at = vector // VECTORS_OF_ROW * STAGED_ROW + vector % VECTORS_OF_ROW * VECTOR
+                store_vector(shared, warp * STAGED_WARP + at, vector_of(fetched, n * VECTOR))
+
+    return place, fetch, stage
+
+
+def make_multiply(tile: Tile, real: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return `multiply`, a chunk of a lane's products, and `write`, its sums to shared memory."""
+    CHUNK, VECTOR, TILE_ROWS, TILE_SLOTS = tile.chunk, tile.vector, tile.tile_rows, tile.tile_slots
+    LR, LB, LK = tile.LR, tile.LB, tile.LK
+    STAGED_ROW, STAGED_WARP, WEIGHTS_AT = tile.staged_row, tile.slots * tile.staged_row, tile.weights_at
+    PARTIAL_AT, PARTIAL_SLOT, PARTIAL_SET = tile.partial_at, tile.partial_slot, tile.partial_set
+    W_SIZE, V_SIZE = TILE_ROWS * VECTOR, TILE_SLOTS * VECTOR
+
+    @device_function
+    def multiply(sums, shared, first, w_row, warp, lane):
         lk, lr, lb = lane % LK, lane // LK % LR, lane // (LK * LR)
-        staged_at = warp * STAGED_WARP
-        sums = cuda.local.array(TILE_SIZE, real)
-        fetched = cuda.local.array(FETCHED, real)
         w = cuda.local.array(W_SIZE, real)
         u = cuda.local.array(V_SIZE, real)
-        for n in range(TILE_SIZE):
-            sums[n] = zero
-        for n in range(FETCHED):
-            fetched[n] = zero
-
-        first = warp * CHUNK
-        if first < K:
-            for n in range(LOADS):
-                if lane + WARP * n < VECTORS:
-                    numbers = load_vector(v, base + source[n] + first)
-                    for e in range(VECTOR):
-                        fetched[n * VECTOR + e] = numbers[e]
-        while first < K:
-            for n in range(LOADS):
-                vector = lane + WARP * n
-                if vector < VECTORS:
-                    at = staged_at + vector // VECTORS_OF_ROW * STAGED_ROW + vector % VECTORS_OF_ROW * VECTOR
-                    store_vector(shared, at, vector_of(fetched, n * VECTOR))
-            cuda.syncwarp()
-            following = first + WARPS * CHUNK
-            if following < K:
-                for n in range(LOADS):
-                    if lane + WARP * n < VECTORS:
-                        numbers = load_vector(v, base + source[n] + following)
-                        for e in range(VECTOR):
-                            fetched[n * VECTOR + e] = numbers[e]
-            for k in range(lk * VECTOR, CHUNK, LK * VECTOR):
-                for i in range(TILE_ROWS):
-                    numbers = load_vector(shared, WEIGHTS_AT + (lr + LR * i) * w_row + first + k)
-                    for e in range(VECTOR):
-                        w[i * VECTOR + e] = numbers[e]
+        for k in range(lk * VECTOR, CHUNK, LK * VECTOR):
+            for i in range(TILE_ROWS):
+                numbers = load_vector(shared, WEIGHTS_AT + (lr + LR * i) * w_row + first + k)
+                for e in range(VECTOR):
+                    w[i * VECTOR + e] = numbers[e]
+            for j in range(TILE_SLOTS):
+                numbers = load_vector(shared, warp * STAGED_WARP + (lb + LB * j) * STAGED_ROW + k)
+                for e in range(VECTOR):
+                    u[j * VECTOR + e] = numbers[e]
+            for i in range(TILE_ROWS):
                 for j in range(TILE_SLOTS):
-                    numbers = load_vector(shared, staged_at + (lb + LB * j) * STAGED_ROW + k)
                     for e in range(VECTOR):
-                        u[j * VECTOR + e] = numbers[e]
-                for i in range(TILE_ROWS):
-                    for j in range(TILE_SLOTS):
-                        for e in range(VECTOR):
-                            sums[i * TILE_SLOTS + j] += w[i * VECTOR + e] * u[j * VECTOR + e]
-            cuda.syncwarp()
-            first = following
+                        sums[i * TILE_SLOTS + j] += w[i * VECTOR + e] * u[j * VECTOR + e]
 
-        partial = PARTIAL_AT + (warp * LK + lk) * PARTIAL_SET
+    @device_function
+    def write(shared, sums, warp, lane):
+        lk, lr, lb = lane % LK, lane // LK % LR, lane // (LK * LR)
+        at = PARTIAL_AT + (warp * LK + lk) * PARTIAL_SET
         for i in range(TILE_ROWS):
             for j in range(TILE_SLOTS):
-                shared[partial + (lb + LB * j) * PARTIAL_SLOT + lr + LR * i] = sums[i * TILE_SLOTS + j]
-        cuda.syncthreads()
+                shared[at + (lb + LB * j) * PARTIAL_SLOT + lr + LR * i] = sums[i * TILE_SLOTS + j]
+
+    return multiply, write
+
+
+def make_add_up(tile: Tile) -> Callable[..., Any]:
+    """Return `add_up`: the partial sums of all warps to the sums; the threads have met before, and meet behind it."""
+    SUMS, FOLDS, ROWS, THREADS, PARTIALS = tile.sums, tile.folds, tile.rows, tile.threads, tile.partials
+    PARTIAL_AT, PARTIAL_SLOT, PARTIAL_SET, SUMS_AT = (
+        tile.partial_at, tile.partial_slot, tile.partial_set, tile.sums_at,
+    )  # fmt: skip
+
+    @device_function
+    def add_up(shared, thread):
         for n in range(thread, SUMS * FOLDS, THREADS):
-            of = n % SUMS
+            of, fold = n % SUMS, n // SUMS
             at = PARTIAL_AT + of // ROWS * PARTIAL_SLOT + of % ROWS
-            total = shared[at + n // SUMS * PARTIAL_SET]
-            for p in range(n // SUMS + FOLDS, PARTIALS, FOLDS):
+            total = shared[at + fold * PARTIAL_SET]
+            for p in range(fold + FOLDS, PARTIALS, FOLDS):
                 total += shared[at + p * PARTIAL_SET]
             shared[SUMS_AT + n] = total
         cuda.syncthreads()
@@ -118,4 +158,4 @@ def make_product(tile: Tile, real: Any) -> tuple[Callable[..., Any], Callable[..
                 shared[SUMS_AT + n] = total
             cuda.syncthreads()
 
-    return place, product
+    return add_up

@@ -16,6 +16,7 @@ from . import gru, launch, lstm, persistent, rnn, stepwise
 from .cell import KernelCell
 from .launch import kernel, namespace
 from .plan import Choice, choose
+from .tensor import tf32_allowed
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
@@ -188,8 +189,9 @@ class Recurrence(NamedTuple):
 
     def _choice(self, direction: str, B: int, H: int, dtype: Any) -> Choice:
         return choose(
-            direction, CELLS[self.name].spec.gate_count, B, H, dtype.itemsize, launch.current_device(), self.way
-        )
+            direction, CELLS[self.name].spec.gate_count, B, H, dtype.itemsize, launch.current_device(), self.way,
+            tf32_allowed(),
+        )  # fmt: skip
 
     def _check(self, *arrays: Array) -> None:
         """Raise where arrays are not of one dtype, of the right kind, and on the current device."""

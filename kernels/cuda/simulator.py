@@ -25,6 +25,7 @@ class _Block:
 
     def __init__(self, threads: int, shared_bytes: int):
         self.together = threading.Barrier(threads)
+        self.mail: dict[int, Any] = {}  # by thread, for what the lanes of a warp do together
         self.warps = [threading.Barrier(min(WARP, threads - first)) for first in range(0, threads, WARP)]
         self.shared = np.zeros(-(-shared_bytes // 8), np.float64)
         self.shared.view(np.uint8)[:] = 0xFF  # NaN, as a float: what nobody wrote shows
@@ -105,6 +106,33 @@ def wait(counters: Any, at: int, target: int) -> None:
         grid.changed.wait_for(lambda: counters[at] >= target or grid.error)
     if grid.error:
         raise threading.BrokenBarrierError
+
+
+def to_tf32(number: Any) -> Any:
+    """Return a float32 rounded to the nearest with 10 bits of mantissa."""
+    bits = np.asarray(number, np.float32).view(np.uint32)
+    return ((bits + np.uint32(0x1000)) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+def mma(c: Any, a: Any, b: Any) -> tuple[Any, ...]:
+    """Return c + a·b, of the factors that all lanes of the warp hold: 16 rows, 8 slots, 8 k."""
+    thread, mail = _here.thread.x, _here.block.mail
+    lane, first = thread % WARP, thread - thread % WARP
+    mail[thread] = to_tf32(np.array(a)), to_tf32(np.array(b))
+    cuda.syncwarp()
+
+    def total(row: int, slot: int) -> Any:
+        return sum(
+            np.float64(mail[first + row % 8 * 4 + k % 4][0][row // 8 + k // 4 * 2])
+            * mail[first + slot * 4 + k % 4][1][k // 4]
+            for k in range(8)
+        )
+
+    g, t = lane // 4, lane % 4
+    places = ((g, 2 * t), (g, 2 * t + 1), (g + 8, 2 * t), (g + 8, 2 * t + 1))
+    result = tuple(np.float32(old + total(*place)) for old, place in zip(c, places, strict=True))
+    cuda.syncwarp()
+    return result
 
 
 def launch(kernel: Callable[..., Any], grid: tuple[int, int], threads: int, shared_bytes: int, arguments: Any) -> None:

@@ -33,6 +33,9 @@ TILE = 8
 MOST_SHARING = 8
 """Lanes that share a tile, at most: what they have is to be added up."""
 
+TENSOR_ROWS, TENSOR_SLOTS, TENSOR_LANES_OF_K = 16, 8, 4
+"""What the tensor cores multiply at a time, and among how many lanes they want its k spread."""
+
 LOADS = 4
 """Vectors that a lane fetches at a time, at most."""
 
@@ -58,6 +61,7 @@ class Tile(NamedTuple):
     tile_slots: int
     chunk: int  # k of a warp at a time
     vector: int  # numbers in 16 bytes
+    tensor: bool = False  # the warp's lanes multiply together, in the tensor cores: see kernels/cuda/tensor.py
 
     @property
     def threads(self) -> int:
@@ -77,7 +81,7 @@ class Tile(NamedTuple):
     @property
     def LK(self) -> int:
         """Lanes that share a tile, each with its own k."""
-        return WARP // (self.LR * self.LB)
+        return TENSOR_LANES_OF_K if self.tensor else WARP // (self.LR * self.LB)
 
     @property
     def loads(self) -> int:
@@ -87,7 +91,7 @@ class Tile(NamedTuple):
     @property
     def partials(self) -> int:
         """Partial sums of each sum."""
-        return self.warps * self.LK
+        return self.warps if self.tensor else self.warps * self.LK
 
     @property
     def sums(self) -> int:
@@ -112,13 +116,15 @@ class Tile(NamedTuple):
     @property
     def partial_slot(self) -> int:
         """From slot to slot among partial sums."""
+        if self.tensor:
+            return next_with_rest(self.rows, BANKS // 2, TENSOR_LANES_OF_K)
         return next_with_rest(self.rows, BANKS, self.LR) if self.LB > 1 else self.rows
 
     @property
     def partial_set(self) -> int:
         """From one set of partial sums to the next."""
         size = self.slots * self.partial_slot
-        return next_with_rest(size, BANKS, self.LR * self.LB) if self.LK > 1 else size
+        return next_with_rest(size, BANKS, self.LR * self.LB) if self.LK > 1 and not self.tensor else size
 
     # Where things begin.
 
@@ -159,10 +165,22 @@ def tiles(units: int, rows: int, slots: int, warps: int, vector: int, length: in
             if lanes & (lanes - 1) or not WARP // MOST_SHARING <= lanes <= WARP:
                 continue
             tile = Tile(units, rows, slots, warps, tile_rows, tile_slots, 0, vector)
-            least = vector * max(4, tile.LK)
-            # The longest chunks that leave no warp without one.
-            for chunk in (4 * least, 2 * least, least):
-                tile = tile._replace(chunk=chunk)
-                if tile.loads <= LOADS and (ceil(length / chunk) >= warps or chunk == least):
-                    yield tile
-                    break
+            yield from _chunked(tile, vector * max(4, tile.LK), length)
+
+
+def tensor_tiles(units: int, rows: int, slots: int, warps: int, length: int) -> Iterator[Tile]:
+    """Yield the cut for float32 in the tensor cores, where there is one: every warp has all sums."""
+    fits = rows % TENSOR_ROWS == 0 and slots % TENSOR_SLOTS == 0 and units * slots <= warps * WARP
+    if fits and rows * slots <= TILE * 4 * WARP * 2:
+        # A lane has of each product of 16 rows and 8 slots four sums, in two rows and two slots.
+        tile = Tile(units, rows, slots, warps, rows // 8, slots // 4, 0, 4, tensor=True)
+        yield from _chunked(tile, 16, length)
+
+
+def _chunked(tile: Tile, least: int, length: int) -> Iterator[Tile]:
+    """Yield a tile with the longest chunks that leave no warp without one."""
+    for chunk in (4 * least, 2 * least, least):
+        tile = tile._replace(chunk=chunk)
+        if tile.loads <= LOADS and (ceil(length / chunk) >= tile.warps or chunk == least):
+            yield tile
+            break

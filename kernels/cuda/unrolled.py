@@ -23,16 +23,17 @@ def make_write(kind: Callable[..., Any] | None) -> Any:
     return _function("write(p, at, stride, values)", items or "pass", kind)
 
 
-def make_vector(length: int) -> Any:
-    """Return a function vector(p, at): a tuple of the `length` numbers from `at` on."""
-    return _function("vector(p, at)", f"return ({', '.join(f'p[at + {k}]' for k in range(length))})", None)
+def make_vector(length: int, change: Callable[[Any], Any] | None = None) -> Any:
+    """Return a function vector(p, at): a tuple of the `length` numbers from `at` on, each changed by a function."""
+    items = ", ".join(f"change(p[at + {k}])" if change else f"p[at + {k}]" for k in range(length))
+    return _function("vector(p, at)", f"return ({items})", change)
 
 
 def _count(kind: Callable[..., Any] | None) -> int:
     return len(kind._fields) if kind else 0  # type: ignore[attr-defined]
 
 
-def _function(head: str, body: str, kind: Any) -> Any:
-    names: dict[str, Any] = {"kind": kind}
+def _function(head: str, body: str, other: Any) -> Any:
+    names: dict[str, Any] = {"kind": other, "change": other}
     exec(f"def {head}:\n    {body}\n", names)
     return device_function(names[head.partition("(")[0]])

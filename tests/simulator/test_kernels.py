@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels import cuda
 from kernels.contract import CELLS
-from kernels.cuda import launch
+from kernels.cuda import launch, tensor
 from kernels.cuda.plan import Device, choose
 from kernels.cuda.recurrence import Recurrence
+from rnn_core import equations
 
 from .. import conformance
 from ..cases import CASES, Case
@@ -40,6 +42,31 @@ def blocks(monkeypatch):
 @pytest.mark.parametrize("cell", CELLS)
 def test_equations(cell, dtype, case, way):
     conformance.check_equations(Recurrence(cell, way), BY_NAME[case].problem(cell, dtype))
+
+
+@pytest.mark.parametrize("case", ["odd-H", "ragged-odd-H"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_tensor_cores_round_to_three_digits(cell, case, blocks):
+    """Every result is near that of the equations, and not nearer than TF32 can be."""
+    blocks(2, 4)
+    problem = BY_NAME[case].problem(cell, "float32")
+    found = conformance.run(Recurrence(cell, "tensor"), problem)
+    expected = conformance.run(equations.cell(cell), problem.map(lambda array: array.astype(np.float64)))
+    errors = {name: np.abs(found[name] - value).max() / np.abs(value).max() for name, value in expected.items()}
+    assert max(errors.values()) < 5e-3
+    assert errors["y"] > 1e-6
+
+
+def test_tensor_cores_are_asked_for(blocks):
+    """float32 proper is the default; a plan takes them where they are allowed and faster."""
+    assert not tensor.tf32_allowed()
+    blocks(132, 8)
+    try:
+        cuda.allow_tf32()
+        assert "tensor cores" in cuda.describe("lstm", 10, 32, 1024)
+    finally:
+        cuda.allow_tf32(False)
+    assert "tensor cores" not in cuda.describe("lstm", 10, 32, 1024)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.name not in (*SHAPES, "long")], ids=lambda c: c.name)

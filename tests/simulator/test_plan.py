@@ -98,10 +98,14 @@ def test_what_is_chosen_fits(gates, B, H, itemsize, direction):
 
 
 def test_small_weights_stay_on_the_chip_and_large_ones_do_not():
-    assert choose("forward", 4, 32, 512, 4, H100).persistent
-    assert choose("forward", 4, 1, 1024, 4, H100).persistent
-    assert not choose("forward", 4, 1, 2048, 4, H100).persistent
+    assert choose("forward", 4, 32, 512, 4, H100).way == "persistent"
+    assert choose("forward", 4, 1, 1024, 4, H100).way == "persistent"
     assert str(choose("forward", 4, 1, 2048, 4, H100)) == "stepwise"
+
+
+def test_tensor_cores_are_for_float32_where_they_are_allowed():
+    assert choose("forward", 4, 32, 1024, 4, H100, tf32=True).way == "tensor"
+    assert choose("forward", 4, 32, 512, 8, H100, tf32=True).way == "persistent"
 
 
 def test_weights_that_no_chip_holds_are_refused_for_the_persistent_way():
