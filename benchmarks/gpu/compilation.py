@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.cases import Case
 
+from . import ways
 from .benchmark import inputs, ours
 from .device import Device
 from .grid import grid
@@ -22,7 +23,8 @@ STEPS = 2
 def items(device: Device, quick: bool, only: list[str]) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
     """Return every case by name."""
     cases = [Case(**fields) for fields in grid(quick, only)]
-    return [(case.name, partial(run, device, case._replace(T=STEPS))) for case in cases]
+    compiled = [(case.name, partial(run, device, case._replace(T=STEPS))) for case in cases]
+    return compiled + ways.items(device, quick, only, STEPS)
 
 
 def run(device: Device, case: Case) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from kernels.contract import CELLS
-from rnn_core import backends
-from tests.cases import CASES, Case
-from tests.conformance import CHECKS, check_equations, check_infer
+from rnn_core import backends, equations
+from tests.cases import CASES, Case, Problem
+from tests.conformance import CHECKS, check_equations, check_infer, host
+from tests.conformance import run as run_problem
 
 from . import small
 from .device import Device
@@ -38,6 +39,9 @@ LARGE = (
 )
 """Shapes that fill the device, for the first check alone: the equations on the host take their time."""
 
+TENSOR_ERROR = 1e-2
+"""Of TF32's ten bits, through some steps and sums: relative to the largest number of a result."""
+
 
 def items(device: Device, quick: bool, only: list[str]) -> list[tuple[str, Callable[[], dict[str, Any]]]]:
     """Return every check by name. Cells and dtypes take turns: of ten processes each has its own."""
@@ -55,12 +59,34 @@ def items(device: Device, quick: bool, only: list[str]) -> list[tuple[str, Calla
             check = check_infer
         name = f"{cell}/{dtype}/{case.name}/{check.__name__.removeprefix('check_')}"
         found.append((name, partial(run, device, check, case, cell, dtype)))
+    if device.backend == "cuda":
+        for way, case, dtype, cell in product(("stepwise", "tensor"), (*CASES, *LARGE), ("float32", "float64"), CELLS):
+            if way == "stepwise" and cell != "rnn_relu":
+                name, check = f"{cell}/{dtype}/{case.name}/stepwise", check_equations
+            elif way == "tensor" and (dtype, case.saturation) == ("float32", 0) and cell != "rnn_relu":
+                name, check = f"{cell}/{dtype}/{case.name}/tensor", check_three_digits
+            else:
+                continue
+            found.append((name, partial(run, device, check, case, cell, dtype, way)))
     return found
 
 
-def run(device: Device, check: Callable[..., None], case: Case, cell: str, dtype: str) -> dict[str, Any]:
-    """Make one check; it raises where a rule is broken."""
+def check_three_digits(cell: Any, problem: Problem) -> None:
+    """In the tensor cores every result is that of the equations, up to the rounding to TF32."""
+    found = run_problem(cell, problem)
+    exact = problem.map(lambda array: host(array).astype(np.float64))
+    for name, expected in run_problem(equations.cell(problem.cell), exact).items():
+        error = np.abs(host(found[name]) - expected).max()
+        if not error <= TENSOR_ERROR * np.abs(expected).max() + 1e-30:
+            raise AssertionError(f"{name}: off by {error:.1e}")
+
+
+def run(
+    device: Device, check: Callable[..., None], case: Case, cell: str, dtype: str, way: str = ""
+) -> dict[str, Any]:
+    """Make one check; it raises where a rule is broken. `way` is one that kernels/cuda/plan.py might not take."""
     problem = case.problem(cell, dtype, device.xp)
     device.poison()
-    check(backends.get(device.backend).cell(cell), problem)
+    core = backends.get(device.backend).cell(cell)
+    check(core._replace(way=way) if way else core, problem)
     return {}

@@ -142,9 +142,24 @@ def markdown(found: Findings) -> str:
                 for run in found.parts["training"].results
             ],
         )]  # fmt: skip
+    if "ways" in found.parts:
+        parts += _ways(found.parts["ways"].results)
     if found.rows:
         parts += _benchmark(found)
     return "\n\n".join(parts) + "\n"
+
+
+def _ways(results: list[dict[str, Any]]) -> list[str]:
+    """Return the table of the ways."""
+    body = [
+        (result["cell"], f"{result['B']}, {result['H']}", way, *(
+            f"{times[direction]:.1f} ({times[f'expected {direction}']:.1f})" for direction in ("forward", "backward")
+        ))
+        for result in results
+        for way, times in result["ways"].items()
+    ]  # fmt: skip
+    title = "## Each way, µs a step, and in brackets what the plan expects"
+    return [title, _table(("cell", "B, H", "way", "forward, with a tape", "backward"), body)]
 
 
 def _benchmark(found: Findings) -> list[str]:

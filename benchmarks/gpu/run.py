@@ -29,6 +29,7 @@ PARTS = {
     "training": Part(0.10),
     "sanitizer": Part(0.15),
     "compilation": Part(0.20, shards=12),
+    "ways": Part(0.08),
     "benchmark": Part(1.0),
 }
 """Every part, in the order in which they are run."""

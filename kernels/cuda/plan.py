@@ -15,12 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import chain, product
+from itertools import product
 from math import ceil
 from typing import NamedTuple
 
 from .device import WARP
-from .tile import TENSOR_ROWS, Tile, tensor_tiles, tiles, up
+from .tile import TENSOR_ROWS, TENSOR_SLOTS, Tile, tensor_tiles, tiles, up
 
 
 class Device(NamedTuple):
@@ -135,15 +135,17 @@ def _persistent(
 ) -> Iterator[Choice]:
     for units, slots in product(UNITS, SLOTS):
         blocks = ceil(H / units)
-        if blocks > device.multiprocessors or slots >= 2 * B > 2:
+        if blocks > device.multiprocessors:
             continue
         rows, parts = (gates * units, 1) if direction == "forward" else (units, gates)
         all_groups = ceil(B / slots)
         groups = min(all_groups, device.multiprocessors // blocks)
         rounds = ceil(all_groups / groups)
-        cuts = tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H)
-        if tf32 and itemsize == 4:
-            cuts = chain(cuts, tensor_tiles(units, rows, slots, device.warps, parts * H))
+        cuts: list[Tile] = []
+        if slots == 1 or slots < 2 * B:
+            cuts += tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H)
+        if tf32 and itemsize == 4 and (slots == TENSOR_SLOTS or slots < 2 * B):
+            cuts += tensor_tiles(units, rows, slots, device.warps, parts * H)
         for tile in cuts:
             row = up(H, tile.chunk)
             K = parts * row  # of what blocks exchange for a row of the batch

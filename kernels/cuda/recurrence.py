@@ -67,7 +67,7 @@ class Recurrence(NamedTuple):
         W_x, W_h, b_x, b_h = params
         self._check(x, W_x, W_h, *state0)
         (T, B, _), H, G, dtype = x.shape, W_h.shape[1], cell.spec.gate_count, x.dtype
-        choice = self._choice("forward", B, H, dtype)
+        choice = self.choice("forward", B, H, dtype)
         with _memory(f"cuda.{self.name}", T, B, H):
             rows = _rows(T, B, lengths)
             x = _zero_past(x, rows)
@@ -152,7 +152,7 @@ class Recurrence(NamedTuple):
         xp = namespace()
         x, rows, h, c, kept = tape
         (T, B), H, G, dtype = x.shape[:2], W_h.shape[1], cell.spec.gate_count, x.dtype
-        choice = self._choice("backward", B, H, dtype)
+        choice = self.choice("backward", B, H, dtype)
         dy = h if dy is None else xp.ascontiguousarray(dy)
         with_dy = dy is not h
         # Copies, which the stepwise way writes into.
@@ -187,7 +187,8 @@ class Recurrence(NamedTuple):
         flat = [_columns(da, H).reshape(T * B, G * H) for da in (da_x, da_h)]
         return flat[0], flat[1], tuple(dstate0)
 
-    def _choice(self, direction: str, B: int, H: int, dtype: Any) -> Choice:
+    def choice(self, direction: str, B: int, H: int, dtype: Any) -> Choice:
+        """Return the way that a call takes, and how its work is cut."""
         return choose(
             direction, CELLS[self.name].spec.gate_count, B, H, dtype.itemsize, launch.current_device(), self.way,
             tf32_allowed(),
@@ -216,7 +217,7 @@ class Recurrence(NamedTuple):
 
 def describe(name: str, T: int, B: int, H: int, dtype: Any = "float32") -> str:
     """Say which ways a cell takes on the current device, forwards and backwards."""
-    ways = (Recurrence(name)._choice(direction, B, H, np.dtype(dtype)) for direction in ("forward", "backward"))
+    ways = (Recurrence(name).choice(direction, B, H, np.dtype(dtype)) for direction in ("forward", "backward"))
     return "; ".join(map(str, ways))
 
 
