@@ -34,18 +34,22 @@ def test_a_cell_has_the_equations_of_the_cpu(cell, function):
 
 
 def test_one_file_imports_numba_cuda():
+    statement = re.compile(r"^\s*(from|import) (_?numba_cuda|numba\.cuda|numba\S* import cuda)", re.MULTILINE)
     importing = {
         path.relative_to(ROOT).as_posix()
         for package in ("kernels", "rnn_core", "transfer")
         for path in (ROOT / package).rglob("*.py")
-        if re.search(r"^\s*(from|import) numba(\.cuda|_cuda|\S* import cuda)", path.read_text("utf-8"), re.MULTILINE)
+        if statement.search(path.read_text("utf-8"))
     }
     assert importing == {"kernels/cuda/compiler.py"}
 
 
 @pytest.mark.parametrize(
     ("absent", "reason"),
-    [("numba_cuda", "the package 'numba-cuda' is not installed"), ("cupy", "the package 'cupy' is not installed")],
+    [
+        ("_numba_cuda_redirector", "the package 'numba-cuda' is not installed"),
+        ("cupy", "the package 'cupy' is not installed"),
+    ],
 )
 def test_a_missing_package_is_named(absent, reason):
     """With and without the package on this machine; what numba-cuda would say is not asked."""
@@ -53,7 +57,8 @@ def test_a_missing_package_is_named(absent, reason):
 import sys, types
 if {absent!r} == "cupy":
     stand_in = types.ModuleType("kernels.cuda.compiler")
-    for name in "cuda device_function exp tanh shared_memory load_vector store_vector arrive wait".split():
+    names = "cuda device_function exp tanh shared_memory load_vector store_vector arrive wait to_tf32 mma"
+    for name in names.split():
         setattr(stand_in, name, lambda function=None: function)
     sys.modules["kernels.cuda.compiler"] = stand_in
 sys.modules[{absent!r}] = None

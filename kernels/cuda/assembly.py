@@ -38,8 +38,8 @@ REGISTERS = 65536
 
 SIZES = {
     ("sm_90", "float32"): ((256, 1024), (1, 8, 32)),
-    ("sm_90", "float64"): ((512,), (32,)),
     ("sm_80", "float32"): ((512,), (1, 32)),
+    ("sm_90", "float64"): ((512,), (32,)),
     ("sm_80", "float64"): ((512,), (32,)),
 }
 """For which H and B the chosen kernels are assembled."""

@@ -7,6 +7,7 @@ kernels/cuda/device.py; `compile_ptx` needs no GPU and no driver.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 from llvmlite import ir
 
 try:
-    import numba_cuda as _  # noqa: F401  # without it `numba.cuda` is numba's old target, which lacks what is below
+    # It puts numba-cuda in the place of numba's old target, which lacks what is below, wherever packages lie.
+    import _numba_cuda_redirector as _  # noqa: F401
 except ImportError as error:
     raise ImportError("the package 'numba-cuda' is not installed; pip install 'rnn_core[gpu]'") from error
 
@@ -45,7 +47,7 @@ def _pointer(typing, array):
 @device_function
 def shared_memory(real):
     """Return the block's shared memory, whose size the launch gives, as a pointer to numbers."""
-    return _pointer(cuda.shared.array(0, real))
+    return _pointer(cuda.shared.array(0, real, alignment=16))
 
 
 @intrinsic
@@ -165,6 +167,9 @@ class _Target:
         self.compute_capability = architecture
 
 
+_compiling = threading.Lock()
+
+
 def compile_ptx(kernel: Callable[..., Any], arguments: str, dtype: str, architecture: tuple[int, int]) -> str:
     """Return a kernel as PTX, the assembly language that the driver takes.
 
@@ -181,9 +186,10 @@ def compile_ptx(kernel: Callable[..., Any], arguments: str, dtype: str, architec
     kinds = {"r": types.CPointer(getattr(types, dtype)), "i": types.CPointer(types.int32), "n": types.int64}
     signature = tuple(kinds[letter] for letter in arguments)
     # Functions called from a kernel would ask for the device that is there, and where there is none, for a driver.
-    real, dispatcher.get_current_device = dispatcher.get_current_device, lambda: _Target(architecture)
-    try:
-        ptx, _ = cuda.compile_ptx(kernel, signature, cc=architecture)
-    finally:
-        dispatcher.get_current_device = real
+    with _compiling:
+        real, dispatcher.get_current_device = dispatcher.get_current_device, lambda: _Target(architecture)
+        try:
+            ptx, _ = cuda.compile_ptx(kernel, signature, cc=architecture)
+        finally:
+            dispatcher.get_current_device = real
     return str(ptx)

@@ -45,6 +45,10 @@ def missing() -> str:
     except ImportError:
         return f"the package 'cupy' is not installed; on a machine with a GPU, {GPU_EXTRA}"
     try:
+        importlib.import_module("cupy.cuda.cublas")
+    except ImportError as error:
+        return f"the library cuBLAS is not installed ({error}); {GPU_EXTRA}"
+    try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
         return f"there is no CUDA driver, or no GPU that it can use ({error})"
@@ -66,6 +70,14 @@ def _device(number: int) -> Device:
         shared_bytes=properties["MaxSharedMemoryPerBlockOptin"],
         architecture=(int(capability[:-1]), int(capability[-1])),
     )
+
+
+def current_stream() -> tuple[int, int]:
+    """Return the device and the stream in use."""
+    if SIMULATED:
+        return 0, 0
+    cuda = namespace().cuda
+    return int(cuda.runtime.getDevice()), int(cuda.get_current_stream().ptr)
 
 
 class Kernel(NamedTuple):
@@ -161,4 +173,5 @@ def _write(path: Path, data: bytes) -> None:
     """Write a file that is whole as soon as it is there."""
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         file.write(data)
+    os.chmod(file.name, 0o644)  # a folder may serve several users
     os.replace(file.name, path)

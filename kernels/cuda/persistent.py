@@ -34,11 +34,17 @@ SMALL = 1023
 
 
 @device_function
-def meet(counters, group, target, thread):
-    """Wait until all blocks of a group have come here."""
+def announce(counters, group, thread):
+    """Tell the group that what this block has written is there."""
     cuda.syncthreads()
     if thread == 0:
         arrive(counters, group * COUNTER_DISTANCE)
+
+
+@device_function
+def await_all(counters, group, target, thread):
+    """Wait until the group has announced itself so many times."""
+    if thread == 0:
         wait(counters, group * COUNTER_DISTANCE, target)
     cuda.syncthreads()
 
@@ -65,7 +71,7 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
     BIASES_AT, WEIGHTS_AT, SUMS_AT, HAS_C = tile.biases_at, tile.weights_at, tile.sums_at, cell.has_c
     place, product = make_product(tile, real)
     states, read = states_of(cell), make_read(cell.spec.gates)
-    advance, weight = make_advance(cell, keep=keep), make_weight(tile)
+    (advance, record), weight = make_advance(cell, keep=keep), make_weight(tile)
 
     def forward(a_x, w_h, b_x, b_h, h, c, h_T, c_T, kept, order, lengths, counters, B, H, Hp, w_row):
         shared = shared_memory(real)
@@ -96,16 +102,18 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
             sums_at = SUMS_AT + min(slot, SLOTS - 1) * ROWS + u
             place(source, order, first, B, Hp, thread)
             prev = states(h[row * Hp + unit], c[row * H + unit] if HAS_C else zero)
-            b_x_of, b_h_of = read(shared, BIASES_AT + u, U), read(shared, BIASES_AT + ROWS + u, U)
             for t in range(steps):
                 x = read(a_x, (t * B + row) * G * H + unit, H)  # asked for here, it arrives while the block multiplies
                 product(shared, h, t * B * Hp, source, Hp, w_row, thread)
                 sums = read(shared, sums_at, U)
-                prev = advance(
-                    x, b_x_of, sums, b_h_of, prev, t, row, unit, length, B, H, Hp, h, c, h_T, c_T, kept
-                )
+                b_x_of, b_h_of = read(shared, BIASES_AT + u, U), read(shared, BIASES_AT + ROWS + u, U)
+                prev, gates = advance(x, b_x_of, sums, b_h_of, prev, t, row, unit, length, B, Hp, h)
                 if t + 1 < steps:
-                    meet(counters, group, members * (t + 1), thread)
+                    announce(counters, group, thread)
+                # Behind the announcement, which would have to wait until these are written.
+                record(prev, gates, t, row, unit, length, B, H, c, h_T, c_T, kept)
+                if t + 1 < steps:
+                    await_all(counters, group, members * (t + 1), thread)
             cuda.syncthreads()  # the sums have been read
 
     return forward
@@ -167,7 +175,8 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]
                     dstate = states(carry.h + dy_t, carry[-1])
                     carry = retreat(recalled, dstate, t, row, unit, B, H, Hq, da_x, da_h)
                 if t > 0 or with_dh0:
-                    meet(counters, group, members * (back + 1), thread)
+                    announce(counters, group, thread)
+                    await_all(counters, group, members * (back + 1), thread)
             if with_dh0:
                 product(shared, da_h, 0, source, K, w_row, thread)
                 carry = states(carry.h + shared[sums_at], carry[-1])

@@ -97,8 +97,10 @@ def make_staging(tile: Tile) -> tuple[Callable[..., Any], Callable[..., Any], Ca
 
 def make_multiply(tile: Tile, real: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return `multiply`, a chunk of a lane's products, and `write`, its sums to shared memory."""
-    CHUNK, VECTOR, TILE_ROWS, TILE_SLOTS = tile.chunk, tile.vector, tile.tile_rows, tile.tile_slots
-    LR, LB, LK = tile.LR, tile.LB, tile.LK
+    VECTOR, TILE_ROWS, TILE_SLOTS, LR, LB, LK = (
+        tile.vector, tile.tile_rows, tile.tile_slots, tile.LR, tile.LB, tile.LK,
+    )  # fmt: skip
+    TURNS = tile.chunk // (LK * VECTOR)
     STAGED_ROW, STAGED_WARP, WEIGHTS_AT = tile.staged_row, tile.slots * tile.staged_row, tile.weights_at
     PARTIAL_AT, PARTIAL_SLOT, PARTIAL_SET = tile.partial_at, tile.partial_slot, tile.partial_set
     W_SIZE, V_SIZE = TILE_ROWS * VECTOR, TILE_SLOTS * VECTOR
@@ -108,7 +110,8 @@ def make_multiply(tile: Tile, real: Any) -> tuple[Callable[..., Any], Callable[.
         lk, lr, lb = lane % LK, lane // LK % LR, lane // (LK * LR)
         w = cuda.local.array(W_SIZE, real)
         u = cuda.local.array(V_SIZE, real)
-        for k in range(lk * VECTOR, CHUNK, LK * VECTOR):
+        for q in range(TURNS):
+            k = (q * LK + lk) * VECTOR
             for i in range(TILE_ROWS):
                 numbers = load_vector(shared, WEIGHTS_AT + (lr + LR * i) * w_row + first + k)
                 for e in range(VECTOR):
@@ -135,27 +138,32 @@ def make_multiply(tile: Tile, real: Any) -> tuple[Callable[..., Any], Callable[.
 
 def make_add_up(tile: Tile) -> Callable[..., Any]:
     """Return `add_up`: the partial sums of all warps to the sums; the threads have met before, and meet behind it."""
-    SUMS, FOLDS, ROWS, THREADS, PARTIALS = tile.sums, tile.folds, tile.rows, tile.threads, tile.partials
+    SUMS, FOLDS, ROWS, THREADS = tile.sums, tile.folds, tile.rows, tile.threads
     PARTIAL_AT, PARTIAL_SLOT, PARTIAL_SET, SUMS_AT = (
         tile.partial_at, tile.partial_slot, tile.partial_set, tile.sums_at,
     )  # fmt: skip
+    PASSES, ADDED = -(-SUMS * FOLDS // THREADS), tile.partials // FOLDS
+    WHOLE = PASSES * THREADS == SUMS * FOLDS
+    SMALL = (1 << (PASSES * THREADS - 1).bit_length()) - 1  # a mask that tells the compiler: not negative
 
     @device_function
     def add_up(shared, thread):
-        for n in range(thread, SUMS * FOLDS, THREADS):
+        for s in range(PASSES):
+            n = (thread + THREADS * s) & SMALL
             of, fold = n % SUMS, n // SUMS
-            at = PARTIAL_AT + of // ROWS * PARTIAL_SLOT + of % ROWS
-            total = shared[at + fold * PARTIAL_SET]
-            for p in range(fold + FOLDS, PARTIALS, FOLDS):
-                total += shared[at + p * PARTIAL_SET]
-            shared[SUMS_AT + n] = total
+            if WHOLE or fold < FOLDS:
+                at = PARTIAL_AT + of // ROWS * PARTIAL_SLOT + of % ROWS + fold * PARTIAL_SET
+                total = shared[at]
+                for p in range(1, ADDED):
+                    total += shared[at + p * FOLDS * PARTIAL_SET]
+                shared[SUMS_AT + n] = total
         cuda.syncthreads()
         if FOLDS > 1:
-            for n in range(thread, SUMS, THREADS):
-                total = shared[SUMS_AT + n]
+            if thread < SUMS:
+                total = shared[SUMS_AT + thread]
                 for fold in range(1, FOLDS):
-                    total += shared[SUMS_AT + n + fold * SUMS]
-                shared[SUMS_AT + n] = total
+                    total += shared[SUMS_AT + thread + fold * SUMS]
+                shared[SUMS_AT + thread] = total
             cuda.syncthreads()
 
     return add_up

@@ -133,14 +133,18 @@ class Recurrence(NamedTuple):
         with _memory(f"cuda.{self.name}", T, B, H):
             da_x, da_h, dstate0 = self._walk_back(cell, W_h, tape, dy, dstate_T, with_dh0="h0" in needs)
             h_prev = h[:T].reshape(T * B, -1)
+            db_ih = da_x.sum(axis=0) if "bias_ih" in needs else None
+            db_hh = None
+            if "bias_hh" in needs:
+                db_hh = db_ih.copy() if db_ih is not None and da_h is da_x else da_h.sum(axis=0)
             return (
                 _product(da_x, W_x).reshape(x.shape) if "x" in needs else None,
                 tuple(d if f"{s}0" in needs else None for s, d in zip(cell.spec.states, dstate0, strict=True)),
                 Parameters(
                     weight_ih=_product(da_x.T, x.reshape(T * B, -1)) if "weight_ih" in needs else None,
                     weight_hh=_columns(_product(da_h.T, h_prev), H) if "weight_hh" in needs else None,
-                    bias_ih=da_x.sum(axis=0) if "bias_ih" in needs else None,
-                    bias_hh=da_h.sum(axis=0) if "bias_hh" in needs else None,
+                    bias_ih=db_ih,
+                    bias_hh=db_hh,
                 ),
             )
 
@@ -148,7 +152,10 @@ class Recurrence(NamedTuple):
         self, cell: KernelCell, W_h: Array, tape: Tape, dy: Array | None, dstate_T: tuple[Array | None, ...],
         *, with_dh0: bool,
     ) -> tuple[Array, Array, State]:  # fmt: skip
-        """Return da_x and da_h, each (T·B, G·H), and the gradients of the initial states."""
+        """Return da_x and da_h, each (T·B, G·H), and the gradients of the initial states.
+
+        Where the halves of a cell don't differ, they are one array.
+        """
         xp = namespace()
         x, rows, h, c, kept = tape
         (T, B), H, G, dtype = x.shape[:2], W_h.shape[1], cell.spec.gate_count, x.dtype
@@ -184,8 +191,8 @@ class Recurrence(NamedTuple):
                 run((ceil(B * H / stepwise.THREADS), 1), stepwise.THREADS, arguments)
             if with_dh0:
                 dstate[0] += xp.matmul(da_h[0].reshape(B, G * H), W_h)
-        flat = [_columns(da, H).reshape(T * B, G * H) for da in (da_x, da_h)]
-        return flat[0], flat[1], tuple(dstate0)
+        flat_h = _columns(da_h, H).reshape(T * B, G * H)
+        return da_x.reshape(T * B, G * H) if cell.halves_differ else flat_h, flat_h, tuple(dstate0)
 
     def choice(self, direction: str, B: int, H: int, dtype: Any) -> Choice:
         """Return the way that a call takes, and how its work is cut."""
@@ -236,16 +243,15 @@ def _memory(where: str, T: int, B: int, H: int) -> Iterator[None]:
 
 def _rows(T: int, B: int, lengths: np.ndarray | None) -> Rows:
     if lengths is None or (lengths == T).all():
-        device = 0 if launch.SIMULATED else int(namespace().cuda.runtime.getDevice())
-        return _full_rows(T, B, device)
+        return _full_rows(T, B, launch.current_stream())
     xp = namespace()
     order = np.argsort(-lengths, kind="stable").astype(np.int32)
     return Rows(xp.asarray(lengths.astype(np.int32)), xp.asarray(order), True)
 
 
 @lru_cache(maxsize=64)
-def _full_rows(T: int, B: int, device: int) -> Rows:
-    """Return the rows of a batch that is full; nobody writes into them, so they are made once for a device."""
+def _full_rows(T: int, B: int, stream: tuple[int, int]) -> Rows:
+    """Return the rows of a batch that is full; nobody writes into them, so they are made once for a stream."""
     xp = namespace()
     return Rows(xp.full(B, T, np.int32), xp.arange(B, dtype=np.int32), False)
 

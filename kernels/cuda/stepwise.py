@@ -25,7 +25,7 @@ def make_step(cell: KernelCell, real: Any, *, keep: bool) -> Callable[..., Any]:
     """
     G, HAS_C = cell.spec.gate_count, cell.has_c
     states, read = states_of(cell), make_read(cell.spec.gates)
-    advance = make_advance(cell, keep=keep)
+    advance, record = make_advance(cell, keep=keep)
 
     def step(a_x, sums, b_x, b_h, h, c, h_T, c_T, kept, lengths, B, H, Hp, t):
         place = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
@@ -36,10 +36,10 @@ def make_step(cell: KernelCell, real: Any, *, keep: bool) -> Callable[..., Any]:
                 prev = states(h[(t * B + row) * Hp + unit], c_T[place] if HAS_C else zero)
                 x = read(a_x, (t * B + row) * G * H + unit, H)
                 of_h = read(sums, row * G * H + unit, H)
-                new = advance(
-                    x, read(b_x, unit, H), of_h, read(b_h, unit, H), prev,
-                    t, row, unit, length, B, H, Hp, h, c, h_T, c_T, kept,
-                )  # fmt: skip
+                new, gates = advance(
+                    x, read(b_x, unit, H), of_h, read(b_h, unit, H), prev, t, row, unit, length, B, Hp, h
+                )
+                record(new, gates, t, row, unit, length, B, H, c, h_T, c_T, kept)
                 if HAS_C:
                     c_T[place] = new[-1]
 

@@ -30,6 +30,9 @@ QUARTER = 8
 TILE = 8
 """Vectors of sums that a lane has in registers, at most."""
 
+FACTORS = 4
+"""Its rows and slots together, at most, by the length of a vector: what is multiplied is in registers too."""
+
 MOST_SHARING = 8
 """Lanes that share a tile, at most: what they have is to be added up."""
 
@@ -101,7 +104,8 @@ class Tile(NamedTuple):
     @property
     def folds(self) -> int:
         """Threads that add up the same sum's partial sums, so that none is idle."""
-        return min(self.partials, max(1, self.threads // self.sums))
+        most = max(1, self.threads // self.sums)
+        return max(folds for folds in range(1, self.partials + 1) if self.partials % folds == 0 and folds <= most)
 
     def banked(self, length: int) -> int:
         """Return the distance of rows of this length, so that the lanes of a quarter meet in no bank."""
@@ -159,7 +163,9 @@ def tiles(units: int, rows: int, slots: int, warps: int, vector: int, length: in
         return
     for tile_rows in range(1, rows + 1):
         for tile_slots in (1, 2, 4, 8):
-            if rows % tile_rows or slots % tile_slots or tile_rows * tile_slots > TILE * vector:
+            if rows % tile_rows or slots % tile_slots:
+                continue
+            if tile_rows * tile_slots > TILE * vector or tile_rows + tile_slots > FACTORS * vector:
                 continue
             lanes = (rows // tile_rows) * (slots // tile_slots)
             if lanes & (lanes - 1) or not WARP // MOST_SHARING <= lanes <= WARP:

@@ -22,31 +22,38 @@ from .device import device_function
 from .unrolled import make_read, make_write
 
 
-def make_advance(cell: KernelCell, *, keep: bool) -> Callable[..., Any]:
-    """Return ``advance(x, b_x, sums, b_h, prev, t, row, unit, length, B, H, Hp, h, c, h_T, c_T, kept)``.
+def make_advance(cell: KernelCell, *, keep: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return `advance` and `record`, which take the unit a step further.
 
-    It takes the unit from h_{t−1} and c_{t−1} to its next states, which it returns and, within the row's length,
-    writes. `x` and `sums` are W_x x_t and W_h h_{t−1} of each gate, `b_x` and `b_h` the biases.
+    ``advance(x, b_x, sums, b_h, prev, t, row, unit, length, B, Hp, h)`` returns the next states and the gates, and
+    writes h_t, for which others wait. `x` and `sums` are W_x x_t and W_h h_{t−1} of each gate, `b_x` and `b_h` the
+    biases.
+
+    ``record(new, gates, t, row, unit, length, B, H, c, h_T, c_T, kept)`` writes the rest. Nothing is written past the
+    row's length.
     """
     HAS_C, KEPT, KEEP = cell.has_c, cell.kept_count, keep
     pre_activation, step, states, write = cell.pre_activation, cell.step, states_of(cell), make_write(cell.kept)
 
     @device_function
-    def advance(x, b_x, sums, b_h, prev, t, row, unit, length, B, H, Hp, h, c, h_T, c_T, kept):
+    def advance(x, b_x, sums, b_h, prev, t, row, unit, length, B, Hp, h):
         new, gates = step(pre_activation(x, b_x, sums, b_h), prev)
         if t < length:
             h[((t + 1) * B + row) * Hp + unit] = new[0]
-            if KEEP:
-                if HAS_C:
-                    c[((t + 1) * B + row) * H + unit] = new[-1]
-                write(kept, (t * B + row) * KEPT * H + unit, H, gates)
+        return states(new[0], new[-1]), gates
+
+    @device_function
+    def record(new, gates, t, row, unit, length, B, H, c, h_T, c_T, kept):
+        if KEEP and t < length:
+            if HAS_C:
+                c[((t + 1) * B + row) * H + unit] = new[-1]
+            write(kept, (t * B + row) * KEPT * H + unit, H, gates)
         if t + 1 == length:
             h_T[row * H + unit] = new[0]
             if HAS_C:
                 c_T[row * H + unit] = new[-1]
-        return states(new[0], new[-1])
 
-    return advance
+    return advance, record
 
 
 def make_recall(cell: KernelCell) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from kernels.cuda.persistent import meet
+from kernels.cuda.persistent import announce, await_all
 from kernels.cuda.simulator import arrive, cuda, launch, load_vector, shared_memory, store_vector, wait
 
 
@@ -33,9 +33,11 @@ def test_a_barrier_among_blocks_holds_them_all():
         thread = cuda.threadIdx.x
         me = cuda.blockIdx.x * 2 + thread
         written[me] = me + 1
-        meet(counters, 0, 3, thread)
+        announce(counters, 0, thread)
+        await_all(counters, 0, 3, thread)
         seen[me] = written.sum()
-        meet(counters, 0, 6, thread)
+        announce(counters, 0, thread)
+        await_all(counters, 0, 6, thread)
         written[me] = 0
 
     launch(kernel, (3, 1), 2, 0, (written, seen, np.zeros(32, np.int32)))
