@@ -1,9 +1,12 @@
 """The ground floor: the names, shapes and order of the gates that every backend of the recurrent core shares.
 
-A backend is a module with two things:
+A backend is a module with two things,
 
 1. `NAME`, the word a user writes in ``backend=``.
 2. `cell(name)`, which returns a `Cell` for each name in `CELLS`.
+
+and, where it needs them, two functions more: `namespace()`, the module whose arrays it takes (NumPy without it), and
+`missing()`, "" or the reason why it can't be used on this machine.
 
 A `Cell` has three functions. For each of them:
 
