@@ -69,9 +69,9 @@ class Case(NamedTuple):
         elif self.tile is not None:
             function, types = persistent.make_backward(cell, self.tile, real), persistent.BACKWARD
         elif kind == "step":
-            function, types = stepwise.make_step(cell, real, keep=bool(tape)), stepwise.ADVANCE
+            function, types = stepwise.make_step(cell, real, keep=bool(tape)), stepwise.FORWARD
         else:
-            function, types = stepwise.make_step_backward(cell, real), stepwise.RETREAT
+            function, types = stepwise.make_step_backward(cell, real), stepwise.BACKWARD
         return compile_ptx(function, types, self.dtype, DEVICES[self.target].architecture)
 
     @property

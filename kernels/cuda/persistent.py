@@ -12,22 +12,26 @@ shows (t + 1) times their number. All blocks must be on the device at once, and 
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any
 
 import numpy as np
 
+from kernels.contract import Array
+
 from .cell import KernelCell, states_of
 from .device import WARP, arrive, cuda, device_function, shared_memory, wait
+from .launch import kernel, namespace
+from .plan import Choice
 from .pointwise import zero
 from .product import make_product
 from .tensor import rounded
 from .tile import Tile
-from .unit import make_advance, make_recall, make_retreat
+from .unit import Backward, Forward, Rows, make_advance, make_recall, make_retreat
 from .unrolled import make_read
 
 COUNTER_DISTANCE = 32
 """Counters lie 128 bytes apart, so that two groups of blocks don't share a line."""
-
 
 SMALL = 1023
 """Numbers of threads, masked with this, are known not to be negative: divisions by powers of two become shifts."""
@@ -63,7 +67,7 @@ FORWARD = "rrrrrrrrriiinnnn"
 def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Callable[..., Any]:
     """Return the kernel of all steps forwards; with `keep`, what the backward needs goes to the tape.
 
-    Its arrays are those of kernels/cuda/unit.py. `order` has the rows of the batch, the longest first.
+    After W_h come the arrays of `unit.Forward`, and then `order`, the rows of the batch, the longest first.
     """
     G, U, SLOTS, ROWS, WARPS, LOADS = (
         cell.spec.gate_count, tile.units, tile.slots, tile.rows, tile.warps, tile.loads,
@@ -73,7 +77,7 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
     states, read = states_of(cell), make_read(cell.spec.gates)
     (advance, record), weight = make_advance(cell, keep=keep), make_weight(tile)
 
-    def forward(a_x, w_h, b_x, b_h, h, c, h_T, c_T, kept, order, lengths, counters, B, H, Hp, w_row):
+    def forward(w_h, a_x, b_x, b_h, h, c, h_T, c_T, kept, order, lengths, counters, B, H, Hp, w_row):
         shared = shared_memory(real)
         source = cuda.local.array(LOADS, np.int64)
         thread, members = cuda.threadIdx.x & SMALL, cuda.gridDim.x
@@ -119,6 +123,19 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
     return forward
 
 
+def run_forward(cell: KernelCell, choice: Choice, W_h: Array, arrays: Forward, rows: Rows, *, keep: bool) -> None:
+    """Launch all steps forwards."""
+    tile, (B, H), (_, _, Hp) = choice.cut, arrays.h_T.shape, arrays.h.shape
+    run = kernel(make_forward, FORWARD, W_h.dtype.name, cell, tile, cooperative=True, keep=keep)
+    numbers = B, H, Hp, tile.banked(Hp)
+    arguments = W_h, *arrays, rows.order, rows.lengths, _counters(tile, B), *numbers
+    run((choice.blocks, choice.groups), tile.threads, arguments, tile.size(Hp) * W_h.dtype.itemsize)
+
+
+def _counters(tile: Tile, B: int) -> Array:
+    return namespace().zeros(ceil(B / tile.slots) * COUNTER_DISTANCE, np.int32)
+
+
 BACKWARD = "rrrrrrrrrrriiinnnnnn"
 """The types of the backward's arguments."""
 
@@ -126,8 +143,8 @@ BACKWARD = "rrrrrrrrrrriiinnnnnn"
 def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]:
     """Return the kernel of all steps in reverse.
 
-    `dh` and `dc` (B, H) are the gradients of the last states, `dh0` and `dc0` become those of the first. `options` is 1
-    where dy is there, plus 2 where dh0 is wanted: without it the last product is left out.
+    After W_h come the arrays of `unit.Backward`. `options` is 1 where dy is there, plus 2 where dh0 is wanted: without
+    it the last product is left out.
     """
     G, U, SLOTS, THREADS, LOADS = cell.spec.gate_count, tile.units, tile.slots, tile.threads, tile.loads
     WEIGHTS_AT, SUMS_AT, HAS_C = tile.weights_at, tile.sums_at, cell.has_c
@@ -187,3 +204,14 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]
             cuda.syncthreads()  # the sums have been read
 
     return backward
+
+
+def run_backward(
+    cell: KernelCell, choice: Choice, W_h: Array, arrays: Backward, rows: Rows, *, with_dy: bool, with_dh0: bool
+) -> None:
+    """Launch all steps in reverse."""
+    tile, (B, H), Hp, (_, _, G, Hq) = choice.cut, arrays.dh.shape, arrays.h.shape[2], arrays.da_h.shape
+    run = kernel(make_backward, BACKWARD, W_h.dtype.name, cell, tile, cooperative=True)
+    numbers = B, H, Hp, Hq, tile.banked(G * Hq), with_dy + 2 * with_dh0
+    arguments = W_h, *arrays, rows.order, rows.lengths, _counters(tile, B), *numbers
+    run((choice.blocks, choice.groups), tile.threads, arguments, tile.size(G * Hq) * W_h.dtype.itemsize)

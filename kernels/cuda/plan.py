@@ -83,6 +83,13 @@ class Choice(NamedTuple):
         """persistent, tensor (persistent, in the tensor cores) or stepwise."""
         return "stepwise" if self.tile is None else "tensor" if self.tile.tensor else "persistent"
 
+    @property
+    def cut(self) -> Tile:
+        """The tile of a persistent way."""
+        if self.tile is None:
+            raise ValueError("a stepwise choice has no tile")
+        return self.tile
+
     def __str__(self) -> str:
         if self.tile is None:
             return "stepwise"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,25 +13,18 @@ from kernels.contract import Array, Parameters, State
 
 from . import gru, launch, lstm, persistent, rnn, stepwise
 from .cell import KernelCell
-from .launch import kernel, namespace
+from .launch import namespace
 from .plan import Choice, choose
 from .tensor import tf32_allowed
+from .unit import Backward, Forward, Rows
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
 DTYPES = ("float32", "float64")
 
 
-class Rows(NamedTuple):
-    """How far the rows of a batch go."""
-
-    lengths: Array  # (B,) int32
-    order: Array  # (B,) int32, the longest first
-    ragged: bool
-
-
 class Tape(NamedTuple):
-    """What the backward needs; the arrays are those of kernels/cuda/unit.py."""
+    """What the backward needs; h, c and kept are those of `unit.Forward`."""
 
     x: Array  # (T, B, I), zero past the rows' lengths; it may be the caller's
     rows: Rows
@@ -75,38 +67,20 @@ class Recurrence(NamedTuple):
             if b_x is None or b_h is None:
                 b_x = b_h = xp.zeros(G * H, dtype)
             # What no thread writes has to be zero: past a row's end, and past H.
-            make = xp.zeros if rows.ragged or choice.row > H else xp.empty
-            h = make((T + 1, B, choice.row), dtype)
+            h = (xp.zeros if rows.ragged or choice.row > H else xp.empty)((T + 1, B, choice.row), dtype)
             h[0, :, :H] = state0[0]
-            final = tuple(xp.empty((B, H), dtype) for _ in state0)
-            c, c_T = h, h
+            c = h
             if cell.has_c:
                 c = xp.empty((T + 1 if keep else 1, B, H), dtype)
-                c[0], c_T = state0[1], final[1]
+                c[0] = state0[1]
+            final = tuple(xp.empty((B, H), dtype) for _ in state0)
             kept = xp.empty((T if keep else 0, B, cell.kept_count, H), dtype)
             biases = xp.ascontiguousarray(b_x), xp.ascontiguousarray(b_h)
+            arrays = Forward(a_x, *biases, h, c, final[0], final[-1], kept)
             if choice.tile is not None:
-                counters = xp.zeros(ceil(B / choice.tile.slots) * persistent.COUNTER_DISTANCE, np.int32)
-                tile = choice.tile
-                run = kernel(
-                    persistent.make_forward, persistent.FORWARD, dtype.name, cell, tile, cooperative=True, keep=keep
-                )
-                arguments: tuple[Any, ...] = (
-                    a_x, xp.ascontiguousarray(W_h), *biases, h, c, final[0], c_T, kept, rows.order, rows.lengths,
-                    counters, B, H, choice.row, tile.banked(choice.row),
-                )  # fmt: skip
-                run(
-                    (choice.blocks, choice.groups), tile.threads, arguments, tile.size(choice.row) * dtype.itemsize
-                )
+                persistent.run_forward(cell, choice, xp.ascontiguousarray(W_h), arrays, rows, keep=keep)
             else:
-                run = kernel(stepwise.make_step, stepwise.ADVANCE, dtype.name, cell, keep=keep)
-                sums = xp.empty((B, G * H), dtype)
-                if cell.has_c:
-                    c_T[...] = state0[1]
-                for t in range(T):
-                    xp.matmul(h[t], W_h.T, out=sums)
-                    arguments = (a_x, sums, *biases, h, c, final[0], c_T, kept, rows.lengths, B, H, H, t)
-                    run((ceil(B * H / stepwise.THREADS), 1), stepwise.THREADS, arguments)
+                stepwise.run_forward(cell, W_h, arrays, rows, keep=keep)
             y = h[1:, :, :H]
             # The tape keeps h, and the caller may write into y.
             y = y.copy() if keep else xp.ascontiguousarray(y)
@@ -160,37 +134,20 @@ class Recurrence(NamedTuple):
         x, rows, h, c, kept = tape
         (T, B), H, G, dtype = x.shape[:2], W_h.shape[1], cell.spec.gate_count, x.dtype
         choice = self.choice("backward", B, H, dtype)
-        dy = h if dy is None else xp.ascontiguousarray(dy)
-        with_dy = dy is not h
-        # Copies, which the stepwise way writes into.
-        dstate = [xp.zeros((B, H), dtype) if d is None else xp.array(d, order="C") for d in dstate_T]
-        make = xp.zeros if rows.ragged or choice.row > H else xp.empty
-        da_h = make((T, B, G, choice.row), dtype)
+        dstate = [xp.zeros((B, H), dtype) if d is None else xp.ascontiguousarray(d) for d in dstate_T]
+        dstate0 = [xp.empty((B, H), dtype) for _ in dstate]
+        # What no thread writes has to be zero: past a row's end, and past H.
+        da_h = (xp.zeros if rows.ragged or choice.row > H else xp.empty)((T, B, G, choice.row), dtype)
         da_x = (xp.zeros if rows.ragged else xp.empty)((T, B, G, H), dtype) if cell.halves_differ else da_h
+        arrays = Backward(
+            h, c, kept, h if dy is None else xp.ascontiguousarray(dy), dstate[0], dstate[-1], da_x, da_h,
+            dstate0[0], dstate0[-1],
+        )  # fmt: skip
+        wanted = {"with_dy": dy is not None, "with_dh0": with_dh0}
         if choice.tile is not None:
-            tile, K = choice.tile, G * choice.row
-            counters = xp.zeros(ceil(B / tile.slots) * persistent.COUNTER_DISTANCE, np.int32)
-            dstate0 = [xp.empty((B, H), dtype) for _ in dstate]
-            run = kernel(persistent.make_backward, persistent.BACKWARD, dtype.name, cell, tile, cooperative=True)
-            arguments: tuple[Any, ...] = (
-                xp.ascontiguousarray(W_h), h, c, kept, dy, dstate[0], dstate[-1], da_x, da_h, dstate0[0], dstate0[-1],
-                rows.order, rows.lengths, counters, B, H, h.shape[2], choice.row, tile.banked(K),
-                with_dy + 2 * with_dh0,
-            )  # fmt: skip
-            run((choice.blocks, choice.groups), tile.threads, arguments, tile.size(K) * dtype.itemsize)
+            persistent.run_backward(cell, choice, xp.ascontiguousarray(W_h), arrays, rows, **wanted)
         else:
-            run = kernel(stepwise.make_step_backward, stepwise.RETREAT, dtype.name, cell)
-            sums, dstate0 = xp.zeros((B, H), dtype), dstate
-            for t in reversed(range(T)):
-                if t + 1 < T:
-                    xp.matmul(da_h[t + 1].reshape(B, G * H), W_h, out=sums)
-                arguments = (
-                    sums, h, c, kept, dy, dstate[0], dstate[-1], da_x, da_h, rows.lengths,
-                    B, H, h.shape[2], H, t, with_dy + 2 * (t + 1 < T),
-                )  # fmt: skip
-                run((ceil(B * H / stepwise.THREADS), 1), stepwise.THREADS, arguments)
-            if with_dh0:
-                dstate[0] += xp.matmul(da_h[0].reshape(B, G * H), W_h)
+            stepwise.run_backward(cell, W_h, arrays, rows, **wanted)
         flat_h = _columns(da_h, H).reshape(T * B, G * H)
         return da_x.reshape(T * B, G * H) if cell.halves_differ else flat_h, flat_h, tuple(dstate0)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 from typing import Any
+
+from kernels.contract import Array
 
 from .cell import KernelCell, states_of
 from .device import cuda
+from .launch import kernel, namespace
 from .pointwise import zero
-from .unit import make_advance, make_recall, make_retreat
+from .unit import Backward, Forward, Rows, make_advance, make_recall, make_retreat
 from .unrolled import make_read
 
 THREADS = 128
 """Threads of a block."""
 
-ADVANCE = "rrrrrrrrrinnnn"
+FORWARD = "rrrrrrrrrinnnn"
 """The types of the forward's arguments, a letter each: r real*, i int32*, n an integer."""
 
 
@@ -27,7 +31,7 @@ def make_step(cell: KernelCell, real: Any, *, keep: bool) -> Callable[..., Any]:
     states, read = states_of(cell), make_read(cell.spec.gates)
     advance, record = make_advance(cell, keep=keep)
 
-    def step(a_x, sums, b_x, b_h, h, c, h_T, c_T, kept, lengths, B, H, Hp, t):
+    def step(sums, a_x, b_x, b_h, h, c, h_T, c_T, kept, lengths, B, H, Hp, t):
         place = cuda.blockIdx.x * THREADS + cuda.threadIdx.x
         if place < B * H:
             row, unit = place // H, place % H
@@ -46,7 +50,19 @@ def make_step(cell: KernelCell, real: Any, *, keep: bool) -> Callable[..., Any]:
     return step
 
 
-RETREAT = "rrrrrrrrrinnnnnn"
+def run_forward(cell: KernelCell, W_h: Array, arrays: Forward, rows: Rows, *, keep: bool) -> None:
+    """Make all steps forwards."""
+    xp, (B, H), (_, _, Hp), T = namespace(), arrays.h_T.shape, arrays.h.shape, len(arrays.h) - 1
+    run = kernel(make_step, FORWARD, W_h.dtype.name, cell, keep=keep)
+    sums = xp.empty((B, len(W_h)), W_h.dtype)
+    if cell.has_c:
+        arrays.c_T[...] = arrays.c[0]
+    for t in range(T):
+        xp.matmul(arrays.h[t], W_h.T, out=sums)
+        run((ceil(B * H / THREADS), 1), THREADS, (sums, *arrays, rows.lengths, B, H, Hp, t))
+
+
+BACKWARD = "rrrrrrrrrinnnnnn"
 """The types of the backward's arguments."""
 
 
@@ -80,3 +96,23 @@ def make_step_backward(cell: KernelCell, real: Any) -> Callable[..., Any]:
                     dc[place] = carry[-1]
 
     return step_backward
+
+
+def run_backward(
+    cell: KernelCell, W_h: Array, arrays: Backward, rows: Rows, *, with_dy: bool, with_dh0: bool
+) -> None:
+    """Make all steps in reverse."""
+    xp, (B, H), Hp, (T, _, G, Hq) = namespace(), arrays.dh.shape, arrays.h.shape[2], arrays.da_h.shape
+    run = kernel(make_step_backward, BACKWARD, W_h.dtype.name, cell)
+    # The gradients of the last states become those of the first, step by step.
+    arrays.dh0[...], arrays.dc0[...] = arrays.dh, arrays.dc
+    arrays = arrays._replace(dh=arrays.dh0, dc=arrays.dc0)
+    sums = xp.empty((B, H), W_h.dtype)
+    for t in reversed(range(T)):
+        with_sums = t + 1 < T
+        if with_sums:
+            xp.matmul(arrays.da_h[t + 1].reshape(B, G * H), W_h, out=sums)
+        numbers = B, H, Hp, Hq, t, with_dy + 2 * with_sums
+        run((ceil(B * H / THREADS), 1), THREADS, (sums, *arrays[:8], rows.lengths, *numbers))
+    if with_dh0:
+        arrays.dh0[...] += xp.matmul(arrays.da_h[0].reshape(B, G * H), W_h)

@@ -1,25 +1,55 @@
 """One hidden unit of one row of the batch, at one step: from memory through the cell's equations to memory.
 
 The same for the persistent kernel, where a thread stays with its unit for the whole sequence, and for the kernel that
-is launched anew for every step. Arrays, each as one long row of numbers::
-
-    a_x   (T, B, G, H)     W_x x_t
-    h     (T+1, B, Hp)     h[0] is the initial state; a row is Hp ≥ H long, and zero past H
-    c     (T+1, B, H)      likewise; without a tape only its first step is there, and is read
-    kept  (T, B, kept, H)  what the backward needs besides the states
-    da_h  (T, B, G, Hq)    the gradient of W_h h_{t−1} + b_h; a row is Hq ≥ H long, and zero past H
-    da_x  (T, B, G, H)     the gradient of W_x x_t + b_x, where it is another
-    h_T, c_T, dy, …        (B, H), (T, B, H)
+is launched anew for every step. A kernel has an array as one long row of numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
+
+from kernels.contract import Array
 
 from .cell import KernelCell, states_of
 from .device import device_function
 from .unrolled import make_read, make_write
+
+
+class Rows(NamedTuple):
+    """How far the rows of a batch go."""
+
+    lengths: Array  # (B,) int32
+    order: Array  # (B,) int32, the longest first
+    ragged: bool
+
+
+class Forward(NamedTuple):
+    """The arrays of a forward; where a cell has no c, h stands in its place."""
+
+    a_x: Array  # (T, B, G, H), W_x x_t
+    b_x: Array  # (G, H)
+    b_h: Array  # (G, H)
+    h: Array  # (T+1, B, Hp), h[0] is the initial state; a row is Hp ≥ H long, and zero past H
+    c: Array  # (T+1, B, H) likewise; without a tape its first step alone, which is read
+    h_T: Array  # (B, H)
+    c_T: Array  # (B, H)
+    kept: Array  # (T, B, kept, H), what the backward needs besides the states
+
+
+class Backward(NamedTuple):
+    """The arrays of a backward; where a cell has no c, dh stands in the place of dc."""
+
+    h: Array  # as in `Forward`
+    c: Array
+    kept: Array
+    dy: Array  # (T, B, H), or anything where there is none
+    dh: Array  # (B, H), the gradients of the last states
+    dc: Array
+    da_x: Array  # (T, B, G, H), the gradient of W_x x_t + b_x; where the halves don't differ, da_h stands in its place
+    da_h: Array  # (T, B, G, Hq), the gradient of W_h h_{t−1} + b_h; a row is Hq ≥ H long, and zero past H
+    dh0: Array  # (B, H)
+    dc0: Array
 
 
 def make_advance(cell: KernelCell, *, keep: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
