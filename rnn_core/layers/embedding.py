@@ -243,7 +243,7 @@ def _sum_by_token_in_pairs(xp: Any, tokens: Array, vectors: Array, count: int) -
     not end in the same bits. So equal tokens are put side by side, and sums of ever longer runs of them are made of
     two shorter ones, log₂(N) times. Nothing here makes the host wait.
     """
-    order = xp.argsort(tokens, stable=True)
+    order = xp.argsort(tokens)  # stable, as the array API has it
     ordered, sums = tokens[order], vectors[order, :]
     N, length = ordered.shape[0], 1
     while length < N:  # sums[n] is that of up to `length` vectors from n on, of the same token
