@@ -27,7 +27,7 @@ from .pointwise import zero
 from .product import make_product
 from .tensor import rounded
 from .tile import Tile
-from .unit import Backward, Forward, Rows, make_advance, make_recall, make_retreat
+from .unit import Backward, Forward, Lengths, make_advance, make_recall, make_retreat
 from .unrolled import make_read
 
 COUNTER_DISTANCE = 32
@@ -123,7 +123,7 @@ def make_forward(cell: KernelCell, tile: Tile, real: Any, *, keep: bool) -> Call
     return forward
 
 
-def run_forward(cell: KernelCell, choice: Choice, W_h: Array, arrays: Forward, rows: Rows, *, keep: bool) -> None:
+def run_forward(cell: KernelCell, choice: Choice, W_h: Array, arrays: Forward, rows: Lengths, *, keep: bool) -> None:
     """Launch all steps forwards."""
     tile, (B, H), (_, _, Hp) = choice.cut, arrays.h_T.shape, arrays.h.shape
     run = kernel(make_forward, FORWARD, W_h.dtype.name, cell, tile, cooperative=True, keep=keep)
@@ -207,7 +207,7 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]
 
 
 def run_backward(
-    cell: KernelCell, choice: Choice, W_h: Array, arrays: Backward, rows: Rows, *, with_dy: bool, with_dh0: bool
+    cell: KernelCell, choice: Choice, W_h: Array, arrays: Backward, rows: Lengths, *, with_dy: bool, with_dh0: bool
 ) -> None:
     """Launch all steps in reverse."""
     tile, (B, H), Hp, (_, _, G, Hq) = choice.cut, arrays.dh.shape, arrays.h.shape[2], arrays.da_h.shape

@@ -16,7 +16,7 @@ from .cell import KernelCell
 from .launch import namespace
 from .plan import Choice, choose
 from .tensor import tf32_allowed
-from .unit import Backward, Forward, Rows
+from .unit import Backward, Forward, Lengths
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
@@ -27,7 +27,7 @@ class Tape(NamedTuple):
     """What the backward needs; h, c and kept are those of `unit.Forward`."""
 
     x: Array  # (T, B, I), zero past the rows' lengths; it may be the caller's
-    rows: Rows
+    rows: Lengths
     h: Array
     c: Array
     kept: Array
@@ -198,22 +198,22 @@ def _memory(where: str, T: int, B: int, H: int) -> Iterator[None]:
         ) from error
 
 
-def _rows(T: int, B: int, lengths: np.ndarray | None) -> Rows:
+def _rows(T: int, B: int, lengths: np.ndarray | None) -> Lengths:
     if lengths is None or (lengths == T).all():
         return _full_rows(T, B, launch.current_stream())
     xp = namespace()
     order = np.argsort(-lengths, kind="stable").astype(np.int32)
-    return Rows(xp.asarray(lengths.astype(np.int32)), xp.asarray(order), True)
+    return Lengths(xp.asarray(lengths.astype(np.int32)), xp.asarray(order), True)
 
 
 @lru_cache(maxsize=64)
-def _full_rows(T: int, B: int, stream: tuple[int, int]) -> Rows:
+def _full_rows(T: int, B: int, stream: tuple[int, int]) -> Lengths:
     """Return the rows of a batch that is full; nobody writes into them, so they are made once for a stream."""
     xp = namespace()
-    return Rows(xp.full(B, T, np.int32), xp.arange(B, dtype=np.int32), False)
+    return Lengths(xp.full(B, T, np.int32), xp.arange(B, dtype=np.int32), False)
 
 
-def _zero_past(x: Array, rows: Rows) -> Array:
+def _zero_past(x: Array, rows: Lengths) -> Array:
     """Return x with zeros past the rows' lengths: what stands there may be no number."""
     if not rows.ragged:
         return x

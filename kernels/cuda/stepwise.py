@@ -12,7 +12,7 @@ from .cell import KernelCell, states_of
 from .device import cuda
 from .launch import kernel, namespace
 from .pointwise import zero
-from .unit import Backward, Forward, Rows, make_advance, make_recall, make_retreat
+from .unit import Backward, Forward, Lengths, make_advance, make_recall, make_retreat
 from .unrolled import make_read
 
 THREADS = 128
@@ -50,7 +50,7 @@ def make_step(cell: KernelCell, real: Any, *, keep: bool) -> Callable[..., Any]:
     return step
 
 
-def run_forward(cell: KernelCell, W_h: Array, arrays: Forward, rows: Rows, *, keep: bool) -> None:
+def run_forward(cell: KernelCell, W_h: Array, arrays: Forward, rows: Lengths, *, keep: bool) -> None:
     """Make all steps forwards."""
     xp, (B, H), (_, _, Hp), T = namespace(), arrays.h_T.shape, arrays.h.shape, len(arrays.h) - 1
     run = kernel(make_step, FORWARD, W_h.dtype.name, cell, keep=keep)
@@ -99,7 +99,7 @@ def make_step_backward(cell: KernelCell, real: Any) -> Callable[..., Any]:
 
 
 def run_backward(
-    cell: KernelCell, W_h: Array, arrays: Backward, rows: Rows, *, with_dy: bool, with_dh0: bool
+    cell: KernelCell, W_h: Array, arrays: Backward, rows: Lengths, *, with_dy: bool, with_dh0: bool
 ) -> None:
     """Make all steps in reverse."""
     xp, (B, H), Hp, (T, _, G, Hq) = namespace(), arrays.dh.shape, arrays.h.shape[2], arrays.da_h.shape

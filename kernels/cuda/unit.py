@@ -16,7 +16,7 @@ from .device import device_function
 from .unrolled import make_read, make_write
 
 
-class Rows(NamedTuple):
+class Lengths(NamedTuple):
     """How far the rows of a batch go."""
 
     lengths: Array  # (B,) int32
