@@ -31,6 +31,11 @@ class Device(NamedTuple):
     architecture: tuple[int, int] = (9, 0)
     warps: int = 8  # of a block
 
+    @property
+    def tile(self) -> int:
+        """Vectors of sums that a lane may have: fewer before Hopper, for which the assembler needs more registers."""
+        return 8 if self.architecture >= (9, 0) else 6
+
 
 CYCLES = 1.7e3
 """Clock cycles in a microsecond."""
@@ -150,7 +155,7 @@ def _persistent(
         rounds = ceil(all_groups / groups)
         cuts: list[Tile] = []
         if slots == 1 or slots < 2 * B:
-            cuts += tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H)
+            cuts += tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H, device.tile)
         if tf32 and itemsize == 4 and (slots == TENSOR_SLOTS or slots < 2 * B):
             cuts += tensor_tiles(units, rows, slots, device.warps, parts * H)
         for tile in cuts:

@@ -27,9 +27,6 @@ BANKS = 32
 QUARTER = 8
 """Lanes that read 16 bytes at the same time."""
 
-TILE = 8
-"""Vectors of sums that a lane has in registers, at most."""
-
 FACTORS = 4
 """Its rows and slots together, at most, by the length of a vector: what is multiplied is in registers too."""
 
@@ -38,6 +35,9 @@ MOST_SHARING = 8
 
 TENSOR_ROWS, TENSOR_SLOTS, TENSOR_LANES_OF_K = 16, 8, 4
 """What the tensor cores multiply at a time, and among how many lanes they want its k spread."""
+
+TENSOR_SUMS = 64
+"""Sums that a lane has of them, at most."""
 
 LOADS = 4
 """Vectors that a lane fetches at a time, at most."""
@@ -157,15 +157,20 @@ class Tile(NamedTuple):
         return self.weights_at + self.rows * self.banked(K)
 
 
-def tiles(units: int, rows: int, slots: int, warps: int, vector: int, length: int) -> Iterator[Tile]:
-    """Yield the cuts that there are for blocks of this shape and rows of `length`."""
+def tiles(
+    units: int, rows: int, slots: int, warps: int, vector: int, length: int, most: int = 8
+) -> Iterator[Tile]:
+    """Yield the cuts that there are for blocks of this shape and rows of `length`.
+
+    `most` is how many vectors of sums a lane may have in registers.
+    """
     if units * slots > warps * WARP:
         return
     for tile_rows in range(1, rows + 1):
         for tile_slots in (1, 2, 4, 8):
             if rows % tile_rows or slots % tile_slots:
                 continue
-            if tile_rows * tile_slots > TILE * vector or tile_rows + tile_slots > FACTORS * vector:
+            if tile_rows * tile_slots > most * vector or tile_rows + tile_slots > FACTORS * vector:
                 continue
             lanes = (rows // tile_rows) * (slots // tile_slots)
             if lanes & (lanes - 1) or not WARP // MOST_SHARING <= lanes <= WARP:
@@ -177,7 +182,7 @@ def tiles(units: int, rows: int, slots: int, warps: int, vector: int, length: in
 def tensor_tiles(units: int, rows: int, slots: int, warps: int, length: int) -> Iterator[Tile]:
     """Yield the cut for float32 in the tensor cores, where there is one: every warp has all sums."""
     fits = rows % TENSOR_ROWS == 0 and slots % TENSOR_SLOTS == 0 and units * slots <= warps * WARP
-    if fits and rows * slots <= TILE * 4 * WARP * 2:
+    if fits and rows * slots <= TENSOR_SUMS * WARP:
         # A lane has of each product of 16 rows and 8 slots four sums, in two rows and two slots.
         tile = Tile(units, rows, slots, warps, rows // 8, slots // 4, 0, 4, tensor=True)
         yield from _chunked(tile, 16, length)
