@@ -1,0 +1,18 @@
+"""A user's own data, read from where it lies: labelled texts, series and waveforms, and word vectors.
+
+Every fault is named by file and line. Nothing that is read is ever executed.
+"""
+
+from .series import Series, read_series, read_waveforms
+from .texts import Texts, read_texts
+from .vectors import WordVectors, read_vectors
+
+__all__ = [
+    "Texts",
+    "read_texts",
+    "Series",
+    "read_series",
+    "read_waveforms",
+    "WordVectors",
+    "read_vectors",
+]
