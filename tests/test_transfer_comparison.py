@@ -290,7 +290,7 @@ def test_a_study_must_be_whole():
         compare({}, sizes=[1], seeds=1)
     with pytest.raises(TypeError, match="abstract"):
         type("Half", (Study,), {})()
-    with pytest.raises(ValueError, match="source must be 'trained', 'shuffled' or None, got 'scratch'"):
+    with pytest.raises(ValueError, match="source must be 'trained', .*'rotated' or None, got 'scratch'"):
         Arm("x", "scratch")
 
 

@@ -1,11 +1,18 @@
 """What a network has learned, carried over to another task: copied, frozen, adapted, compared with a fresh start."""
 
-from .comparison import ARMS, Arm, Comparison, Difference, Study, compare
+from .comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
 from .copying import copy_parameters
-from .freezing import freeze, freeze_to, unfreeze
+from .cross_domain import copy_recurrent, matched, rotated, scrambled
+from .freezing import Unfreezing, freeze, freeze_to, unfreeze
 from .groups import parameter_groups, select
+from .linear_map import LinearMap
+from .map_kinds import LowRank, Scale, Square, TwoSided
 from .plan import Plan
+from .planned import fit_plan
+from .rates import discriminative_rates
 from .report import TransferReport, checksum
+from .shared_map import JointBatches, SharedMap
+from .strength import StrengthChoice, Trial, choose_strength
 
 __all__ = [
     "parameter_groups",
@@ -17,10 +24,28 @@ __all__ = [
     "unfreeze",
     "freeze_to",
     "Plan",
+    "Unfreezing",
+    "discriminative_rates",
+    "fit_plan",
+    "choose_strength",
+    "StrengthChoice",
+    "Trial",
+    "LinearMap",
+    "Scale",
+    "LowRank",
+    "TwoSided",
+    "Square",
+    "SharedMap",
+    "JointBatches",
+    "copy_recurrent",
+    "scrambled",
+    "matched",
+    "rotated",
     "compare",
     "Comparison",
     "Difference",
     "Study",
     "Arm",
     "ARMS",
+    "CROSS_DOMAIN_ARMS",
 ]

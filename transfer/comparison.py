@@ -10,10 +10,10 @@ import numpy as np
 
 from .groups import checked_model, listed, select
 from .runs import Run, run_here, run_in_processes
-from .study import ARMS, BASELINE, Arm, Study
+from .study import ARMS, BASELINE, CROSS_DOMAIN_ARMS, Arm, Study
 from .verdicts import Comparison, Difference
 
-__all__ = ["compare", "Comparison", "Difference", "Study", "Arm", "ARMS", "Run"]
+__all__ = ["compare", "Comparison", "Difference", "Study", "Arm", "ARMS", "CROSS_DOMAIN_ARMS", "Run"]
 
 
 def compare(
@@ -139,4 +139,4 @@ def _try_patterns(study: Study, seed: int, arms: Sequence[Arm]) -> None:
     target = checked_model("Study.build", study.build(seed))
     select(target, study.core)
     for arm in arms:
-        arm.plan_for(study.core).resolve(target)
+        arm.plan_for(study.core).describe(target)  # what changes during training can't be resolved

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rnn_core.layers.checks import positive_int
 from rnn_core.models import Model
 
 from .groups import Patterns, checked_model, chosen, listed
@@ -86,8 +90,62 @@ def freeze_to(model: Model, group: int | str) -> tuple[str, ...]:
         )
     else:
         lowest = group % n
-    model.frozen = frozenset(name for names in list(groups.values())[:lowest] for name in names)  # (X5)
+    model.frozen = frozenset(_below(model, lowest))
     return _frozen(model)
+
+
+@dataclass(frozen=True)
+class Unfreezing:
+    """Gradual unfreezing: the top group trains alone, and from stage to stage one more. Part of a `Plan`.
+
+    Parameters
+    ----------
+    epochs : int, optional
+        How many epochs a stage lasts.
+    steps : int, optional
+        How many updates a stage lasts. One of the two is given. The last stage, in which everything trains, takes
+        what is left of the run.
+
+    Raises
+    ------
+    ValueError
+        Both are given, or none, or a number is below 1.
+    TypeError
+        A number is not an integer.
+
+    References
+    ----------
+    J. Howard, S. Ruder, "Universal language model fine-tuning for text classification", ACL 2018, section 3.3.
+    """
+
+    epochs: int | None = None
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        given = {name: value for name, value in (("epochs", self.epochs), ("steps", self.steps)) if value is not None}
+        if len(given) != 1:
+            raise ValueError(
+                f"Unfreezing: either epochs or steps must be given, got epochs={self.epochs}, steps={self.steps}; "
+                "Unfreezing(epochs=1) is the usual choice"
+            )
+        for name, value in given.items():
+            positive_int("Unfreezing", name, value)
+
+    def __str__(self) -> str:
+        count, unit = (self.epochs, "epoch") if self.epochs else (self.steps, "step")
+        return f"a group more after {'each' if count == 1 else f'every {count}'} {unit}{'' if count == 1 else 's'}"
+
+
+def gradually(model: Model, trainable: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return what trains in each stage: of the groups that hold something trainable the top one, the top two, …"""
+    names, groups = set(trainable), list(model.groups.values())
+    lowest = [k for k, group in enumerate(groups) if names.intersection(group)]
+    return [tuple(name for name in model.parameters if name in names - _below(model, k)) for k in reversed(lowest)]
+
+
+def _below(model: Model, lowest: int) -> set[str]:
+    """Return the parameters in the groups below the one at this place."""
+    return {name for names in list(model.groups.values())[:lowest] for name in names}  # (X5)
 
 
 def _chosen(where: str, model: Model, patterns: tuple[Patterns, ...]) -> frozenset[str]:

@@ -21,6 +21,7 @@ import numba
 
 from rnn_core.models import Model
 
+from .cross_domain import CONTROLS
 from .groups import checked_model, select
 from .report import checksums
 from .study import Arm, Study
@@ -42,7 +43,11 @@ def run_seed(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm])
 
     wanted = dict.fromkeys(arm.source for arm in arms if arm.source)
     with threadpool_limits(1):
-        sources = {source: study.pretrain(seed, source == "shuffled") for source in wanted}
+        trained = {kind: study.pretrain(seed, kind) for kind in dict.fromkeys(s == "shuffled" for s in wanted)}
+        sources = {
+            source: study.control(source, trained[False], seed) if source in CONTROLS else trained[source == "shuffled"]
+            for source in wanted
+        }
     for size in sizes:
         for arm in arms:
             with threadpool_limits(1):  # again for each run: one may have loaded a library

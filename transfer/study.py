@@ -9,11 +9,12 @@ from typing import Any
 from rnn_core.models import Model
 
 from .copying import copy_parameters
+from .cross_domain import CONTROLS
 from .groups import Patterns, listed
 from .plan import Plan
 from .report import TransferReport
 
-SOURCES = ("trained", "shuffled")
+SOURCES = ("trained", "shuffled", *CONTROLS)
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,10 @@ class Arm:
     ----------
     name : str
         What the arm is called in the comparison.
-    source : {"trained", "shuffled"}, optional
-        Where the core comes from: a model trained on the source task, or one trained on it with its labels shuffled.
-        Without it nothing is copied.
+    source : {"trained", "shuffled", "scrambled", "matched", "rotated"}, optional
+        Where the core comes from: a model trained on the source task; one trained on it with its labels shuffled; or
+        the trained one with its core replaced by a control (see `transfer.cross_domain`): the same entries elsewhere,
+        random matrices of the same singular values, or of the same eigenvalues as well. Without it nothing is copied.
     frozen_core : bool
         Whether the core stays as it began, so that only what is above it trains.
     plan : Plan
@@ -45,7 +47,7 @@ class Arm:
 
     def __post_init__(self) -> None:
         if self.source not in (None, *SOURCES):
-            raise ValueError(f"Arm: source must be 'trained', 'shuffled' or None, got {self.source!r}")
+            raise ValueError(f"Arm: source must be {', '.join(map(repr, SOURCES))} or None, got {self.source!r}")
 
     def plan_for(self, core: Patterns) -> Plan:
         """Return the arm's plan, with the core frozen where the arm freezes it."""
@@ -64,6 +66,14 @@ ARMS = (
     Arm("random core", frozen_core=True),  # control: does the core have to have learned anything?
     Arm("shuffled labels", "shuffled"),  # control: does it have to have learned the source task?
 )
+
+CROSS_DOMAIN_ARMS = (
+    Arm("fine-tuned", "trained"),
+    Arm(BASELINE),
+    Arm("scrambled core", "scrambled"),  # control: would weights of the same sizes do?
+    Arm("matched core", "matched"),  # control: would any matrix of the same spectrum do?
+)
+"""For a `Study` whose `core` is the recurrent weights alone, ``"rnn.weight_hh_*"``."""
 
 
 class Study(ABC):
@@ -108,9 +118,19 @@ class Study(ABC):
         """
         return copy_parameters(source, target, include=self.core)
 
+    def control(self, kind: str, source: Model, seed: int) -> Model:
+        """Return a control made from a trained source: by default its core scrambled, matched or rotated.
+
+        Override it where the core's parameters have other names in the source than in the target.
+        """
+        return CONTROLS[kind](source, self.core, seed=seed)
+
     @abstractmethod
     def train(self, model: Model, plan: Plan, size: int, seed: int) -> Any:
-        """Train a model on the target task, as ``plan.resolve(model)`` says; the budget is the same for every plan.
+        """Train a model on the target task, as the plan says; the budget is the same for every plan.
+
+        ``fit_plan(model, data, plan, ...)`` obeys any plan, ``fit(..., updates=plan.resolve(model))`` one without
+        unfreezing and schedule.
 
         Parameters
         ----------

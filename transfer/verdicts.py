@@ -203,8 +203,7 @@ class Comparison:
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
-    plan = {"frozen": list(arm.plan.frozen), "rates": dict(arm.plan.rates), "anchors": dict(arm.plan.anchors)}
-    return {"name": arm.name, "source": arm.source, "frozen_core": arm.frozen_core, "plan": plan}
+    return {"name": arm.name, "source": arm.source, "frozen_core": arm.frozen_core, "plan": arm.plan.as_dict()}
 
 
 def _finite(value: float) -> float | None:

@@ -5,7 +5,17 @@ from .history import EpochRecord, History
 from .loop import TrainingInterrupted, fit
 from .losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from .optimizers import SGD, Adam, AdamW, Optimizer
-from .schedules import Constant, Cosine, Exponential, LinearWarmup, Schedule, SlantedTriangular, StepDecay, WarmupCosine
+from .schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    LinearWarmup,
+    OneCycle,
+    Schedule,
+    SlantedTriangular,
+    StepDecay,
+    WarmupCosine,
+)
 from .updates import Updates
 
 __all__ = [
@@ -27,6 +37,7 @@ __all__ = [
     "Cosine",
     "WarmupCosine",
     "SlantedTriangular",
+    "OneCycle",
     "StepDecay",
     "Exponential",
     "clip_by_global_norm",

@@ -2,6 +2,13 @@
 
 `step` counts the updates made so far, so that the first update is made with ``schedule(0)``. A schedule has no
 memory: what it says depends on the step alone, so a resumed run goes on where it was.
+
+Two of them rise first and fall then. With s the share of the steps that are made, p that at the peak, and ρ, a and b
+the ratio, the start and the floor::
+
+    f = (1 + (ρ − 1) h) / ρ,  h = s/p up to the peak, (1 − s)/(1 − p) behind it      (X9)   slanted triangular
+    f = a + (1 − a) (1 − cos(π s/p))/2 up to the peak,
+        b + (1 − b) (1 + cos(π (s − p)/(1 − p)))/2 behind it                          (X10)   one cycle
 """
 
 from __future__ import annotations
@@ -142,7 +149,39 @@ class SlantedTriangular(Schedule):
     def _factor(self, step: int) -> float:
         share = min(1.0, step / self.steps)
         height = share / self.peak if share < self.peak else (1 - share) / (1 - self.peak)
-        return (1 + height * (self.ratio - 1)) / self.ratio
+        return (1 + height * (self.ratio - 1)) / self.ratio  # (X9)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up along half a cosine, and down along another to almost nothing.
+
+    The factor starts at `start`, is 1 after the share `peak` of the `steps`, and ends at `floor`. The momentum stays
+    as it is.
+
+    References
+    ----------
+    L. N. Smith, N. Topin, "Super-convergence: very fast training of neural networks using large learning rates",
+    arXiv:1708.07120v3, section 4. The lines there are straight; cosines, and these numbers, became the usual choice.
+    """
+
+    steps: int
+    peak: float = 0.3
+    start: float = 0.04
+    floor: float = 4e-6
+
+    def __post_init__(self) -> None:
+        self._check_steps(steps=self.steps)
+        self._check_factors(peak=self.peak, start=self.start, floor=self.floor)
+        if not 0 < self.peak < 1:
+            raise ValueError(f"OneCycle: peak must be between 0 and 1, got {self.peak}")
+
+    def _factor(self, step: int) -> float:
+        share = min(1.0, step / self.steps)
+        if share < self.peak:
+            return self.start + (1 - self.start) * (1 - cos(pi * share / self.peak)) / 2  # (X10)
+        way = (share - self.peak) / (1 - self.peak)
+        return self.floor + (1 - self.floor) * (1 + cos(pi * way)) / 2  # (X10)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,238 @@
+"""`SharedMap`: one linear map T for several pairs of tasks, whose gradients add up.
+
+::
+
+    L  = Σ_k L_k(θ_s,k + T(θ_s,k))      (X18)
+    dT = Σ_k ∂L_k/∂T                    (X18′)
+
+k counts the tasks: each has its own source θ_s,k, the map is the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kernels.contract import Array
+from rnn_core.data.batches import Batch
+from rnn_core.layers.checks import check_needs
+from rnn_core.models import Model
+from rnn_core.models.base import Evaluation, Step
+from rnn_core.training.protocols import Source
+
+from .groups import Patterns
+from .linear_map import LinearMap
+from .map_kinds import Map
+
+
+@dataclass(frozen=True)
+class JointBatch:
+    """A batch of each task, to be computed on in one step.
+
+    Attributes
+    ----------
+    parts : dict of str to Batch
+        By the task's name.
+    carry : bool
+        Never: each part begins from a state of zeros.
+    """
+
+    parts: Mapping[str, Batch]
+    carry: bool = False
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over all arrays, so that `fit` can tell one batch from another and look through it."""
+        for task, part in self.parts.items():
+            yield task
+            yield from part
+
+
+class JointBatches:
+    """Batches of several tasks side by side.
+
+    Parameters
+    ----------
+    sources : mapping of str to Source
+        Batches by the task's name, such as `Examples`. An epoch is as long as the longest of them; the others begin
+        again, in a new order, as often as it takes.
+
+    Raises
+    ------
+    ValueError
+        There is no task, or one has no batch.
+    TypeError
+        The sources are no mapping.
+    """
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        if not isinstance(sources, Mapping):
+            raise TypeError(
+                f"JointBatches: sources must be a mapping of tasks to batches, got {type(sources).__name__}"
+            )
+        self.sources = dict(sources)
+        empty = [task for task, source in self.sources.items() if len(source) == 0]
+        if empty or not self.sources:
+            raise ValueError(
+                f"JointBatches: sources must have a batch each, got {', '.join(map(repr, empty)) or 'no task'}"
+                + (" without" if empty else "")
+            )
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return max(map(len, self.sources.values()))
+
+    def batch(self, epoch: int, index: int) -> JointBatch:
+        """Return a batch of each task.
+
+        Raises
+        ------
+        ValueError
+            A batch carries its state on, as those of a `TextStream` do: `Examples` takes rows of text.
+        """
+        step, parts = epoch * len(self) + index, {}
+        for task, source in self.sources.items():
+            parts[task] = source.batch(*divmod(step, len(source)))
+            if parts[task].carry:
+                raise ValueError(
+                    f"JointBatches.batch: batches must stand each for itself, got one of {task!r} that carries its "
+                    "state on; use Examples"
+                )
+        return JointBatch(parts)
+
+
+class SharedMap:
+    """Several models, each with its own θ_s, under one and the same T; for `fit`, with `JointBatches`.
+
+    Parameters
+    ----------
+    models : mapping of str to Model
+        By the task's name. Mapped parameters must have the same names in all of them, and T's tensors the same shapes:
+        vocabularies may differ under a `Square`.
+    kinds, free, seed
+        As `LinearMap` takes them.
+
+    Attributes
+    ----------
+    maps : dict of str to LinearMap
+        By task. Their tensors are the same arrays.
+    parameters : dict of str to ndarray
+        T's own, once; and for each task what is free: ``task.head.weight``.
+    frozen : frozenset of str
+        Names out of `parameters` that don't train. Empty at first.
+
+    Raises
+    ------
+    ValueError
+        There is no model, a task's name has a dot, or a T does not fit all models; and as `LinearMap`.
+    TypeError
+        The models are no mapping; and as `LinearMap`.
+    """
+
+    maps: dict[str, LinearMap]
+    parameters: dict[str, Array]
+    frozen: frozenset[str]
+    config: dict[str, Any]
+
+    def __init__(
+        self, models: Mapping[str, Model], kinds: Mapping[str, Map], *, free: Patterns = (), seed: int = 0
+    ) -> None:
+        if not isinstance(models, Mapping):
+            raise TypeError(f"SharedMap: models must be a mapping of tasks to models, got {type(models).__name__}")
+        if not models or any(not isinstance(task, str) or "." in task for task in models):
+            raise ValueError(
+                f"SharedMap: models must have a name without a dot for each task, got {', '.join(map(repr, models))}"
+            )
+        self.maps = {task: LinearMap(model, kinds, free=free, seed=seed) for task, model in models.items()}
+        task0, first = next(iter(self.maps.items()))
+        shapes = _shapes(first)
+        for task, linear in self.maps.items():
+            for name in {**shapes, **_shapes(linear)}:
+                ours, theirs = shapes.get(name), _shapes(linear).get(name)
+                if ours != theirs:
+                    raise ValueError(
+                        f"SharedMap: T must have the same tensors for all models, got {name} of shape {ours} for "
+                        f"{task0!r} and {theirs} for {task!r} (None: it is not there); narrow the patterns, or take "
+                        "another kind of map"
+                    )
+            linear.tensors = first.tensors
+            linear.list_parameters()
+        self.frozen = frozenset()
+        # For each task, what its own `LinearMap` calls each of our parameters.
+        self._names = {
+            task: {(f"{task}.{name}" if name in linear.free else name): name for name in linear.parameters}
+            for task, linear in self.maps.items()
+        }
+        self.parameters = {
+            ours: self.maps[task].parameters[own] for task, names in self._names.items() for ours, own in names.items()
+        }
+        self.config = {task: linear.config for task, linear in self.maps.items()}
+
+    def loss_and_gradients(
+        self,
+        batch: JointBatch,
+        *,
+        state: Any = None,
+        needs: Iterable[str] | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> Step:
+        """Return the sum of the tasks' mean losses and its gradients; no state is carried from batch to batch.
+
+        Raises
+        ------
+        ValueError
+            The batch's tasks are not those of the map, a name in `needs` doesn't exist, or as
+            `Model.loss_and_gradients`.
+        """
+        where = "SharedMap.loss_and_gradients"
+        self._check_tasks(where, batch)
+        if needs is None:
+            needs = [name for name in self.parameters if name not in self.frozen]
+        needs = check_needs(where, needs, tuple(self.parameters))
+        rng = np.random.default_rng(rng)  # one for all, so that the tasks' dropout masks differ
+        loss, count = 0.0, 0.0
+        sums: dict[str, Array] = {}
+        for task, linear in self.maps.items():
+            own = {theirs: ours for ours, theirs in self._names[task].items() if ours in needs}
+            step = linear.loss_and_gradients(batch.parts[task], needs=own, rng=rng)
+            loss, count = loss + step.loss, count + step.count  # (X18)
+            for theirs, gradient in step.gradients.items():
+                ours = own[theirs]
+                sums[ours] = sums[ours] + gradient if ours in sums else gradient  # (X18′)
+        return Step(loss, {name: sums[name] for name in self.parameters if name in sums}, None, count)
+
+    def evaluate(self, batch: JointBatch, *, state: Any = None) -> Evaluation:
+        """Return the tasks' mean losses, summed, times the count; and how many targets were predicted right."""
+        self._check_tasks("SharedMap.evaluate", batch)
+        results = [linear.evaluate(batch.parts[task]) for task, linear in self.maps.items()]
+        count = sum(result.count for result in results)
+        loss = sum(result.loss / result.count for result in results)  # (X18)
+        return Evaluation(loss * count, count, sum(result.correct for result in results), None)
+
+    def merge(self) -> dict[str, Model]:
+        """Write each θ_t into its model, and return the models by task; see `LinearMap.merge`."""
+        return {task: linear.merge() for task, linear in self.maps.items()}
+
+    def __str__(self) -> str:
+        trains = sum(array.size for array in self.parameters.values())
+        total = sum(array.size for linear in self.maps.values() for array in linear.model.parameters.values())
+        first = next(iter(self.maps.values()))
+        return (
+            f"{first}\nT is shared by {', '.join(self.maps)}: {trains:,} numbers train instead of {total:,} "
+            f"({trains / total:.1%})"
+        )
+
+    def _check_tasks(self, where: str, batch: Any) -> None:
+        parts = getattr(batch, "parts", None)
+        if not isinstance(parts, Mapping) or set(parts) != set(self.maps):
+            got = ", ".join(parts) if isinstance(parts, Mapping) else type(batch).__name__
+            raise ValueError(
+                f"{where}: batch must have a part for each of {', '.join(self.maps)}, got {got}; JointBatches makes it"
+            )
+
+
+def _shapes(linear: LinearMap) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each of T's tensors."""
+    return {f"{name}.{letter}": tuple(t.shape) for name, own in linear.tensors.items() for letter, t in own.items()}
