@@ -472,7 +472,7 @@ def test_values_are_checked():
     with pytest.raises(TypeError, match="LowRank: rank must be an int, got float 1.5"):
         LowRank(1.5)
     with pytest.raises(TypeError, match="abstract"):
-        Map()
+        Map()  # type: ignore[abstract]
     with pytest.raises(TypeError, match="LinearMap: model must be a Model, such as LanguageModel, got GRU"):
         LinearMap(GRU(2, 3), {"*": Scale()})
     model = classifier()

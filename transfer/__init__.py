@@ -1,16 +1,23 @@
 """What a network has learned, carried over to another task: copied, frozen, adapted, compared with a fresh start."""
 
+from .alignment import Alignment, coral, subspace_alignment
+from .boosting import SequenceLearner, TrAdaBoost
 from .comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
 from .copying import copy_parameters
 from .cross_domain import copy_recurrent, matched, rotated, scrambled
 from .freezing import Unfreezing, freeze, freeze_to, unfreeze
 from .groups import parameter_groups, select
+from .hints import h_score, leep, logme
+from .instances import density_ratio, effective_size, kernel_mean_matching
 from .linear_map import LinearMap
 from .map_kinds import LowRank, Scale, Square, TwoSided
+from .model_choice import SizeChoice, choose_hidden_size
 from .plan import Plan
 from .planned import fit_plan
 from .rates import discriminative_rates
 from .report import TransferReport, checksum
+from .saliency import Saliency, step_saliency
+from .saliency_figure import saliency_picture
 from .shared_map import JointBatches, SharedMap
 from .strength import StrengthChoice, Trial, choose_strength
 
@@ -41,6 +48,22 @@ __all__ = [
     "scrambled",
     "matched",
     "rotated",
+    "kernel_mean_matching",
+    "density_ratio",
+    "effective_size",
+    "TrAdaBoost",
+    "SequenceLearner",
+    "Alignment",
+    "coral",
+    "subspace_alignment",
+    "h_score",
+    "leep",
+    "logme",
+    "choose_hidden_size",
+    "SizeChoice",
+    "step_saliency",
+    "Saliency",
+    "saliency_picture",
     "compare",
     "Comparison",
     "Difference",
