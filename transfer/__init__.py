@@ -1,10 +1,16 @@
 """What a network has learned, carried over to another task: copied, frozen, adapted, compared with a fresh start."""
 
+from typing import TYPE_CHECKING, Any
+
 from .alignment import Alignment, coral, subspace_alignment
+from .averaging import average, set_shared, shared_arrays
 from .boosting import SequenceLearner, TrAdaBoost
+from .caching import Head, cached_features
 from .comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
 from .copying import copy_parameters
 from .cross_domain import copy_recurrent, matched, rotated, scrambled
+from .federated import LocalClient, LocalScore, LocalUpdate
+from .flower import flower_app, flower_arrays
 from .freezing import Unfreezing, freeze, freeze_to, unfreeze
 from .groups import parameter_groups, select
 from .hints import h_score, leep, logme
@@ -20,6 +26,9 @@ from .saliency import Saliency, step_saliency
 from .saliency_figure import saliency_picture
 from .shared_map import JointBatches, SharedMap
 from .strength import StrengthChoice, Trial, choose_strength
+
+if TYPE_CHECKING:
+    from .features import RNNFeatures as RNNFeatures
 
 __all__ = [
     "parameter_groups",
@@ -48,6 +57,16 @@ __all__ = [
     "scrambled",
     "matched",
     "rotated",
+    "cached_features",
+    "Head",
+    "LocalClient",
+    "LocalUpdate",
+    "LocalScore",
+    "shared_arrays",
+    "set_shared",
+    "average",
+    "flower_app",
+    "flower_arrays",
     "kernel_mean_matching",
     "density_ratio",
     "effective_size",
@@ -72,3 +91,12 @@ __all__ = [
     "ARMS",
     "CROSS_DOMAIN_ARMS",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `RNNFeatures` when it is asked for: it needs scikit-learn, and so it is not in `__all__` either."""
+    if name == "RNNFeatures":
+        from .features import RNNFeatures
+
+        return RNNFeatures
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
