@@ -15,7 +15,7 @@ from rnn_core import SequenceClassifier
 from rnn_core.data import Examples
 from rnn_core.training import Adam
 from transfer import freeze
-from transfer.caching import Head, cached_features
+from transfer.caching import HeadOf, cached_features
 
 from .timing import Pair, alternate
 
@@ -43,11 +43,11 @@ def steps(cell: str, T: int = 50, B: int = 32, H: int = 128) -> dict[str, Callab
     return {
         "full": _step(full, data),
         "frozen core": _step(frozen, data),
-        "cached features": _step(Head(cached), cached_features(cached, data)),
+        "cached features": _step(HeadOf(cached), cached_features(cached, data)),
     }
 
 
-def _step(model: SequenceClassifier | Head, data: Examples) -> Callable[[], object]:
+def _step(model: SequenceClassifier | HeadOf, data: Examples) -> Callable[[], object]:
     """Return what does one training step, on one batch after another; they are made before the clock starts."""
     optimizer = Adam(1e-3)
     parameters: dict[str, Array] = {k: p for k, p in model.parameters.items() if k not in model.frozen}

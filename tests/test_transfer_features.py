@@ -25,7 +25,7 @@ from rnn_core import LSTM, LanguageModel, SequenceClassifier
 from rnn_core.data import Examples, TextStream
 from rnn_core.training import SGD, Adam, fit
 from transfer import Plan, freeze
-from transfer.caching import Head, cached_features
+from transfer.caching import HeadOf, cached_features
 from transfer.features import RNNFeatures
 
 RNG = np.random.default_rng(0)
@@ -226,7 +226,7 @@ def test_training_on_cached_features_is_training_with_the_core_frozen(name, weig
     for twin in twins:
         freeze(twin, [name for name in twin.parameters if not name.startswith("head.")])
     before = twins[0].state_dict()
-    head, cached = Head(twins[1]), cached_features(twins[1], data)
+    head, cached = HeadOf(twins[1]), cached_features(twins[1], data)
     how = {"optimizer": Adam(3e-2), "epochs": 4, "clip_norm": 0.3, "seed": 2, "progress": False, "restore_best": False}
     histories = [fit(twins[0], data, validation=data, **how), fit(head, cached, validation=cached, **how)]
     for parameter, array in twins[0].parameters.items():
@@ -243,7 +243,7 @@ def test_a_stream_carries_its_state_into_the_cache():
     twins = [LanguageModel(6, 4, seed=0, dtype=np.float64) for _ in range(2)]
     freeze(twins[0], "embedding", "rnn.*")
     fit(twins[0], stream, optimizer=SGD(0.5), epochs=3, progress=False)
-    fit(Head(twins[1]), cached_features(twins[1], stream), optimizer=SGD(0.5), epochs=3, progress=False)
+    fit(HeadOf(twins[1]), cached_features(twins[1], stream), optimizer=SGD(0.5), epochs=3, progress=False)
     for name, array in twins[0].parameters.items():
         np.testing.assert_allclose(twins[1].parameters[name], array, rtol=0, atol=1e-12)
 
@@ -251,7 +251,7 @@ def test_a_stream_carries_its_state_into_the_cache():
 def test_the_examples_and_the_core_stay_as_they_are_and_a_plan_of_the_model_holds():
     model, data = on_features(), Examples(SERIES, np.arange(7) % 3, lengths=LENGTHS)
     before = model.state_dict()
-    cached, head = cached_features(model, data), Head(model)
+    cached, head = cached_features(model, data), HeadOf(model)
     assert data.inputs is not cached.inputs
     assert data.lengths is not None
     assert head.parameters["head.bias"] is model.parameters["head.bias"]
@@ -279,11 +279,11 @@ def test_what_can_not_be_cached_is_named():
         cached_features(model, SERIES)
     with pytest.raises(TypeError, match="got TextStream for a SequenceClassifier"):
         cached_features(on_tokens(), TextStream(TOKENS.reshape(-1), batch_size=2, steps=5))
-    with pytest.raises(ValueError, match="Head: model must have no dropout below .* got dropout=0.2 with 2 layers"):
-        Head(on_features(num_layers=2, dropout=0.2))
+    with pytest.raises(ValueError, match="HeadOf: model must have no dropout below .* got dropout=0.2 with 2 layers"):
+        HeadOf(on_features(num_layers=2, dropout=0.2))
     with pytest.raises(ValueError, match="cached_features: .* with an embedding.* build one with dropout=0"):
         cached_features(on_tokens(dropout=0.2), data)
     with pytest.raises(ValueError, match=r"must be features, float64 of shape \(B, 4\).* cached_features"):
-        fit(Head(model), data, optimizer=SGD(0.1), epochs=1, progress=False)
+        fit(HeadOf(model), data, optimizer=SGD(0.1), epochs=1, progress=False)
     with pytest.raises(ValueError, match="needs must name some of head.weight, head.bias; got rnn.x"):
-        Head(model).loss_and_gradients(cached_features(model, data).batch(0, 0), needs={"rnn.x"})
+        HeadOf(model).loss_and_gradients(cached_features(model, data).batch(0, 0), needs={"rnn.x"})

@@ -2,22 +2,28 @@
 
 from typing import TYPE_CHECKING, Any
 
+from .adaptation import adapt, hessian_vector_product
 from .alignment import Alignment, coral, subspace_alignment
 from .averaging import average, set_shared, shared_arrays
 from .boosting import SequenceLearner, TrAdaBoost
-from .caching import Head, cached_features
+from .caching import HeadOf, cached_features
 from .comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
 from .copying import copy_parameters
 from .cross_domain import copy_recurrent, matched, rotated, scrambled
+from .episodes import Episode, Task, Tasks
 from .federated import LocalClient, LocalScore, LocalUpdate
 from .flower import flower_app, flower_arrays
 from .freezing import Unfreezing, freeze, freeze_to, unfreeze
 from .groups import parameter_groups, select
+from .heads import Head
 from .hints import h_score, leep, logme
 from .instances import density_ratio, effective_size, kernel_mean_matching
 from .linear_map import LinearMap
 from .map_kinds import LowRank, Scale, Square, TwoSided
+from .meta import MAML, Reptile
+from .mixture import Mixture, TaskBatch
 from .model_choice import SizeChoice, choose_hidden_size
+from .multitask import MultiTask
 from .plan import Plan
 from .planned import fit_plan
 from .rates import discriminative_rates
@@ -58,7 +64,18 @@ __all__ = [
     "matched",
     "rotated",
     "cached_features",
+    "HeadOf",
+    "MultiTask",
     "Head",
+    "Mixture",
+    "TaskBatch",
+    "Task",
+    "Tasks",
+    "Episode",
+    "adapt",
+    "hessian_vector_product",
+    "Reptile",
+    "MAML",
     "LocalClient",
     "LocalUpdate",
     "LocalScore",

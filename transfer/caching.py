@@ -1,4 +1,4 @@
-"""Features of a frozen core, computed once: `cached_features` keeps them, and `Head` is what is left to train.
+"""Features of a frozen core, computed once: `cached_features` keeps them, and `HeadOf` is what is left to train.
 
 ::
 
@@ -36,10 +36,10 @@ def cached_features(model: WithCore, examples: Examples) -> Examples: ...
 @overload
 def cached_features(model: LanguageModel, examples: TextStream) -> TextStream: ...
 def cached_features(model: WithCore, examples: Examples | TextStream) -> Examples | TextStream:
-    """Return the examples with a model's features in place of their inputs, for `fit` to train its `Head` on.
+    """Return the examples with a model's features in place of their inputs, for `fit` to train its `HeadOf` on.
 
-    Training ``Head(model)`` on them gives the same numbers as training `model` on the examples with all below its head
-    frozen: the same batches, lengths, weights and dropout masks. The core is not run again.
+    Training ``HeadOf(model)`` on them gives the same numbers as training `model` on the examples with all below its
+    head frozen: the same batches, lengths, weights and dropout masks. The core is not run again.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def cached_features(model: WithCore, examples: Examples | TextStream) -> Example
 
     See Also
     --------
-    Head : what to train on them.
+    HeadOf : what to train on them.
 
     Notes
     -----
@@ -93,7 +93,7 @@ def cached_features(model: WithCore, examples: Examples | TextStream) -> Example
     return cached
 
 
-class Head:
+class HeadOf:
     """The top of a model, as something that `fit` can train on `cached_features`.
 
     It has no parameters of its own: what it trains are the model's, so that the model is trained when it is. The
@@ -120,8 +120,8 @@ class Head:
     """
 
     def __init__(self, model: WithCore) -> None:
-        self.model = model_with_core("Head", model)
-        _check_dropout("Head", model)
+        self.model = model_with_core("HeadOf", model)
+        _check_dropout("HeadOf", model)
         self.parameters = {name: array for name, array in model.parameters.items() if name.startswith("head.")}
         self.config = model.config
 
@@ -142,7 +142,7 @@ class Head:
 
         Parameters and errors are those of `Model.loss_and_gradients`; no state is carried, as the features hold it.
         """
-        where = "Head.loss_and_gradients"
+        where = "HeadOf.loss_and_gradients"
         wanted = set(self.parameters).difference(self.frozen) if needs is None else needs
         wanted = check_needs(where, wanted, self.parameters)
         p, _ = self.model.dropout.forward(self._features(where, batch), rng=generator(rng, where))
@@ -159,7 +159,7 @@ class Head:
 
         Parameters and errors are those of `Model.evaluate`.
         """
-        where = "Head.evaluate"
+        where = "HeadOf.evaluate"
         logits = self._logits(self.model.head(self._features(where, batch)))
         targets, weights = self.model._targets(where, batch, logits)
         loss, _ = self.model.loss.forward(logits, targets, weights)

@@ -29,7 +29,8 @@ def axis_blocks(layer: Layer) -> dict[str, Blocks]:
                 read = 1 if name.startswith("weight_hh") else below if k == 0 else directions
                 blocks = (own.gate_blocks[name], read)
                 found[f"{part}.{name}" if part else name] = blocks[: own.parameters[name].ndim]
-        below = directions
+        if isinstance(own, Recurrent):  # heads stand side by side, and each reads the core
+            below = directions
     return found
 
 
