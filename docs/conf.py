@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import rnn_core
 
 project = "rnn_core"
@@ -27,3 +29,8 @@ html_theme = "furo"
 html_title = f"rnn_core {release}"
 html_copy_source = False
 html_show_sphinx = False
+
+
+def setup(app: Any) -> None:
+    """Leave out the methods that scikit-learn gives its estimators: their words refer to its own glossary."""
+    app.connect("autodoc-skip-member", lambda app, what, name, *rest: name.endswith("_request") or None)
