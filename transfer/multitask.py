@@ -24,7 +24,6 @@ from rnn_core.data import Batch
 from rnn_core.layers import Embedding, Linear
 from rnn_core.layers.base import Layer, generator
 from rnn_core.layers.checks import (
-    as_array,
     as_found,
     check_lengths,
     check_needs,
@@ -35,7 +34,7 @@ from rnn_core.layers.checks import (
 from rnn_core.layers.dropout import Dropout
 from rnn_core.layers.pooling import Pooling
 from rnn_core.models.base import Evaluation, Model, Step, named, needed, recurrent_core, seeds
-from rnn_core.models.inputs import as_tokens, target_weights, total, total_of, valid_steps
+from rnn_core.models.inputs import as_features, as_tokens, target_weights, total, total_of, valid_steps
 
 from .heads import LOSSES, Head, checked_heads
 from .mixture import TaskBatch
@@ -229,7 +228,7 @@ class MultiTask(Model):
             y, pooling_tape = self.poolings[task].forward(y, lengths)
         y, dropout_out_tape = self.dropout.forward(y, rng=rng)
         outputs, head_tape = layer.forward(y)
-        squeezed = head.squeezed( outputs)
+        squeezed = head.squeezed(outputs)
         targets, weights = self._targets(where, task, batch, squeezed)
         criterion = LOSSES[head.loss]
         loss, loss_tape = criterion.forward(squeezed, targets, weights)
@@ -261,13 +260,7 @@ class MultiTask(Model):
         """Return the input, (B, T, I) or (B, T), and lengths."""
         if self.embedding is not None:
             return as_tokens(where, x, lengths, self.namespace)
-        x, I = as_array(where, "x", x, self.namespace), self.rnn.input_size
-        if x.ndim != 3 or x.shape[2] != I or 0 in x.shape:
-            raise ValueError(
-                f"{where}: x must have shape (B, T, {I}), B rows of T ≥ 1 steps, got {tuple(x.shape)}; "
-                f"input_size is {I}"
-            )
-        return x, check_lengths(where, lengths, x.shape[1], x.shape[0])
+        return as_features(where, x, lengths, self.rnn.input_size, self.namespace)
 
     def _targets(self, where: str, task: str, batch: Batch, outputs: Array) -> tuple[Array, Array | None]:
         """Return the targets, with a valid one wherever there is padding, and how much each counts; where they were."""

@@ -22,10 +22,8 @@ from kernels.contract import Array
 from ..data.batches import Batch
 from ..layers.base import Layer, generator
 from ..layers.checks import (
-    as_array,
     as_found,
     check_array,
-    check_lengths,
     check_needs,
     check_seed,
     checked_dtype,
@@ -39,7 +37,7 @@ from ..layers.linear import Linear
 from ..layers.pooling import Pooling
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from .base import Evaluation, Model, Step, named, needed, recurrent_core, seeds, sigmoid, softmax
-from .inputs import as_tokens, target_weights, total, total_of
+from .inputs import as_features, as_tokens, target_weights, total, total_of
 
 
 class Tape(NamedTuple):
@@ -355,13 +353,7 @@ class SequenceClassifier(Model):
         """Return the input, (B, T, I) or (B, T), and lengths."""
         if self.embedding is not None:
             return as_tokens(where, x, lengths, self.namespace)
-        x, I = as_array(where, "x", x, self.namespace), self.rnn.input_size
-        if x.ndim != 3 or x.shape[2] != I or 0 in x.shape:
-            raise ValueError(
-                f"{where}: x must have shape (B, T, {I}), B rows of T ≥ 1 steps, got {tuple(x.shape)}; "
-                f"input_size is {I}"
-            )
-        return x, check_lengths(where, lengths, x.shape[1], x.shape[0])
+        return as_features(where, x, lengths, self.rnn.input_size, self.namespace)
 
     def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
         """Return the targets, one a row, and how much each counts; where they were."""

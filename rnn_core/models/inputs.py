@@ -10,7 +10,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from ..layers.checks import as_found, check_lengths
+from ..layers.checks import as_array, as_found, check_lengths
 from ..layers.home import move
 
 
@@ -33,6 +33,16 @@ def as_tokens(where: str, tokens: Any, lengths: Any, home: Any) -> tuple[Array, 
     B, T = tokens.shape
     lengths = check_lengths(where, lengths, T, B)
     return tokens if lengths is None else xp.where(valid_steps(xp, lengths, T), tokens, 0), lengths
+
+
+def as_features(where: str, x: Any, lengths: Any, I: int, home: Any) -> tuple[Array, np.ndarray | None]:
+    """Return `x` as an array of features (B, T, I) where the model lives, and `lengths`."""
+    x = as_array(where, "x", x, home)
+    if x.ndim != 3 or x.shape[2] != I or 0 in x.shape:
+        raise ValueError(
+            f"{where}: x must have shape (B, T, {I}), B rows of T ≥ 1 steps, got {tuple(x.shape)}; input_size is {I}"
+        )
+    return x, check_lengths(where, lengths, x.shape[1], x.shape[0])
 
 
 def valid_steps(xp: Any, lengths: np.ndarray, T: int) -> Array:
