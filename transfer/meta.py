@@ -16,6 +16,7 @@ References
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import isfinite
@@ -41,7 +42,7 @@ class Adapted(NamedTuple):
     count: float  # type: ignore[assignment]  # a tuple's method of this name is of no use here
 
 
-class MetaLearner:
+class MetaLearner(ABC):
     """What the methods share: a model for `fit` whose batches are episodes.
 
     Its parameters are the inner model's own. An episode's tasks each begin from them, and leave them as they were.
@@ -129,13 +130,13 @@ class MetaLearner:
             loss, count, correct = loss + found.loss, count + found.count, correct + found.correct
         return Evaluation(loss, count, correct, None)
 
+    @abstractmethod
     def _inner(self) -> Optimizer:
         """Return what adapts to a task."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _task(self, where: str, task: Task, start: dict[str, Array], rng: np.random.Generator) -> Adapted:
         """Return what one task says of `start`, what moves as it is now; it may be left anyhow."""
-        raise NotImplementedError
 
 
 class Reptile(MetaLearner):

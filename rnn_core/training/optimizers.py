@@ -25,6 +25,7 @@ References
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
@@ -40,7 +41,7 @@ from .blocks import blocks
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(ABC):
     """What the optimizers share. One holds only numbers; what it remembers of a run is in the `state`.
 
     Attributes
@@ -55,9 +56,9 @@ class Optimizer:
         self._check_number("lr", self.lr)
 
     @property
+    @abstractmethod
     def slots(self) -> tuple[str, ...]:
         """The names of the arrays that are kept for each parameter."""
-        raise NotImplementedError
 
     def init(self, parameters: Mapping[str, Array]) -> dict[str, Array]:
         """Return the state before the first step.
@@ -125,8 +126,9 @@ class Optimizer:
             rate = float(self.lr if rates is None else rates.get(name, self.lr))
             self._step(parameters[name], g, [state[f"{name}/{slot}"] for slot in self.slots], rate)
 
+    @abstractmethod
     def _step(self, p: Array, g: Array | RowGradient, slots: list[Array], lr: float) -> None:
-        raise NotImplementedError
+        """Take one parameter and its slots a step further, in place."""
 
     def _check_number(self, name: str, value: Any, below: float = float("inf")) -> None:
         where = type(self).__name__

@@ -13,6 +13,7 @@ the ratio, the start and the floor::
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, isfinite, nan, pi
@@ -24,7 +25,7 @@ from ..layers.checks import positive_int
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(ABC):
     """What the schedules share: checks, and ``schedule(step)``."""
 
     def __call__(self, step: int) -> float:
@@ -44,8 +45,9 @@ class Schedule:
             raise ValueError(f"{where}: step must be at least 0, got {step}")
         return float(self._factor(int(step)))
 
+    @abstractmethod
     def _factor(self, step: int) -> float:
-        raise NotImplementedError
+        """Return the factor, of a step that has been checked."""
 
     def _check_steps(self, **steps: Any) -> None:
         for name, value in steps.items():
