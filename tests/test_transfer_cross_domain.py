@@ -10,7 +10,7 @@ from rnn_core.data import Examples, TextStream, Tokenizer
 from rnn_core.training import Adam, fit
 from transfer import Arm, Study, compare
 from transfer.cross_domain import CONTROLS, copy_recurrent, matched, rotated, scrambled
-from transfer.study import CROSS_DOMAIN_ARMS
+from transfer.arms import CROSS_DOMAIN_ARMS
 
 from .model_cases import CELLS, classifier, language_model, tokens_classifier
 

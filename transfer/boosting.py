@@ -29,6 +29,10 @@ SMALLEST_ERROR = 1e-10
 """A learner without a mistake on the target would have a vote without bound."""
 
 
+class MisleadingSource(ValueError):
+    """The first round is wrong on half of the target or more, so that there is nothing to boost."""
+
+
 class SequenceLearner:
     """A `SequenceClassifier` as a learner with `fit` and `predict`, whose examples have weights.
 
@@ -193,7 +197,7 @@ class TrAdaBoost:
             w = w / w.sum()
             self.weights.append(w)
         if not self.learners:
-            raise ValueError(
+            raise MisleadingSource(
                 f"{where}: learner must be right on more than half of the target, got an error of {error:.3g} in the "
                 "first round; train it for longer, or leave the source out"
             )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import copy
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -170,6 +170,10 @@ class HeadOf:
         else:
             hits = xp.argmax(logits, axis=-1) == move(targets, xp)
         return Evaluation(loss.item() * count, count, total_of(hits, weights), None)
+
+    def astype(self, dtype: Any, backend: str | None = None) -> Self:
+        """Return the top of the model's twin; see `Model.astype`."""
+        return type(self)(self.model.astype(dtype, backend))
 
     def _features(self, where: str, batch: Batch) -> Array:
         """Return the features of a batch, if that is what it holds."""

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from .arms import ARMS, BASELINE, CROSS_DOMAIN_ARMS, Arm, Pretraining
+from .data_study import DataStudy
 from .groups import checked_model, listed, select
 from .runs import Run, run_here, run_in_processes
-from .study import ARMS, BASELINE, CROSS_DOMAIN_ARMS, Arm, Study
+from .study import Study
 from .verdicts import Comparison, Difference
 
 __all__ = ["compare", "Comparison", "Difference", "Study", "Arm", "ARMS", "CROSS_DOMAIN_ARMS", "Run"]
@@ -53,7 +55,8 @@ def compare(
     Raises
     ------
     ValueError
-        There is no size, seed or "scratch" arm, one stands twice, or a pattern matches nothing.
+        There is no size, seed or "scratch" arm, one stands twice, a pattern matches nothing, or an arm does not suit
+        the study.
     TypeError
         An argument is of the wrong type, or the study can't be pickled.
     RuntimeError
@@ -83,6 +86,8 @@ def compare(
         raise ValueError(f"compare: arms must have different names, {BASELINE!r} among them, got {', '.join(names)}")
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ValueError(f"compare: workers must be an int of at least 1, got {workers!r}")
+    for arm in arms:
+        _check_suited(study, arm)
     for package in ("scipy", "threadpoolctl"):
         _require(package)
     _try_patterns(study, checked_seeds[0], arms)
@@ -123,6 +128,18 @@ def _whole(argument: str, values: Any) -> tuple[int, ...]:
     if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
         raise ValueError(f"compare: {argument} must be different numbers of at least 0, and not none, got {numbers}")
     return tuple(map(int, numbers))
+
+
+def _check_suited(study: Study, arm: Arm) -> None:
+    """Raise before anything is trained if an arm wants data that the study doesn't hand over."""
+    if isinstance(study, DataStudy):
+        if reason := study.why_not(arm):
+            raise ValueError(f"compare: arms must suit the study, got {arm.name!r}: {reason}; leave it out")
+    elif arm.method is not None or isinstance(arm.source, Pretraining):
+        raise TypeError(
+            f"compare: study must be a DataStudy for the arm {arm.name!r}, got {type(study).__name__}, which does not "
+            "hand over its data"
+        )
 
 
 def _require(package: str) -> None:

@@ -11,7 +11,8 @@ number squared, and one pair of tasks can't tell it from others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -161,6 +162,20 @@ class LinearMap:
             merged = array_namespace(source).where(change == 0, source, source + change)  # (X13)
             self.model.parameters[name][...] = merged
         return self.model
+
+    def astype(self, dtype: Any, backend: str | None = None) -> Self:
+        """Return the same map, with a model of its own, whose numbers are these, converted; see `Model.astype`."""
+        twin = copy(self)
+        twin.model = self.model.astype(dtype, backend)
+        xp, dtype = twin.model.namespace, twin.model.dtype
+        twin.source = {name: xp.astype(move(array, xp), dtype) for name, array in self.source.items()}
+        twin.tensors = {
+            name: {letter: xp.astype(move(t, xp), dtype) for letter, t in own.items()}
+            for name, own in self.tensors.items()
+        }
+        twin.list_parameters()
+        twin.config = self.config | {"model": {"class": type(twin.model).__name__, **twin.model.config}}
+        return twin
 
     def __str__(self) -> str:
         rows, trains = [], 0

@@ -163,7 +163,7 @@ class MultiTask(Model):
         y, _ = self.rnn(x if self.embedding is None else self.embedding(x), None, lengths)
         if task in self.poolings:
             y = self.poolings[task](y, lengths)
-        return head.squeezed( self.layers[f"heads.{task}"](y))  # type: ignore[operator]
+        return head.squeezed(self.layers[f"heads.{task}"](y))  # type: ignore[operator]
 
     def loss_and_gradients(
         self,

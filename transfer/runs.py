@@ -21,10 +21,11 @@ import numba
 
 from rnn_core.models import Model
 
+from .arms import Arm, Start
 from .cross_domain import CONTROLS
 from .groups import checked_model, select
 from .report import checksums
-from .study import Arm, Study
+from .study import Study
 
 
 class Run(NamedTuple):
@@ -43,10 +44,16 @@ def run_seed(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm])
 
     wanted = dict.fromkeys(arm.source for arm in arms if arm.source)
     with threadpool_limits(1):
-        trained = {kind: study.pretrain(seed, kind) for kind in dict.fromkeys(s == "shuffled" for s in wanted)}
-        sources = {
+        named = [source for source in wanted if isinstance(source, str)]
+        trained = {kind: study.pretrain(seed, kind) for kind in dict.fromkeys(s == "shuffled" for s in named)}
+        sources: dict[Any, Model] = {
             source: study.control(source, trained[False], seed) if source in CONTROLS else trained[source == "shuffled"]
+            for source in named
+        }
+        sources |= {
+            source: source.pretrain(study, seed)  # type: ignore[arg-type]  # `compare` has asked whether it can be
             for source in wanted
+            if not isinstance(source, str)
         }
     for size in sizes:
         for arm in arms:
@@ -56,18 +63,20 @@ def run_seed(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm])
 
 
 def _run(study: Study, arm: Arm, size: int, seed: int, source: Model | None) -> Run:
-    model = checked_model("Study.build", study.build(seed))
-    if source is not None:
-        study.copy(source, model)
+    model = checked_model("Study.build", arm.begin(study, source, seed))
     plan = arm.plan_for(study.core)
     before = checksums(model, select(model, (*model.frozen, *plan.frozen)))
-    record = study.train(model, plan, size, seed)
+    fitted: Any = model
+    if arm.method is None:
+        record = study.train(model, plan, size, seed)
+    else:
+        fitted, record = arm.method.train(study, Start(source, model, plan, size, seed))  # type: ignore[arg-type]
     if changed := [name for name, bits in checksums(model, before).items() if bits != before[name]]:
         raise RuntimeError(
             f"compare: frozen parameters must keep their bits, got others in {', '.join(changed)} "
             f"(arm {arm.name!r}, size {size}, seed {seed}); Study.train must obey plan.resolve(model)"
         )
-    score = study.score(model)
+    score = study.score(fitted)
     try:
         return Run(arm.name, size, seed, float(score), record)
     except (TypeError, ValueError) as error:

@@ -11,8 +11,9 @@ k counts the tasks: each has its own source θ_s,k, the map is the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -157,9 +158,15 @@ class SharedMap:
                         f"{task0!r} and {theirs} for {task!r} (None: it is not there); narrow the patterns, or take "
                         "another kind of map"
                     )
+        self.frozen = frozenset()
+        self._share()
+
+    def _share(self) -> None:
+        """Let all maps have the tensors of the first, and list them once."""
+        first = next(iter(self.maps.values()))
+        for linear in self.maps.values():
             linear.tensors = first.tensors
             linear.list_parameters()
-        self.frozen = frozenset()
         # For each task, what its own `LinearMap` calls each of our parameters.
         self._names = {
             task: {(f"{task}.{name}" if name in linear.free else name): name for name in linear.parameters}
@@ -214,6 +221,13 @@ class SharedMap:
     def merge(self) -> dict[str, Model]:
         """Write each θ_t into its model, and return the models by task; see `LinearMap.merge`."""
         return {task: linear.merge() for task, linear in self.maps.items()}
+
+    def astype(self, dtype: Any, backend: str | None = None) -> Self:
+        """Return the same map, with models of its own, whose numbers are these, converted; see `Model.astype`."""
+        twin = copy(self)
+        twin.maps = {task: linear.astype(dtype, backend) for task, linear in self.maps.items()}
+        twin._share()
+        return twin
 
     def __str__(self) -> str:
         trains = sum(array.size for array in self.parameters.values())

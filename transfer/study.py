@@ -1,79 +1,17 @@
-"""What `compare` compares: the arms, and a study of one pair of tasks."""
+"""`Study`: a pair of tasks and a budget, for `compare`."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rnn_core.models import Model
 
 from .copying import copy_parameters
 from .cross_domain import CONTROLS
-from .groups import Patterns, listed
+from .groups import Patterns
 from .plan import Plan
 from .report import TransferReport
-
-SOURCES = ("trained", "shuffled", *CONTROLS)
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to begin on the target task.
-
-    Parameters
-    ----------
-    name : str
-        What the arm is called in the comparison.
-    source : {"trained", "shuffled", "scrambled", "matched", "rotated"}, optional
-        Where the core comes from: a model trained on the source task; one trained on it with its labels shuffled; or
-        the trained one with its core replaced by a control (see `transfer.cross_domain`): the same entries elsewhere,
-        random matrices of the same singular values, or of the same eigenvalues as well. Without it nothing is copied.
-    frozen_core : bool
-        Whether the core stays as it began, so that only what is above it trains.
-    plan : Plan
-        Further rules: rates, anchors.
-
-    Raises
-    ------
-    ValueError
-        There is no such source.
-    """
-
-    name: str
-    source: str | None = None
-    frozen_core: bool = False
-    plan: Plan = field(default_factory=Plan)
-
-    def __post_init__(self) -> None:
-        if self.source not in (None, *SOURCES):
-            raise ValueError(f"Arm: source must be {', '.join(map(repr, SOURCES))} or None, got {self.source!r}")
-
-    def plan_for(self, core: Patterns) -> Plan:
-        """Return the arm's plan, with the core frozen where the arm freezes it."""
-        if not self.frozen_core:
-            return self.plan
-        return replace(self.plan, frozen=(*self.plan.frozen, *listed("Study", "core", core)))
-
-
-BASELINE = "scratch"
-"""The arm that every other is compared with."""
-
-ARMS = (
-    Arm("fine-tuned", "trained"),
-    Arm("frozen core", "trained", frozen_core=True),
-    Arm(BASELINE),
-    Arm("random core", frozen_core=True),  # control: does the core have to have learned anything?
-    Arm("shuffled labels", "shuffled"),  # control: does it have to have learned the source task?
-)
-
-CROSS_DOMAIN_ARMS = (
-    Arm("fine-tuned", "trained"),
-    Arm(BASELINE),
-    Arm("scrambled core", "scrambled"),  # control: would weights of the same sizes do?
-    Arm("matched core", "matched"),  # control: would any matrix of the same spectrum do?
-)
-"""For a `Study` whose `core` is the recurrent weights alone, ``"rnn.weight_hh_*"``."""
 
 
 class Study(ABC):
@@ -149,5 +87,5 @@ class Study(ABC):
         """
 
     @abstractmethod
-    def score(self, model: Model) -> float:
-        """Return how well a model does on target data that no arm has trained on."""
+    def score(self, model: Any) -> float:
+        """Return how well a model, or what an arm's `Method` made, does on target data that no arm has trained on."""

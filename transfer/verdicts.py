@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from .arms import BASELINE, Arm
+from .groups import listed
 from .runs import Run
-from .study import BASELINE, Arm
 from .table import table
 
 LEVEL = 0.95
@@ -203,7 +204,14 @@ class Comparison:
 
 
 def _arm(arm: Arm) -> dict[str, Any]:
-    return {"name": arm.name, "source": arm.source, "frozen_core": arm.frozen_core, "plan": arm.plan.as_dict()}
+    """Return an arm as plain data: `method` and `carried` only where it has one, objects by what made them."""
+    source = arm.source if arm.source is None or isinstance(arm.source, str) else repr(arm.source)
+    rules = {"name": arm.name, "source": source, "frozen_core": arm.frozen_core, "plan": arm.plan.as_dict()}
+    more = {
+        "method": arm.method and repr(arm.method),
+        "carried": None if arm.carried is None else list(listed("Arm", "carried", arm.carried)),
+    }
+    return rules | {name: value for name, value in more.items() if value}
 
 
 def _finite(value: float) -> float | None:

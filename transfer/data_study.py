@@ -1,0 +1,149 @@
+"""`DataStudy`: a study told as data and a budget, on which any method can be tried.
+
+A plain `Study` trains as it likes. To be compared with methods that need the data themselves (both tasks at once, maps,
+features), it has to hand them over; and every method makes as many updates, at the same rates.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
+
+from rnn_core.data import Repeated
+from rnn_core.layers.checks import positive_int
+from rnn_core.models import Model
+from rnn_core.training import Adam, Cosine, fit
+from rnn_core.training.protocols import Source, Trainable
+
+from .arms import Arm, Pretraining
+from .groups import checked_model
+from .plan import Plan
+from .planned import fit_plan
+from .study import Study
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training there is, the same for every arm: Adam, whose rates fall along half a cosine.
+
+    Parameters
+    ----------
+    source_updates, target_updates : int
+    batch_size : int
+    source_rate : float
+        Learning rate on the source task.
+    rate : float
+        On the target task, of what is fresh.
+    core_rate : float
+        On the target task, of what was copied.
+    clip_norm : float, optional
+        As for `fit`.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range.
+    TypeError
+        A number is none.
+    """
+
+    source_updates: int = 600
+    target_updates: int = 128
+    batch_size: int = 32
+    source_rate: float = 1e-2
+    rate: float = 1e-2
+    core_rate: float = 3e-3
+    clip_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("source_updates", "target_updates", "batch_size"):
+            positive_int("Budget", name, getattr(self, name))
+        for name in ("source_rate", "rate", "core_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is None and name == "clip_norm":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"Budget: {name} must be a number, got {value!r}")
+            if not (isfinite(value) and value > 0):
+                raise ValueError(f"Budget: {name} must be above 0 and finite, got {value}")
+
+
+class DataStudy(Study):
+    """A study that hands its data over. Subclass it; `ClassificationStudy` is for sequences and their classes.
+
+    Attributes
+    ----------
+    budget : Budget
+    """
+
+    budget: Budget
+
+    @abstractmethod
+    def source_data(self, seed: int, shuffled: bool = False) -> Source:
+        """Return the source's training batches, by request with the labels shuffled among the inputs."""
+
+    @abstractmethod
+    def target_data(self, size: int, seed: int) -> Source:
+        """Return the target's training batches, made of so much of its data."""
+
+    @abstractmethod
+    def build_source(self, seed: int) -> Model:
+        """Return a fresh model for the source task."""
+
+    def why_not(self, arm: Arm) -> str:
+        """Return why an arm can't be run here, or an empty string if it can."""
+        if isinstance(arm.source, Pretraining) and (reason := arm.source.why_not(self)):
+            return reason
+        return "" if arm.method is None else arm.method.why_not(self)
+
+    def pretrain(self, seed: int, shuffled: bool) -> Model:
+        """Return a model trained on the source task, as `Study.pretrain` wants it."""
+        model = self.build_source(seed)
+        b = self.budget
+        self.learn(model, self.source_data(seed, shuffled), updates=b.source_updates, rate=b.source_rate, seed=seed)
+        return model
+
+    def train(self, model: Model, plan: Plan, size: int, seed: int) -> Any:
+        """Train a model on the target task within the budget, as the plan says."""
+        self.learn(model, self.target_data(size, seed), plan, seed=seed)
+
+    def learn(
+        self,
+        model: Trainable,
+        data: Source,
+        plan: Plan | None = None,
+        *,
+        updates: int | None = None,
+        rate: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Make a number of updates, as the budget has them.
+
+        Parameters
+        ----------
+        model : Model or, without a plan, whatever `fit` takes
+        data : Source
+        plan : Plan, optional
+            Its schedule takes the place of the cosine.
+        updates : int, optional
+            The budget's for the target by default.
+        rate : float, optional
+            The budget's for what is fresh by default.
+        seed : int
+            For the dropout.
+        """
+        steps = updates or self.budget.target_updates
+        options: dict[str, Any] = {
+            "optimizer": Adam(rate or self.budget.rate),
+            "epochs": 1,
+            "clip_norm": self.budget.clip_norm,
+            "seed": seed,
+            "progress": False,
+        }
+        if plan is None:
+            fit(model, Repeated(data, steps), schedule=Cosine(steps), **options)
+        else:
+            plan = plan if plan.schedule else replace(plan, schedule=Cosine)
+            fit_plan(checked_model("DataStudy.learn", model), Repeated(data, steps), plan, **options)

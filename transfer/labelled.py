@@ -1,0 +1,140 @@
+"""`Labelled`: sequences and their classes, drawn from so that no class is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+
+from rnn_core.data import Examples, Tokenizer
+from rnn_core.layers.checks import as_array, check_lengths
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """Sequences of features or of tokens, and the class of each.
+
+    Parameters
+    ----------
+    inputs : array, shape (N, T, I), or (N, T) of int
+    targets : array of int, shape (N,)
+        Numbers of classes.
+    classes : sequence of str
+        Their names. A class may have no example here.
+    lengths : array of int, shape (N,), optional
+        Valid steps of each row.
+    tokens : Tokenizer or sequence, optional
+        The vocabulary, for tokens: what the rows of an embedding stand for.
+
+    Raises
+    ------
+    ValueError
+        Shapes do not fit, a class has no name, or there is no example.
+    TypeError
+        Targets are not integers.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    classes: tuple[str, ...]
+    lengths: np.ndarray | None = None
+    tokens: Tokenizer | Sequence[Any] | None = None
+
+    def __post_init__(self) -> None:
+        where = "Labelled"
+        inputs, targets = as_array(where, "inputs", self.inputs), as_array(where, "targets", self.targets)
+        if inputs.ndim not in (2, 3) or 0 in inputs.shape:
+            raise ValueError(
+                f"{where}: inputs must have shape (N, T, I), or (N, T) of tokens, with at least one number, "
+                f"got {inputs.shape}"
+            )
+        if targets.dtype.kind not in "iu":
+            raise TypeError(f"{where}: targets must be integers, the numbers of classes, got {targets.dtype}")
+        if targets.shape != inputs.shape[:1]:
+            raise ValueError(
+                f"{where}: targets must have shape {inputs.shape[:1]}, one for each row of inputs, got {targets.shape}"
+            )
+        classes = tuple(map(str, self.classes))
+        if targets.min() < 0 or targets.max() >= len(classes):
+            raise ValueError(
+                f"{where}: targets must be in 0…{len(classes) - 1}, as there are {len(classes)} classes, got "
+                f"{targets.min()} to {targets.max()}"
+            )
+        object.__setattr__(self, "inputs", inputs)
+        object.__setattr__(self, "targets", targets)
+        object.__setattr__(self, "classes", classes)
+        object.__setattr__(self, "lengths", check_lengths(where, self.lengths, *inputs.shape[1::-1]))
+
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self.targets)
+
+    @property
+    def features(self) -> int | None:
+        """The features of a step; None for tokens."""
+        return None if self.inputs.ndim == 2 else self.inputs.shape[2]
+
+    @property
+    def counts(self) -> np.ndarray:
+        """The examples of each class, shape (classes,)."""
+        return np.bincount(self.targets, minlength=len(self.classes))
+
+    def rows(self, rows: Any) -> Self:
+        """Return some of the examples."""
+        return replace(
+            self,
+            inputs=self.inputs[rows],
+            targets=self.targets[rows],
+            lengths=None if self.lengths is None else self.lengths[rows],
+        )
+
+    def draw(self, size: int, seed: int | Sequence[int]) -> Self:
+        """Return so many examples at random, each class with its share of them and at least one.
+
+        Raises
+        ------
+        ValueError
+            There are fewer examples than `size`, or a class could have none.
+        """
+        chosen, _ = self._parts("draw", size, seed)
+        return self.rows(chosen)
+
+    def split(self, size: int, seed: int | Sequence[int]) -> tuple[Self, Self]:
+        """Return so many examples as `draw` does, and the rest; errors are those of `draw`, or that a rest is empty."""
+        chosen, rest = self._parts("split", size, seed)
+        if not len(rest):
+            raise ValueError(f"Labelled.split: size must leave a rest, got {size} of {len(self)} examples")
+        return self.rows(chosen), self.rows(rest)
+
+    def batches(self, batch_size: int, seed: int = 0) -> Examples:
+        """Return the examples as training batches."""
+        return Examples(self.inputs, self.targets, lengths=self.lengths, batch_size=batch_size, seed=seed)
+
+    def _parts(self, what: str, size: int, seed: int | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        where, counts = f"Labelled.{what}", self.counts
+        if empty := [name for name, count in zip(self.classes, counts, strict=True) if not count]:
+            raise ValueError(f"{where}: every class must have an example, got none of {', '.join(empty)}")
+        if not len(counts) <= size <= len(self):
+            raise ValueError(
+                f"{where}: size must be at least {len(counts)}, one example for each class, and at most {len(self)}, "
+                f"which is all there are, got {size}"
+            )
+        wanted = _shares(counts, size)
+        order = np.random.default_rng(seed).permutation(len(self))
+        place = np.empty(len(self), np.int64)  # the how-manieth of its class an example is
+        for k, _ in enumerate(counts):
+            mine = order[self.targets[order] == k]
+            place[mine] = np.arange(len(mine))
+        taken = place[order] < wanted[self.targets[order]]
+        return order[taken], order[~taken]
+
+
+def _shares(counts: np.ndarray, size: int) -> np.ndarray:
+    """Return how many of each class make up `size`: in proportion to their counts, and at least one of each."""
+    wanted = np.ones_like(counts)
+    exact = counts * size / counts.sum()
+    for _ in range(size - len(counts)):
+        wanted[np.argmax(np.where(wanted < counts, exact - wanted, -np.inf))] += 1
+    return wanted

@@ -1,0 +1,135 @@
+"""Ways to train a source other than on its own task as it stands: on the examples that the target would ask for, or on
+many small tasks, so that what is learned is how to learn.
+
+As the `source` of an `Arm` they take the place of "trained", with the same number of updates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnn_core.data import Batch
+from rnn_core.models import Model
+from rnn_core.training import SGD, Adam, Cosine, fit
+
+from .arms import Pretraining
+from .classification import ClassificationStudy
+from .data_study import DataStudy
+from .episodes import Task, Tasks
+from .instances import density_ratio, kernel_mean_matching
+from .labelled import Labelled
+from .meta import MAML, Reptile
+from .methods import classification
+
+
+@dataclass(frozen=True)
+class Weighted(Pretraining):
+    """On the source's examples, those counting more that look like the target's inputs.
+
+    They are compared by the features that a core trained on all alike makes of them. Rows are drawn in proportion to
+    their weights, so that these mean the same in batches of any size.
+
+    Parameters
+    ----------
+    kind : {"kernel", "classifier"}
+        `kernel_mean_matching` or `density_ratio`.
+    most : int
+        Examples of either side that the weights are worked out from; the kernel's cost is the cube of their number.
+    """
+
+    kind: str = "kernel"
+    most: int = 500
+
+    def why_not(self, study: DataStudy) -> str:
+        """Return why this can't be used on a study, or an empty string if it can."""
+        if not isinstance(study, ClassificationStudy) or not study.same_inputs:
+            return "source and target have no inputs in common"
+        return ""
+
+    def pretrain(self, study: DataStudy, seed: int) -> Model:
+        """Train twice: to have features, and with the weights that they lead to."""
+        from .feature_methods import features_of
+
+        study = classification(study)
+        source, target = (_some(data, self.most, seed) for data in (study.labelled_source, study.target))
+        core: Any = study.pretrain(seed, False)
+        there, here = features_of(core, source), features_of(core, target)
+        weights = kernel_mean_matching(there, here) if self.kind == "kernel" else density_ratio(there, here, seed=seed)
+        rng = np.random.default_rng([seed, 4])
+        rows = rng.choice(len(source), size=len(source), p=weights / weights.sum())
+        model, b = study.build_source(seed), study.budget
+        drawn = source.rows(rows).batches(b.batch_size, seed)
+        study.learn(model, drawn, updates=b.source_updates, rate=b.source_rate, seed=seed)
+        return model
+
+
+@dataclass(frozen=True)
+class MetaLearned(Pretraining):
+    """On tasks made of the source's examples, each with the classes' names dealt anew; see `Reptile` and `MAML`.
+
+    Parameters
+    ----------
+    kind : {"reptile", "maml"}
+        MAML of the first order.
+    steps : int
+        Updates on a task.
+    shots : int
+        Examples of each class in an update.
+    inner_rate, outer_rate : float
+        Of gradient descent on a task, and of Adam on what the tasks say.
+    """
+
+    kind: str = "reptile"
+    steps: int = 5
+    shots: int = 5
+    inner_rate: float = 0.5
+    outer_rate: float = 3e-3
+
+    def why_not(self, study: DataStudy) -> str:
+        """Return why this can't be used on a study, or an empty string if it can."""
+        if not isinstance(study, ClassificationStudy) or not isinstance(study.source, Labelled):
+            return "the source has no classes to make tasks of"
+        if (few := study.source.counts.min()) < 2:
+            return f"a class of the source has but {few} example"
+        return ""
+
+    def pretrain(self, study: DataStudy, seed: int) -> Model:
+        """Train on as many batches of tasks as the budget has updates for the source."""
+        study = classification(study)
+        model = study.build_source(seed)
+        draw = _dealing(study.labelled_source, self.steps, self.shots)
+        length = max(1, study.budget.source_updates // (self.steps + (self.kind == "maml")))
+        learner: Any
+        if self.kind == "reptile":
+            learner = Reptile(model, SGD(self.inner_rate))
+        else:
+            learner = MAML(model, self.inner_rate, first_order=True)
+        fit(
+            learner, Tasks(draw, length, seed=seed), optimizer=Adam(self.outer_rate), schedule=Cosine(length), epochs=1,
+            clip_norm=study.budget.clip_norm, progress=False,
+        )  # fmt: skip
+        return model
+
+
+def _dealing(source: Labelled, steps: int, shots: int) -> Callable[[np.random.Generator], Task]:
+    """Return what draws a task: batches of some examples of each class, the classes under other numbers."""
+    by_class = [np.flatnonzero(source.targets == k) for k in range(len(source.classes))]
+
+    def draw(rng: np.random.Generator) -> Task:
+        number = rng.permutation(len(by_class))
+        batches = []
+        for _ in range(steps + 1):
+            rows = np.concatenate([rng.choice(rows, min(shots, len(rows)), replace=False) for rows in by_class])
+            some = source.rows(rows)
+            batches.append(Batch(some.inputs, number[some.targets], some.lengths))
+        return Task(batches[:-1], query=batches[-1])
+
+    return draw
+
+
+def _some(data: Labelled, most: int, seed: int) -> Labelled:
+    return data if len(data) <= most else data.draw(most, [seed, 5])
