@@ -24,6 +24,9 @@ from transfer.meta import Reptile
 
 GRID = np.linspace(-5, 5, 50)[:, None]
 """Where a wave is known in training, and judged in the test."""
+STEPS = (1, 2, 4, 8, 16, 32)
+"""After how many steps on ten points of a new wave the test looks at it."""
+METHODS = ("Reptile", "joint")
 
 
 class MLP(Model):
@@ -92,6 +95,21 @@ def joint(iterations: int, steps: int, seed: int) -> list[Batch]:
     return [batch for k in range(iterations) for batch in tasks.batch(0, k).tasks[0].support]
 
 
+def learned(method: str, seed: int, iterations: int, steps: int, inner: float, outer: float) -> MLP:
+    """Return a start that so many waves have taught, so many steps on each at the rate `inner`.
+
+    "Reptile" moves at its own rate `outer`, which falls to 0; "joint" takes the same batches as one task.
+    """
+    model = MLP(seed=seed)
+    if method == "Reptile":
+        falling = lambda k: 1 - k / iterations
+        learner, tasks = Reptile(model, SGD(inner)), waves(iterations, steps, seed)
+        fit(learner, tasks, optimizer=SGD(outer), schedule=falling, epochs=1, progress=False)
+    else:
+        adapt(model, joint(iterations, steps, seed), SGD(inner))
+    return model
+
+
 def errors(model: MLP, rate: float, steps: Iterable[int], count: int) -> np.ndarray:
     """Return the mean squared error on new waves, always the same, after some steps on ten points of each."""
     rng, start, found = np.random.default_rng([0, 0, 0, 1]), model.state_dict(), []
@@ -117,20 +135,14 @@ def main() -> None:
     parser.add_argument("--outer", type=float, default=0.1, help="Reptile's own rate, which falls to 0")
     parser.add_argument("--steps", type=int, default=5, choices=range(1, 6), help="steps on each wave, ten points each")
     args = parser.parse_args()
-    steps = (1, 2, 4, 8, 16, 32)
-    print(f"{'':16s}" + "".join(f"{step:>8d}" for step in steps) + "   steps on ten points")
+    print(f"{'':16s}" + "".join(f"{step:>8d}" for step in STEPS) + "   steps on ten points")
     for seed in range(args.seeds):
-        falling = lambda step: 1 - step / args.iterations
-        for name in ("Reptile", "joint"):
-            model, began = MLP(seed=seed), perf_counter()
-            if name == "Reptile":
-                learner, tasks = Reptile(model, SGD(args.inner)), waves(args.iterations, args.steps, seed)
-                fit(learner, tasks, optimizer=SGD(args.outer), schedule=falling, epochs=1, progress=False)
-            else:
-                adapt(model, joint(args.iterations, args.steps, seed), SGD(args.inner))
+        for method in METHODS:
+            began = perf_counter()
+            model = learned(method, seed, args.iterations, args.steps, args.inner, args.outer)
             seconds = perf_counter() - began
-            row = errors(model, args.inner, steps, args.tests)
-            print(f"{name:8s} seed {seed:2d}" + "".join(f"{e:8.3f}" for e in row) + f"   {seconds:.0f} s", flush=True)
+            row = errors(model, args.inner, STEPS, args.tests)
+            print(f"{method:8s} seed {seed:2d}" + "".join(f"{e:8.3f}" for e in row) + f"   {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_core.data import Batch, Examples, TextStream
+from rnn_core.data import Augmented, Batch, Examples, Repeated, TextStream
 
 
 def rows(n, T=4):
@@ -147,3 +147,56 @@ def test_a_batch_that_is_not_there_is_named(source):
         source.batch(-1, 0)
     with pytest.raises(TypeError, match=f"{where}: index must be an int, got 0.0"):
         source.batch(0, 0.0)
+
+
+@given(n=st.integers(1, 12), batch_size=st.integers(1, 5), length=st.integers(1, 9))
+def test_what_is_repeated_goes_on_where_the_epoch_before_stopped(n, batch_size, length):
+    examples = Examples(rows(n), np.arange(n), batch_size=batch_size, seed=3)
+    batches = Repeated(examples, length)
+    readings = -(-3 * length // len(examples))
+    straight = [examples.batch(epoch, k) for epoch in range(readings) for k in range(len(examples))]
+    for place, (epoch, index) in enumerate((e, k) for e in range(3) for k in range(len(batches))):
+        np.testing.assert_array_equal(batches.batch(epoch, index).targets, straight[place].targets)
+
+
+def test_a_text_that_is_repeated_begins_without_a_state():
+    text = Repeated(TextStream(np.arange(41), batch_size=2, steps=8), 7)
+    assert [text.batch(0, k).carry for k in range(7)] == [False, True, True, False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("data", "length", "kind", "message"),
+    [
+        ([], 3, TypeError, r"Repeated: data must be batches, such as Examples, got list"),
+        (Examples(rows(3), np.arange(3)), 0, ValueError, r"Repeated: length must be at least 1, got 0"),
+        (Examples(rows(3), np.arange(3)), 2.0, TypeError, r"Repeated: length must be an int"),
+    ],
+)
+def test_what_cannot_be_repeated(data, length, kind, message):
+    with pytest.raises(kind, match=message):
+        Repeated(data, length)
+
+
+def test_each_reading_is_augmented_in_its_own_way_and_can_be_had_again():
+    examples = Examples(rows(6).astype(float), np.arange(6), batch_size=3, shuffle=False, lengths=np.full(6, 2))
+    data = Augmented(examples, lambda x, rng: x + rng.random(x.shape), seed=1)
+    assert len(data) == 2
+    first, again, other, later = (data.batch(*place) for place in ((0, 0), (0, 0), (0, 1), (1, 0)))
+    np.testing.assert_array_equal(first.inputs, again.inputs)
+    added = [batch.inputs - rows(6)[batch.targets] for batch in (first, other, later)]
+    assert not any(np.allclose(a, b) for a, b in ((added[0], added[1]), (added[0], added[2])))
+    assert all(0 <= a.min() and a.max() < 1 for a in added)
+    np.testing.assert_array_equal(first.lengths, [2, 2, 2])
+    assert examples.inputs.max() == 23  # what was given is not changed
+
+
+@pytest.mark.parametrize(
+    ("data", "change", "message"),
+    [
+        ([], np.add, "Augmented: data must be batches, such as Examples, got list"),
+        (Examples(rows(3), np.arange(3)), 1, "Augmented: change must be a function of inputs and a generator, got 1"),
+    ],
+)
+def test_what_cannot_be_augmented(data, change, message):
+    with pytest.raises(TypeError, match=message):
+        Augmented(data, change)

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from rnn_core import GRU, LSTM, RNN, LanguageModel, cli, load
-from rnn_core.data import Examples, Tokenizer
-from transfer.demo import characters, html, run, vanishing
+from rnn_core.data import Tokenizer
+from transfer.demo import characters, run, vanishing
 from transfer.demo.corpus import different, load_corpus
-from transfer.demo.digits import DigitsStudy, Repeated, move
+from transfer.demo.digits import DigitsStudy, move
 from transfer.demo.settings import QUICK, DigitsSettings, with_seeds
+from transfer.page import badge, table
 
 
 @pytest.fixture(scope="module")
@@ -169,13 +170,6 @@ def test_moved_images_are_the_same_a_pixel_away() -> None:
     np.testing.assert_array_equal(moved, move(images, np.random.default_rng(1)))
 
 
-def test_repeated_examples_are_all_read_equally_often() -> None:
-    examples = Examples(np.arange(10).reshape(10, 1), np.arange(10), batch_size=4, seed=0)
-    batches = Repeated(examples, 6)
-    read = np.concatenate([batches.batch(epoch, index).targets for epoch in (0, 1) for index in range(len(batches))])
-    assert np.bincount(read).tolist() == [4] * 10
-
-
 def test_the_texts_share_nothing() -> None:
     corpus = load_corpus(QUICK.characters)
     assert corpus.training_text(300, 0) == corpus.training_text(300, 0)
@@ -226,7 +220,7 @@ def test_frequencies_alone_give_the_entropy() -> None:
 
 
 def test_tables_escape_what_is_not_markup() -> None:
-    made = html.table(("a<b",), [("1 < 2",), (html.badge("positive"),)])
+    made = table(("a<b",), [("1 < 2",), (badge("positive"),)])
     assert "a&lt;b" in made
     assert "1 &lt; 2" in made
     assert '<span class="badge good">positive</span>' in made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +15,9 @@ from rnn_core.training.protocols import Source
 
 from .arms import Arm
 from .copying import copy_parameters
-from .data_study import Budget, DataStudy
+from .data_study import Budget, DataStudy, Joint
 from .groups import Patterns
+from .heads import Head
 from .labelled import Labelled
 from .report import TransferReport
 
@@ -124,8 +125,11 @@ class ClassificationStudy(DataStudy):
             ids = rng.permutation(self.source.ids) if shuffled else self.source.ids
             return TextStream(ids, batch_size=min(self.budget.batch_size, max(1, len(ids) // STEPS)), steps=STEPS)
         source = self.labelled_source
-        targets = rng.permutation(source.targets) if shuffled else source.targets
-        return Examples(source.inputs, targets, lengths=source.lengths, batch_size=self.budget.batch_size, seed=seed)
+        return self.batches(replace(source, targets=rng.permutation(source.targets)) if shuffled else source, seed)
+
+    def batches(self, source: Labelled, seed: int, batch_size: int | None = None) -> Source:
+        """Return training batches of some of the source's examples; override it to augment them, see `Augmented`."""
+        return source.batches(batch_size or self.budget.batch_size, seed)
 
     @property
     def labelled_source(self) -> Labelled:
@@ -145,6 +149,20 @@ class ClassificationStudy(DataStudy):
     def target_data(self, size: int, seed: int) -> Examples:
         """Return the target's training batches."""
         return self.examples(size, seed).batches(self.budget.batch_size, seed)
+
+    @property
+    def joins(self) -> bool:
+        """Whether one core can read source and target: they have their inputs in common."""
+        return self.same_inputs
+
+    def joint(self, size: int, seed: int) -> Joint:
+        """Return both tasks for one core."""
+        pooling = self.network.get("pooling", "last")
+        heads = {
+            "source": Head(len(self.labelled_source.classes), pooling=pooling),
+            "target": Head(len(self.target.classes), pooling=pooling),
+        }
+        return Joint(heads, {"source": self.source_data(seed), "target": self.target_data(size, seed)})
 
     def examples(self, size: int, seed: int) -> Labelled:
         """Return `size` examples of the target; the same seed draws the same."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from rnn_core.data import Repeated
 from rnn_core.layers.checks import positive_int
@@ -19,6 +19,7 @@ from rnn_core.training.protocols import Source, Trainable
 
 from .arms import Arm, Pretraining
 from .groups import checked_model
+from .heads import Head
 from .plan import Plan
 from .planned import fit_plan
 from .study import Study
@@ -70,15 +71,31 @@ class Budget:
                 raise ValueError(f"Budget: {name} must be above 0 and finite, got {value}")
 
 
+class Joint(NamedTuple):
+    """Two tasks for one core.
+
+    Attributes
+    ----------
+    heads, data : dict
+        A `Head` and its batches for "source" and for "target".
+    """
+
+    heads: dict[str, Head]
+    data: dict[str, Source]
+
+
 class DataStudy(Study):
     """A study that hands its data over. Subclass it; `ClassificationStudy` is for sequences and their classes.
 
     Attributes
     ----------
     budget : Budget
+    looks : int
+        How often a run looks at the `validation` data.
     """
 
     budget: Budget
+    looks: int = 10
 
     @abstractmethod
     def source_data(self, seed: int, shuffled: bool = False) -> Source:
@@ -87,6 +104,25 @@ class DataStudy(Study):
     @abstractmethod
     def target_data(self, size: int, seed: int) -> Source:
         """Return the target's training batches, made of so much of its data."""
+
+    @property
+    def joins(self) -> bool:
+        """Whether one core can read source and target, so that there is a `joint`; by default not."""
+        return False
+
+    def joint(self, size: int, seed: int) -> Joint:
+        """Return both tasks for one core, to be trained at once.
+
+        Raises
+        ------
+        ValueError
+            No core can read both.
+        """
+        raise ValueError(f"{type(self).__name__}.joint: source and target must have inputs in common, got none")
+
+    def validation(self) -> Source | None:
+        """Return data of the target by which a run chooses the parameters it ends with; None keeps its last ones."""
+        return None
 
     @abstractmethod
     def build_source(self, seed: int) -> Model:
@@ -107,7 +143,7 @@ class DataStudy(Study):
 
     def train(self, model: Model, plan: Plan, size: int, seed: int) -> Any:
         """Train a model on the target task within the budget, as the plan says."""
-        self.learn(model, self.target_data(size, seed), plan, seed=seed)
+        self.learn(model, self.target_data(size, seed), plan, validation=self.validation(), seed=seed)
 
     def learn(
         self,
@@ -115,6 +151,7 @@ class DataStudy(Study):
         data: Source,
         plan: Plan | None = None,
         *,
+        validation: Source | None = None,
         updates: int | None = None,
         rate: float | None = None,
         seed: int = 0,
@@ -127,6 +164,8 @@ class DataStudy(Study):
         data : Source
         plan : Plan, optional
             Its schedule takes the place of the cosine.
+        validation : Source, optional
+            The parameters that are best on it are kept, out of so many `looks`.
         updates : int, optional
             The budget's for the target by default.
         rate : float, optional
@@ -135,15 +174,19 @@ class DataStudy(Study):
             For the dropout.
         """
         steps = updates or self.budget.target_updates
+        passes = 1 if validation is None else min(self.looks, steps)
+        batches = Repeated(data, -(-steps // passes))
+        steps = passes * len(batches)
         options: dict[str, Any] = {
             "optimizer": Adam(rate or self.budget.rate),
-            "epochs": 1,
+            "epochs": passes,
+            "validation": validation,
             "clip_norm": self.budget.clip_norm,
             "seed": seed,
             "progress": False,
         }
         if plan is None:
-            fit(model, Repeated(data, steps), schedule=Cosine(steps), **options)
+            fit(model, batches, schedule=Cosine(steps), **options)
         else:
             plan = plan if plan.schedule else replace(plan, schedule=Cosine)
-            fit_plan(checked_model("DataStudy.learn", model), Repeated(data, steps), plan, **options)
+            fit_plan(checked_model("DataStudy.learn", model), batches, plan, **options)

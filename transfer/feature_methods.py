@@ -18,11 +18,10 @@ from rnn_core.training import Adam
 from .alignment import Alignment, coral, subspace_alignment
 from .arms import Method, Start, Trained
 from .boosting import MisleadingSource, SequenceLearner, TrAdaBoost
-from .classification import ClassificationStudy
 from .data_study import DataStudy
 from .features import RNNFeatures
 from .labelled import Labelled
-from .methods import classification
+from .methods import classification, no_classes, no_inputs_in_common
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Features(Method):
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        return "" if isinstance(study, ClassificationStudy) else "there are no sequences with one class each"
+        return no_classes(study)
 
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Compute the features once, and fit the classifier; a logistic regression becomes the model's head."""
@@ -223,6 +222,6 @@ def _directions(rows: np.ndarray) -> int:
 
 def _shared_question(study: DataStudy) -> str:
     """Return why a source's examples can't stand beside the target's, if they can't."""
-    if not isinstance(study, ClassificationStudy) or not study.same_inputs:
-        return "source and target have no inputs in common"
-    return "" if study.same_classes else "source and target have different classes"
+    if reason := no_inputs_in_common(study):
+        return reason
+    return "" if classification(study).same_classes else "source and target have different classes"

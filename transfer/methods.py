@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rnn_core.data import Repeated
-from rnn_core.models import Model
 from rnn_core.training import Adam, Cosine
 
 from .arms import Method, Start, Trained
@@ -17,7 +16,6 @@ from .classification import ClassificationStudy
 from .copying import copy_parameters
 from .data_study import DataStudy
 from .federated import LocalClient
-from .heads import Head
 from .linear_map import LinearMap
 from .map_kinds import LowRank, Map, Scale, Square, TwoSided
 from .mixture import Mixture
@@ -54,7 +52,8 @@ class Mapped(Method):
             else:
                 kinds[name] = TwoSided() if self.kind == "two-sided" else LowRank(min(self.rank, *array.shape))
         linear = LinearMap(start.model, kinds, free="head", seed=start.seed)
-        study.learn(linear, study.target_data(start.size, start.seed), seed=start.seed)
+        data = study.target_data(start.size, start.seed)
+        study.learn(linear, data, validation=study.validation(), seed=start.seed)
         numbers = sum(array.size for array in linear.parameters.values())
         return Trained(linear.merge(), {"numbers trained": int(numbers)})
 
@@ -73,28 +72,31 @@ class Together(Method):
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        if not isinstance(study, ClassificationStudy) or not study.same_inputs:
-            return "source and target have no inputs in common"
-        return ""
+        return "" if study.joins else "source and target have no inputs in common"
 
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Train two heads on one core, and take the target's."""
-        study, model = classification(study), start.model
-        heads = {"source": Head(len(study.labelled_source.classes), weight=self.weight, pooling=_pooling(model))}
-        heads["target"] = Head(len(study.target.classes), pooling=_pooling(model))
-        options = {name: value for name, value in model.config.items() if name not in ("num_classes", "pooling")}
+        model, joint = start.model, study.joint(start.size, start.seed)
+        heads = {**joint.heads, "source": replace(joint.heads["source"], weight=self.weight)}
+        options = {name: value for name, value in model.config.items() if name not in NOT_SHARED}
         both = MultiTask(heads, **options)
         copy_parameters(model, both, rename={"head.*": "heads.target.*"})
-        if start.source is not None:
+        if start.source is not None and len(start.source.parameters["head.bias"]) == heads["source"].outputs:
             copy_parameters(start.source, both, include="heads.source.*", rename={"head.*": "heads.source.*"})
-        batches = Mixture(
-            {"source": study.source_data(start.seed), "target": study.target_data(start.size, start.seed)},
-            sampling="together",
+        validation = study.validation()
+        study.learn(
+            both,
+            Mixture(joint.data, sampling="together", seed=start.seed),
+            start.plan,
+            validation=None if validation is None else Mixture({"target": validation}),
             seed=start.seed,
         )
-        study.learn(both, batches, start.plan, seed=start.seed)
         copy_parameters(both, model, rename={"heads.target.*": "head.*"})
         return Trained(model)
+
+
+NOT_SHARED = ("num_classes", "pooling", "tied")
+"""Options of a model that are its head's, and not the core's."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Apart(Method):
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        return Together().why_not(study)
+        return no_inputs_in_common(study)
 
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Train round after round, and keep the target's client, whose head was never anybody else's."""
@@ -156,7 +158,7 @@ class ChosenStrength(Method):
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        return "" if isinstance(study, ClassificationStudy) else "there are no labelled examples to hold out"
+        return no_classes(study)
 
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Choose the strength, and train with it."""
@@ -183,7 +185,7 @@ class ChosenStrength(Method):
             model.load_state_dict(begun)
             alpha = choice.best.alpha
         plan = replace(start.plan, anchors=dict.fromkeys(study.core, alpha), decays={"head": self.beta})
-        study.learn(model, examples.batches(size, seed), plan, seed=seed)
+        study.learn(model, examples.batches(size, seed), plan, validation=study.validation(), seed=seed)
         return Trained(model, {"alpha": alpha})
 
 
@@ -194,5 +196,13 @@ def classification(study: DataStudy) -> ClassificationStudy:
     return study
 
 
-def _pooling(model: Model) -> str:
-    return str(model.config["pooling"])
+def no_classes(study: DataStudy) -> str:
+    """Return a reason if the target has no sequences of which each has one class."""
+    return "" if isinstance(study, ClassificationStudy) else "the target has no sequences with one class each"
+
+
+def no_inputs_in_common(study: DataStudy) -> str:
+    """Return a reason if the source has no examples that could stand beside the target's."""
+    if reason := no_classes(study):
+        return reason
+    return "" if classification(study).same_inputs else "source and target have no inputs in common"

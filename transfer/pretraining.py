@@ -7,12 +7,11 @@ As the `source` of an `Arm` they take the place of "trained", with the same numb
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rnn_core.data import Batch
 from rnn_core.models import Model
 from rnn_core.training import SGD, Adam, Cosine, fit
 
@@ -23,7 +22,7 @@ from .episodes import Task, Tasks
 from .instances import density_ratio, kernel_mean_matching
 from .labelled import Labelled
 from .meta import MAML, Reptile
-from .methods import classification
+from .methods import classification, no_inputs_in_common
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,7 @@ class Weighted(Pretraining):
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        if not isinstance(study, ClassificationStudy) or not study.same_inputs:
-            return "source and target have no inputs in common"
-        return ""
+        return no_inputs_in_common(study)
 
     def pretrain(self, study: DataStudy, seed: int) -> Model:
         """Train twice: to have features, and with the weights that they lead to."""
@@ -62,7 +59,7 @@ class Weighted(Pretraining):
         rng = np.random.default_rng([seed, 4])
         rows = rng.choice(len(source), size=len(source), p=weights / weights.sum())
         model, b = study.build_source(seed), study.budget
-        drawn = source.rows(rows).batches(b.batch_size, seed)
+        drawn = study.batches(source.rows(rows), seed)
         study.learn(model, drawn, updates=b.source_updates, rate=b.source_rate, seed=seed)
         return model
 
@@ -86,8 +83,8 @@ class MetaLearned(Pretraining):
     kind: str = "reptile"
     steps: int = 5
     shots: int = 5
-    inner_rate: float = 0.5
-    outer_rate: float = 3e-3
+    inner_rate: float = 0.1
+    outer_rate: float = 1e-2
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
@@ -101,7 +98,7 @@ class MetaLearned(Pretraining):
         """Train on as many batches of tasks as the budget has updates for the source."""
         study = classification(study)
         model = study.build_source(seed)
-        draw = _dealing(study.labelled_source, self.steps, self.shots)
+        draw = _dealing(study, self.steps, self.shots)
         length = max(1, study.budget.source_updates // (self.steps + (self.kind == "maml")))
         learner: Any
         if self.kind == "reptile":
@@ -115,8 +112,9 @@ class MetaLearned(Pretraining):
         return model
 
 
-def _dealing(source: Labelled, steps: int, shots: int) -> Callable[[np.random.Generator], Task]:
+def _dealing(study: ClassificationStudy, steps: int, shots: int) -> Callable[[np.random.Generator], Task]:
     """Return what draws a task: batches of some examples of each class, the classes under other numbers."""
+    source = study.labelled_source
     by_class = [np.flatnonzero(source.targets == k) for k in range(len(source.classes))]
 
     def draw(rng: np.random.Generator) -> Task:
@@ -124,8 +122,8 @@ def _dealing(source: Labelled, steps: int, shots: int) -> Callable[[np.random.Ge
         batches = []
         for _ in range(steps + 1):
             rows = np.concatenate([rng.choice(rows, min(shots, len(rows)), replace=False) for rows in by_class])
-            some = source.rows(rows)
-            batches.append(Batch(some.inputs, number[some.targets], some.lengths))
+            some = replace(source.rows(rows), targets=number[source.targets[rows]])
+            batches.append(study.batches(some, int(rng.integers(2**31)), len(some)).batch(0, 0))
         return Task(batches[:-1], query=batches[-1])
 
     return draw

@@ -68,7 +68,7 @@ def saliency_picture(
     if len(words) < T:
         raise ValueError(f"{where}: labels must be at least {T}, one for each time step, got {len(words)}")
     try:
-        from .demo.figures import png
+        from .pictures import png
     except ImportError as error:
         raise _missing(where, error) from error
     values = {
@@ -90,7 +90,7 @@ def _draw(
     figure: Figure, values: Mapping[str, np.ndarray], words: Sequence[str], method: str, numbered: bool, title: str
 ) -> None:
     """Draw a bar for each time step: orange where it spoke for the logit, blue where it spoke against it."""
-    from .demo.figures import BLUE, RED
+    from .pictures import BLUE, RED
 
     T, longest = len(words), max(map(len, words))
     every = -(-T // MOST_LABELS)

@@ -1,8 +1,9 @@
 """Data: from text and ragged rows to the batches of a training loop."""
 
+from .augmented import Augmented
 from .batches import Batch, Examples, TextStream
 from .repeated import Repeated
 from .sequences import pad_sequences, sequence_lengths
 from .text import Tokenizer
 
-__all__ = ["Tokenizer", "pad_sequences", "sequence_lengths", "Batch", "Examples", "TextStream", "Repeated"]
+__all__ = ["Tokenizer", "pad_sequences", "sequence_lengths", "Batch", "Examples", "TextStream", "Repeated", "Augmented"]

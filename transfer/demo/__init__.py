@@ -35,8 +35,8 @@ class Demo:
             Ctrl-C; the message names the checkpoint.
         """
         # Imported here, so that `rnn-core --help` doesn't wait for it.
+        from ..surroundings import MOST_WORKERS, check_folder, check_packages, processors
         from .settings import QUICK, Settings, with_seeds
-        from .surroundings import MOST_WORKERS, check_folder, check_packages, processors
 
         if args.seeds is not None and args.seeds < 2:
             raise ValueError(f"--seeds must be at least 2, or there are no intervals, got {args.seeds}")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from rnn_core import SequenceClassifier
-from rnn_core.data import Examples
+from rnn_core.data import Augmented, Examples, Repeated
 from rnn_core.data.batches import Batch
 from rnn_core.models import Model
 from rnn_core.training import Adam, Cosine, fit
@@ -42,36 +42,6 @@ def load_images() -> tuple[Images, Images]:
     x, label = (digits.images / 16).astype(np.float32), digits.target
     low = label < CLASSES
     return Images(x[low], label[low]), Images(x[~low], label[~low] - CLASSES)
-
-
-class Repeated:
-    """A few examples, read so often that an epoch has `updates` batches.
-
-    So the budget is the same for one shot as for fifty, and every epoch gives a curve one point.
-
-    Parameters
-    ----------
-    examples : Examples
-        Of images.
-    updates : int
-    moved : bool
-        Move each image by up to a pixel in either direction, differently every time.
-    """
-
-    def __init__(self, examples: Examples, updates: int, moved: bool = False) -> None:
-        self.examples, self.updates, self.moved = examples, updates, moved
-
-    def __len__(self) -> int:
-        """The number of batches in an epoch."""
-        return self.updates
-
-    def batch(self, epoch: int, index: int) -> Batch:
-        """Return a batch; each reading of the examples has an order of its own."""
-        place = epoch * self.updates + index
-        batch = self.examples.batch(*divmod(place, len(self.examples)))
-        if not self.moved:
-            return batch
-        return batch._replace(inputs=move(batch.inputs, np.random.default_rng([self.examples.seed, place])))
 
 
 def move(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -117,10 +87,10 @@ class DigitsStudy(Study):
         s, (x, label) = self.settings, self.source
         if shuffled:
             label = np.random.default_rng([seed, 0]).permutation(label)
-        model = self._classifier(2 * seed)
+        model, examples = self._classifier(2 * seed), Examples(x, label, batch_size=s.batch_size, seed=seed)
         fit(
             model,
-            Repeated(Examples(x, label, batch_size=s.batch_size, seed=seed), s.source_updates, moved=True),
+            Repeated(Augmented(examples, move, seed=seed), s.source_updates),
             optimizer=Adam(s.source_rate),
             schedule=Cosine(s.source_updates),
             epochs=1,

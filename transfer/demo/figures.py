@@ -1,26 +1,18 @@
-"""The pictures of the report, as PNG.
-
-Colours are those of Okabe and Ito, which differ for every kind of colour vision; marks and dashes say the same again.
-"""
+"""The pictures of the demonstration's report. Marks and dashes say what colours say."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..comparison import Comparison
+from ..pictures import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, legend_below, mean_and_band
 from .vanishing import Norms
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = (
-    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6b6b6b",
-)  # fmt: skip
 
 LOOKS: dict[str, dict[str, Any]] = {
     "fine-tuned": {"color": BLUE, "marker": "o", "linestyle": "-"},
@@ -30,59 +22,6 @@ LOOKS: dict[str, dict[str, Any]] = {
     "shuffled source": {"color": ORANGE, "marker": "D", "linestyle": "-."},
 }
 """How each arm is drawn, in every picture."""
-
-STYLE: dict[str, Any] = {
-    "font.size": 11,
-    "axes.titlesize": 12,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#e4e4e4",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "lines.linewidth": 2.0,
-    "lines.markersize": 6,
-    "figure.facecolor": "white",
-    "figure.constrained_layout.use": True,
-    "figure.constrained_layout.wspace": 0.05,
-}
-
-
-def png(draw: Any, *args: Any, **options: Any) -> bytes:
-    """Return the picture that ``draw(figure, …)`` makes, as PNG.
-
-    Parameters
-    ----------
-    draw : callable
-        One of this module's functions whose first argument is a figure.
-    """
-    from matplotlib import style
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    buffer = io.BytesIO()
-    with style.context(STYLE, after_reset=True):  # whatever the user's own settings are
-        figure = Figure()
-        FigureCanvasAgg(figure)
-        draw(figure, *args, **options)
-        figure.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()
-
-
-def mean_and_band(values: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean over seeds and the half-width of its 95 % t-interval.
-
-    Parameters
-    ----------
-    values : array, shape (seeds, points)
-    """
-    from scipy.special import stdtrit
-
-    values = np.asarray(values, float)
-    n = len(values)
-    if n == 1:
-        return values[0], np.zeros_like(values[0])
-    return values.mean(axis=0), stdtrit(n - 1, 0.975) * values.std(axis=0, ddof=1) / n**0.5
 
 
 def learning_curves(
@@ -109,7 +48,7 @@ def learning_curves(
         panel.set_title(title)
         panel.set_xlabel("updates")
     panels[0].set_ylabel(ylabel)
-    _legend_below(figure, panels[0])
+    legend_below(figure, panels[0])
 
 
 def differences(figure: Figure, comparison: Comparison, arms: Sequence[str], unit: str, xlabel: str) -> None:
@@ -135,7 +74,7 @@ def differences(figure: Figure, comparison: Comparison, arms: Sequence[str], uni
     axes.grid(axis="x", visible=False)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(f"better than scratch by ({unit})")
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
 
 
 def data_needed(
@@ -168,7 +107,7 @@ def data_needed(
     axes.margins(x=0.08, y=0.16)
     axes.set_xlabel("characters of docstrings to train on")
     axes.set_ylabel("bits a character, test text")
-    _legend_below(figure, axes)
+    legend_below(figure, axes)
 
 
 def fading_gradient(figure: Figure, curves: Sequence[Norms]) -> None:
@@ -209,8 +148,3 @@ def state_map(figure: Figure, states: np.ndarray, text: str) -> None:
     axes.set_xlabel("character read  (· is a space, ↵ a line's end)")
     axes.set_ylabel(f"{units} hidden units: fast ← → slow")
     figure.colorbar(image, ax=axes, pad=0.01, label="h$_t$", ticks=[-1, 0, 1])
-
-
-def _legend_below(figure: Figure, axes: Axes) -> None:
-    handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))

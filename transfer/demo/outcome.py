@@ -12,11 +12,12 @@ from rnn_core.checking import Case, GradientReport
 from rnn_core.training import History
 
 from ..comparison import Comparison, Difference
+from ..page import interval
 from ..report import TransferReport
+from ..surroundings import machine, versions
 from ..verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, paired
 from . import characters
 from .settings import Settings
-from .surroundings import machine, versions
 from .vanishing import Norms
 
 
@@ -168,9 +169,3 @@ PROTOCOL = {
     "intervals": "95 %, Student's t, of differences paired by seed; each stands for itself.",
 }
 """How things were done, in words; the numbers are in the settings."""
-
-
-def interval(difference: Difference, digits: int, unit: str) -> str:
-    """Return a difference with its interval."""
-    width = "" if difference.half_width is None else f" ± {difference.half_width:.{digits}f}"
-    return f"{difference.mean:+.{digits}f}{width} {unit}".replace("-", "−")

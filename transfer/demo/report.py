@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .. import page as html
 from ..comparison import Comparison
-from ..report import TransferReport
-from . import figures, html
-from .outcome import PROTOCOL, Outcome, interval
-from .surroundings import machine, versions
+from ..pictures import png
+from ..surroundings import machine, versions
+from . import figures
+from .outcome import PROTOCOL, Outcome
 
 TITLE = "Recurrent networks, checked and transferred"
 
@@ -22,22 +23,21 @@ def pictures(outcome: Outcome) -> dict[str, bytes]:
     others = [arm.name for arm in digits.arms if arm.name != "scratch"]
     both = ("fine-tuned", "scratch")
     untouched = (outcome.untouched_on_validation, "source model, untouched")
-    draw = figures.png
     return {
-        "digits-differences.png": draw(
+        "digits-differences.png": png(
             figures.differences, digits, others, "points of accuracy", "shots: images of each new digit"
         ),
-        "digits-curves.png": draw(
+        "digits-curves.png": png(
             figures.learning_curves, digits, both, "accuracy", shots, "accuracy in %, test images"
         ),
-        "characters-curves.png": draw(
+        "characters-curves.png": png(
             figures.learning_curves, text, both, "bits", sizes, "bits a character, validation text", untouched
         ),
-        "characters-data.png": draw(
+        "characters-data.png": png(
             figures.data_needed, text, outcome.untouched, outcome.across[0], outcome.worth
         ),
-        "fading-gradient.png": draw(figures.fading_gradient, outcome.norms),
-        "hidden-states.png": draw(figures.state_map, outcome.states, outcome.states_text),
+        "fading-gradient.png": png(figures.fading_gradient, outcome.norms),
+        "hidden-states.png": png(figures.state_map, outcome.states, outcome.states_text),
     }
 
 
@@ -142,7 +142,7 @@ def _digits(outcome: Outcome, images: dict[str, bytes]) -> list[str]:
         ),
         html.Markup("<h3>What was copied</h3>"),
         html.paragraph("The core alone. Trained with it frozen, the checksums of what was copied have not moved."),
-        _copied(outcome.digits_copy),
+        html.copied(outcome.digits_copy),
     ]
 
 
@@ -157,8 +157,8 @@ def _characters(outcome: Outcome, images: dict[str, bytes]) -> list[str]:
             images["characters-data.png"],
             "Bits a character on the test text against characters trained on",
             f"Fine-tuning on {small:,} characters against scratch on {large:,}: "
-            f"{interval(outcome.saving, 3, 'bits better')}. A fresh model needs {outcome.worth_in_words} characters to "
-            f"be as good as the one fine-tuned on {small:,}.",
+            f"{html.interval(outcome.saving, 3, 'bits better')}. A fresh model needs {outcome.worth_in_words} "
+            f"characters to be as good as the one fine-tuned on {small:,}.",
         ),
         _verdicts(outcome.characters, 3, "bits"),
         html.paragraph(
@@ -173,7 +173,7 @@ def _characters(outcome: Outcome, images: dict[str, bytes]) -> list[str]:
         ),
         html.Markup("<h3>What was copied</h3>"),
         html.paragraph("Everything; what belongs to a character went to that character, whatever its number."),
-        _copied(outcome.characters_copy),
+        html.copied(outcome.characters_copy),
     ]
 
 
@@ -227,24 +227,8 @@ def _verdicts(comparison: Comparison, digits: int, unit: str) -> html.Markup:
                 rows.append((label, arm.name, score, "", ""))
             else:
                 difference = comparison.difference(arm.name, size)
-                gain = interval(difference, digits, unit)
+                gain = html.interval(difference, digits, unit)
                 rows.append((label, arm.name, score, gain, html.badge(difference.verdict)))
     return html.table(
         ("size", "arm", comparison.metric, "better than scratch by", "verdict"), rows, numbers=(0, 2, 3)
     )
-
-
-def _copied(report: TransferReport) -> html.Markup:
-    looked = any(row.unchanged is not None for row in report.rows)
-    rows = []
-    for row in report.rows:
-        cells: list[object] = [
-            html.Markup(f"<code>{html.text(row.name)}</code>"),
-            f"{row.status} {row.note}".rstrip(),
-            f"{row.numbers:,}",
-            f"{row.taken:,}",
-            "frozen" if row.frozen else "trains",
-        ]
-        rows.append(cells + ["unchanged" if row.unchanged else "changed"] if looked else cells)
-    headings = ["parameter", "what happened", "numbers", "from the source", ""]
-    return html.table(headings + ["after training"] if looked else headings, rows, numbers=(2, 3))

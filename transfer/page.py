@@ -1,10 +1,13 @@
-"""``report.html``: one file that needs no network, with its pictures inside, for bright screens and dark ones."""
+"""A report as HTML: one file that needs no network, with its pictures inside, for bright screens and dark ones."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
+
+from .report import TransferReport
+from .verdicts import Difference
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d232b; --soft: #58626f; --paper: #fbfaf7; --card: #ffffff; --line: #dcdfe3;
@@ -48,7 +51,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
 
 MARKS = {
     **dict.fromkeys(("passed", "positive", "better"), "good"),
-    **dict.fromkeys(("FAILED", "NEGATIVE TRANSFER", "negative", "not reached"), "bad"),
+    **dict.fromkeys(("FAILED", "NEGATIVE TRANSFER", "negative", "worse", "not reached"), "bad"),
 }
 """How a verdict is coloured, any other like "inconclusive"; the word itself says it too."""
 
@@ -70,6 +73,16 @@ def badge(verdict: str) -> Markup:
 def paragraph(content: object, kind: str = "") -> Markup:
     """Return a paragraph."""
     return Markup(f'<p class="{kind}">{text(content)}</p>' if kind else f"<p>{text(content)}</p>")
+
+
+def code(words: str) -> Markup:
+    """Return what is typed, such as a command or a path, which may go on in the next line after a slash."""
+    return Markup(f"<code>{text(words).replace('/', '/<wbr>')}</code>")
+
+
+def bullets(items: Iterable[object]) -> Markup:
+    """Return a list."""
+    return Markup("<ul>" + "".join(f"<li>{text(item)}</li>" for item in items) + "</ul>")
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], numbers: Iterable[int] = ()) -> Markup:
@@ -96,6 +109,29 @@ def cards(items: Iterable[tuple[str, str]]) -> Markup:
         + "".join(f'<div class="card"><b>{text(large)}</b>{text(small)}</div>' for large, small in items)
         + "</div>"
     )
+
+
+def interval(difference: Difference, digits: int, unit: str) -> str:
+    """Return a difference with its interval."""
+    width = "" if difference.half_width is None else f" ± {difference.half_width:.{digits}f}"
+    return f"{difference.mean:+.{digits}f}{width} {unit}".replace("-", "−")
+
+
+def copied(report: TransferReport) -> Markup:
+    """Return what a transfer did to every parameter, as a table."""
+    looked = any(row.unchanged is not None for row in report.rows)
+    rows = []
+    for row in report.rows:
+        cells: list[object] = [
+            code(row.name),
+            f"{row.status} {row.note}".rstrip(),
+            f"{row.numbers:,}",
+            f"{row.taken:,}",
+            "frozen" if row.frozen else "trains",
+        ]
+        rows.append(cells + ["unchanged" if row.unchanged else "changed"] if looked else cells)
+    headings = ["parameter", "what happened", "numbers", "from the source", ""]
+    return table(headings + ["after training"] if looked else headings, rows, numbers=(2, 3))
 
 
 def picture(png: bytes, alt: str, caption: object) -> Markup:

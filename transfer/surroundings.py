@@ -1,4 +1,4 @@
-"""What the demonstration needs to find before it computes anything, and what it ran on."""
+"""What a command needs to find before it computes anything, and what it ran on."""
 
 from __future__ import annotations
 

@@ -1,0 +1,130 @@
+"""``python -m benchmarks.experiments [NAME …] [--json FILE] [--quick] [--workers N]``"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numba
+
+from rnn_core import backends
+from rnn_core.atomic import write_atomically
+from transfer import surroundings
+
+from ..machine import Others
+from . import adding, characters, digits, sines
+from .frame import Experiment
+
+PROGRAM = "python -m benchmarks.experiments"
+EXPERIMENTS: dict[str, Experiment] = {
+    experiment.name: experiment
+    for experiment in (
+        adding.EXPERIMENT,
+        sines.EXPERIMENT,
+        digits.NEW_CLASSES,
+        digits.ANOTHER_SCANNER,
+        characters.EXPERIMENT,
+    )
+}
+"""In the order in which they run."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run experiments and return the exit code: 0 done, 2 wrong arguments or surroundings, 130 interrupted.
+
+    A claim that does not hold is a result like any other: the code is 0.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Known experiments on transfer, run again.",
+        epilog="\n".join(f"{name:12s}{experiment.summary}" for name, experiment in EXPERIMENTS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which (all of those below)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, protocols and every score here too")
+    parser.add_argument("--quick", action="store_true", help="in seconds, to see that all works; numbers mean nothing")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, where seeds can have some (1)")
+    args = parser.parse_args(argv)
+    try:
+        run(args, shlex.join([*PROGRAM.split(), *argv]))
+    except KeyboardInterrupt:
+        print("benchmarks.experiments: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"benchmarks.experiments: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(args: argparse.Namespace, command: str) -> None:
+    """Run what is asked for, print the tables, and write the file when all of it is there."""
+    chosen = choose(args)
+    found: dict[str, Any] = {
+        "command": command,
+        "quick": args.quick,
+        "machine": machine(),
+        "experiments": {},
+    }
+    others = Others()
+    for experiment in chosen:
+        print(f"{experiment.name}: {experiment.summary}", flush=True)
+        began = perf_counter()
+        outcome = experiment.run(args.quick, args.workers, partial(print, f"{experiment.name}:", file=sys.stderr))
+        seconds = round(perf_counter() - began, 1)
+        if args.quick:
+            outcome = replace(outcome, claims=())
+        print(outcome)
+        print(f"{seconds:.0f} s{'; a quick run, whose numbers mean nothing' if args.quick else ''}\n", flush=True)
+        found["experiments"][experiment.name] = {
+            "summary": experiment.summary,
+            "seconds": seconds,
+            **outcome.as_dict(),
+        }
+    found["machine"]["others"] = others.share()
+    if args.json:
+        text = json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False)
+        write_atomically(args.json, f"{text}\n".encode(), where="--json")
+
+
+def choose(args: argparse.Namespace) -> list[Experiment]:
+    """Return the experiments that are asked for; refuse now what would otherwise fail after all the work."""
+    if unknown := [name for name in args.names if name not in EXPERIMENTS]:
+        raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, got {unknown[0]!r}")
+    if args.workers < 1:
+        raise ValueError(f"--workers must be at least 1, got {args.workers}")
+    if args.json:
+        if args.json.exists() and not args.json.is_file():
+            raise OSError(f"--json must name a file, got {str(args.json)!r}, a folder or device")
+        try:
+            with tempfile.TemporaryFile(dir=args.json.parent):
+                pass
+        except OSError as error:
+            raise OSError(
+                f"--json must name a file in a folder that can be written to, got {str(args.json)!r}: {error.strerror}"
+            ) from error
+    return [experiment for name, experiment in EXPERIMENTS.items() if not args.names or name in args.names]
+
+
+def machine() -> dict[str, Any]:
+    """Return what the seconds depend on, and the versions that the scores may."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        **surroundings.machine(),
+        "threads": numba.get_num_threads(),
+        "backend": backends.default(),
+        "versions": surroundings.versions() | {"numba": numba.__version__},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

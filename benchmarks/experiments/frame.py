@@ -1,0 +1,80 @@
+"""What an experiment is, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from transfer.runs import Run
+
+Progress = Callable[[str], None]
+"""Shows a line while an experiment runs."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that should come out, and what did."""
+
+    text: str
+    holds: bool
+    found: str
+
+    def __str__(self) -> str:
+        return f"{'holds' if self.holds else 'DOES NOT HOLD'}: {self.text}; found {self.found}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment found.
+
+    Attributes
+    ----------
+    protocol : dict
+        Tasks, seeds, budget and rates, in words and numbers.
+    results : dict
+        Every score, the paired intervals and the verdicts, such as `transfer.Comparison.as_dict` has them. JSON must
+        be able to hold it, so what is not finite is None.
+    table : str
+    claims : tuple of Claim
+    """
+
+    protocol: dict[str, Any]
+    results: dict[str, Any]
+    table: str
+    claims: tuple[Claim, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all but the table, for JSON."""
+        return {
+            "protocol": self.protocol,
+            "results": self.results,
+            "claims": [asdict(claim) for claim in self.claims],
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([self.table, *map(str, self.claims)])
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment, by the name that the command line has for it.
+
+    Attributes
+    ----------
+    name, summary : str
+    run : callable
+        ``run(quick, workers, progress)`` returns an `Outcome`. A quick run takes a second or two, and may find
+        anything; an experiment that has nothing to spread over processes is free to use one.
+    """
+
+    name: str
+    summary: str
+    run: Callable[[bool, int, Progress], Outcome]
+
+
+def each_run(progress: Progress) -> Callable[[Run, int, int], None]:
+    """Return what shows the runs of `transfer.compare`, as its own `progress`."""
+    return lambda run, done, total: progress(
+        f"{done} of {total}: {run.arm}, size {run.size}, seed {run.seed}: {run.score:.4g}"
+    )

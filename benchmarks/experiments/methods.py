@@ -1,0 +1,39 @@
+"""What the experiments with all methods in one table share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from transfer import Comparison, compare
+from transfer.catalogue import NAMES, catalogue
+from transfer.data_study import DataStudy
+
+from .frame import Claim, Outcome, Progress, each_run
+
+
+def every_method(
+    study: DataStudy,
+    sizes: Sequence[int],
+    seeds: int | Iterable[int],
+    workers: int,
+    progress: Progress,
+    protocol: dict[str, Any],
+) -> tuple[Comparison, Outcome]:
+    """Compare all methods that suit a study, and say of the others why they don't."""
+    arms, unsuited = catalogue(study)
+    comparison = compare(study, sizes=sizes, seeds=seeds, arms=arms, workers=workers, progress=each_run(progress))
+    lines = [str(comparison), *(f"{method.name}: not run, as {method.reason}" for method in unsuited)]
+    return comparison, Outcome(
+        {**protocol, "budget": asdict(study.budget), "methods": {arm.name: NAMES[arm.name] for arm in arms}},
+        {**comparison.as_dict(), "unsuited": {method.name: method.reason for method in unsuited}},
+        "\n".join(lines),
+    )
+
+
+def verdict(comparison: Comparison, arm: str, size: int, expected: str, text: str) -> Claim:
+    """Return the claim that an arm's verdict at a size is the expected one."""
+    found = comparison.difference(arm, size)
+    half = "" if found.half_width is None else f" ± {found.half_width:.2g}"
+    return Claim(text, found.verdict == expected, f"{found.mean:+.2g}{half}, {found.verdict}")

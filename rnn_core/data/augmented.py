@@ -1,0 +1,54 @@
+"""`Augmented`: batches whose inputs are changed a little, differently in every reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kernels.contract import Array
+
+from ..layers.checks import check_seed
+from .batches import Batch
+
+if TYPE_CHECKING:
+    from ..training.protocols import Source
+
+
+class Augmented:
+    """Batches whose inputs a function has changed; all else stays as it is.
+
+    Parameters
+    ----------
+    data : Source
+        `Examples`, for instance.
+    change : callable
+        From inputs and a NumPy generator to other inputs, fresh arrays of the same shape. What it draws depends on the
+        seed and the batch's place alone, so that training can be resumed anywhere.
+    seed : int
+
+    Raises
+    ------
+    TypeError
+        `data` has no batches, or `change` can't be called.
+    ValueError
+        `seed` is below 0.
+    """
+
+    def __init__(self, data: Source, change: Callable[[Array, np.random.Generator], Array], *, seed: int = 0) -> None:
+        if not hasattr(data, "batch"):
+            raise TypeError(f"Augmented: data must be batches, such as Examples, got {type(data).__name__}")
+        if not callable(change):
+            raise TypeError(f"Augmented: change must be a function of inputs and a generator, got {change!r}")
+        self.data, self.change, self.seed = data, change, check_seed("Augmented", seed) or 0
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        return len(self.data)
+
+    def batch(self, epoch: int, index: int) -> Batch:
+        """Return a batch by its place; errors are those of the data's own `batch`."""
+        batch = self.data.batch(epoch, index)
+        rng = np.random.default_rng([self.seed, epoch * len(self) + index])
+        return batch._replace(inputs=self.change(batch.inputs, rng))
