@@ -9,8 +9,8 @@ from rnn_core import GRU, LSTM, LanguageModel, SequenceClassifier
 from rnn_core.data import Examples, TextStream, Tokenizer
 from rnn_core.training import Adam, fit
 from transfer import Arm, Study, compare
-from transfer.cross_domain import CONTROLS, copy_recurrent, matched, rotated, scrambled
 from transfer.arms import CROSS_DOMAIN_ARMS
+from transfer.cross_domain import CONTROLS, copy_recurrent, matched, rotated, scrambled
 
 from .model_cases import CELLS, classifier, language_model, tokens_classifier
 

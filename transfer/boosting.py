@@ -173,13 +173,16 @@ class TrAdaBoost:
         Raises
         ------
         ValueError
-            A domain is empty, shapes do not fit, or the first learner is wrong on at least half of the target.
+            A domain is empty, shapes do not fit, there is but one class, or the first learner is wrong on at least half
+            of the target.
         TypeError
             Classes are not integers; or what the learner raises.
         """
         where = "TrAdaBoost.fit"
         y_s, y_t = _classes(where, "source_y", source_y, source_x), _classes(where, "target_y", target_y, target_x)
         x, y, n = _joined(where, source_x, target_x), np.concatenate([y_s, y_t]), len(y_s)
+        if (y == y[0]).all():
+            raise ValueError(f"{where}: source_y and target_y must hold two classes or more together, got {y[0]} alone")
         beta = 1 / (1 + np.sqrt(2 * np.log(n) / self.rounds))
         w = np.full(len(y), 1 / len(y))
         self.learners, self.errors, self.weights = [], [], [w]

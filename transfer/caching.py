@@ -21,7 +21,7 @@ from kernels.contract import Array
 from rnn_core import LanguageModel, SequenceClassifier
 from rnn_core.data import Batch, Examples, TextStream
 from rnn_core.layers.base import generator
-from rnn_core.layers.checks import check_needs
+from rnn_core.layers.checks import check_finite, check_needs
 from rnn_core.layers.home import move
 from rnn_core.models.base import Evaluation, Step, named, needed
 from rnn_core.models.inputs import as_tokens, total, total_of
@@ -58,7 +58,7 @@ def cached_features(model: WithCore, examples: Examples | TextStream) -> Example
     Raises
     ------
     ValueError
-        The model has dropout below its head, or does not fit the examples.
+        The model has dropout below its head or a parameter that is NaN or infinite, or does not fit the examples.
     TypeError
         An argument is of another kind.
 
@@ -107,7 +107,7 @@ class HeadOf:
     Raises
     ------
     ValueError
-        The model has dropout below its head.
+        The model has dropout below its head, or a parameter that is NaN or infinite.
     TypeError
         This is no such model.
 
@@ -192,9 +192,11 @@ class HeadOf:
 
 
 def model_with_core(where: str, model: Any) -> WithCore:
-    """Return `model`, if it has a core, and a head for one task."""
+    """Return `model`, if it has a core, and a head for one task, and no parameter is NaN or infinite."""
     if not isinstance(model, WithCore):
         raise TypeError(f"{where}: model must be a LanguageModel or a SequenceClassifier, got {type(model).__name__}")
+    for name, array in model.parameters.items():
+        check_finite(where, name, array)
     return model
 
 

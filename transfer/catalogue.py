@@ -107,18 +107,21 @@ def catalogue(study: DataStudy, names: Iterable[str] | None = None) -> tuple[tup
     return tuple(arms), tuple(unsuited)
 
 
+RECURRENT = "rnn.weight_hh_*"
+
+
 def _arms(study: DataStudy) -> tuple[Arm, ...]:
     """Return an arm for each name."""
     from .feature_methods import Aligned, Boosted, Features
 
     b, model = study.budget, study.build(0)
-    core = listed("catalogue", "study.core", study.core)
     groups = sum(bool(names) for names in model.groups.values())
-    slow = dict.fromkeys(select(model, core), b.core_rate)
+    slow = study.slowly(model)
     tuned = Plan(rates=slow)
-    held = Plan(rates=slow, anchors=dict.fromkeys(core, 0.01))
+    few = Plan(rates=dict.fromkeys(select(model, RECURRENT), b.core_rate))
+    held = Plan(rates=slow, anchors=dict.fromkeys(slow, 0.01))
     stage = Unfreezing(steps=max(1, b.target_updates // (2 * groups)))
-    falling = discriminative_rates(model, b.rate)
+    falling = discriminative_rates(model, slow.get("head.bias", b.rate))
     return (
         Arm("fine-tuned", "trained", plan=tuned),
         Arm("one rate", "trained"),
@@ -131,7 +134,7 @@ def _arms(study: DataStudy) -> tuple[Arm, ...]:
         Arm("scale map", "trained", method=Mapped("scale")),
         Arm("low-rank map", "trained", method=Mapped("low rank")),
         Arm("two-sided map", "trained", method=Mapped("two-sided")),
-        Arm("recurrent weights", "trained", carried="rnn.weight_hh_*"),
+        Arm("recurrent weights", "trained", plan=few, carried=RECURRENT),
         Arm("logistic regression", "trained", method=Features("logistic")),
         Arm("SVM", "trained", method=Features("svm")),
         Arm("random forest", "trained", method=Features("forest")),

@@ -102,7 +102,8 @@ def _fittings(
                 misfits.append(misfit)
     if misfits:
         words = any(misfit.words for misfit in misfits)
-        others = "'skip'" if fitter.on_mismatch == "overlap" else "'skip' or 'overlap'"
+        gates = any(misfit.gates for misfit in misfits)  # another cell's, of which no part fits
+        others = "'skip'" if gates or fitter.on_mismatch == "overlap" else "'skip' or 'overlap'"
         raise ValueError(
             f"copy_parameters: source must have the target's shapes, got {', '.join(map(str, misfits))}; "
             + ("vocabulary=(source_tokens, target_tokens) takes rows of words by token, " if words else "")

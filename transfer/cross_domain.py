@@ -26,6 +26,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 from rnn_core.layers.base import Layer
+from rnn_core.layers.checks import check_finite
 from rnn_core.layers.home import move, to_host
 from rnn_core.models import Model
 
@@ -87,7 +88,7 @@ def scrambled(model: Model, patterns: Patterns = RECURRENT, *, seed: int) -> Mod
     Raises
     ------
     ValueError
-        A pattern matches nothing, or the seed is negative.
+        A pattern matches nothing, a chosen parameter is NaN or infinite, or the seed is negative.
     TypeError
         This is not a model, or a pattern not a string.
     """
@@ -158,6 +159,8 @@ def _twin(where: str, model: Model, patterns: Patterns, seed: int, change: Calla
         raise TypeError(f"{where}: seed must be an int, got {seed!r}")
     if seed < 0:
         raise ValueError(f"{where}: seed must be at least 0, got {seed}")
+    for name in names:
+        check_finite(where, name, model.parameters[name])
     rng = np.random.default_rng(seed)
     twin = model.astype(model.dtype)
     for name in names:

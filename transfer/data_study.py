@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 from rnn_core.data import Repeated
 from rnn_core.layers.checks import positive_int
 from rnn_core.models import Model
-from rnn_core.training import Adam, Cosine, fit
+from rnn_core.training import Adam, Cosine, Updates, fit
 from rnn_core.training.protocols import Source, Trainable
 
 from .arms import Arm, Pretraining
-from .groups import checked_model
+from .groups import Patterns, checked_model, select
 from .heads import Head
 from .plan import Plan
 from .planned import fit_plan
@@ -92,10 +92,14 @@ class DataStudy(Study):
     budget : Budget
     looks : int
         How often a run looks at the `validation` data.
+    copied : str or iterable of str, optional
+        Patterns of what begins as the source's, and so trains at the budget's `core_rate`: the core, if `copy` takes no
+        more.
     """
 
     budget: Budget
     looks: int = 10
+    copied: Patterns | None = None
 
     @abstractmethod
     def source_data(self, seed: int, shuffled: bool = False) -> Source:
@@ -104,6 +108,10 @@ class DataStudy(Study):
     @abstractmethod
     def target_data(self, size: int, seed: int) -> Source:
         """Return the target's training batches, made of so much of its data."""
+
+    def slowly(self, model: Model) -> dict[str, float]:
+        """Return a rate for each parameter that begins as the source's."""
+        return dict.fromkeys(select(model, self.core if self.copied is None else self.copied), self.budget.core_rate)
 
     @property
     def joins(self) -> bool:
@@ -149,7 +157,7 @@ class DataStudy(Study):
         self,
         model: Trainable,
         data: Source,
-        plan: Plan | None = None,
+        plan: Plan | Updates | None = None,
         *,
         validation: Source | None = None,
         updates: int | None = None,
@@ -162,8 +170,8 @@ class DataStudy(Study):
         ----------
         model : Model or, without a plan, whatever `fit` takes
         data : Source
-        plan : Plan, optional
-            Its schedule takes the place of the cosine.
+        plan : Plan or Updates, optional
+            A plan's own schedule takes the place of the cosine.
         validation : Source, optional
             The parameters that are best on it are kept, out of so many `looks`.
         updates : int, optional
@@ -185,8 +193,8 @@ class DataStudy(Study):
             "seed": seed,
             "progress": False,
         }
-        if plan is None:
-            fit(model, batches, schedule=Cosine(steps), **options)
-        else:
+        if isinstance(plan, Plan):
             plan = plan if plan.schedule else replace(plan, schedule=Cosine)
             fit_plan(checked_model("DataStudy.learn", model), batches, plan, **options)
+        else:
+            fit(model, batches, schedule=Cosine(steps), updates=plan, **options)

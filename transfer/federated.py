@@ -237,7 +237,13 @@ class LocalClient:
 
     def _read(self, path: str | os.PathLike[str]) -> None:
         """Go on with what `_keep` wrote."""
-        metadata = weights.read_metadata(path)
+        try:
+            metadata = weights.read_metadata(path)
+        except ValueError as error:
+            raise ValueError(
+                f"LocalClient: path must be a file that a LocalClient wrote, got {os.fspath(path)!r}, which is cut "
+                "short or something else; name another one"
+            ) from error
         if metadata.get("local_client") != VERSION:
             raise ValueError(
                 f"LocalClient: path must be a file that a LocalClient wrote, got {os.fspath(path)!r}, which is another "

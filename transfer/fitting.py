@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any, NamedTuple
@@ -24,11 +25,11 @@ class Fitting(NamedTuple):
 
 
 class Misfit(ValueError):
-    """A value that has no place in its parameter. `words`: a vocabulary would help."""
+    """A value that has no place in its parameter. `words`: a vocabulary would help; `gates`: it is another cell's."""
 
-    def __init__(self, message: str, words: bool = False) -> None:
+    def __init__(self, message: str, words: bool = False, gates: bool = False) -> None:
         super().__init__(message)
-        self.words = words
+        self.words, self.gates = words, gates
 
 
 @dataclass
@@ -44,6 +45,7 @@ class Fitter:
     def __post_init__(self) -> None:
         self.blocks = axis_blocks(self.target)
         self.source_blocks = axis_blocks(self.source) if isinstance(self.source, Layer) else {}
+        self.source_gates = {} if isinstance(self.source, Layer) else _gates(self.source)
         self.vocabulary = set(getattr(self.target, "vocabulary_parameters", ()))
         self.padding = padding_row(self.target)
 
@@ -104,16 +106,29 @@ class Fitter:
         `whole` is what the source has; `value` and `parameter` are the same or some of their rows.
         """
         blocks = self.blocks[name]
-        value_blocks = self.source_blocks.get(old, blocks)
+        value_blocks = self.source_blocks.get(old, (self.source_gates.get(old, blocks[0]), *blocks[1:]))
         if value.shape == parameter.shape and value_blocks == blocks:
             return value, tuple(value.shape)
         if self.on_mismatch == "skip":
             return None
+        shapes = _shapes(name, whole, self.target.parameters[name])
+        if value.ndim == parameter.ndim and value_blocks[:1] != blocks[:1]:
+            raise Misfit(f"{shapes} (gates: {value_blocks[0]} for {blocks[0]})", gates=True)
         if self.on_mismatch == "error" or value.ndim != parameter.ndim or not _parted(value.shape, value_blocks):
-            raise Misfit(_shapes(name, whole, self.target.parameters[name]))
-        if value_blocks[:1] != blocks[:1]:
-            raise Misfit(f"{_shapes(name, whole, parameter)} (gates: {value_blocks[0]} for {blocks[0]})")
+            raise Misfit(shapes)
         return overlap(value, parameter, value_blocks, blocks)
+
+
+def _gates(arrays: Mapping[str, Any]) -> dict[str, int]:
+    """Return into how many gates the rows of recurrent parameters fall: W_hh is G·H × H, whatever it is called."""
+    found: dict[str, int] = {}
+    for name, value in arrays.items():
+        head, hh, layer = str(name).rpartition("weight_hh")
+        shape = tuple(getattr(value, "shape", ()))
+        if hh and len(shape) == 2 and shape[1] and shape[0] % shape[1] == 0:
+            kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            found |= {f"{head}{kind}{layer}": shape[0] // shape[1] for kind in kinds}
+    return found
 
 
 def _parted(shape: tuple[int, ...], blocks: Blocks) -> bool:

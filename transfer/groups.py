@@ -34,6 +34,8 @@ def parameter_groups(model: Layer) -> dict[str, tuple[str, ...]]:
 
     Raises
     ------
+    ValueError
+        The model is of a class of one's own that has a parameter in two groups.
     TypeError
         This is neither a model nor a layer.
     """
@@ -76,7 +78,7 @@ def by_pattern(
     where: str, argument: str, model: Layer | Iterable[str], patterns: Patterns
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """Return the names there are, and for each pattern the names that it matches."""
-    names, groups = _names(model)
+    names, groups = _names(where, model)
     matches = {}
     for pattern in listed(where, argument, patterns):
         found = groups.get(pattern) or tuple(name for name in names if fnmatchcase(name, pattern))
@@ -105,6 +107,7 @@ def checked_layer(where: str, argument: str, model: Any) -> Layer:
     """Return `model`, if it is a model or a layer."""
     if not isinstance(model, Layer):
         raise TypeError(f"{where}: {argument} must be a model or a layer, got {type(model).__name__}")
+    _groups(where, model)
     return model
 
 
@@ -112,6 +115,7 @@ def checked_model(where: str, model: Any) -> Model:
     """Return `model`, if it is one: a layer alone keeps no account of what is frozen."""
     if not isinstance(model, Model):
         raise TypeError(f"{where}: model must be a Model, such as LanguageModel, got {type(model).__name__}")
+    _groups(where, model)
     return model
 
 
@@ -126,7 +130,20 @@ def listed(where: str, argument: str, patterns: Patterns) -> tuple[str, ...]:
     return several
 
 
-def _names(model: Layer | Iterable[str]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+def _groups(where: str, model: Layer) -> dict[str, tuple[str, ...]]:
+    """Return a model's groups, if no parameter is in two of them: the class may be the user's own."""
+    groups, owners = model.groups, dict[str, str]()
+    for group, names in groups.items():
+        for name in names:
+            if owners.setdefault(name, group) != group:
+                raise ValueError(
+                    f"{where}: a parameter must be in one group, got {name} in {owners[name]!r} and {group!r}; mend "
+                    f"{type(model).__name__}.groups"
+                )
+    return groups
+
+
+def _names(where: str, model: Layer | Iterable[str]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     if isinstance(model, Layer):
-        return tuple(model.parameters), model.groups
+        return tuple(model.parameters), _groups(where, model)
     return listed("select", "names", model), {}

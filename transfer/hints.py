@@ -246,6 +246,11 @@ def _classes(where: str, labels: Any, n: int, name: str = "labels") -> tuple[np.
     classes, place = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"{where}: {name} must be of two classes or more, got {classes[0]} alone")
+    if len(classes) == n:
+        raise ValueError(
+            f"{where}: {name} must have a class with two examples at least, got {n} classes of one each, whose "
+            "examples have nothing in common; collect more of them"
+        )
     return classes, place
 
 

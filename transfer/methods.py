@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from rnn_core.data import Repeated
-from rnn_core.training import Adam, Cosine
+from rnn_core.training import Adam, Cosine, Updates
 
 from .arms import Method, Start, Trained
 from .averaging import average
@@ -32,7 +32,7 @@ class Mapped(Method):
     ----------
     kind : {"scale", "low rank", "two-sided"}
         Of the core's weights. Its biases are scaled, an embedding is mapped by one matrix (scaled with "scale"), the
-        head is free.
+        head is free. What multiplies whole matrices moves at the rate of what was copied, since it moves all of that.
     rank : int
     """
 
@@ -52,8 +52,11 @@ class Mapped(Method):
             else:
                 kinds[name] = TwoSided() if self.kind == "two-sided" else LowRank(min(self.rank, *array.shape))
         linear = LinearMap(start.model, kinds, free="head", seed=start.seed)
+        slow, rate = study.slowly(start.model), study.budget.core_rate
+        slow = {name: rate for name in linear.parameters if name in slow or name.endswith((".A", ".B", ".M"))}
         data = study.target_data(start.size, start.seed)
-        study.learn(linear, data, validation=study.validation(), seed=start.seed)
+        updates = Updates(tuple(linear.parameters), slow)
+        study.learn(linear, data, updates, validation=study.validation(), seed=start.seed)
         numbers = sum(array.size for array in linear.parameters.values())
         return Trained(linear.merge(), {"numbers trained": int(numbers)})
 
@@ -87,12 +90,17 @@ class Together(Method):
         study.learn(
             both,
             Mixture(joint.data, sampling="together", seed=start.seed),
-            start.plan,
+            replace(start.plan, rates={_of_target(name): rate for name, rate in start.plan.rates.items()}),
             validation=None if validation is None else Mixture({"target": validation}),
             seed=start.seed,
         )
         copy_parameters(both, model, rename={"heads.target.*": "head.*"})
         return Trained(model)
+
+
+def _of_target(pattern: str) -> str:
+    """Return what a pattern of a model is called where the model's head is one of two."""
+    return pattern.replace("head", "heads.target", 1) if pattern.split(".")[0] == "head" else pattern
 
 
 NOT_SHARED = ("num_classes", "pooling", "tied")

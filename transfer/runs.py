@@ -21,7 +21,7 @@ import numba
 
 from rnn_core.models import Model
 
-from .arms import Arm, Start
+from .arms import Arm, Start, Trained
 from .cross_domain import CONTROLS
 from .groups import checked_model, select
 from .report import checksums
@@ -42,27 +42,38 @@ def run_seed(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm])
     """Pretrain what the arms need, then yield a run for each size and arm."""
     from threadpoolctl import threadpool_limits
 
-    wanted = dict.fromkeys(arm.source for arm in arms if arm.source)
     with threadpool_limits(1):
-        named = [source for source in wanted if isinstance(source, str)]
-        trained = {kind: study.pretrain(seed, kind) for kind in dict.fromkeys(s == "shuffled" for s in named)}
-        sources: dict[Any, Model] = {
-            source: study.control(source, trained[False], seed) if source in CONTROLS else trained[source == "shuffled"]
-            for source in named
-        }
-        sources |= {
-            source: source.pretrain(study, seed)  # type: ignore[arg-type]  # `compare` has asked whether it can be
-            for source in wanted
-            if not isinstance(source, str)
-        }
+        sources = pretrained(study, seed, arms)
     for size in sizes:
         for arm in arms:
             with threadpool_limits(1):  # again for each run: one may have loaded a library
-                run = _run(study, arm, size, seed, sources[arm.source] if arm.source else None)
+                fitted, record = trained(study, arm, size, seed, sources[arm.source] if arm.source else None)
+                score = study.score(fitted)
+            try:
+                run = Run(arm.name, size, seed, float(score), record)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"compare: Study.score must return a number, got {score!r}") from error
             yield run
 
 
-def _run(study: Study, arm: Arm, size: int, seed: int, source: Model | None) -> Run:
+def pretrained(study: Study, seed: int, arms: Sequence[Arm]) -> dict[Any, Model]:
+    """Return the trained sources that arms begin with, by what each calls its source."""
+    wanted = dict.fromkeys(arm.source for arm in arms if arm.source)
+    named = [source for source in wanted if isinstance(source, str)]
+    own = {kind: study.pretrain(seed, kind) for kind in dict.fromkeys(source == "shuffled" for source in named)}
+    sources: dict[Any, Model] = {
+        source: study.control(source, own[False], seed) if source in CONTROLS else own[source == "shuffled"]
+        for source in named
+    }
+    return sources | {
+        source: source.pretrain(study, seed)  # type: ignore[arg-type]  # `compare` has asked whether it can be
+        for source in wanted
+        if not isinstance(source, str)
+    }
+
+
+def trained(study: Study, arm: Arm, size: int, seed: int, source: Model | None) -> Trained:
+    """Return what an arm ends with, after a look at whether what it froze has stayed."""
     model = checked_model("Study.build", arm.begin(study, source, seed))
     plan = arm.plan_for(study.core)
     before = checksums(model, select(model, (*model.frozen, *plan.frozen)))
@@ -76,11 +87,7 @@ def _run(study: Study, arm: Arm, size: int, seed: int, source: Model | None) -> 
             f"compare: frozen parameters must keep their bits, got others in {', '.join(changed)} "
             f"(arm {arm.name!r}, size {size}, seed {seed}); Study.train must obey plan.resolve(model)"
         )
-    score = study.score(fitted)
-    try:
-        return Run(arm.name, size, seed, float(score), record)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"compare: Study.score must return a number, got {score!r}") from error
+    return Trained(fitted, record)
 
 
 def run_here(

@@ -37,6 +37,7 @@ class Characters(DataStudy):
     budget: Budget
     sources: Path
     core: tuple[str, ...] = ("embedding.*", "rnn.*")
+    copied: tuple[str, ...] = ("*",)
     metric: str = "bits a character"
     higher_is_better: bool = False
 

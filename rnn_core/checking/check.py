@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ..training.updates import Updates
 from . import central_difference, complex_step
 from .problem import problem_of
 from .report import GradientReport, compare
+from .training_step import training_step
 
 TOLERANCE = {"complex-step": 1e-12, "central": 1e-5}
 """For float64. A float32 gradient is given as many of its own rounding units: 5e8 times more of the complex step."""
@@ -22,6 +24,7 @@ def gradcheck(
     lengths: Any = None,
     targets: Any = None,
     weights: Any = None,
+    updates: Updates | None = None,
     method: str = "complex-step",
     tolerance: float | None = None,
     seed: int = 0,
@@ -36,11 +39,16 @@ def gradcheck(
     ----------
     target : layer, model, loss or Problem
         RNN, LSTM, GRU, Linear, Embedding, LanguageModel, SequenceClassifier, a loss, or a `Problem` of your own.
-        The backward under test is the target's own, in its own dtype and on its own backend.
-    x : ndarray
-        Input as `forward` takes it: a sequence, tokens, or a loss's logits.
+        With a batch anything that `fit` can train and that has `astype`, as `transfer`'s MultiTask and LinearMap. The
+        backward under test is the target's own, in its own dtype and on its own backend.
+    x : ndarray or batch
+        Input as `forward` takes it: a sequence, tokens, or a loss's logits. Or a batch as `fit` takes it, and the
+        output is the loss that `fit` makes small.
     state0, lengths, targets, weights
-        As `forward` takes them. Without `state0` the gradient of a zero state is checked.
+        As `forward` takes them. Without `state0` the gradient of a zero state is checked. A batch has the other three
+        itself, and its state is a constant.
+    updates : Updates, optional
+        With a batch: what trains, and the anchors, whose penalty is another output. `transfer.Plan.resolve` makes it.
     method : {"complex-step", "central"}
         The reference. "central" is for functions that are not analytic; it can't judge elements that rounding hides,
         and says how many these are.
@@ -58,13 +66,21 @@ def gradcheck(
     Raises
     ------
     ValueError
-        The method is unknown, or `forward` refuses the input.
+        The method is unknown, an argument has no meaning beside the others, the anchors pull nowhere, or `forward`
+        refuses the input.
     TypeError
         The target is nothing that has a backward.
     """
     if method not in TOLERANCE:
         raise ValueError(f"gradcheck: method must be 'complex-step' or 'central', got {method!r}")
-    problem = problem_of(target, x, state0=state0, lengths=lengths, targets=targets, weights=weights, rng=seed)
+    if hasattr(x, "carry"):  # a batch, of one task or of several
+        if not (lengths is None and targets is None and weights is None):
+            raise ValueError("gradcheck: lengths, targets and weights must be left out with a batch, which has its own")
+        problem = training_step(target, x, state0=state0, updates=updates, rng=seed)
+    elif updates is not None:
+        raise ValueError(f"gradcheck: updates must come with a batch, got x of type {type(x).__name__}")
+    else:
+        problem = problem_of(target, x, state0=state0, lengths=lengths, targets=targets, weights=weights, rng=seed)
     if tolerance is not None and not 0 < tolerance < np.inf:
         raise ValueError(f"gradcheck: tolerance must be above 0 and finite, got {tolerance}")
     if tolerance is None:

@@ -88,7 +88,8 @@ def problem_of(target: Any, x: Any, *, state0: Any, lengths: Any, targets: Any, 
     if not isinstance(target, SoftmaxCrossEntropy | BinaryCrossEntropy | SquaredError):
         raise TypeError(
             "gradcheck: target must be a recurrent layer, Linear, Embedding, a model, a loss or a Problem, "
-            f"got {type(target).__name__}; wrap your own function in rnn_core.checking.Problem"
+            f"got {type(target).__name__}; wrap your own function in rnn_core.checking.Problem, and check a model of "
+            "another kind with a batch"
         )
     return _loss(target, x, targets, weights)
 
@@ -155,7 +156,7 @@ def _classifier(model: SequenceClassifier, x: Any, lengths: Any, rng: int) -> Pr
 
         def run() -> dict[str, np.ndarray]:
             if model.embedding is not None and other.embedding is not None:
-                _hold_padding(model.embedding, other.embedding)
+                hold_padding(model.embedding, other.embedding)
             return {"logits": other.forward(values.get("x", x), lengths, rng=rng)[0]}
 
         return values, run
@@ -191,7 +192,7 @@ def _embedding(layer: Embedding, tokens: Any) -> Problem:
         other = layer.astype(dtype, backend="numpy")
 
         def run() -> dict[str, np.ndarray]:
-            _hold_padding(layer, other)
+            hold_padding(layer, other)
             return {"y": other(tokens)}
 
         return other.parameters, run
@@ -217,7 +218,7 @@ def _loss(loss: Any, logits: Any, targets: Any, weights: Any) -> Problem:
     return Problem(type(loss).__name__, logits.dtype, twin, gradients)
 
 
-def _hold_padding(layer: Embedding, twin: Embedding) -> None:
+def hold_padding(layer: Embedding, twin: Embedding) -> None:
     """Undo a change of the padding row: it is a constant by definition, so its gradient is zero."""
     if layer.padding_idx is not None:
         twin.parameters["weight"][layer.padding_idx] = to_host(layer.parameters["weight"][layer.padding_idx])

@@ -105,7 +105,7 @@ def fit(
     ValueError
         An argument is out of range; nothing trains; `resume` finds another run's checkpoint, and the message says
         what differs; `schedule` returns no finite number of at least 0; or the loss, a gradient or a parameter
-        became NaN or infinite, and it says in which step. The checkpoint before stands.
+        is or became NaN or infinite, and it says in which step. The checkpoint before stands.
     TypeError
         An argument is of the wrong type.
     FileNotFoundError

@@ -62,6 +62,9 @@ class Run:
 
     def begin(self, resume: bool | str) -> None:
         """Put the last checkpoint back if that is wanted, and write one: a folder that can't be written ends here."""
+        if not (resume and self.folder is not None and (self.folder / LAST).exists()):  # nothing is put over them
+            for name, array in self.model.parameters.items():
+                check_finite("fit", name, array)
         if self.folder is None:
             return
         last = self.folder / LAST

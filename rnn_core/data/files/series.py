@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from .lines import Place, at, class_folders, empty, existing, number_in, numbered
+from .lines import Place, at, class_folders, empty, existing, files_in, number_in, numbered
 
 
 class Series(NamedTuple):
@@ -21,18 +21,21 @@ class Series(NamedTuple):
         Zero past a row's length.
     lengths : ndarray of int, shape (N,), or None
         Valid steps of each row; None where all are.
-    labels : ndarray of int, shape (N,)
-        The number of each series' class.
+    labels : ndarray of int, shape (N,), or None
+        The number of each series' class; None if no label was asked for.
     classes : tuple of str
         The classes' names.
+    places : tuple of str
+        Where each series stands: its line, or its file.
     rate : int or None
         Steps a second, of waveforms.
     """
 
     inputs: np.ndarray
     lengths: np.ndarray | None
-    labels: np.ndarray
+    labels: np.ndarray | None
     classes: tuple[str, ...]
+    places: tuple[str, ...]
     rate: int | None = None
 
 
@@ -65,15 +68,18 @@ def read_series(path: Place, *, encoding: str = "utf-8") -> Series:
     rows = list(_from_tsv(where, place, encoding) if suffix == ".tsv" else _from_ts(where, place, encoding))
     if not rows:
         raise empty(where, place, "a series")
-    return _padded([row for row, _ in rows], [label for _, label in rows])
+    found, labels, places = zip(*rows, strict=True)
+    return _padded(found, labels, places)
 
 
-def read_waveforms(path: Place, *, frame: int = 1) -> Series:
+def read_waveforms(path: Place, *, frame: int = 1, labelled: bool = True) -> Series:
     """Read a folder of WAV files, a subfolder for each class.
 
     Parameters
     ----------
     path : path
+    labelled : bool
+        Without it the files may lie anywhere in the folder, and there may be but one, as the path itself.
     frame : int
         Samples that make one step: a step then has so many features, and what does not fill the last is left out.
 
@@ -92,12 +98,18 @@ def read_waveforms(path: Place, *, frame: int = 1) -> Series:
     where, place = "read_waveforms", existing("read_waveforms", path)
     if not isinstance(frame, int) or isinstance(frame, bool) or frame < 1:
         raise ValueError(f"{where}: frame must be a whole number of at least 1, got {frame!r}")
-    if not place.is_dir():
+    parts: list[tuple[str | None, list[Path]]]
+    if not labelled:
+        parts = [(None, files_in(where, place, (".wav",)) if place.is_dir() else [place])]
+    elif place.is_dir():
+        parts = [*class_folders(where, place, (".wav",))]
+    else:
         raise ValueError(f"{where}: path must be a folder with a subfolder for each class, got {str(path)!r}")
     rows: list[np.ndarray] = []
-    labels: list[str] = []
+    labels: list[str | None] = []
+    places: list[str] = []
     rates: dict[int, Path] = {}
-    for name, files in class_folders(where, place, (".wav",)):
+    for name, files in parts:
         for file in files:
             samples, rate = _samples(where, file)
             rates.setdefault(rate, file)
@@ -112,18 +124,20 @@ def read_waveforms(path: Place, *, frame: int = 1) -> Series:
             steps = len(samples) // frame
             rows.append(samples[: steps * frame].reshape(steps, frame))
             labels.append(name)
-    return _padded(rows, labels)._replace(rate=next(iter(rates)))
+            places.append(file.relative_to(place).as_posix() if place.is_dir() else file.name)
+    return _padded(rows, labels, places)._replace(rate=next(iter(rates)))
 
 
-def _padded(rows: list[np.ndarray], names: list[str]) -> Series:
+def _padded(rows: Sequence[np.ndarray], names: Sequence[str | None], places: Sequence[str]) -> Series:
     """Bring rows (T_k, I) to one length."""
-    classes = tuple(sorted(set(names), key=_as_number))
+    known = [name for name in names if name is not None]
+    classes = tuple(sorted(set(known), key=_as_number))
     lengths = np.array([len(row) for row in rows], np.int64)
     inputs = np.zeros((len(rows), lengths.max(), rows[0].shape[1]), np.float32)
     for padded, row in zip(inputs, rows, strict=True):
         padded[: len(row)] = row
-    labels = np.array([classes.index(name) for name in names], np.int64)
-    return Series(inputs, None if (lengths == lengths.max()).all() else lengths, labels, classes)
+    labels = np.array([classes.index(name) for name in known], np.int64) if known else None
+    return Series(inputs, None if (lengths == lengths.max()).all() else lengths, labels, classes, tuple(places))
 
 
 def _as_number(name: str) -> tuple[float, str]:
@@ -134,7 +148,7 @@ def _as_number(name: str) -> tuple[float, str]:
         return float("inf"), name
 
 
-def _from_tsv(where: str, path: Path, encoding: str) -> Iterator[tuple[np.ndarray, str]]:
+def _from_tsv(where: str, path: Path, encoding: str) -> Iterator[tuple[np.ndarray, str, str]]:
     for line, text in numbered(where, path, encoding):
         if not text.strip():
             continue
@@ -143,10 +157,10 @@ def _from_tsv(where: str, path: Path, encoding: str) -> Iterator[tuple[np.ndarra
             values.pop()
         if not values or not label.strip():
             raise ValueError(f"{where}: {at(path, line)} must have a label, a tab and numbers, got {text[:60]!r}")
-        yield _column(where, path, line, values)[:, None], label.strip()
+        yield _column(where, path, line, values)[:, None], label.strip(), f"line {line}"
 
 
-def _from_ts(where: str, path: Path, encoding: str) -> Iterator[tuple[np.ndarray, str]]:
+def _from_ts(where: str, path: Path, encoding: str) -> Iterator[tuple[np.ndarray, str, str]]:
     in_data, dimensions = False, 0
     for line, text in numbered(where, path, encoding):
         text = text.strip()
@@ -173,7 +187,7 @@ def _from_ts(where: str, path: Path, encoding: str) -> Iterator[tuple[np.ndarray
         if len({len(column) for column in found}) > 1:
             lengths = ", ".join(str(len(column)) for column in found)
             raise ValueError(f"{where}: {at(path, line)} must have dimensions of one length, got {lengths}")
-        yield np.stack(found, axis=1), label.strip()
+        yield np.stack(found, axis=1), label.strip(), f"line {line}"
 
 
 def _column(where: str, path: Path, line: int, texts: list[str]) -> np.ndarray:
@@ -188,7 +202,8 @@ def _samples(where: str, path: Path) -> tuple[np.ndarray, int]:
             data = file.readframes(count)
     except (wave.Error, EOFError) as error:
         raise ValueError(
-            f"{where}: {str(path)!r} must be a PCM WAV file: {error or 'it is cut short'}; convert it to 16 bits PCM"
+            f"{where}: {str(path)!r} must be a PCM WAV file: {str(error) or 'it is cut short'}; convert it to 16 bits "
+            "PCM"
         ) from error
     if not channels or not data:
         raise empty(where, path, "a sample")

@@ -13,11 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .lines import Place, at, class_folders, empty, existing, numbered
+from .lines import Place, at, class_folders, empty, existing, files_in, numbered
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 csv.field_size_limit(2**31 - 1)  # a review is longer than 128 KiB now and then
+
+
+Row = tuple[Any, str | None, str]
+"""A text, its label and its place."""
 
 
 class Texts(NamedTuple):
@@ -27,21 +31,24 @@ class Texts(NamedTuple):
     ----------
     texts : list of str, or of int arrays
         One an example; arrays where the file holds tokens instead of text, as Keras's does.
-    labels : ndarray of int, shape (N,)
-        The number of each text's class.
+    labels : ndarray of int, shape (N,), or None
+        The number of each text's class; None if no label was asked for.
     classes : tuple of str
         The classes' names: ``classes[labels[k]]`` is that of text k.
+    places : tuple of str
+        Where each text stands: its line (the last, if it has several), its number, or its file.
     """
 
     texts: list[Any]
-    labels: np.ndarray
+    labels: np.ndarray | None
     classes: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 def read_texts(
-    path: Place, *, text: str = "text", label: str = "label", encoding: str = "utf-8", part: str = "train"
+    path: Place, *, text: str = "text", label: str | None = "label", encoding: str = "utf-8", part: str = "train"
 ) -> Texts:
-    """Read labelled texts.
+    """Read texts, labelled or not.
 
     Parameters
     ----------
@@ -49,8 +56,11 @@ def read_texts(
         A table, ``.csv``, ``.tsv`` or ``.jsonl``, whose first line (for JSON Lines: whose keys) names the columns; a
         folder with a subfolder for each class, as IMDB's ``aclImdb/train``, with a file ``.txt`` for each text; or
         Keras's ``imdb.npz``.
-    text, label : str
-        The columns of a table.
+    text : str
+        A column of a table.
+    label : str, optional
+        Another. With None no label is read: a folder's files may lie anywhere in it, and a ``.txt`` file has a text a
+        line.
     encoding : str
         Of the text.
     part : {"train", "test"}
@@ -71,29 +81,32 @@ def read_texts(
     """
     where, place = "read_texts", existing("read_texts", path)
     suffix = place.suffix.lower()
-    pairs: Iterator[tuple[Any, str]]
+    rows: Iterator[Row]
     if place.is_dir():
-        pairs = _from_folder(where, place, encoding)
+        rows = _from_folder(where, place, label is not None, encoding)
+    elif suffix == ".txt" and label is None:
+        rows = ((line, None, f"line {number}") for number, line in numbered(where, place, encoding) if line.strip())
     elif suffix == ".npz":
-        pairs = _from_keras(where, place, part)
+        rows = _from_keras(where, place, part)
     elif suffix in (".csv", ".tsv"):
-        pairs = _from_table(where, place, text, label, encoding, "\t" if suffix == ".tsv" else ",")
+        rows = _from_table(where, place, text, label, encoding, "\t" if suffix == ".tsv" else ",")
     elif suffix in TABLES:
-        pairs = _from_json_lines(where, place, text, label, encoding)
+        rows = _from_json_lines(where, place, text, label, encoding)
     else:
         raise ValueError(
             f"{where}: path must be a folder, an .npz or one of {', '.join(TABLES)}, got {str(path)!r}; rename it to "
             "what it holds"
         )
-    texts, names = [], []
-    for content, name in pairs:
-        texts.append(content)
-        names.append(name)
-    if not texts:
+    found = list(rows)
+    if not found:
         raise empty(where, place, "a text")
+    texts, places = [row[0] for row in found], tuple(row[2] for row in found)
+    names = [row[1] for row in found if row[1] is not None]
+    if label is None:
+        return Texts(texts, None, (), places)
     classes = _in_order(set(names))
     number = {name: k for k, name in enumerate(classes)}
-    return Texts(texts, np.array([number[name] for name in names], np.int64), classes)
+    return Texts(texts, np.array([number[name] for name in names], np.int64), classes, places)
 
 
 def _in_order(names: set[str]) -> tuple[str, ...]:
@@ -104,9 +117,7 @@ def _in_order(names: set[str]) -> tuple[str, ...]:
         return tuple(sorted(names))
 
 
-def _from_table(
-    where: str, path: Path, text: str, label: str, encoding: str, delimiter: str
-) -> Iterator[tuple[str, str]]:
+def _from_table(where: str, path: Path, text: str, label: str | None, encoding: str, delimiter: str) -> Iterator[Row]:
     last = 0
 
     def lines() -> Iterator[str]:
@@ -122,12 +133,12 @@ def _from_table(
     try:
         head = next(rows)
         for column in (text, label):
-            if head.count(column) != 1:
+            if column is not None and head.count(column) != 1:
                 raise ValueError(
-                    f"{where}: {at(path, 1)} must name the column {column!r} once, got {', '.join(head)[:200]}; say "
-                    "which columns hold text and label"
+                    f"{where}: {at(path, 1)} must name the column {column!r} once, got "
+                    f"{', '.join(head)[:200] or 'none'}; say which columns hold text and label"
                 )
-        of_text, of_label = head.index(text), head.index(label)
+        of_text, of_label = head.index(text), None if label is None else head.index(label)
         for row in rows:
             if not row:
                 continue
@@ -135,14 +146,16 @@ def _from_table(
                 raise ValueError(
                     f"{where}: {at(path, last)} must have {len(head)} columns, as the first line, got {len(row)}"
                 )
-            if not row[of_label].strip():
+            name = None if of_label is None else row[of_label].strip()
+            if name == "":
                 raise ValueError(f"{where}: {at(path, last)} must have a label in column {label!r}, got none")
-            yield row[of_text], row[of_label].strip()
+            yield row[of_text], name, f"line {last}"
     except csv.Error as error:
         raise ValueError(f"{where}: {at(path, last)} must be a row of a table: {error}") from error
 
 
-def _from_json_lines(where: str, path: Path, text: str, label: str, encoding: str) -> Iterator[tuple[str, str]]:
+def _from_json_lines(where: str, path: Path, text: str, label: str | None, encoding: str) -> Iterator[Row]:
+    keys = [text] if label is None else [text, label]
     for number, line in numbered(where, path, encoding):
         if not line.strip():
             continue
@@ -150,25 +163,35 @@ def _from_json_lines(where: str, path: Path, text: str, label: str, encoding: st
             row = json.loads(line)
         except ValueError as error:
             raise ValueError(f"{where}: {at(path, number)} must be a JSON object: {error}") from error
-        if not isinstance(row, dict) or text not in row or label not in row:
+        if not isinstance(row, dict) or not set(keys) <= set(row):
             got = ", ".join(map(str, row)) if isinstance(row, dict) else type(row).__name__
-            raise ValueError(f"{where}: {at(path, number)} must have the keys {text!r} and {label!r}, got {got[:200]}")
+            wanted = f"the key {text!r}" if label is None else f"the keys {text!r} and {label!r}"
+            raise ValueError(f"{where}: {at(path, number)} must have {wanted}, got {got[:200]}")
         if not isinstance(row[text], str):
             raise ValueError(f"{where}: {at(path, number)} must have a string under {text!r}, got {row[text]!r:.80}")
-        if row[label] is None or isinstance(row[label], dict | list):
-            raise ValueError(f"{where}: {at(path, number)} must have a label under {label!r}, got {row[label]!r:.80}")
-        yield row[text], str(row[label]).strip()
+        name = None
+        if label is not None:
+            if row[label] is None or isinstance(row[label], dict | list):
+                raise ValueError(
+                    f"{where}: {at(path, number)} must have a label under {label!r}, got {row[label]!r:.80}"
+                )
+            name = str(row[label]).strip()
+        yield row[text], name, f"line {number}"
 
 
-def _from_folder(where: str, folder: Path, encoding: str) -> Iterator[tuple[str, str]]:
-    for name, files in class_folders(where, folder, (".txt",)):
-        if name == "unsup":  # IMDB's texts without a label
-            continue
+def _from_folder(where: str, folder: Path, labelled: bool, encoding: str) -> Iterator[Row]:
+    parts: list[tuple[str | None, list[Path]]]
+    if labelled:  # "unsup" is IMDB's texts without a label
+        parts = [(name, files) for name, files in class_folders(where, folder, (".txt",)) if name != "unsup"]
+    else:
+        parts = [(None, files_in(where, folder, (".txt",)))]
+    for name, files in parts:
         for file in files:
-            yield "\n".join(line for _, line in numbered(where, file, encoding)), name
+            text = "\n".join(line for _, line in numbered(where, file, encoding))
+            yield text, name, file.relative_to(folder).as_posix()
 
 
-def _from_keras(where: str, path: Path, part: str) -> Iterator[tuple[np.ndarray, str]]:
+def _from_keras(where: str, path: Path, part: str) -> Iterator[Row]:
     if part not in ("train", "test"):
         raise ValueError(f"{where}: part must be 'train' or 'test', got {part!r}")
     try:
@@ -181,8 +204,8 @@ def _from_keras(where: str, path: Path, part: str) -> Iterator[tuple[np.ndarray,
     rows, labels = (_array(where, path, found[name]) for name in "xy")
     if len(rows) != len(labels):
         raise ValueError(f"{where}: {str(path)!r} must have a label for each text, got {len(labels)} for {len(rows)}")
-    for row, label in zip(rows, labels, strict=True):
-        yield np.asarray(row, np.int64), str(int(label))
+    for number, (row, label) in enumerate(zip(rows, labels, strict=True), 1):
+        yield np.asarray(row, np.int64), str(int(label)), f"text {number}"
 
 
 class _Lists(pickle.Unpickler):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .lines import Place, at, empty, existing, number_in
+from .lines import Place, at, check_encoding, empty, existing, misread, number_in
 
 
 class WordVectors(NamedTuple):
@@ -69,6 +69,7 @@ def read_vectors(path: Place, *, words: Iterable[str] | None = None, encoding: s
         There is no such file.
     """
     where, place = "read_vectors", existing("read_vectors", path)
+    check_encoding(where, encoding)
     if isinstance(words, str):
         raise TypeError(f"{where}: words must be an iterable of words, got the single string {words!r}")
     wanted = None if words is None else frozenset(words)
@@ -102,7 +103,7 @@ def _from_text(
             try:
                 word = b" ".join(parts[:-size]).decode(encoding)
             except UnicodeDecodeError as error:
-                raise ValueError(f"{where}: {at(path, line)} must be {encoding}: {error.reason}") from error
+                raise misread(where, at(path, line), encoding, error) from error
             if wanted is not None and word not in wanted:
                 continue
             numbers = [number_in(where, path, line, part.decode("latin-1"), word) for part in parts[-size:]]
@@ -131,7 +132,7 @@ def _from_binary(
             try:
                 word = letters.decode(encoding)
             except UnicodeDecodeError as error:
-                raise ValueError(f"{where}: word {k} of {str(path)!r} must be {encoding}: {error.reason}") from error
+                raise misread(where, f"word {k} of {str(path)!r}", encoding, error) from error
             if wanted is None or word in wanted:
                 vector = np.frombuffer(data, "<f4")
                 if not np.isfinite(vector).all():
