@@ -89,6 +89,36 @@ def test_nothing_in_a_file_is_executed(tmp_path) -> None:
         read_texts(tmp_path / "imdb.npz")
 
 
+def test_texts_without_labels(tmp_path) -> None:
+    """No label is wanted, and a folder's files may lie anywhere."""
+    for name, text in {
+        "a.csv": 'id,text\n1,one\n\n2,"two\nlines"\n',
+        "a.jsonl": '{"text": "one"}\n{"text": "two\\nlines", "label": null}\n',
+        "folder/b.txt": "two\nlines\n",
+        "folder/a.txt": "one",
+    }.items():
+        write(tmp_path, name, text)
+    places = {"a.csv": ("line 2", "line 5"), "a.jsonl": ("line 1", "line 2"), "folder": ("a.txt", "b.txt")}
+    for name, where in places.items():
+        found = read_texts(tmp_path / name, label=None)
+        assert found == (["one", "two\nlines"], None, (), where)
+    lines = read_texts(tmp_path / "folder" / "b.txt", label=None)
+    assert (lines.texts, lines.places) == (["two", "lines"], ("line 1", "line 2"))
+    with pytest.raises(ValueError, match=r"line 1, must have the key 'body', got text"):
+        read_texts(tmp_path / "a.jsonl", text="body", label=None)
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ValueError, match=r"must hold files \.txt, got none"):
+        read_texts(tmp_path / "none", label=None)
+
+
+def test_every_text_and_series_knows_its_place(tmp_path) -> None:
+    write(tmp_path, "classes/neg/x.txt", "a")
+    write(tmp_path, "classes/pos/y.txt", "b")
+    assert read_texts(tmp_path / "classes").places == ("neg/x.txt", "pos/y.txt")
+    assert read_series(write(tmp_path, "a.tsv", "1\t2\n\n2\t3\n")).places == ("line 1", "line 3")
+    assert read_series(write(tmp_path, "a.ts", "@data\n1,2:a\n")).places == ("line 2",)
+
+
 TEN_THOUSAND = "text,label\n" + "fine,1\n" * 9_998
 
 
@@ -186,6 +216,16 @@ def test_waveforms_of_every_width(tmp_path, width) -> None:
     assert found.lengths.tolist() == [7, 10]
     assert np.abs(found.inputs[1].reshape(-1) - tone).max() < 2.0 ** (2 - 8 * width) + 1e-6
     assert np.abs(found.inputs[0]).max() <= 2.0 ** (1 - 8 * width) + 1e-6  # the channels cancel
+
+
+def test_waveforms_without_labels(tmp_path) -> None:
+    for name in ("b.wav", "more/a.wav"):
+        wav(tmp_path / name, np.zeros(9))
+    found = read_waveforms(tmp_path, frame=3, labelled=False)
+    assert (found.labels, found.classes, found.places) == (None, (), ("b.wav", "more/a.wav"))
+    assert read_waveforms(tmp_path / "b.wav", labelled=False).places == ("b.wav",)
+    with pytest.raises(ValueError, match=r"path must be a folder with a subfolder for each class"):
+        read_waveforms(tmp_path / "b.wav")
 
 
 def test_broken_waveforms_are_named(tmp_path) -> None:

@@ -19,11 +19,11 @@ from rnn_core.weights import write_atomically
 
 from .. import Plan, TransferReport, compare
 from ..comparison import Comparison
+from ..show import Parts, new_console, runs_shown
 from . import characters, digits, report, vanishing
 from .corpus import Corpus, load_corpus
 from .outcome import Outcome
 from .settings import Settings
-from .show import Parts, new_console, runs_shown
 
 
 class DemoInterrupted(KeyboardInterrupt):

@@ -9,7 +9,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..runs import Run
+from .runs import Run
 
 WIDTH = 110
 """Of a line where no terminal says how wide it is."""
@@ -24,7 +24,7 @@ def new_console() -> Console:
 
 
 class Parts:
-    """The parts of the demonstration, and the seconds that each has taken."""
+    """The parts of a run, and the seconds that each has taken."""
 
     def __init__(self, console: Console) -> None:
         self.console = console

@@ -1,0 +1,190 @@
+"""The network that is saved: which method's it is, what it was chosen by, and a look inside before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnn_core import SequenceClassifier
+from rnn_core.models import Model
+
+from ..arms import Arm
+from ..catalogue import NAMES
+from ..feature_methods import features_of
+from ..hints import h_score, leep, logme
+from ..labelled import Labelled
+from ..runs import trained
+from ..saliency import Saliency, step_saliency
+from .encoding import Encoding
+from .facts import words_of
+from .study import FilesStudy
+
+NO_NETWORK = ("SVM", "random forest", "TrAdaBoost")
+"""Methods that do not end in one network."""
+
+MOST_HINTED = 500
+"""Examples that hints are worked out from."""
+
+MOST_STEPS = 60
+"""Of an example that is looked into, if there is one so short."""
+
+
+class Chosen(NamedTuple):
+    """The network to save.
+
+    Attributes
+    ----------
+    method : str
+    model : SequenceClassifier
+    scores : dict of str to float
+        On "validation" data, which it was chosen by, if there were any, and on "test" data.
+    tried : dict of str to float
+        Each method's score on the validation data.
+    why : str
+        A sentence on the choice.
+    """
+
+    method: str
+    model: SequenceClassifier
+    scores: dict[str, float]
+    tried: dict[str, float]
+    why: str
+
+
+def check_choice(wanted: str | None, arms: Sequence[Arm]) -> None:
+    """Raise ValueError if there is no network of the method that is to be saved."""
+    names = [arm.name for arm in arms]
+    if wanted is None:
+        return
+    if wanted in NO_NETWORK:
+        raise ValueError(
+            f"--save must be a method that ends in one network, got {wanted!r}, which doesn't; "
+            "'logistic regression' uses the same features"
+        )
+    if wanted not in names:
+        raise ValueError(f"--save must be one of the methods, {', '.join(names)}, got {wanted!r}; add it to --methods")
+
+
+def candidates(arms: Sequence[Arm], wanted: str | None) -> list[Arm]:
+    """Return the methods among which the network to save is chosen: the controls are for knowledge alone."""
+    if wanted is not None:
+        return [arm for arm in arms if arm.name == wanted]
+    return [arm for arm in arms if arm.name not in NO_NETWORK and not NAMES[arm.name].startswith("control")]
+
+
+def choose(study: FilesStudy, arms: Sequence[Arm], sources: Mapping[Any, Model], tell: Callable[[str], None]) -> Chosen:
+    """Choose a method by a fifth of the target's training data, and train it on all of them with seed 0.
+
+    Parameters
+    ----------
+    study : FilesStudy
+    arms : sequence of Arm
+        The `candidates`.
+    sources : mapping
+        The sources that they begin with, from `pretrained` with seed 0.
+    tell : callable
+        Is told each method that is tried, and its score.
+    """
+    tried: dict[str, float] = {}
+    target, best = study.target, arms[0]
+    if len(arms) == 1:
+        why = "there was no other to choose from"
+    elif target.counts.min() < 2:
+        why = "the first of the methods: where a class has one example, none can be held out to choose by"
+    else:
+        held_out, rest = target.split(max(len(target.classes), len(target) // 5), [0, 6])
+        trial = replace(study, target=rest, test=held_out)
+        for arm in arms:
+            fitted, _ = trained(trial, arm, len(rest), 0, sources[arm.source] if arm.source else None)
+            tried[arm.name] = trial.score(fitted)
+            tell(f"{arm.name}: {tried[arm.name]:.1f}")
+        best = max(arms, key=lambda arm: tried[arm.name])  # of equals the first
+        why = f"the best, or the first of the best, on {len(held_out):,} examples that were held out"
+    model, _ = trained(study, best, len(target), 0, sources[best.source] if best.source else None)
+    scores = {"validation": tried[best.name]} if best.name in tried else {}
+    return Chosen(best.name, model, {**scores, "test": study.score(model)}, tried, why)
+
+
+def hints(study: FilesStudy, source: Model, copied: Any) -> tuple[dict[str, float], str]:
+    """Return what can be said of the source before any training, and why something is missing.
+
+    Parameters
+    ----------
+    study : FilesStudy
+    source : Model
+        Trained on the source.
+    copied : SequenceClassifier
+        The target's, with what carries over in it.
+    """
+    data = study.target if len(study.target) <= MOST_HINTED else study.target.draw(MOST_HINTED, [0, 7])
+    found: dict[str, float] = {}
+    try:
+        cores: tuple[tuple[str, Any], ...] = (("source's core", copied), ("fresh core", study.build(0)))
+        for name, model in cores:
+            features = features_of(model, data)
+            found[f"H-score, {name}"] = h_score(features, data.targets)
+            found[f"LogME, {name}"] = logme(features, data.targets)
+        if isinstance(source, SequenceClassifier) and reads(study, source) and source.num_classes > 1:
+            found["LEEP, source's answers"] = leep(source.predict_proba(data.inputs, data.lengths), data.targets)
+    except ValueError as error:  # too few examples, or features that say nothing
+        return found, f"some hints are missing: {error}"
+    return found, ""
+
+
+def reads(study: FilesStudy, source: Model) -> bool:
+    """Whether a source can be given the target's sequences: as many features, or the same tokens."""
+    if study.target.features is not None:
+        return bool(source.config.get("input_size") == study.target.features)
+    if study.source_tokens is None or study.target.tokens is None:
+        return False
+    return words_of(study.source_tokens) == words_of(study.target.tokens)
+
+
+def look_inside(
+    study: FilesStudy, source: Model, copied: Any, after: SequenceClassifier, encoding: Encoding
+) -> tuple[dict[str, Saliency], list[str], str]:
+    """Return a test example's saliency before and after transfer, its steps' labels, and what there is to see.
+
+    Before transfer it is the source that is asked, for its own likeliest class, if it can read the example; else the
+    network with what carries over in it, untrained.
+    """
+    example = _example(study.test, after)
+    inputs, lengths, target = example.inputs, example.lengths, int(example.targets[0])
+    first: Any = copied
+    who = "the untrained network that what carries over was copied into"
+    if isinstance(source, SequenceClassifier) and reads(study, source):
+        first, who = source, "the source's network, about its own likeliest class"
+    asked = None if first is source else target
+    options: dict[str, Any] = {"tolerance": 1e-3}
+    found = {
+        "before transfer": step_saliency(first, inputs, lengths, target=asked, **options),
+        "after transfer": step_saliency(after, inputs, lengths, target=target, **options),
+    }
+    steps = inputs.shape[1] if lengths is None else int(lengths[0])
+    name = study.target.classes[target]
+    return found, _labels(encoding, inputs[0, :steps]), f"a test example of {name!r}; before transfer: {who}"
+
+
+def _example(test: Labelled, model: SequenceClassifier) -> Labelled:
+    """Return a short test example that the network tells right, or else the first."""
+    some = test.rows(slice(0, 512))
+    right = np.asarray(model.predict(some.inputs, some.lengths)) == some.targets
+    steps = np.full(len(some), some.inputs.shape[1]) if some.lengths is None else some.lengths
+    rows = np.flatnonzero(right & (steps <= MOST_STEPS))
+    row = int(rows[np.argmax(steps[rows])]) if len(rows) else int(np.argmax(right))
+    one = some.rows(slice(row, row + 1))
+    return one if one.lengths is None else replace(one, inputs=one.inputs[:, : one.lengths[0]], lengths=None)
+
+
+def _labels(encoding: Encoding, steps: np.ndarray) -> list[str]:
+    """Return what stood at each step: a token, a number, or where that says nothing, the step's own number."""
+    if encoding.tokens is not None:
+        words = words_of(encoding.tokens)
+        return [words[token] for token in steps]
+    if steps.shape[1] == 1 and encoding.kind == "series":
+        values = steps[:, 0] * encoding.scale[0] + encoding.mean[0]
+        return [f"{value:.4g}" for value in values]
+    return [str(step) for step in range(len(steps))]

@@ -1,0 +1,260 @@
+"""What `rnn-core transfer` has found, and what may be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arms import BASELINE, Arm, Pretraining
+from ..catalogue import Unsuited
+from ..comparison import Comparison, Difference
+from ..data_study import Budget
+from ..page import interval
+from ..report import TransferReport
+from ..saliency import Saliency
+from ..surroundings import machine, versions
+from ..verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE
+
+UNIT = "points"
+"""Of a difference of two scores in per cent."""
+
+
+class Verdict(NamedTuple):
+    """The answer to the question that was asked.
+
+    Attributes
+    ----------
+    method : str
+        Whose differences it is read from; empty if nothing that carries over was compared.
+    word : str
+        "positive" if it helps at some size and hurts at none, "NEGATIVE TRANSFER" if it hurts at one, "inconclusive".
+    statement : str
+        A sentence, with the numbers.
+    """
+
+    method: str
+    word: str
+    statement: str
+
+
+@dataclass
+class Outcome:
+    """Everything that the command has found.
+
+    Attributes
+    ----------
+    command : str
+        The words that made it.
+    kind : str
+        "text", "ids", "series" or "waveforms".
+    files : dict of str to str
+        By role ("source", "target", "test", "vectors", "source model") the path as the user gave it.
+    sides : dict of str to dict
+        The facts of "source", "target" and "test" by name. ``classes`` is a dict of counts by name; ``steps`` are the
+        fewest, the median and the most of an example.
+    network : dict
+    budget : Budget
+    comparison : Comparison
+    unsuited : tuple of Unsuited
+    copied : TransferReport
+        Of the first seed's copy.
+    hints : dict of str to float
+        What h_score, leep and logme say before any training. May be empty; a note then says why.
+    saliency : dict of str to Saliency
+        Of one test example, "before transfer" and "after transfer". May be empty.
+    saliency_labels : list of str
+        What stands at its steps.
+    saved : str
+        The method whose network was saved.
+    saved_scores : dict of str to float
+        By what they were taken on.
+    notes : list of str
+        Whatever the reader must know.
+    seconds : dict of str to float
+        How long each part took.
+    workers : int
+    """
+
+    command: str
+    kind: str
+    files: dict[str, str]
+    sides: dict[str, dict[str, Any]]
+    network: dict[str, Any]
+    budget: Budget
+    comparison: Comparison
+    unsuited: tuple[Unsuited, ...]
+    copied: TransferReport
+    hints: dict[str, float]
+    saliency: dict[str, Saliency]
+    saliency_labels: list[str]
+    saved: str
+    saved_scores: dict[str, float]
+    notes: list[str]
+    seconds: dict[str, float]
+    workers: int
+
+    @property
+    def carrying(self) -> tuple[Arm, ...]:
+        """The methods that carry over what the source's labels taught."""
+        arms = self.comparison.arms
+        return tuple(arm for arm in arms if arm.source == "trained" or isinstance(arm.source, Pretraining))
+
+    @property
+    def controls(self) -> tuple[Arm, ...]:
+        """What is neither such a method nor the baseline: a fresh core, or one whose knowledge was destroyed."""
+        carrying = self.carrying
+        return tuple(arm for arm in self.comparison.arms if arm.name != BASELINE and arm not in carrying)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the transfer helps, by the first method of the catalogue that was compared: no look at the scores."""
+        if not self.carrying:
+            return Verdict("", INCONCLUSIVE, "Nothing that carries over was compared, so there is no verdict.")
+        name = self.carrying[0].name
+        found = [self.comparison.difference(name, size) for size in self.comparison.sizes]
+        by_word = {word: [d for d in found if d.verdict == word] for word in (NEGATIVE, POSITIVE, INCONCLUSIVE)}
+        helps, hurts, open_ = (_places(by_word[word]) for word in (POSITIVE, NEGATIVE, INCONCLUSIVE))
+        if hurts:
+            statement = f"{NEGATIVE}: {name} hurts {hurts}" + (f"; it helps {helps}" if helps else "")
+            word = NEGATIVE
+        elif helps:
+            statement, word = f"Transfer ({name}) helps {helps}", POSITIVE
+        else:
+            return Verdict(name, INCONCLUSIVE, f"Whether transfer ({name}) helps, these runs can't tell: {open_}.")
+        return Verdict(name, word, statement + (f"; these runs can't tell {open_}" if open_ else "") + ".")
+
+    @property
+    def alarms(self) -> tuple[Difference, ...]:
+        """Every method and size at which something that carries over did worse than a fresh start."""
+        names = {arm.name for arm in self.carrying}
+        return tuple(d for d in self.comparison.differences if d.arm in names and d.verdict == NEGATIVE)
+
+    @property
+    def beside_controls(self) -> tuple[Difference, ...]:
+        """How much better than each control the verdict's method did."""
+        name = self.verdict.method
+        return tuple(
+            self.comparison.difference(name, size, control.name)
+            for size in self.comparison.sizes
+            for control in self.controls
+            if name
+        )
+
+    @property
+    def doubts(self) -> tuple[Difference, ...]:
+        """Controls that the verdict's method did not do better than, where it did better than scratch."""
+        return tuple(
+            d
+            for d in self.beside_controls
+            if d.verdict != POSITIVE and self.comparison.difference(d.arm, d.size).verdict == POSITIVE
+        )
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """How things were done, in words; the numbers are in the settings."""
+        if "source model" not in self.files:
+            return PROTOCOL
+        one = "the source is one trained model for all seeds, so intervals say nothing of how source models differ."
+        return {**PROTOCOL, "source": one, "seeds": PROTOCOL["seeds"].replace("the source model, ", "")}
+
+    @property
+    def ordered(self) -> tuple[Arm, ...]:
+        """The arms as they are shown: by mean gain at the largest size, the controls for themselves, scratch last."""
+        largest = self.comparison.sizes[-1]
+
+        def gain(arm: Arm) -> float:
+            mean = self.comparison.difference(arm.name, largest).mean
+            return mean if isfinite(mean) else -np.inf
+
+        baseline = (arm for arm in self.comparison.arms if arm.name == BASELINE)
+        groups = (sorted(arms, key=gain, reverse=True) for arms in (self.carrying, self.controls))
+        return (*(arm for group in groups for arm in group), *baseline)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain data, for JSON; what is not finite becomes None."""
+        plain: dict[str, Any] = _plain(
+            {
+                "what": "rnn-core transfer",
+                "command": self.command,
+                "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+                "verdict": {
+                    **self.verdict._asdict(),
+                    "alarms": [{"method": d.arm, "size": d.size} for d in self.alarms],
+                    "beside controls": [{**asdict(d), "verdict": AGAINST[d.verdict]} for d in self.beside_controls],
+                },
+                "notes": self.notes,
+                "kind": self.kind,
+                "files": self.files,
+                "sides": self.sides,
+                "network": self.network,
+                "budget": asdict(self.budget),
+                "protocol": self.protocol,
+                "comparison": self.comparison.as_dict(),
+                "unsuited": {method.name: method.reason for method in self.unsuited},
+                "copy": self.copied.as_dict(),
+                "hints": self.hints,
+                "saliency": {name: asdict(saliency) for name, saliency in self.saliency.items()},
+                "saliency labels": self.saliency_labels,
+                "saved": {"method": self.saved, "scores": self.saved_scores},
+                "machine": {**machine(), "workers": self.workers},
+                "versions": versions(),
+                "seconds": self.seconds,
+            }
+        )
+        return plain
+
+
+AGAINST = {POSITIVE: "better", INCONCLUSIVE: "no difference seen", NEGATIVE: "worse", WORSE: "worse"}
+"""The words for a difference from something else than scratch."""
+
+PROTOCOL = {
+    "sizes": "numbers of the target's training examples, drawn at random with each class's share of them and at least "
+    "one of it.",
+    "seeds": "a seed draws the source model, the fresh target model, the examples and the order of batches; all "
+    "methods share them, so differences are paired. The test examples are the same throughout.",
+    "budget": "a network makes the same number of updates on the target, whatever the method, with Adam, and keeps its "
+    "last parameters; methods that choose a strength, or let networks vote, train several. Classifiers on features are "
+    "fitted until they converge.",
+    "choices": "nothing is chosen by the test examples, neither the network to save nor the method that the verdict is "
+    "about: it is the first in the catalogue's order, whichever did best.",
+    "intervals": "95 %, Student's t, of differences paired by seed; each stands for itself. They say how scores vary "
+    "with the seed, not how they would with other test examples.",
+    "verdicts": "positive where the whole interval is above zero, NEGATIVE TRANSFER where it is below (the report "
+    "calls a control negative), otherwise inconclusive: these runs can't tell.",
+}
+"""Where the source was trained here."""
+
+
+def _places(differences: Sequence[Difference]) -> str:
+    """Return sizes with their differences, for a sentence."""
+    words = [f"with {d.size:,} example{'s' * (d.size > 1)} ({gained(d)})" for d in differences]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def gained(difference: Difference) -> str:
+    """Return a difference with its interval, or with the reason why it has none."""
+    note = f"; {difference.note}" if difference.note else ""
+    return interval(difference, 1, UNIT) + note
+
+
+def _plain(value: Any) -> Any:
+    """Return data as JSON has it."""
+    if isinstance(value, Mapping):
+        return {printable(str(name)): _plain(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return printable(value) if isinstance(value, str) else value
+
+
+def printable(text: str) -> str:
+    """Return a text that can be written: bytes of a file's name that are no UTF-8 become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,157 @@
+"""``rnn-core predict``: what a network that ``rnn-core transfer`` has saved says about new examples."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from rnn_core import SequenceClassifier
+
+    from .reading import Raw
+
+FORMATS = (".csv", ".jsonl")
+"""What can be written."""
+
+SHOWN = 40
+"""Rows that are printed; a file gets all."""
+
+AT_ONCE = 512
+
+
+class Prediction(NamedTuple):
+    """What the network says of each example.
+
+    Attributes
+    ----------
+    places : tuple of str
+        Where each example stands.
+    labels : tuple of str
+        The classes.
+    probabilities : ndarray, shape (N,)
+        Of these classes.
+    """
+
+    places: tuple[str, ...]
+    labels: tuple[str, ...]
+    probabilities: np.ndarray
+
+
+class Predict:
+    """The subcommand, as `rnn_core.cli` wants it."""
+
+    help = "say the classes of new examples, with a network that `rnn-core transfer` has saved"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add what can be chosen."""
+        add = parser.add_argument
+        add("model", metavar="MODEL", help="a model.safetensors of `rnn-core transfer`")
+        add("file", metavar="PATH", help="examples, with classes or without; a .txt has one a line")
+        add("--out", metavar="FILE", help=f"write all of them here: {' or '.join(FORMATS)}")
+        add("--text", metavar="COLUMN", default="text", help="of a table (text)")
+        add("--label", metavar="COLUMN", default="label", help="of a table (label), if it has one")
+        add("--encoding", default="utf-8", help="of text files (utf-8)")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Print or write the predictions and, where the classes are there, how many are right.
+
+        Raises
+        ------
+        ValueError
+            The model is not one that was saved so, or the examples are broken or of another kind.
+        OSError
+            A file can't be read or written.
+        """
+        from rnn_core import SequenceClassifier
+        from rnn_core.atomic import write_atomically
+
+        from ..show import new_console
+        from .reading import How, read_to_predict
+        from .saved import load_network
+
+        out = None if args.out is None else Path(args.out)
+        if out is not None and (out.suffix.lower() not in FORMATS or not out.parent.is_dir()):
+            raise ValueError(f"--out must be a file {' or '.join(FORMATS)} in a folder that exists, got {str(out)!r}")
+        model, saved = load_network(args.model)
+        if saved is None or not isinstance(model, SequenceClassifier):
+            raise ValueError(
+                f"MODEL must be a network that `rnn-core transfer` has saved, got {args.model!r}, which doesn't say "
+                "what its classes are and how it reads"
+            )
+        encoding = saved.encoding
+        kind = "text" if encoding.kind == "ids" else encoding.kind
+        raw = read_to_predict(args.file, How(kind, args.text, args.label, args.encoding, encoding.frame))
+        try:
+            inputs, lengths = encoding.encode(raw)
+        except ValueError as error:
+            raise ValueError(f"{args.file!r} must go with {args.model!r}: {error}") from error
+        found = predict(model, saved.classes, raw, inputs, lengths)
+        console = new_console()
+        if out is None:
+            console.print(_table(found), markup=False, soft_wrap=True)
+        else:
+            write_atomically(out, _as_file(found, out.suffix.lower()), where="rnn-core predict")
+            console.print(f"written to {out}: {len(found.labels):,} rows", markup=False, soft_wrap=True)
+        console.print(_accuracy(found, raw, saved.classes), markup=False, soft_wrap=True)
+        return 0
+
+
+def predict(
+    model: SequenceClassifier, classes: tuple[str, ...], raw: Raw, inputs: np.ndarray, lengths: np.ndarray | None
+) -> Prediction:
+    """Return the likeliest class of each example, and its probability."""
+    parts = []
+    for start in range(0, len(inputs), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
+        parts.append(np.asarray(model.predict_proba(inputs[rows], None if lengths is None else lengths[rows])))
+    probabilities = np.concatenate(parts)
+    best = probabilities.argmax(axis=1)
+    return Prediction(raw.places, tuple(classes[k] for k in best), probabilities.max(axis=1))
+
+
+def _accuracy(found: Prediction, raw: Raw, classes: tuple[str, ...]) -> str:
+    """Say how many are right, if that is known."""
+    count = f"{len(found.labels):,} examples"
+    if raw.labels is None:
+        return f"{count}; the file has no classes to compare with"
+    if not set(raw.classes) & set(classes):
+        return f"{count}; the file's classes, {', '.join(raw.classes[:4])}, are none of the network's"
+    true = [raw.classes[k] for k in raw.labels]
+    right = sum(a == b for a, b in zip(found.labels, true, strict=True))
+    return f"{count}; {right:,} of the file's classes were said, {100 * right / len(true):.1f} %"
+
+
+def _table(found: Prediction) -> str:
+    from ..table import table
+
+    rows = [
+        (place, label, f"{probability:.3f}")
+        for place, label, probability in zip(found.places[:SHOWN], found.labels, found.probabilities, strict=False)
+    ]
+    text = table(("example", "class", "probability"), rows, right=("probability",))
+    more = len(found.labels) - SHOWN
+    return text if more <= 0 else f"{text}\nand {more:,} more; --out writes them all"
+
+
+def _as_file(found: Prediction, suffix: str) -> bytes:
+    rows: list[dict[str, Any]] = [
+        {"example": place, "class": label, "probability": round(float(probability), 6)}
+        for place, label, probability in zip(*found, strict=True)
+    ]
+    if suffix == ".jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ("example", "class", "probability"), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+command = Predict()
+"""What the entry point in setup.cfg names."""

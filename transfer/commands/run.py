@@ -1,0 +1,264 @@
+"""The run of ``rnn-core transfer``: from the user's files to the report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from rnn_core.atomic import write_atomically
+
+from ..arms import ARMS, Arm
+from ..catalogue import NAMES, Unsuited, catalogue
+from ..comparison import compare
+from ..data_study import Budget
+from ..runs import pretrained
+from ..show import Parts, new_console, runs_shown
+from ..surroundings import MOST_WORKERS, check_folder, processors
+from . import network
+from .facts import sides_table
+from .inputs import Inputs, Wanted, gather
+from .outcome import Outcome
+from .reading import How
+from .report import page, pictures
+from .saved import Saved, save_network
+
+USUAL = (
+    "fine-tuned", "frozen core", "gradual unfreezing", "anchored", "low-rank map", "recurrent weights",
+    "logistic regression", "source and target", "scratch", "random core", "shuffled labels",
+)  # fmt: skip
+"""The methods that are compared unless others are named."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the run is made of, where the user does not say otherwise."""
+
+    seeds: int = 5
+    shares: tuple[float, ...] = (0.1, 1 / 3, 1.0)
+    updates: int = 128
+    source_updates: int = 600
+    hidden_size: int | None = None
+
+
+QUICK = Settings(seeds=2, shares=(1.0,), updates=8, source_updates=16, hidden_size=8)
+"""Small enough for a test; its numbers mean nothing."""
+
+
+def run(args: argparse.Namespace, words: str) -> int:
+    """Do everything, and write it into a folder; the arguments have been checked for themselves.
+
+    Raises
+    ------
+    ValueError
+        A file or what is in it is not as required, or doesn't go with the others; nothing has been computed.
+    OSError
+        A file can't be read, or the folder not written to.
+    """
+    from threadpoolctl import threadpool_limits
+
+    settings = QUICK if args.quick else Settings()
+    parts = Parts(new_console())
+    with threadpool_limits(1):  # the products are small; a second thread would only wait for the first
+        with parts.part("reading", "Data"):
+            inputs = gather(_wanted(args, settings), _budget(args, settings))
+            arms, unsuited = methods(inputs.study, args.methods)
+            sizes = _sizes(inputs.study.target.counts, args.sizes, settings)
+            save = args.save and named("--save", args.save)
+            network.check_choice(save, arms)
+            folder = Path(args.out or "runs/transfer")
+            check_folder(folder)
+            if args.quick:
+                inputs.notes.insert(0, "a quick run: the numbers mean nothing")
+            parts.plain(sides_table(inputs.sides, _files(args)))
+            for note in inputs.notes:
+                parts.plain(f"- {note}")
+        workers = args.workers or min(processors(), MOST_WORKERS)
+        seeds = args.seeds or settings.seeds
+        outcome, chosen = _compute(inputs, arms, unsuited, sizes, seeds, workers, save, parts)
+        outcome.command, outcome.files = words, _files(args)
+        with parts.part("report", "Pictures and report"):
+            _write(outcome, chosen, inputs, folder)
+            parts.plain(f"written to {folder}: report.html, results.json, pictures, model.safetensors")
+    _conclude(outcome, folder, parts)
+    return 0
+
+
+def methods(study: Any, asked: Sequence[str] | None) -> tuple[tuple[Arm, ...], tuple[Unsuited, ...]]:
+    """Return the arms that were asked for, or the usual ones, and what of them can't be used here.
+
+    Raises
+    ------
+    ValueError
+        There is no such method, or one that was named can't be used.
+    """
+    if asked is not None and "all" not in asked:
+        return catalogue(study, [named("--methods", name) for name in asked])
+    arms, unsuited = catalogue(study)
+    if asked is not None:
+        return arms, unsuited
+    return tuple(a for a in arms if a.name in USUAL), tuple(u for u in unsuited if u.name in USUAL)
+
+
+def named(option: str, name: str) -> str:
+    """Return a method's name for one that was typed: capitals, hyphens and commas don't matter.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+
+    def plain(word: str) -> str:
+        return "".join(letter for letter in word.lower() if letter.isalnum())
+
+    known = {plain(method): method for method in NAMES}
+    if plain(name) not in known:
+        near = get_close_matches(plain(name), known, n=1)
+        meant = f"did you mean {known[near[0]]!r}? " if near else ""
+        raise ValueError(f"{option} must be a method, got {name!r}; {meant}`rnn-core transfer --list` has them all")
+    return known[plain(name)]
+
+
+def _wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
+    given = {name: value for name in ("kind", "text", "label", "encoding", "frame") if (value := getattr(args, name))}
+    other = {name: value for name in ("text", "label") if (value := getattr(args, f"source_{name}"))}
+    return Wanted(
+        args.target,
+        args.source,
+        args.source_model,
+        args.test,
+        args.vectors,
+        How(**given),
+        How(**{**given, **other}),
+        args.test_share or 0.25,
+        args.level,
+        args.num_words,
+        args.keep_case,
+        args.max_steps,
+        {
+            "hidden_size": args.hidden_size or (None if args.source_model else settings.hidden_size),
+            "cell": args.cell,
+            "num_layers": args.layers,
+            "bidirectional": args.bidirectional or None,
+            "pooling": args.pooling,
+        },
+        args.balanced,
+    )
+
+
+def _budget(args: argparse.Namespace, settings: Settings) -> Budget:
+    given = {
+        "source_updates": args.source_updates or settings.source_updates,
+        "target_updates": args.updates or settings.updates,
+        "batch_size": args.batch_size,
+        "source_rate": args.source_rate,
+        "rate": args.rate,
+        "core_rate": args.core_rate,
+    }
+    return Budget(**{name: value for name, value in given.items() if value is not None}, clip_norm=1.0)
+
+
+def _sizes(counts: Any, asked: Sequence[int] | None, settings: Settings) -> tuple[int, ...]:
+    least, most = len(counts), int(counts.sum())
+    if asked is None:
+        return tuple(sorted({max(least, round(share * most)) for share in settings.shares}))
+    for size in asked:
+        if not least <= size <= most:
+            raise ValueError(
+                f"--sizes must be from {least}, an example a class, to {most}, which is all there are to train on, "
+                f"got {size}"
+            )
+    return tuple(sorted(set(asked)))
+
+
+def _files(args: argparse.Namespace) -> dict[str, str]:
+    roles = ("source", "source_model", "target", "test", "vectors")
+    return {role.replace("_", " "): path for role in roles if (path := getattr(args, role)) is not None}
+
+
+def _compute(
+    inputs: Inputs,
+    arms: tuple[Arm, ...],
+    unsuited: tuple[Unsuited, ...],
+    sizes: tuple[int, ...],
+    seeds: int,
+    workers: int,
+    save: str | None,
+    parts: Parts,
+) -> tuple[Outcome, network.Chosen]:
+    """Return everything that is found, and the network to save."""
+    study, notes = inputs.study, inputs.notes
+    with parts.part("network to save", "What carries over, and the network to save"):
+        candidates = network.candidates(arms, save)
+        sources = pretrained(study, 0, (ARMS[0], *candidates))
+        source, fresh = sources["trained"], study.build(0)
+        copied = study.copy(source, fresh)
+        parts.plain(f"{copied}\n")
+        hints, reason = network.hints(study, source, fresh)
+        parts.plain("hints before training: " + ", ".join(f"{name} {value:.3f}" for name, value in hints.items()))
+        if reason:
+            notes.append(reason)
+            parts.plain(reason)
+        chosen = network.choose(study, candidates, sources, lambda line: parts.plain(f"  held-out examples, {line} %"))
+        if save is not None:
+            chosen = chosen._replace(why="--save asks for it")
+        notes.append(f"{chosen.method!r} is saved: {chosen.why}")
+        saliency, labels, seen = network.look_inside(study, source, fresh, chosen.model, inputs.encoding)
+        notes.append(f"saliency is that of {seen}")
+        parts.plain(f"saved is {chosen.method!r}: {chosen.why}")
+    with parts.part("comparison", "Is it worth it?"):
+        with runs_shown(parts.console, "runs") as progress:
+            comparison = compare(study, sizes=sizes, seeds=seeds, arms=arms, workers=workers, progress=progress)
+        parts.plain(comparison)
+        for method in unsuited:
+            parts.plain(f"not used here: {method.name}: {method.reason}")
+    return Outcome(
+        command="",
+        kind="text" if inputs.encoding.kind == "ids" else inputs.encoding.kind,
+        files={},
+        sides=inputs.sides,
+        network=dict(study.network),
+        budget=study.budget,
+        comparison=comparison,
+        unsuited=unsuited,
+        copied=copied,
+        hints=hints,
+        saliency=saliency,
+        saliency_labels=labels,
+        saved=chosen.method,
+        saved_scores=chosen.scores,
+        notes=notes,
+        seconds=parts.seconds,
+        workers=min(workers, seeds),
+    ), chosen
+
+
+def _write(outcome: Outcome, chosen: network.Chosen, inputs: Inputs, folder: Path) -> None:
+    """Write pictures, numbers, report and network, each file whole or not at all."""
+    images = pictures(outcome)
+    results = json.dumps(outcome.as_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    html = page(outcome, images)
+    study = inputs.study
+    saved = Saved(study.target.classes, inputs.encoding, chosen.method, study.metric, chosen.scores)
+    for name, png in images.items():
+        write_atomically(folder / name, png, where="rnn-core transfer")
+    save_network(chosen.model, saved, folder / "model.safetensors")
+    write_atomically(folder / "results.json", results.encode(), where="rnn-core transfer")
+    write_atomically(folder / "report.html", html.encode(), where="rnn-core transfer")
+
+
+def _conclude(outcome: Outcome, folder: Path, parts: Parts) -> None:
+    parts.plain(outcome.verdict.statement)
+    for alarm in outcome.alarms:
+        if alarm.arm != outcome.verdict.method:
+            line = f"[bold red]{alarm.verdict}[/]: {alarm.arm} with {alarm.size:,} examples"
+            parts.console.print(line, soft_wrap=True)
+    score = outcome.saved_scores["test"]
+    parts.plain(f"the saved network ({outcome.saved}) has {score:.1f} % on the test examples; it is used by")
+    parts.plain(f"  rnn-core predict {folder / 'model.safetensors'} FILE")
+    parts.plain(f"{folder / 'report.html'} tells it all ({sum(parts.seconds.values()):.0f} s)")

@@ -1,0 +1,146 @@
+"""``rnn-core transfer``: any method of this package on a user's own data, compared with a fresh start."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+RESULTS = ("report.html", "results.json", "model.safetensors")
+"""Files that tell that a folder holds a run's results."""
+
+POSITIVE = (
+    "seeds", "workers", "sizes", "updates", "source_updates", "batch_size", "rate", "core_rate", "source_rate",
+    "hidden_size", "layers", "max_steps", "num_words", "frame",
+)  # fmt: skip
+"""Options that must be above 0."""
+
+
+class Transfer:
+    """The subcommand, as `rnn_core.cli` wants it."""
+
+    help = "carry over what is learned from your own data to other data of yours, and see whether it helps"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add what can be chosen. Every default is None or False: so what was said can be told from what was not."""
+        add = parser.add_argument_group("data").add_argument
+        kinds = ".csv .tsv .jsonl .npz .ts, or a folder with one of .txt or .wav files for each class"
+        add("--source", metavar="PATH", help=f"what is learned first: {kinds}; or a text without classes, .txt")
+        add("--source-model", metavar="FILE", help="or a model.safetensors that this command has saved")
+        add("--target", metavar="PATH", help=f"what is to be learned: {kinds}")
+        add("--test", metavar="PATH", help="what is judged by; without it, a part of the target")
+        add("--test-share", type=float, metavar="SHARE", help="how large that part is (0.25)")
+        add("--kind", choices=("text", "series", "waveforms"), help="how to read a .tsv or folder that is ambiguous")
+        add("--text", metavar="COLUMN", help="of a table (text)")
+        add("--label", metavar="COLUMN", help="of a table (label)")
+        add("--source-text", metavar="COLUMN", help="of the source, where it has another name")
+        add("--source-label", metavar="COLUMN", help="of the source, where it has another name")
+        add("--encoding", help="of all text files (utf-8)")
+        add("--level", choices=("char", "word"), help="what a token of a text is (word)")
+        add("--num-words", type=int, metavar="N", help="tokens that are kept, the most frequent (10000 words)")
+        add("--keep-case", action="store_true", help="tell capital letters from small ones")
+        add("--max-steps", type=int, metavar="N", help="longer examples are cut to their beginning (texts: 200)")
+        add("--vectors", metavar="FILE", help="word2vec's or GloVe's vectors, for the embeddings to begin with")
+        add("--frame", type=int, metavar="N", help="samples of a waveform that make a step (64)")
+        add = parser.add_argument_group("methods").add_argument
+        add("--methods", nargs="+", metavar="NAME", help="some of --list, or all; the usual ones without it")
+        add("--list", action="store_true", help="list the methods, a line on each, and stop")
+        add("--sizes", type=int, nargs="+", metavar="N", help="target examples to train on (a tenth, a third, all)")
+        add("--seeds", type=int, metavar="N", help="repetitions, which the intervals come from (5)")
+        add("--balanced", action="store_true", help="score by the mean of the classes' accuracies")
+        add("--save", metavar="METHOD", help="whose network is saved (the best on held-out examples)")
+        add = parser.add_argument_group("network and training").add_argument
+        add("--cell", choices=("rnn", "lstm", "gru"), help="(lstm)")
+        add("--hidden-size", type=int, metavar="N", help="(64)")
+        add("--layers", type=int, metavar="N", help="(1)")
+        add("--bidirectional", action="store_true", help="read each sequence in both directions")
+        add("--pooling", choices=("last", "mean", "max"), help="from steps to a sequence (mean)")
+        add("--updates", type=int, metavar="N", help="on the target, of every method (128)")
+        add("--source-updates", type=int, metavar="N", help="on the source (600)")
+        add("--batch-size", type=int, metavar="N", help="(32)")
+        add("--rate", type=float, help="learning rate of what is fresh (0.01)")
+        add("--core-rate", type=float, metavar="RATE", help="of what was carried over (0.003)")
+        add("--source-rate", type=float, metavar="RATE", help="on the source (0.01)")
+        add = parser.add_argument_group("the run").add_argument
+        add("--out", metavar="DIR", help="where to write (runs/transfer)")
+        add("--overwrite", action="store_true", help="over the results that are there")
+        add("--workers", type=int, metavar="N", help="processes side by side (as many as processors, at most 4)")
+        add("--quick", action="store_true", help="tiny, in seconds, to see that all works; the numbers mean nothing")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Run the comparison and write what it found.
+
+        Raises
+        ------
+        ValueError
+            An option, a file or what is in it is not as required; nothing has been computed.
+        OSError
+            A file can't be read, or the folder not written to.
+        RuntimeError
+            A package of the extra ``report`` is missing.
+        """
+        # Imported here, so that `rnn-core --help` doesn't wait for it.
+        from ..catalogue import NAMES
+        from ..show import new_console
+        from ..surroundings import check_packages
+        from ..table import table
+
+        if args.list:
+            new_console().print(table(("method", "what it does"), NAMES.items()), markup=False, soft_wrap=True)
+            return 0
+        _check(args)
+        check_packages()
+        from .run import run
+
+        return run(args, _words(args))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise ValueError for options that are out of range or exclude one another."""
+    if args.target is None:
+        raise ValueError("--target must be given: the data to carry over to")
+    if (args.source is None) == (args.source_model is None):
+        got = "neither" if args.source is None else "both"
+        raise ValueError(f"one of --source and --source-model must be given, got {got}")
+    for name in ("source", "source_model", "target", "test", "vectors"):
+        if (path := getattr(args, name)) is not None and not Path(path).exists():
+            raise FileNotFoundError(f"{_option(name)} must be an existing file or folder, got {path!r}")
+    for name in POSITIVE:
+        value = getattr(args, name)
+        for number in value if isinstance(value, list) else [value]:
+            if number is not None and not 0 < number < float("inf"):
+                raise ValueError(f"{_option(name)} must be above 0, got {number}")
+    if args.seeds == 1:
+        raise ValueError("--seeds must be at least 2, or there are no intervals, got 1")
+    if args.test_share is not None and not 0 < args.test_share < 1:
+        raise ValueError(f"--test-share must be between 0 and 1, got {args.test_share}")
+    if args.test is not None and args.test_share is not None:
+        raise ValueError("--test-share must be left out with --test, which is judged by")
+    folder = Path(args.out or "runs/transfer")
+    if not args.overwrite and (found := [name for name in RESULTS if (folder / name).exists()]):
+        raise ValueError(
+            f"--out must be a folder without results, got {str(folder)!r} with {', '.join(found)}; name another, or "
+            "--overwrite"
+        )
+
+
+def _words(args: argparse.Namespace) -> str:
+    """Return the words that call this again."""
+    words = ["rnn-core", "transfer"]
+    values: dict[str, Any] = vars(args)
+    for name, value in values.items():
+        if name in ("command", "traceback") or value is None or value is False:
+            continue
+        words.append(_option(name))
+        if value is not True:
+            words += map(str, value if isinstance(value, list) else [value])
+    return shlex.join(words)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+command = Transfer()
+"""What the entry point in setup.cfg names."""
