@@ -14,7 +14,7 @@ from benchmarks.experiments import __main__ as experiments
 from benchmarks.experiments import adding, sines
 from benchmarks.experiments.frame import Claim, Experiment, Outcome
 from transfer import compare
-from transfer.catalogue import NAMES as METHODS
+from transfer.catalogue import METHODS
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from rnn_core.data import Tokenizer
 from transfer import ARMS, Arm, Plan, Study, compare, copy_parameters
 from transfer.alignment import coral, subspace_alignment
 from transfer.arms import Start
-from transfer.catalogue import NAMES, catalogue
+from transfer.catalogue import METHODS, arms_for
 from transfer.classification import ClassificationStudy, Text
 from transfer.data_study import Budget
 from transfer.feature_methods import Aligned, Boosted, Features, Voting, features_of, set_head
@@ -61,7 +61,7 @@ def study_of(source=None, target=None, test=None, **options):
 
 def start_of(study, arm="fine-tuned", size=12, seed=0):
     """What a method begins with in the arm of that name."""
-    (found,) = (a for a in catalogue(study)[0] if a.name == arm)
+    (found,) = (a for a in arms_for(study)[0] if a.name == arm)
     source = study.pretrain(seed, False)
     return Start(source, found.begin(study, source, seed), found.plan_for(study.core), size, seed)
 
@@ -73,8 +73,8 @@ def state(model):
 @pytest.mark.slow
 def test_every_method_has_an_arm_that_runs() -> None:
     study = study_of()
-    arms, unsuited = catalogue(study)
-    assert [arm.name for arm in arms] == list(NAMES)
+    arms, unsuited = arms_for(study)
+    assert [arm.name for arm in arms] == list(METHODS)
     assert not unsuited
     comparison = compare(study, sizes=[3, 12], seeds=2, arms=arms)
     assert all(np.isfinite(run.score) and 0 <= run.score <= 100 for run in comparison.runs)
@@ -87,7 +87,7 @@ def test_every_method_has_an_arm_that_runs() -> None:
 
 def test_workers_change_no_bit() -> None:
     study = study_of()
-    arms = catalogue(study, ["low-rank map", "kernel weights", "SVM"])[0]
+    arms = arms_for(study, ["low-rank map", "kernel weights", "SVM"])[0]
     alone, spread = (compare(study, sizes=[12], seeds=2, arms=arms, workers=n) for n in (1, 2))
     assert [run.score for run in alone.runs] == [run.score for run in spread.runs]
 
@@ -120,19 +120,19 @@ def test_workers_change_no_bit() -> None:
     ids=["other classes", "other features", "other words", "a model"],
 )  # fmt: skip
 def test_what_does_not_suit_is_left_out_and_told(study, missing, reason) -> None:
-    arms, unsuited = catalogue(study)
+    arms, unsuited = arms_for(study)
     assert {method.name for method in unsuited} == missing
     assert not reason or {method.reason for method in unsuited} == {reason}
-    assert {arm.name for arm in arms} == set(NAMES) - missing
+    assert {arm.name for arm in arms} == set(METHODS) - missing
     name = sorted(missing)[0]
-    with pytest.raises(ValueError, match=f"catalogue: '{name}' can't be used here: "):
-        catalogue(study, [name])
+    with pytest.raises(ValueError, match=f"arms_for: '{name}' can't be used here: "):
+        arms_for(study, [name])
 
 
 def test_a_name_that_is_none() -> None:
-    with pytest.raises(ValueError, match=r"catalogue: names must be methods, got 'fine tuned'; did you mean 'fine-tun"):
-        catalogue(study_of(), ["fine tuned"])
-    assert [arm.name for arm in catalogue(study_of(), ["CORAL"])[0]] == ["CORAL", "scratch"]
+    with pytest.raises(ValueError, match=r"arms_for: names must be methods, got 'fine tuned'; did you mean 'fine-tun"):
+        arms_for(study_of(), ["fine tuned"])
+    assert [arm.name for arm in arms_for(study_of(), ["CORAL"])[0]] == ["CORAL", "scratch"]
 
 
 def test_arms_that_the_study_cannot_run_are_refused_before_anything_is_trained() -> None:
@@ -188,7 +188,7 @@ def test_words_go_by_token_and_a_text_is_a_source_too() -> None:
         )
     shuffled = study.pretrain(0, True)
     assert not np.array_equal(shuffled.parameters["rnn.weight_hh_l0"], source.parameters["rnn.weight_hh_l0"])
-    assert "Reptile" in {method.name for method in catalogue(study)[1]}
+    assert "Reptile" in {method.name for method in arms_for(study)[1]}
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -369,7 +369,7 @@ def test_every_class_has_its_share_of_what_is_drawn(counts, data) -> None:
         (lambda: Budget(rate="1"), TypeError, "Budget: rate must be a number, got '1'"),
         (lambda: Budget(target_updates=0), ValueError, "Budget: target_updates must be at least 1, got 0"),
         (lambda: study_of(test=labelled(1, features=3)), ValueError, "test must have the target's features and cl"),
-        (lambda: catalogue(ARMS), TypeError, "catalogue: study must be a DataStudy, got tuple"),
+        (lambda: arms_for(ARMS), TypeError, "arms_for: study must be a DataStudy, got tuple"),
     ],
 )  # fmt: skip
 def test_bad_data(make, kind, message) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from rnn_core import SequenceClassifier
 from transfer import Arm, Comparison, Plan, copy_parameters, step_saliency
-from transfer.catalogue import NAMES, Unsuited, catalogue
+from transfer.catalogue import METHODS, Unsuited, arms_for
 from transfer.classification import ClassificationStudy
 from transfer.commands.outcome import Outcome
 from transfer.commands.report import page, pictures
@@ -252,10 +252,10 @@ def test_without_saliency_there_is_no_picture_of_it(outcome) -> None:
 
 def test_every_arm_of_the_catalogue_is_a_method_or_a_control() -> None:
     data = Labelled(np.zeros((4, 3, 2), np.float32), np.array([0, 1, 0, 1]), ("a", "b"))
-    arms, unsuited = catalogue(ClassificationStudy(data, data, data, {"hidden_size": 2}))
+    arms, unsuited = arms_for(ClassificationStudy(data, data, data, {"hidden_size": 2}))
     assert not unsuited
     runs = tuple(Run(arm.name, 4, seed, 50.0 + seed, None) for seed in (0, 1) for arm in arms)
     found = outcome_of(Comparison("accuracy in %", True, ("rnn.*",), arms, (4,), (0, 1), runs))
-    assert {arm.name for arm in found.controls} == {n for n, line in NAMES.items() if line.startswith("control")}
+    assert {arm.name for arm in found.controls} == {n for n, line in METHODS.items() if line.startswith("control")}
     assert len(found.carrying) + len(found.controls) + 1 == len(arms) == len(found.ordered)
     assert found.carrying[0].plan != Plan()

@@ -4,12 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 from .adaptation import adapt, hessian_vector_product
 from .alignment import Alignment, coral, subspace_alignment
+from .arms import Method, Pretraining, Start, Trained
 from .averaging import average, set_shared, shared_arrays
 from .boosting import SequenceLearner, TrAdaBoost
 from .caching import HeadOf, cached_features
+from .catalogue import Unsuited, arms_for
+from .classification import ClassificationStudy, Text
 from .comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
 from .copying import copy_parameters
 from .cross_domain import copy_recurrent, matched, rotated, scrambled
+from .data_study import Budget, DataStudy, Joint
 from .episodes import Episode, Task, Tasks
 from .federated import LocalClient, LocalScore, LocalUpdate
 from .flower import flower_app, flower_arrays
@@ -18,6 +22,7 @@ from .groups import parameter_groups, select
 from .heads import Head
 from .hints import h_score, leep, logme
 from .instances import density_ratio, effective_size, kernel_mean_matching
+from .labelled import Labelled
 from .linear_map import LinearMap
 from .map_kinds import LowRank, Scale, Square, TwoSided
 from .meta import MAML, Reptile
@@ -107,6 +112,18 @@ __all__ = [
     "Arm",
     "ARMS",
     "CROSS_DOMAIN_ARMS",
+    "Method",
+    "Start",
+    "Trained",
+    "Pretraining",
+    "arms_for",
+    "Unsuited",
+    "Budget",
+    "DataStudy",
+    "Joint",
+    "ClassificationStudy",
+    "Labelled",
+    "Text",
 ]
 
 

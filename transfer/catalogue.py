@@ -26,7 +26,7 @@ class Unsuited:
     reason: str
 
 
-NAMES = {
+METHODS = {
     "fine-tuned": "the source's core, which trains on at a rate of its own",
     "one rate": "the same, at the rate of what is fresh",
     "frozen core": "the source's core, which stays; the head trains",
@@ -61,19 +61,19 @@ NAMES = {
 """What there is, in the order of the table, with a line on each."""
 
 
-def catalogue(study: DataStudy, names: Iterable[str] | None = None) -> tuple[tuple[Arm, ...], tuple[Unsuited, ...]]:
+def arms_for(study: DataStudy, names: Iterable[str] | None = None) -> tuple[tuple[Arm, ...], tuple[Unsuited, ...]]:
     """Return the arms of some or all methods for a study, and the methods that can't be used on it.
 
     Parameters
     ----------
     study : DataStudy
     names : iterable of str, optional
-        Out of `NAMES`; "scratch", which every other is compared with, is among the arms in any case.
+        Out of `METHODS`; "scratch", which every other is compared with, is among the arms in any case.
 
     Returns
     -------
     arms : tuple of Arm
-        For `compare`, in the order of `NAMES`.
+        For `compare`, in the order of `METHODS`.
     unsuited : tuple of Unsuited
 
     Raises
@@ -83,18 +83,18 @@ def catalogue(study: DataStudy, names: Iterable[str] | None = None) -> tuple[tup
     TypeError
         This is not a `DataStudy`.
     """
-    where = "catalogue"
+    where = "arms_for"
     if not isinstance(study, DataStudy):
         raise TypeError(f"{where}: study must be a DataStudy, got {type(study).__name__}; see ClassificationStudy")
     wanted = None if names is None else listed(where, "names", names)
     for name in wanted or ():
-        if name not in NAMES:
-            near = get_close_matches(name, NAMES, n=1)
+        if name not in METHODS:
+            near = get_close_matches(name, METHODS, n=1)
             meant = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"{where}: names must be methods, got {name!r}; {meant}there are {', '.join(NAMES)}")
+            raise ValueError(f"{where}: names must be methods, got {name!r}; {meant}there are {', '.join(METHODS)}")
     every = {arm.name: arm for arm in _arms(study)}
     arms, unsuited = [], []
-    for name in NAMES:
+    for name in METHODS:
         if wanted is not None and name not in wanted and name != BASELINE:
             continue
         reason = study.why_not(every[name])

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from transfer import Comparison, compare
-from transfer.catalogue import NAMES, catalogue
+from transfer.catalogue import METHODS, arms_for
 from transfer.data_study import DataStudy
 
 from .frame import Claim, Outcome, Progress, each_run
@@ -22,11 +22,11 @@ def every_method(
     protocol: dict[str, Any],
 ) -> tuple[Comparison, Outcome]:
     """Compare all methods that suit a study, and say of the others why they don't."""
-    arms, unsuited = catalogue(study)
+    arms, unsuited = arms_for(study)
     comparison = compare(study, sizes=sizes, seeds=seeds, arms=arms, workers=workers, progress=each_run(progress))
     lines = [str(comparison), *(f"{method.name}: not run, as {method.reason}" for method in unsuited)]
     return comparison, Outcome(
-        {**protocol, "budget": asdict(study.budget), "methods": {arm.name: NAMES[arm.name] for arm in arms}},
+        {**protocol, "budget": asdict(study.budget), "methods": {arm.name: METHODS[arm.name] for arm in arms}},
         {**comparison.as_dict(), "unsuited": {method.name: method.reason for method in unsuited}},
         "\n".join(lines),
     )

@@ -12,7 +12,7 @@ from rnn_core import SequenceClassifier
 from rnn_core.models import Model
 
 from ..arms import Arm
-from ..catalogue import NAMES
+from ..catalogue import METHODS
 from ..feature_methods import features_of
 from ..hints import h_score, leep, logme
 from ..labelled import Labelled
@@ -72,7 +72,7 @@ def candidates(arms: Sequence[Arm], wanted: str | None) -> list[Arm]:
     """Return the methods among which the network to save is chosen: the controls are for knowledge alone."""
     if wanted is not None:
         return [arm for arm in arms if arm.name == wanted]
-    return [arm for arm in arms if arm.name not in NO_NETWORK and not NAMES[arm.name].startswith("control")]
+    return [arm for arm in arms if arm.name not in NO_NETWORK and not METHODS[arm.name].startswith("control")]
 
 
 def choose(study: FilesStudy, arms: Sequence[Arm], sources: Mapping[Any, Model], tell: Callable[[str], None]) -> Chosen:

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import page as html
 from ..arms import BASELINE
-from ..catalogue import NAMES
+from ..catalogue import METHODS
 from ..pictures import gains, png
 from ..saliency_figure import saliency_picture
 from ..surroundings import machine, versions
@@ -148,7 +148,7 @@ def _controls(outcome: Outcome) -> list[str]:
         return [html.paragraph("No control was compared: whether it is the source's task that helps, nobody can tell.")]
     name, rows = outcome.verdict.method, []
     for arm in outcome.controls:
-        cells: list[object] = [arm.name, NAMES.get(arm.name, "").removeprefix("control: ")]
+        cells: list[object] = [arm.name, METHODS.get(arm.name, "").removeprefix("control: ")]
         for d in found:
             if d.against == arm.name:
                 cells.append(html.Markup(f"{html.text(gained(d))}<br>{html.badge(AGAINST[d.verdict])}"))
@@ -239,7 +239,7 @@ def _saved(outcome: Outcome) -> list[str]:
 
 
 def _methods(outcome: Outcome) -> list[str]:
-    used = [(arm.name, NAMES.get(arm.name, "")) for arm in outcome.comparison.arms]
+    used = [(arm.name, METHODS.get(arm.name, "")) for arm in outcome.comparison.arms]
     parts: list[str] = [html.table(("method", "what it is"), used)]
     if outcome.unsuited:
         unsuited = [(method.name, method.reason) for method in outcome.unsuited]

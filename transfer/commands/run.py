@@ -13,7 +13,7 @@ from typing import Any
 from rnn_core.atomic import write_atomically
 
 from ..arms import ARMS, Arm
-from ..catalogue import NAMES, Unsuited, catalogue
+from ..catalogue import METHODS, Unsuited, arms_for
 from ..comparison import compare
 from ..data_study import Budget
 from ..runs import pretrained
@@ -97,8 +97,8 @@ def methods(study: Any, asked: Sequence[str] | None) -> tuple[tuple[Arm, ...], t
         There is no such method, or one that was named can't be used.
     """
     if asked is not None and "all" not in asked:
-        return catalogue(study, [named("--methods", name) for name in asked])
-    arms, unsuited = catalogue(study)
+        return arms_for(study, [named("--methods", name) for name in asked])
+    arms, unsuited = arms_for(study)
     if asked is not None:
         return arms, unsuited
     return tuple(a for a in arms if a.name in USUAL), tuple(u for u in unsuited if u.name in USUAL)
@@ -116,7 +116,7 @@ def named(option: str, name: str) -> str:
     def plain(word: str) -> str:
         return "".join(letter for letter in word.lower() if letter.isalnum())
 
-    known = {plain(method): method for method in NAMES}
+    known = {plain(method): method for method in METHODS}
     if plain(name) not in known:
         near = get_close_matches(plain(name), known, n=1)
         meant = f"did you mean {known[near[0]]!r}? " if near else ""

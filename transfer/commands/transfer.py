@@ -81,13 +81,13 @@ class Transfer:
             A package of the extra ``report`` is missing.
         """
         # Imported here, so that `rnn-core --help` doesn't wait for it.
-        from ..catalogue import NAMES
+        from ..catalogue import METHODS
         from ..show import new_console
         from ..surroundings import check_packages
         from ..table import table
 
         if args.list:
-            new_console().print(table(("method", "what it does"), NAMES.items()), markup=False, soft_wrap=True)
+            new_console().print(table(("method", "what it does"), METHODS.items()), markup=False, soft_wrap=True)
             return 0
         _check(args)
         check_packages()
