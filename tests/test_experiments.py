@@ -11,7 +11,7 @@ pytest.importorskip("scipy")
 pytest.importorskip("threadpoolctl")
 
 from benchmarks.experiments import __main__ as experiments
-from benchmarks.experiments import adding, sines
+from benchmarks.experiments import adding, markdown, sines
 from benchmarks.experiments.frame import Claim, Experiment, Outcome
 from transfer import compare
 from transfer.catalogue import METHODS
@@ -170,4 +170,21 @@ def test_errors_are_placed_as_the_ranges_were_rounded() -> None:
     ]  # fmt: skip
     assert [sines.place(error, "joint", 1) for error in (3.74, 3.76, 3.84, 3.86)] == [
         "below", "within", "within", "above",
+    ]  # fmt: skip
+
+
+def test_a_table_of_the_page_marks_what_helps_and_what_hurts() -> None:
+    def gain(arm, mean, half, verdict):
+        return {"arm": arm, "size": 10, "mean": mean, "half_width": half, "verdict": verdict}
+
+    results = {
+        "protocol": {"metric": "accuracy in %", "sizes": [10], "baseline": "scratch",
+                     "arms": [{"name": name} for name in ("a", "b", "c", "scratch")]},
+        "differences": [gain("a", 3.04, 1.0, "positive"), gain("b", -3.0, 1.0, "NEGATIVE TRANSFER"),
+                        gain("c", 1.0, None, "inconclusive")],
+        "runs": [{"arm": "scratch", "size": 10, "score": score} for score in (50.0, 60.0)],
+    }  # fmt: skip
+    assert markdown.table(results, 1).splitlines() == [
+        "| accuracy in % | 10 |", "|---|---|", "| a | **+3.0 ± 1.0** |", "| b | −3.0 ± 1.0 ⚠ |", "| c | +1.0 |",
+        "| *scratch, itself* | 55.0 |",
     ]  # fmt: skip

@@ -477,7 +477,7 @@ def test_the_list_of_methods(capsys) -> None:
         (["--source", "s.tsv", "--target", "s.tsv", "--vectors", "a.csv"], "--vectors must go with words"),
         (
             ["--source", "corpus.txt", "--target", "b.csv", "--bidirectional", "--layers", "2"],
-            "--bidirectional must be left out with more than one layer and a text",
+            "--bidirectional must be left out with a text without classes",
         ),
     ],
 )

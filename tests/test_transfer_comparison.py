@@ -217,7 +217,7 @@ def test_a_workers_failure_reaches_the_caller_and_leaves_no_process(study, error
 def test_workers_want_a_study_that_can_be_pickled():
     study = Recording()
     study.calls.append(lambda: None)
-    with pytest.raises(TypeError, match="study must be picklable for workers=2"):
+    with pytest.raises(TypeError, match="study and arms must be picklable for workers=2"):
         compare(study, sizes=[4], seeds=2, workers=2)
 
 

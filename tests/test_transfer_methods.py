@@ -15,8 +15,21 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rnn_core import LanguageModel, SequenceClassifier
-from rnn_core.data import Tokenizer
-from transfer import ARMS, Arm, Plan, Study, compare, copy_parameters
+from rnn_core.data import Repeated, Tokenizer
+from rnn_core.training import Adam, Cosine
+from transfer import (
+    ARMS,
+    Arm,
+    LocalClient,
+    Plan,
+    Study,
+    average,
+    compare,
+    copy_parameters,
+    data_study,
+    methods,
+    pretraining,
+)
 from transfer.alignment import coral, subspace_alignment
 from transfer.arms import Start
 from transfer.catalogue import METHODS, arms_for
@@ -26,6 +39,7 @@ from transfer.feature_methods import Aligned, Boosted, Features, Voting, feature
 from transfer.labelled import Labelled
 from transfer.methods import Apart, ChosenStrength, Mapped, Together
 from transfer.pretraining import MetaLearned, Weighted
+from transfer.runs import pretrained, trained
 
 BUDGET = Budget(source_updates=6, target_updates=6, batch_size=8)
 CLASSES = ("a", "b", "c")
@@ -121,6 +135,10 @@ def test_workers_change_no_bit() -> None:
 )  # fmt: skip
 def test_what_does_not_suit_is_left_out_and_told(study, missing, reason) -> None:
     arms, unsuited = arms_for(study)
+    if study.core == ("rnn.weight_hh_*",):
+        *unsuited, twice = sorted(unsuited, key=lambda method: method.name == "recurrent weights")
+        assert twice.reason == "it is all that carries over here, so that this is fine-tuning"
+        arms = (*arms, Arm(twice.name))
     assert {method.name for method in unsuited} == missing
     assert not reason or {method.reason for method in unsuited} == {reason}
     assert {arm.name for arm in arms} == set(METHODS) - missing
@@ -304,7 +322,8 @@ def test_a_study_with_validation_data_keeps_the_best_of_its_looks() -> None:
         def validation(self):
             return self.test.batches(64)
 
-    study = Looking(labelled(0), labelled(1), labelled(2), {"hidden_size": 6}, replace(BUDGET, rate=0.3))
+    wrong = replace(labelled(2), targets=(labelled(2).targets + 1) % 3)  # the longer one trains, the worse it is
+    study = Looking(labelled(0), labelled(1), wrong, {"hidden_size": 6}, replace(BUDGET, target_updates=30))
     model = study.build(0)
     study.train(model, Plan(), 12, 0)
 
@@ -312,10 +331,248 @@ def test_a_study_with_validation_data_keeps_the_best_of_its_looks() -> None:
         e = m.evaluate(study.test.batches(64).batch(0, 0))
         return e.loss / e.count
 
-    end = ClassificationStudy(labelled(0), labelled(1), labelled(2), {"hidden_size": 6}, study.budget)
+    end = ClassificationStudy(labelled(0), labelled(1), wrong, {"hidden_size": 6}, study.budget)
     last = end.build(0)
     end.train(last, Plan(), 12, 0)
-    assert loss(model) <= loss(last)
+    assert loss(model) < loss(last)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """What `fit` and `fit_plan` are asked for by a study."""
+    found = []
+
+    def spy(kind):
+        real = getattr(data_study, kind)
+
+        def run(model, data, *plan, **options):
+            found.append({"how": kind, "data": data, "plan": plan[0] if plan else None, **options})
+            return real(model, data, *plan, **options)
+
+        monkeypatch.setattr(data_study, kind, run)
+
+    spy("fit")
+    spy("fit_plan")
+    return found
+
+
+def test_the_budget_is_what_is_trained_by(trainings) -> None:
+    budget = Budget(
+        source_updates=7, target_updates=11, source_rate=0.02, rate=0.03, core_rate=0.004, clip_norm=0.5, batch_size=8
+    )
+
+    class Looking(ClassificationStudy):
+        looks = 3
+
+        def validation(self):
+            return self.target.batches(64)
+
+    study = Looking(labelled(0), labelled(1), labelled(2), {"hidden_size": 6}, budget)
+    start = start_of(study)
+    study.train(start.model, start.plan, 12, 0)
+    Mapped("two-sided").train(study, start_of(study))
+    source, target, _, mapped = trainings
+    assert [t["how"] for t in trainings] == ["fit", "fit_plan", "fit", "fit"]
+    assert [len(t["data"]) * t["epochs"] for t in trainings] == [7, 9, 7, 9]  # 11 in three looks of three
+    assert [t["optimizer"].lr for t in (source, target, mapped)] == [0.02, 0.03, 0.03]
+    assert all(t["clip_norm"] == 0.5 for t in trainings)
+    assert [t["validation"] is None for t in trainings] == [True, False, True, False]
+    assert source["schedule"](7) == 0
+    assert mapped["schedule"](9) == 0
+    assert target["plan"].schedule is Cosine
+    core = [name for name in start.model.parameters if name.startswith("rnn.")]
+    assert dict(target["plan"].rates) == dict.fromkeys(core, 0.004)
+    slow = set(mapped["updates"].rates)
+    assert slow == {f"rnn.weight_{side}_l0.{letter}" for side in ("ih", "hh") for letter in "AB"}
+    assert set(mapped["updates"].rates.values()) == {0.004}
+    assert source["seed"] != target["seed"]  # so that source and target have other dropout masks
+
+
+def test_the_arms_are_what_their_lines_say() -> None:
+    study = study_of(budget=replace(BUDGET, target_updates=12))
+    arms = {arm.name: arm for arm in arms_for(study)[0]}
+    assert {name for name, arm in arms.items() if arm.frozen_core} == {"frozen core", "random core"}
+    assert {name for name, arm in arms.items() if arm.source is None} == {"scratch", "random core", "random features"}
+    words = {"shuffled labels": "shuffled", "scrambled core": "scrambled", "matched core": "matched"}
+    for name, arm in arms.items():
+        if isinstance(arm.source, str):
+            assert arm.source == words.get(name, "trained")
+    assert {name for name, arm in arms.items() if METHODS[name].startswith("control")} == {
+        "random core", "random features", *words,
+    }  # fmt: skip
+    assert set(arms["anchored"].plan.anchors.values()) == {0.01}
+    assert dict(arms["anchored"].plan.decays) == {"head": 0.001}
+    assert arms["gradual unfreezing"].plan.unfreezing.steps == 3
+    falling = arms["discriminative rates"].plan.rates
+    assert falling["head"] == BUDGET.rate > falling["rnn.l0"]
+    assert not arms["one rate"].plan.rates
+    assert set(arms["fine-tuned"].plan.rates.values()) == {BUDGET.core_rate}
+
+
+def test_seeds_and_labels_are_drawn_apart() -> None:
+    study = study_of()
+    same = "rnn.weight_hh_l0"
+    assert not np.array_equal(study.build(0).parameters[same], study.build_source(0).parameters[same])
+    assert not np.array_equal(study.examples(12, 0).inputs, study.examples(12, 1).inputs)
+    plain, shuffled = (study.source_data(0, kind) for kind in (False, True))
+    np.testing.assert_array_equal(plain.inputs, shuffled.inputs)
+    assert not np.array_equal(plain.targets, shuffled.targets)
+    assert sorted(plain.targets) == sorted(shuffled.targets)
+    ties = {tuple(replace(study.target, targets=np.arange(60) % 3).draw(4, seed).counts) for seed in range(20)}
+    assert len(ties) == 3  # which of three equal classes has one more is a matter of the seed
+
+
+@pytest.mark.slow
+def test_no_arm_looks_at_the_test() -> None:
+    here, there = (study_of(test=labelled(seed, shift=seed)) for seed in (5, 6))
+    probe = labelled(7)
+    for arm in arms_for(here)[0]:
+        answers = []
+        for study in (here, there):
+            source = pretrained(study, 0, [arm]).get(arm.source)
+            answers.append(trained(study, arm, 12, 0, source).model.predict(probe.inputs, None))
+        np.testing.assert_array_equal(*answers, err_msg=arm.name)
+
+
+def test_two_clients_are_those_of_the_page() -> None:
+    study = study_of(budget=replace(BUDGET, target_updates=9))
+    start, by_hand = start_of(study), start_of(study)
+    Apart(rounds=2).train(study, start)
+    there = study.build_source(0)
+    there.load_state_dict(by_hand.source.state_dict())
+    slow = Plan(rates=dict.fromkeys([n for n in there.parameters if n.startswith("rnn.")], BUDGET.core_rate))
+    away, home = (
+        LocalClient(model, Repeated(data, 3), optimizer=Adam(BUDGET.rate), core=study.core, plan=slow)
+        for model, data in ((there, study.source_data(0)), (by_hand.model, study.target_data(12, 0)))
+    )
+    core = home.get()
+    for _ in range(2):
+        updates = [away.fit(core), home.fit(core)]
+        core = average([u.arrays for u in updates], [u.count for u in updates])
+    home.fit(core)
+    for name, array in start.model.parameters.items():
+        np.testing.assert_array_equal(array, by_hand.model.parameters[name])
+
+
+def test_methods_obey_the_plan_of_their_arm() -> None:
+    study = study_of()
+    for method in (Together(), Boosted(rounds=1), Apart(rounds=1)):
+        start = start_of(study)._replace(plan=Plan(frozen="rnn.weight_hh_*", decays={"head": 0.1}))
+        before = start.model.parameters["rnn.weight_hh_l0"].copy()
+        fitted = method.train(study, start).model
+        models = [learner.trained for learner in fitted.boost.learners] if isinstance(fitted, Voting) else [fitted]
+        for model in models if not isinstance(method, Apart) else ():  # an average comes from the other client as well
+            np.testing.assert_array_equal(model.parameters["rnn.weight_hh_l0"], before)
+
+
+def test_a_strength_is_chosen_by_examples_that_had_no_part_in_it(monkeypatch) -> None:
+    study, seen = study_of(), []
+    real = methods.choose_strength
+
+    def spy(model, train, validation, **options):
+        seen.append((train.data.inputs, validation.inputs))
+        return real(model, train, validation, **options)
+
+    monkeypatch.setattr(methods, "choose_strength", spy)
+    start = start_of(study, size=30)
+    home = state(start.model)
+    ChosenStrength((1e4,), beta=0.0).train(study, start._replace(plan=Plan()))
+    ((rows, held_out),) = seen
+    assert len(rows) + len(held_out) == 30
+    assert not {row.tobytes() for row in rows} & {row.tobytes() for row in held_out}
+    free, plain = start_of(study, size=30), start_of(study, size=30)
+    ChosenStrength((0.0,), beta=0.0).train(study, free)
+    study.train(plain.model, plain.plan, 30, 0)
+    for name, array in free.model.parameters.items():  # after the choice it begins anew, on all examples
+        np.testing.assert_array_equal(array, plain.model.parameters[name])
+    moved = {name: abs(start.model.parameters[name] - home[name]).max() for name in home}
+    loose = {name: abs(plain.model.parameters[name] - home[name]).max() for name in home}
+    assert moved["rnn.weight_hh_l0"] != loose["rnn.weight_hh_l0"]
+
+
+def test_weights_decide_what_is_read(monkeypatch) -> None:
+    study, read = study_of(), []
+    chosen = np.zeros(60)
+    chosen[[7, 11]] = 30
+    monkeypatch.setattr(pretraining, "kernel_mean_matching", lambda there, here: chosen)
+    real = ClassificationStudy.batches
+
+    def spy(self, source, *options):
+        read.append(source.inputs)
+        return real(self, source, *options)
+
+    monkeypatch.setattr(ClassificationStudy, "batches", spy)
+    Weighted().pretrain(study, 0)
+    assert {row.tobytes() for row in read[-1]} == {study.source.inputs[k].tobytes() for k in (7, 11)}
+
+
+def test_labels_of_the_target_count_where_features_are_aligned() -> None:
+    heads = []
+    for turned in (False, True):
+        study = study_of()
+        if turned:
+            study = study_of(target=replace(study.target, targets=(study.target.targets + 1) % 3), test=study.test)
+        start = start_of(study, size=30)
+        heads.append(Aligned().train(study, start).model.parameters["head.weight"].copy())
+    assert not np.allclose(*heads)
+
+
+def test_tasks_deal_the_classes_anew() -> None:
+    study = study_of()
+    draw = pretraining._dealing(study, steps=2, shots=3)
+    names: dict[bytes, set[int]] = {}
+    for seed in range(12):
+        task = draw(np.random.default_rng(seed))
+        assert len(task.support) == 2
+        for batch in (*task.support, task.query):
+            assert np.bincount(batch.targets).tolist() == [3, 3, 3]
+            for row, target in zip(batch.inputs, batch.targets, strict=True):
+                names.setdefault(row.tobytes(), set()).add(int(target))
+    assert max(map(len, names.values())) == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Features("svc"), "Features: classifier must be one of 'logistic', 'svm', 'forest', got 'svc'"),
+        (lambda: Aligned("CORAL"), "Aligned: kind must be one of 'coral', 'subspace', got 'CORAL'"),
+        (lambda: Weighted("kmm"), "Weighted: kind must be one of 'kernel', 'classifier', got 'kmm'"),
+        (lambda: MetaLearned("Reptile"), "MetaLearned: kind must be one of 'reptile', 'maml', got 'Reptile'"),
+        (lambda: Mapped("lowrank"), "Mapped: kind must be one of 'scale', 'low rank', 'two-sided', got 'lowrank'"),
+        (lambda: Mapped(rank=0), "Mapped: rank must be at least 1, got 0"),
+        (lambda: Apart(-1), "Apart: rounds must be at least 1, got -1"),
+        (lambda: Boosted(0), "Boosted: rounds must be at least 1, got 0"),
+        (lambda: MetaLearned(steps=0), "MetaLearned: steps must be at least 1, got 0"),
+        (lambda: ChosenStrength(()), "ChosenStrength: alphas must be at least one strength, got none"),
+        (lambda: Arm("few", carried="rnn.*"), "Arm: carried must be left out without a source"),
+    ],
+)
+def test_a_method_that_is_none(make, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_budgets_and_sides_that_are_too_small_are_told() -> None:
+    short = study_of(budget=replace(BUDGET, target_updates=1))
+    reasons = {method.name: method.reason for method in arms_for(short)[1]}
+    assert reasons["gradual unfreezing"] == "there are 1 updates for 2 stages"
+    small = study_of(target=labelled(1, n=8))
+    reasons = {method.name: method.reason for method in arms_for(small)[1]}
+    assert reasons["ratio weights"] == "8 examples are too few to tell the sides apart"
+    with pytest.raises(ValueError, match="Labelled.draw: size must be at least 3"):
+        compare(study_of(), sizes=[12, 1000], seeds=1, arms=(Arm("scratch"),))
+
+
+def test_every_row_of_the_test_counts() -> None:
+    data = labelled(0, n=1100)
+
+    class Half:
+        def predict(self, inputs, lengths=None):
+            return np.where(np.arange(len(inputs)) % 2, 0, 1)
+
+    data = replace(data, targets=np.concatenate([np.arange(3), np.zeros(1097, int)]))
+    said = np.concatenate([Half().predict(data.inputs[k : k + 512]) for k in (0, 512, 1024)])
+    assert study_of(data, data).score(Half()) == 100 * np.mean(said == data.targets)
 
 
 def test_a_balanced_score_counts_classes_alike() -> None:
@@ -368,6 +625,28 @@ def test_every_class_has_its_share_of_what_is_drawn(counts, data) -> None:
         (lambda: Budget(rate=0), ValueError, "Budget: rate must be above 0 and finite, got 0"),
         (lambda: Budget(rate="1"), TypeError, "Budget: rate must be a number, got '1'"),
         (lambda: Budget(target_updates=0), ValueError, "Budget: target_updates must be at least 1, got 0"),
+        (lambda: replace(labelled(0), classes=("a", "a", "b")), ValueError, "classes must have different names"),
+        (lambda: replace(labelled(0), inputs=np.zeros((60, 4))), TypeError, r"has shape \(N, T, 1\)"),
+        (lambda: replace(labelled(0), inputs=np.full((60, 4), -1)), ValueError, "tokens of at least 0, got -1"),
+        (lambda: replace(labelled(0), inputs=np.full((60, 4, 1), np.nan)), ValueError, "inputs must be finite"),
+        (lambda: study_of(1), TypeError, "source must be Labelled or Text or Model, got int"),
+        (lambda: study_of(target=labelled(1, classes=("a",))), ValueError, "target must have two classes or more"),
+        (lambda: study_of(words(0), words(1), words(2)), ValueError, "test must have the target's tokens"),
+        (
+            lambda: study_of(target=replace(labelled(1), inputs=labelled(1).inputs.astype(float))),
+            TypeError,
+            "target must have features of the network's dtype, float32, got float64",
+        ),
+        (
+            lambda: study_of(LanguageModel(9, 6, cell="lstm", seed=0), words(1)),
+            ValueError,
+            "ClassificationStudy: source and network must fit: ",
+        ),
+        (
+            lambda: ClassificationStudy(labelled(0), labelled(1), labelled(1), {"seed": 1}),
+            ValueError,
+            "network must leave seed to the study",
+        ),
         (lambda: study_of(test=labelled(1, features=3)), ValueError, "test must have the target's features and cl"),
         (lambda: arms_for(ARMS), TypeError, "arms_for: study must be a DataStudy, got tuple"),
     ],

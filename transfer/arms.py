@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 SOURCES = ("trained", "shuffled", *CONTROLS)
 
 
+def one_of(where: str, argument: str, value: Any, words: tuple[str, ...]) -> None:
+    """Raise ValueError if `value` is none of some words."""
+    if value not in words:
+        raise ValueError(f"{where}: {argument} must be one of {', '.join(map(repr, words))}, got {value!r}")
+
+
 class Start(NamedTuple):
     """What a method begins with.
 
@@ -40,6 +46,11 @@ class Start(NamedTuple):
     size: int
     seed: int
 
+    @property
+    def dropout(self) -> int:
+        """The seed of the dropout, which is not the source's."""
+        return 2 * self.seed + 1
+
 
 class Trained(NamedTuple):
     """What a method ends with.
@@ -56,7 +67,7 @@ class Trained(NamedTuple):
 
 
 class Pretraining(ABC):
-    """A way to train a source. Subclass it, as a frozen dataclass."""
+    """A way to train a source. Subclass it, as a frozen dataclass whose fields can be hashed."""
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
@@ -104,7 +115,7 @@ class Arm:
     Raises
     ------
     ValueError
-        There is no such source.
+        There is no such source, or none of which something could be carried.
     TypeError
         The source or the method is of another type.
     """
@@ -123,6 +134,8 @@ class Arm:
             raise TypeError(f"Arm: source must be a word, a Pretraining or None, got {self.source!r}")
         if not isinstance(self.method, Method | None):
             raise TypeError(f"Arm: method must be a Method or None, got {self.method!r}")
+        if self.carried is not None and self.source is None:
+            raise ValueError(f"Arm: carried must be left out without a source, got {self.carried!r}")
 
     def plan_for(self, core: Patterns) -> Plan:
         """Return the arm's plan, with the core frozen where the arm freezes it."""

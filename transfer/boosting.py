@@ -13,7 +13,7 @@ n are the source's examples, N the rounds. Of equal votes the higher class wins,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from typing import Any, Self
 
@@ -47,6 +47,10 @@ class SequenceLearner:
         a weighted mean of its own, and a batch of light rows counts as much as one of heavy rows.
     updates : Updates, optional
         As `fit` takes it; a `Plan` makes it.
+    schedule : callable, optional
+        From the number of steps in a training to a schedule, such as `Cosine`.
+    clip_norm : float, optional
+        As `fit` takes it.
     seed : int
         Draws the order of the rows and the dropout.
 
@@ -64,13 +68,15 @@ class SequenceLearner:
         epochs: int,
         batch_size: int | None = None,
         updates: Updates | None = None,
+        schedule: Callable[[int], Callable[[int], float]] | None = None,
+        clip_norm: float | None = None,
         seed: int = 0,
     ) -> None:
         if not isinstance(model, SequenceClassifier):
             raise TypeError(f"SequenceLearner: model must be a SequenceClassifier, got {type(model).__name__}")
         self.model, self.optimizer, self.epochs = model, optimizer, positive_int("SequenceLearner", "epochs", epochs)
         self.batch_size = None if batch_size is None else positive_int("SequenceLearner", "batch_size", batch_size)
-        self.updates, self.seed = updates, seed
+        self.updates, self.schedule, self.clip_norm, self.seed = updates, schedule, clip_norm, seed
         self.trained: SequenceClassifier | None = None
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -92,9 +98,10 @@ class SequenceLearner:
             x, y, lengths=lengths, weights=sample_weight, batch_size=self.batch_size or len(x), seed=self.seed
         )
         self.trained = self.model.astype(self.model.dtype)
+        schedule = None if self.schedule is None else self.schedule(self.epochs * len(data))
         fit(
-            self.trained, data, optimizer=self.optimizer, epochs=self.epochs, updates=self.updates, seed=self.seed,
-            progress=False,
+            self.trained, data, optimizer=self.optimizer, epochs=self.epochs, schedule=schedule,
+            clip_norm=self.clip_norm, updates=self.updates, seed=self.seed, progress=False,
         )  # fmt: skip
         return self
 
@@ -191,7 +198,7 @@ class TrAdaBoost:
             learner.fit(x, y, sample_weight=w * len(y))
             wrong = np.asarray(learner.predict(x)) != y
             error = max(float(w[n:] @ wrong[n:] / w[n:].sum()), SMALLEST_ERROR)
-            if error >= 0.5:
+            if error >= 0.5 - 1e-12:  # a half that rounding has made a little less is one
                 break
             self.learners.append(learner)
             self.errors.append(error)

@@ -33,8 +33,8 @@ METHODS = {
     "gradual unfreezing": "the head first, then one group after another",
     "discriminative rates": "a lower rate for each lower group, and a slanted triangle of rates",
     "one cycle": "rates that rise and fall once",
-    "anchored": "L2-SP: held to the source by springs of a given strength",
-    "anchored, chosen": "L2-SP: of a strength chosen on a fifth of the examples",
+    "anchored": "L2-SP: held to the source by springs of a given strength, a new head to 0",
+    "anchored, chosen": "L2-SP, its strength chosen on a fifth of the examples",
     "scale map": "a factor for each tensor of the source trains, and a head",
     "low-rank map": "a matrix of low rank is added to each of the source's weights, and trains",
     "two-sided map": "each of the source's weights between two matrices, which train",
@@ -119,13 +119,15 @@ def _arms(study: DataStudy) -> tuple[Arm, ...]:
     slow = study.slowly(model)
     tuned = Plan(rates=slow)
     few = Plan(rates=dict.fromkeys(select(model, RECURRENT), b.core_rate))
-    held = Plan(rates=slow, anchors=dict.fromkeys(slow, 0.01))
+    above = Plan(rates={name: rate for name, rate in slow.items() if name not in select(model, study.core)})
+    new = {} if "head.bias" in slow else {"head": 0.001}
+    held = Plan(rates=slow, anchors=dict.fromkeys(slow, 0.01), decays=new)
     stage = Unfreezing(steps=max(1, b.target_updates // (2 * groups)))
     falling = discriminative_rates(model, slow.get("head.bias", b.rate))
     return (
         Arm("fine-tuned", "trained", plan=tuned),
         Arm("one rate", "trained"),
-        Arm("frozen core", "trained", frozen_core=True),
+        Arm("frozen core", "trained", frozen_core=True, plan=above),
         Arm("gradual unfreezing", "trained", plan=Plan(rates=slow, unfreezing=stage)),
         Arm("discriminative rates", "trained", plan=Plan(rates=falling, schedule=SlantedTriangular)),
         Arm("one cycle", "trained", plan=Plan(rates=slow, schedule=OneCycle)),

@@ -15,8 +15,8 @@ from rnn_core.training.protocols import Source
 
 from .arms import Arm
 from .copying import copy_parameters
-from .data_study import Budget, DataStudy, Joint
-from .groups import Patterns
+from .data_study import EXAMPLES, SHUFFLED, Budget, DataStudy, Joint
+from .groups import Patterns, listed
 from .heads import Head
 from .labelled import Labelled
 from .report import TransferReport
@@ -62,13 +62,16 @@ class ClassificationStudy(DataStudy):
     Attributes
     ----------
     core : tuple of str
-        What carries over. The whole core, with the embedding before it, where either side reads tokens; the core alone
+        What carries over. The whole core, with the embedding before it, where both sides read tokens; the core alone
         where both read as many features a step; else the recurrent weights.
 
     Raises
     ------
     ValueError
-        The target and its test differ in kind, or a model that is the source can't be one for this target.
+        There is one class only, target and test differ in features, classes or vocabulary, or a network has an option
+        that is the study's, or one that does not go with the source.
+    TypeError
+        An argument is of another type, or the features are not of the network's dtype.
     """
 
     source: Labelled | Text | Model
@@ -82,13 +85,49 @@ class ClassificationStudy(DataStudy):
 
     def __post_init__(self) -> None:
         where = "ClassificationStudy"
+        for name, side, kinds in (
+            ("source", self.source, (Labelled, Text, Model)),
+            ("target", self.target, (Labelled,)),
+            ("test", self.test, (Labelled,)),
+        ):
+            if not isinstance(side, kinds):
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                raise TypeError(f"{where}: {name} must be {expected}, got {type(side).__name__}")
+            if isinstance(side, Labelled) and len(side.classes) < 2:
+                raise ValueError(f"{where}: {name} must have two classes or more, got {side.classes[0]!r} alone")
+        if taken := [name for name in OWN if name in self.network]:
+            raise ValueError(f"{where}: network must leave {', '.join(taken)} to the study, got {dict(self.network)}")
         if self.target.features != self.test.features or self.target.classes != self.test.classes:
             raise ValueError(
                 f"{where}: test must have the target's features and classes, got {self.test.features} and "
                 f"{', '.join(self.test.classes)} for {self.target.features} and {', '.join(self.target.classes)}"
             )
+        if _words(self.target.tokens) != _words(self.test.tokens):
+            raise ValueError(f"{where}: test must have the target's tokens in the target's order, got others")
+        dtype = np.dtype(self.network.get("dtype", np.float32))
+        for name, side in (("source", self.source), ("target", self.target), ("test", self.test)):
+            if isinstance(side, Labelled) and side.features is not None and side.inputs.dtype != dtype:
+                raise TypeError(
+                    f"{where}: {name} must have features of the network's dtype, {dtype}, got {side.inputs.dtype}; "
+                    f"convert them, or give the network dtype='{side.inputs.dtype}'"
+                )
         object.__setattr__(self, "metric", "balanced accuracy in %" if self.balanced else "accuracy in %")
         object.__setattr__(self, "core", self._core())
+        self._try(where)
+
+    def _try(self, where: str) -> None:
+        """Raise now what would otherwise end a comparison after hours: a source that does not fit the network."""
+        target: Any = self.build(0)
+        source: Any = self.source if isinstance(self.source, Model) else self.build_source(0)
+        try:
+            if source.rnn.directions != target.rnn.directions:
+                raise ValueError(
+                    f"a core of {source.rnn.directions} direction{'s' * (source.rnn.directions > 1)} can't begin one "
+                    f"of {target.rnn.directions}; 'bidirectional' must be left out, or the same on either side"
+                )
+            self.copy(source, target)
+        except ValueError as error:
+            raise ValueError(f"{where}: source and network must fit: {error}") from error
 
     def _core(self) -> tuple[str, ...]:
         there, here = self.source_features, self.target.features
@@ -120,7 +159,7 @@ class ClassificationStudy(DataStudy):
 
     def source_data(self, seed: int, shuffled: bool = False) -> Source:
         """Return the source's training batches."""
-        rng = np.random.default_rng([seed, 0])
+        rng = np.random.default_rng([seed, SHUFFLED])
         if isinstance(self.source, Text):
             ids = rng.permutation(self.source.ids) if shuffled else self.source.ids
             return TextStream(ids, batch_size=min(self.budget.batch_size, max(1, len(ids) // STEPS)), steps=STEPS)
@@ -166,12 +205,14 @@ class ClassificationStudy(DataStudy):
 
     def examples(self, size: int, seed: int) -> Labelled:
         """Return `size` examples of the target; the same seed draws the same."""
-        return self.target.draw(size, [seed, 1])
+        return self.target.draw(size, [seed, EXAMPLES])
 
     def why_not(self, arm: Arm) -> str:
         """Return why an arm can't be run here: what it asks of the source is not there."""
         if isinstance(self.source, Model) and arm.source == "shuffled":
             return "a trained model has no labels to shuffle"
+        if arm.carried is not None and self.core == listed("Arm", "carried", arm.carried):
+            return "it is all that carries over here, so that this is fine-tuning"
         return super().why_not(arm)
 
     def pretrain(self, seed: int, shuffled: bool) -> Model:
@@ -221,10 +262,19 @@ class ClassificationStudy(DataStudy):
     def _classifier(self, data: Labelled, seed: int) -> SequenceClassifier:
         options = {"hidden_size": 64, **self.network}
         if data.features is None:
-            vocab_size = int(data.inputs.max()) + 1 if data.tokens is None else len(data.tokens)
+            vocab_size = self._ids() if data.tokens is None else len(data.tokens)
             return SequenceClassifier(len(data.classes), vocab_size=vocab_size, **options, seed=seed)
         options.pop("embedding_size", None)
         return SequenceClassifier(len(data.classes), input_size=data.features, **options, seed=seed)
+
+    def _ids(self) -> int:
+        """Return how many ids there are on all sides, where nothing says what they stand for."""
+        sides = (self.source, self.target, self.test)
+        return 1 + max(int(side.inputs.max()) for side in sides if isinstance(side, Labelled) and side.inputs.ndim == 2)
+
+
+OWN = ("num_classes", "input_size", "vocab_size", "seed")
+"""Options of a network that the data decide, and the run."""
 
 
 def _words(tokens: Tokenizer | Sequence[Any] | None) -> list[Any] | None:

@@ -90,7 +90,7 @@ def compare(
         _check_suited(study, arm)
     for package in ("scipy", "threadpoolctl"):
         _require(package)
-    _try_patterns(study, checked_seeds[0], arms)
+    _try(study, checked_seeds[0], checked_sizes, arms)
     runs: list[Run] = []
     total = len(checked_seeds) * len(checked_sizes) * len(arms)
 
@@ -151,9 +151,14 @@ def _require(package: str) -> None:
         ) from error
 
 
-def _try_patterns(study: Study, seed: int, arms: Sequence[Arm]) -> None:
-    """Raise before anything is trained if a pattern of the study or of an arm does not fit the target."""
+def _try(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm]) -> None:
+    """Raise before anything is trained if a pattern does not fit the target, or there are no data of a size."""
     target = checked_model("Study.build", study.build(seed))
     select(target, study.core)
     for arm in arms:
         arm.plan_for(study.core).describe(target)  # what changes during training can't be resolved
+        if arm.carried is not None:
+            select(target, arm.carried)
+    if isinstance(study, DataStudy):
+        for size in sizes:
+            study.target_data(size, seed)

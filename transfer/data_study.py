@@ -1,7 +1,7 @@
 """`DataStudy`: a study told as data and a budget, on which any method can be tried.
 
 A plain `Study` trains as it likes. To be compared with methods that need the data themselves (both tasks at once, maps,
-features), it has to hand them over; and every method makes as many updates, at the same rates.
+features), it has to hand them over, and with them the budget that all are to keep to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .study import Study
 
 @dataclass(frozen=True)
 class Budget:
-    """How much training there is, the same for every arm: Adam, whose rates fall along half a cosine.
+    """How much training there is for every network that is scored: Adam, whose rates fall along half a cosine.
 
     Parameters
     ----------
@@ -69,6 +69,10 @@ class Budget:
                 raise TypeError(f"Budget: {name} must be a number, got {value!r}")
             if not (isfinite(value) and value > 0):
                 raise ValueError(f"Budget: {name} must be above 0 and finite, got {value}")
+
+
+SHUFFLED, EXAMPLES, HELD_OUT, BOOSTED, DRAWN, SOME = range(2**31, 2**31 + 6)
+"""Second words of seeds, a word for each purpose. Epochs and places, which are second words too, don't come so far."""
 
 
 class Joint(NamedTuple):
@@ -140,18 +144,24 @@ class DataStudy(Study):
         """Return why an arm can't be run here, or an empty string if it can."""
         if isinstance(arm.source, Pretraining) and (reason := arm.source.why_not(self)):
             return reason
+        if arm.plan.unfreezing is not None and arm.plan.unfreezing.steps is not None:
+            stages = sum(bool(names) for names in self.build(0).groups.values())
+            if (stages - 1) * arm.plan.unfreezing.steps >= self.budget.target_updates:
+                return f"there are {self.budget.target_updates} updates for {stages} stages"
         return "" if arm.method is None else arm.method.why_not(self)
 
     def pretrain(self, seed: int, shuffled: bool) -> Model:
         """Return a model trained on the source task, as `Study.pretrain` wants it."""
         model = self.build_source(seed)
         b = self.budget
-        self.learn(model, self.source_data(seed, shuffled), updates=b.source_updates, rate=b.source_rate, seed=seed)
+        data = self.source_data(seed, shuffled)
+        self.learn(model, data, updates=b.source_updates, rate=b.source_rate, seed=2 * seed)
         return model
 
     def train(self, model: Model, plan: Plan, size: int, seed: int) -> Any:
         """Train a model on the target task within the budget, as the plan says."""
-        self.learn(model, self.target_data(size, seed), plan, validation=self.validation(), seed=seed)
+        data = self.target_data(size, seed)
+        self.learn(model, data, plan, validation=self.validation(), seed=2 * seed + 1)  # as `Start.dropout`
 
     def learn(
         self,
@@ -181,12 +191,12 @@ class DataStudy(Study):
         seed : int
             For the dropout.
         """
-        steps = updates or self.budget.target_updates
+        steps = self.budget.target_updates if updates is None else updates
         passes = 1 if validation is None else min(self.looks, steps)
-        batches = Repeated(data, -(-steps // passes))
+        batches = Repeated(data, steps // passes)  # what is left over by the looks is not made
         steps = passes * len(batches)
         options: dict[str, Any] = {
-            "optimizer": Adam(rate or self.budget.rate),
+            "optimizer": Adam(self.budget.rate if rate is None else rate),
             "epochs": passes,
             "validation": validation,
             "clip_norm": self.budget.clip_norm,

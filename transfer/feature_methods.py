@@ -7,18 +7,19 @@ result is a network like any other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from rnn_core import SequenceClassifier
-from rnn_core.training import Adam
+from rnn_core.layers.checks import positive_int
+from rnn_core.training import Adam, Cosine
 
 from .alignment import Alignment, coral, subspace_alignment
-from .arms import Method, Start, Trained
+from .arms import Method, Start, Trained, one_of
 from .boosting import MisleadingSource, SequenceLearner, TrAdaBoost
-from .data_study import DataStudy
+from .data_study import BOOSTED, DataStudy
 from .features import RNNFeatures
 from .labelled import Labelled
 from .methods import classification, no_classes, no_inputs_in_common
@@ -34,6 +35,9 @@ class Features(Method):
     """
 
     classifier: str = "logistic"
+
+    def __post_init__(self) -> None:
+        one_of("Features", "classifier", self.classifier, ("logistic", "svm", "forest"))
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
@@ -53,7 +57,8 @@ class Features(Method):
 class Aligned(Method):
     """A logistic regression on the source's features, moved to where the target's lie, and on the target's own.
 
-    See `coral` and `subspace_alignment`. The core stays as it began.
+    See `coral` and `subspace_alignment`. The core stays as it began. The target's training inputs are all looked at,
+    whatever the size, but the labels of so many alone.
 
     Parameters
     ----------
@@ -61,6 +66,9 @@ class Aligned(Method):
     """
 
     kind: str = "coral"
+
+    def __post_init__(self) -> None:
+        one_of("Aligned", "kind", self.kind, ("coral", "subspace"))
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
@@ -71,6 +79,9 @@ class Aligned(Method):
         study, model = classification(study), start.model
         source, examples = study.labelled_source, study.examples(start.size, start.seed)
         there, here, few = (features_of(model, data) for data in (source, study.target, examples))
+        if not (there.std(axis=0).any() and here.std(axis=0).any()):  # a core that says nothing has no directions
+            set_head(model, few, examples.targets)
+            return Trained(model, {"refused": "the core makes the same features of everything"})
         moved, record = self._alignment(there, here)
         rows = np.concatenate([moved.source(there), moved.target(few)])
         labels = np.concatenate([source.targets, examples.targets])
@@ -92,13 +103,17 @@ class Boosted(Method):
     Parameters
     ----------
     rounds : int
-        The budget's updates are shared out among them.
+        Each of so many networks has the whole budget.
     most : int
-        Examples of the source that take part; a batch has all examples there are.
+        Examples of the source that take part, as a batch has all examples there are.
     """
 
-    rounds: int = 6
-    most: int = 500
+    rounds: int = 4
+    most: int = 300
+
+    def __post_init__(self) -> None:
+        positive_int("Boosted", "rounds", self.rounds)
+        positive_int("Boosted", "most", self.most)
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
@@ -109,20 +124,22 @@ class Boosted(Method):
         study, b = classification(study), study.budget
         source, examples = study.labelled_source, study.examples(start.size, start.seed)
         if len(source) > self.most:
-            source = source.draw(self.most, [start.seed, 3])
+            source = source.rows(np.random.default_rng([start.seed, BOOSTED]).permutation(len(source))[: self.most])
         learner = SequenceLearner(
             start.model,
             optimizer=Adam(b.rate),
-            epochs=max(1, b.target_updates // self.rounds),
-            updates=start.plan.resolve(start.model),
-            seed=start.seed,
+            epochs=b.target_updates,
+            updates=replace(start.plan, schedule=None).resolve(start.model),
+            schedule=start.plan.schedule or Cosine,
+            clip_norm=b.clip_norm,
+            seed=start.dropout,
         )
         rows = sequences(examples)
         try:
             boost = TrAdaBoost(learner, self.rounds).fit(sequences(source), source.targets, rows, examples.targets)
         except MisleadingSource as error:  # what is left is the target alone
-            learner.epochs = b.target_updates
-            return Trained(learner.fit(rows, examples.targets).trained, {"refused": str(error)})
+            study.train(start.model, start.plan, start.size, start.seed)
+            return Trained(start.model, {"refused": str(error)})
         return Trained(Voting(boost), {"errors": boost.errors})
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from rnn_core.data import Examples, Tokenizer
-from rnn_core.layers.checks import as_array, check_lengths
+from rnn_core.layers.checks import as_array, check_finite, check_lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +31,10 @@ class Labelled:
     Raises
     ------
     ValueError
-        Shapes do not fit, a class has no name, or there is no example.
+        Shapes do not fit, a class has no name or the name of another, a token is negative, a number within a row's
+        length is NaN or infinite, or there is no example.
     TypeError
-        Targets are not integers.
+        Targets or tokens are not integers.
     """
 
     inputs: np.ndarray
@@ -50,6 +51,13 @@ class Labelled:
                 f"{where}: inputs must have shape (N, T, I), or (N, T) of tokens, with at least one number, "
                 f"got {inputs.shape}"
             )
+        if inputs.ndim == 2 and inputs.dtype.kind not in "iu":
+            raise TypeError(
+                f"{where}: inputs of shape (N, T) must be tokens, which are integers, got {inputs.dtype}; a series of "
+                "one number a step has shape (N, T, 1)"
+            )
+        if inputs.ndim == 2 and inputs.min() < 0:
+            raise ValueError(f"{where}: inputs must be tokens of at least 0, got {inputs.min()}")
         if targets.dtype.kind not in "iu":
             raise TypeError(f"{where}: targets must be integers, the numbers of classes, got {targets.dtype}")
         if targets.shape != inputs.shape[:1]:
@@ -62,10 +70,18 @@ class Labelled:
                 f"{where}: targets must be in 0…{len(classes) - 1}, as there are {len(classes)} classes, got "
                 f"{targets.min()} to {targets.max()}"
             )
-        object.__setattr__(self, "inputs", inputs)
-        object.__setattr__(self, "targets", targets)
-        object.__setattr__(self, "classes", classes)
-        object.__setattr__(self, "lengths", check_lengths(where, self.lengths, *inputs.shape[1::-1]))
+        if len(set(classes)) < len(classes):
+            raise ValueError(f"{where}: classes must have different names, got {', '.join(classes)}")
+        lengths = check_lengths(where, self.lengths, *inputs.shape[1::-1])
+        if inputs.ndim == 3:
+            valid = None if lengths is None else (np.arange(inputs.shape[1]) < lengths[:, None])[:, :, None]
+            check_finite(where, "inputs", inputs, valid)
+        for name, value in (("inputs", inputs), ("targets", targets), ("classes", classes), ("lengths", lengths)):
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        kind = "tokens" if self.features is None else f"{self.features} features a step"
+        return f"Labelled({len(self)} sequences of {kind}, classes {', '.join(self.classes)})"
 
     def __len__(self) -> int:
         """The number of examples."""
@@ -121,8 +137,8 @@ class Labelled:
                 f"{where}: size must be at least {len(counts)}, one example for each class, and at most {len(self)}, "
                 f"which is all there are, got {size}"
             )
-        wanted = _shares(counts, size)
-        order = np.random.default_rng(seed).permutation(len(self))
+        rng = np.random.default_rng(seed)
+        order, wanted = rng.permutation(len(self)), _shares(counts, size, rng)
         place = np.empty(len(self), np.int64)  # the how-manieth of its class an example is
         for k, _ in enumerate(counts):
             mine = order[self.targets[order] == k]
@@ -131,10 +147,10 @@ class Labelled:
         return order[taken], order[~taken]
 
 
-def _shares(counts: np.ndarray, size: int) -> np.ndarray:
+def _shares(counts: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Return how many of each class make up `size`: in proportion to their counts, and at least one of each."""
     wanted = np.ones_like(counts)
-    exact = counts * size / counts.sum()
+    exact = counts * size / counts.sum() + 1e-6 * rng.random(len(counts))  # of equal classes any may have one more
     for _ in range(size - len(counts)):
         wanted[np.argmax(np.where(wanted < counts, exact - wanted, -np.inf))] += 1
     return wanted

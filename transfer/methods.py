@@ -5,17 +5,20 @@ Each is one class. What it makes has ``predict(inputs, lengths)``; mostly it is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rnn_core.data import Repeated
+from rnn_core.layers.checks import positive_int
 from rnn_core.training import Adam, Cosine, Updates
 
-from .arms import Method, Start, Trained
+from .arms import Method, Start, Trained, one_of
 from .averaging import average
 from .classification import ClassificationStudy
 from .copying import copy_parameters
-from .data_study import DataStudy
+from .data_study import HELD_OUT, DataStudy
 from .federated import LocalClient
+from .groups import select
 from .linear_map import LinearMap
 from .map_kinds import LowRank, Map, Scale, Square, TwoSided
 from .mixture import Mixture
@@ -31,32 +34,41 @@ class Mapped(Method):
     Parameters
     ----------
     kind : {"scale", "low rank", "two-sided"}
-        Of the core's weights. Its biases are scaled, an embedding is mapped by one matrix (scaled with "scale"), the
-        head is free. What multiplies whole matrices moves at the rate of what was copied, since it moves all of that.
+        Of the core's weights. Its biases are scaled, an embedding is mapped by one matrix (scaled with "scale"). What
+        did not come from the source is free. Matrices that multiply whole tensors move at the rate of what was copied,
+        since they move all of that.
     rank : int
+
+    Notes
+    -----
+    The arm's plan has no say: these are rules of its own.
     """
 
     kind: str = "low rank"
     rank: int = 4
 
+    def __post_init__(self) -> None:
+        one_of("Mapped", "kind", self.kind, ("scale", "low rank", "two-sided"))
+        positive_int("Mapped", "rank", self.rank)
+
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Train the map, and merge it into the model."""
         kinds: dict[str, Map] = {}
-        for name, array in start.model.parameters.items():
-            if name.startswith("head."):
-                continue
+        for name in select(start.model, study.core):
+            array = start.model.parameters[name]
             if self.kind == "scale" or array.ndim == 1:
                 kinds[name] = Scale()
             elif name.startswith("embedding."):
                 kinds[name] = Square()
             else:
                 kinds[name] = TwoSided() if self.kind == "two-sided" else LowRank(min(self.rank, *array.shape))
-        linear = LinearMap(start.model, kinds, free="head", seed=start.seed)
+        free = [name for name in start.model.parameters if name not in kinds]
+        linear = LinearMap(start.model, kinds, free=free, seed=start.seed)
         slow, rate = study.slowly(start.model), study.budget.core_rate
         slow = {name: rate for name in linear.parameters if name in slow or name.endswith((".A", ".B", ".M"))}
         data = study.target_data(start.size, start.seed)
         updates = Updates(tuple(linear.parameters), slow)
-        study.learn(linear, data, updates, validation=study.validation(), seed=start.seed)
+        study.learn(linear, data, updates, validation=study.validation(), seed=start.dropout)
         numbers = sum(array.size for array in linear.parameters.values())
         return Trained(linear.merge(), {"numbers trained": int(numbers)})
 
@@ -84,23 +96,36 @@ class Together(Method):
         options = {name: value for name, value in model.config.items() if name not in NOT_SHARED}
         both = MultiTask(heads, **options)
         copy_parameters(model, both, rename={"head.*": "heads.target.*"})
-        if start.source is not None and len(start.source.parameters["head.bias"]) == heads["source"].outputs:
+        if start.source is not None and isinstance(study, ClassificationStudy):
             copy_parameters(start.source, both, include="heads.source.*", rename={"head.*": "heads.source.*"})
         validation = study.validation()
         study.learn(
             both,
             Mixture(joint.data, sampling="together", seed=start.seed),
-            replace(start.plan, rates={_of_target(name): rate for name, rate in start.plan.rates.items()}),
+            _of_target(start.plan),
             validation=None if validation is None else Mixture({"target": validation}),
-            seed=start.seed,
+            seed=start.dropout,
         )
         copy_parameters(both, model, rename={"heads.target.*": "head.*"})
         return Trained(model)
 
 
-def _of_target(pattern: str) -> str:
-    """Return what a pattern of a model is called where the model's head is one of two."""
-    return pattern.replace("head", "heads.target", 1) if pattern.split(".")[0] == "head" else pattern
+def _of_target(plan: Plan) -> Plan:
+    """Return a plan for a model whose head is one of two."""
+
+    def renamed(pattern: str) -> str:
+        return pattern.replace("head", "heads.target", 1) if pattern.split(".")[0] == "head" else pattern
+
+    def rules(given: Mapping[str, float]) -> dict[str, float]:
+        return {renamed(pattern): value for pattern, value in given.items()}
+
+    return replace(
+        plan,
+        frozen=tuple(map(renamed, plan.frozen)),
+        rates=rules(plan.rates),
+        anchors=rules(plan.anchors),
+        decays=rules(plan.decays),
+    )
 
 
 NOT_SHARED = ("num_classes", "pooling", "tied")
@@ -114,10 +139,14 @@ class Apart(Method):
     Parameters
     ----------
     rounds : int
-        After the last, the target's client trains once more for itself. All its updates together are the budget's.
+        After the last, the target's client trains once more for itself. All its updates together are the budget's; Adam
+        begins each round afresh, at rates that do not fall.
     """
 
     rounds: int = 4
+
+    def __post_init__(self) -> None:
+        positive_int("Apart", "rounds", self.rounds)
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
@@ -125,18 +154,21 @@ class Apart(Method):
 
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Train round after round, and keep the target's client, whose head was never anybody else's."""
-        there = study.build_source(start.seed)
+        there, away_plan = study.build_source(start.seed), Plan()
         if start.source is not None:
             there.load_state_dict(start.source.state_dict())
+            away_plan = Plan(rates=study.slowly(there))
         b = study.budget
         data = (study.source_data(start.seed), study.target_data(start.size, start.seed))
         length = max(1, b.target_updates // (self.rounds + 1))
         away, home = (
             LocalClient(
                 model, Repeated(batches, length), optimizer=Adam(b.rate), core=study.core, plan=plan,
-                clip_norm=b.clip_norm, seed=start.seed,
+                clip_norm=b.clip_norm, seed=seed,
             )
-            for model, batches, plan in zip((there, start.model), data, (Plan(), start.plan), strict=True)
+            for model, batches, plan, seed in (
+                (there, data[0], away_plan, 2 * start.seed), (start.model, data[1], start.plan, start.dropout)
+            )
         )  # fmt: skip
         core = home.get()
         for _ in range(self.rounds):
@@ -159,10 +191,18 @@ class ChosenStrength(Method):
         Strengths of the anchor of what was copied.
     beta : float
         Strength of the decay of the new head.
+
+    Notes
+    -----
+    Each strength is tried with the whole budget. An arm's plan leaves anchors and decays to this.
     """
 
     alphas: tuple[float, ...] = (0.0, 0.001, 0.01, 0.1)
     beta: float = 0.001
+
+    def __post_init__(self) -> None:
+        if not self.alphas:
+            raise ValueError("ChosenStrength: alphas must be at least one strength, got none")
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
@@ -174,7 +214,7 @@ class ChosenStrength(Method):
         examples, size = study.examples(start.size, seed), study.budget.batch_size
         alpha = sorted(self.alphas)[len(self.alphas) // 2]
         if examples.counts.min() > 1:
-            held_out, rest = examples.split(max(len(examples.classes), len(examples) // 5), [seed, 2])
+            held_out, rest = examples.split(max(len(examples.classes), len(examples) // 5), [seed, HELD_OUT])
             begun = model.state_dict()
             choice = choose_strength(
                 model,
@@ -188,12 +228,12 @@ class ChosenStrength(Method):
                 betas=(self.beta,),
                 plan=replace(start.plan, schedule=Cosine),
                 clip_norm=study.budget.clip_norm,
-                seed=seed,
+                seed=start.dropout,
             )
             model.load_state_dict(begun)
             alpha = choice.best.alpha
         plan = replace(start.plan, anchors=dict.fromkeys(study.core, alpha), decays={"head": self.beta})
-        study.learn(model, examples.batches(size, seed), plan, validation=study.validation(), seed=seed)
+        study.learn(model, examples.batches(size, seed), plan, validation=study.validation(), seed=start.dropout)
         return Trained(model, {"alpha": alpha})
 
 

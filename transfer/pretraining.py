@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from rnn_core.layers.checks import positive_int
 from rnn_core.models import Model
 from rnn_core.training import SGD, Adam, Cosine, fit
 
-from .arms import Pretraining
+from .arms import Pretraining, one_of
 from .classification import ClassificationStudy
-from .data_study import DataStudy
+from .data_study import DRAWN, SOME, DataStudy
 from .episodes import Task, Tasks
 from .instances import density_ratio, kernel_mean_matching
 from .labelled import Labelled
@@ -37,30 +38,43 @@ class Weighted(Pretraining):
     kind : {"kernel", "classifier"}
         `kernel_mean_matching` or `density_ratio`.
     most : int
-        Examples of either side that the weights are worked out from; the kernel's cost is the cube of their number.
+        Examples of either side that a kernel is made of, drawn at random; the others of the source take no part.
+
+    Notes
+    -----
+    The target's training inputs are all looked at, whatever the size, but not its labels. The source trains twice,
+    first to have features.
     """
 
     kind: str = "kernel"
-    most: int = 500
+    most: int = 1000
+
+    def __post_init__(self) -> None:
+        one_of("Weighted", "kind", self.kind, ("kernel", "classifier"))
+        positive_int("Weighted", "most", self.most)
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        return no_inputs_in_common(study)
+        if reason := no_inputs_in_common(study):
+            return reason
+        few = min(len(classification(study).labelled_source), len(classification(study).target))
+        return f"{few} examples are too few to tell the sides apart" if few < FEWEST and self.kind != "kernel" else ""
 
     def pretrain(self, study: DataStudy, seed: int) -> Model:
         """Train twice: to have features, and with the weights that they lead to."""
         from .feature_methods import features_of
 
         study = classification(study)
-        source, target = (_some(data, self.most, seed) for data in (study.labelled_source, study.target))
+        most = self.most if self.kind == "kernel" else None
+        source, target = (_some(data, most, seed) for data in (study.labelled_source, study.target))
         core: Any = study.pretrain(seed, False)
         there, here = features_of(core, source), features_of(core, target)
         weights = kernel_mean_matching(there, here) if self.kind == "kernel" else density_ratio(there, here, seed=seed)
-        rng = np.random.default_rng([seed, 4])
+        rng = np.random.default_rng([seed, DRAWN])
         rows = rng.choice(len(source), size=len(source), p=weights / weights.sum())
         model, b = study.build_source(seed), study.budget
         drawn = study.batches(source.rows(rows), seed)
-        study.learn(model, drawn, updates=b.source_updates, rate=b.source_rate, seed=seed)
+        study.learn(model, drawn, updates=b.source_updates, rate=b.source_rate, seed=2 * seed)
         return model
 
 
@@ -86,6 +100,11 @@ class MetaLearned(Pretraining):
     inner_rate: float = 0.1
     outer_rate: float = 1e-2
 
+    def __post_init__(self) -> None:
+        one_of("MetaLearned", "kind", self.kind, ("reptile", "maml"))
+        positive_int("MetaLearned", "steps", self.steps)
+        positive_int("MetaLearned", "shots", self.shots)
+
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
         if not isinstance(study, ClassificationStudy) or not isinstance(study.source, Labelled):
@@ -107,7 +126,7 @@ class MetaLearned(Pretraining):
             learner = MAML(model, self.inner_rate, first_order=True)
         fit(
             learner, Tasks(draw, length, seed=seed), optimizer=Adam(self.outer_rate), schedule=Cosine(length), epochs=1,
-            clip_norm=study.budget.clip_norm, progress=False,
+            clip_norm=study.budget.clip_norm, seed=2 * seed, progress=False,
         )  # fmt: skip
         return model
 
@@ -129,5 +148,12 @@ def _dealing(study: ClassificationStudy, steps: int, shots: int) -> Callable[[np
     return draw
 
 
-def _some(data: Labelled, most: int, seed: int) -> Labelled:
-    return data if len(data) <= most else data.draw(most, [seed, 5])
+FEWEST = 10
+"""Examples of either side that `density_ratio` wants: two for each of its folds."""
+
+
+def _some(data: Labelled, most: int | None, seed: int) -> Labelled:
+    """Return so many examples, drawn without a look at their classes; or all."""
+    if most is None or len(data) <= most:
+        return data
+    return data.rows(np.random.default_rng([seed, SOME]).permutation(len(data))[:most])

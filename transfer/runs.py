@@ -85,7 +85,7 @@ def trained(study: Study, arm: Arm, size: int, seed: int, source: Model | None) 
     if changed := [name for name, bits in checksums(model, before).items() if bits != before[name]]:
         raise RuntimeError(
             f"compare: frozen parameters must keep their bits, got others in {', '.join(changed)} "
-            f"(arm {arm.name!r}, size {size}, seed {seed}); Study.train must obey plan.resolve(model)"
+            f"(arm {arm.name!r}, size {size}, seed {seed}); Study.train, or the arm's method, must obey the arm's plan"
         )
     return Trained(fitted, record)
 
@@ -112,11 +112,11 @@ def run_in_processes(
     Whatever ends this call early, Ctrl-C included, ends the processes too.
     """
     try:
-        pickle.dumps(study)
+        pickle.dumps((study, arms))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
-            f"compare: study must be picklable for workers={workers}, got {error}; define its class in a module, "
-            "keep models out of its attributes, or use workers=1"
+            f"compare: study and arms must be picklable for workers={workers}, got {error}; define classes and "
+            "functions in a module, keep models out of the study's attributes, or use workers=1"
         ) from error
     # Spawned, not forked: a forked child would inherit BLAS threads that don't exist in it.
     context = multiprocessing.get_context("spawn")

@@ -100,7 +100,7 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
     updates = -(-len(corpus.source) // (settings.batch_size * settings.steps)) * settings.source_epochs
     budget = Budget(
         source_updates=updates,
-        target_updates=8 if quick else 400,
+        target_updates=8 if quick else 800,
         batch_size=settings.batch_size,
         source_rate=settings.source_rate,
         rate=settings.scratch_rate,

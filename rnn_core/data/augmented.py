@@ -51,4 +51,10 @@ class Augmented:
         """Return a batch by its place; errors are those of the data's own `batch`."""
         batch = self.data.batch(epoch, index)
         rng = np.random.default_rng([self.seed, epoch * len(self) + index])
-        return batch._replace(inputs=self.change(batch.inputs, rng))
+        inputs = self.change(batch.inputs, rng)
+        if inputs.shape != batch.inputs.shape:
+            raise ValueError(
+                f"Augmented: change must return inputs of the shape that it was given, {tuple(batch.inputs.shape)}, "
+                f"got {tuple(inputs.shape)}"
+            )
+        return batch._replace(inputs=inputs)

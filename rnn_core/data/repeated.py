@@ -46,4 +46,6 @@ class Repeated:
 
     def batch(self, epoch: int, index: int) -> Batch:
         """Return a batch by its place; errors are those of the data's own `batch`."""
+        if not 0 <= index < self.length:
+            raise ValueError(f"Repeated.batch: index must be in 0…{self.length - 1}, got {index}")
         return self.data.batch(*divmod(epoch * self.length + index, len(self.data)))

@@ -100,7 +100,6 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
         "target": facts(study.target, target),
         "test": facts(study.test, test),
     }
-    _try_copy(study)
     compare_tokens(study, here, sides, notes)
     if wanted.vectors is not None:
         study = _with_vectors(study, there if here.tokenizer is None else here, wanted.vectors, wanted.how, sides)
@@ -232,6 +231,11 @@ def _tokenizer_options(wanted: Wanted, known: Encoding | None) -> tuple[str, int
 def _network(wanted: Wanted, source: Any) -> dict[str, Any]:
     """Return the network's options: the user's, or those of the model that is the source."""
     asked = {name: value for name, value in wanted.network.items() if value is not None}
+    if isinstance(source, str) and asked.get("bidirectional"):
+        raise ValueError(
+            "--bidirectional must be left out with a text without classes as --source: what is to come can only be "
+            "predicted in one direction"
+        )
     if not isinstance(source, Model):
         return {"hidden_size": 64, "cell": "lstm", "num_layers": 1, "bidirectional": False, "pooling": "mean", **asked}
     names = ("hidden_size", "cell", "nonlinearity", "num_layers", "bidirectional", "pooling", "embedding_size")
@@ -247,17 +251,6 @@ def _network(wanted: Wanted, source: Any) -> dict[str, Any]:
 
 OPTIONS = {"num_layers": "layers"}
 """What an option is called where it isn't called as the network's."""
-
-
-def _try_copy(study: FilesStudy) -> None:
-    """Raise ValueError now, and not after all the training, if what is to carry over doesn't fit."""
-    network = study.network
-    if isinstance(study.source, Text) and network["bidirectional"] and network["num_layers"] > 1:
-        raise ValueError(
-            "--bidirectional must be left out with more than one layer and a text without classes as --source: what is "
-            "to come can only be predicted in one direction"
-        )
-    study.copy(study.source if isinstance(study.source, Model) else study.build_source(0), study.build(0))
 
 
 def _with_vectors(
