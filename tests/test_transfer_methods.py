@@ -431,7 +431,7 @@ def test_no_arm_looks_at_the_test() -> None:
         for study in (here, there):
             source = pretrained(study, 0, [arm]).get(arm.source)
             answers.append(trained(study, arm, 12, 0, source).model.predict(probe.inputs, None))
-        np.testing.assert_array_equal(*answers, err_msg=arm.name)
+        assert np.array_equal(*answers), arm.name
 
 
 def test_two_clients_are_those_of_the_page() -> None:
