@@ -13,10 +13,10 @@ BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-sim ptx lint type bench gpu docs clean
+.PHONY: help run test test-sim ptx lint type bench experiments gpu docs clean
 
 help:  ## list the habits
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: $(VENV)/report.installed  ## the demonstration: check gradients, train, transfer; writes runs/demo/report.html
 	$(BIN)/rnn-core demo $(ARGS)
@@ -39,6 +39,9 @@ type: $(VENV)/lint.installed $(VENV)/test.installed  ## types, by mypy
 
 bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs torch; a quarter of an hour)
 	$(BIN)/python -m benchmarks cpu $(ARGS)
+
+experiments: $(VENV)/report.installed  ## the known transfer experiments again, all methods in one table (half an hour)
+	$(BIN)/python -m benchmarks.experiments $(ARGS)
 
 # With the interpreter as it is: what this needs beside CUDA, a machine with a GPU has, and maybe no network.
 gpu:  ## check and time backend="cuda" on a GPU, beside torch; writes gpu.json and gpu.md into OUT=

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ from transfer import (
     pretraining,
 )
 from transfer.alignment import coral, subspace_alignment
-from transfer.arms import Start
+from transfer.arms import Pretraining, Start
 from transfer.catalogue import METHODS, arms_for
 from transfer.classification import ClassificationStudy, Text
 from transfer.data_study import Budget
@@ -550,6 +550,18 @@ def test_tasks_deal_the_classes_anew() -> None:
 def test_a_method_that_is_none(make, message) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_a_source_whose_fields_cannot_be_compared() -> None:
+    @dataclass(frozen=True)
+    class Listed(Pretraining):
+        rates: list[float]
+
+        def pretrain(self, study, seed):
+            raise AssertionError
+
+    with pytest.raises(TypeError, match="Arm: source must have fields that can be hashed, got .*Listed"):
+        Arm("listed", Listed([0.1]))
 
 
 def test_budgets_and_sides_that_are_too_small_are_told() -> None:

@@ -132,6 +132,12 @@ class Arm:
             raise ValueError(f"Arm: source must be {', '.join(map(repr, SOURCES))} or None, got {self.source!r}")
         if not isinstance(self.source, str | Pretraining | None):
             raise TypeError(f"Arm: source must be a word, a Pretraining or None, got {self.source!r}")
+        try:
+            hash(self.source)  # arms with equal sources share one
+        except TypeError as error:
+            raise TypeError(
+                f"Arm: source must have fields that can be hashed, got {self.source!r}: {error}; take tuples for lists"
+            ) from error
         if not isinstance(self.method, Method | None):
             raise TypeError(f"Arm: method must be a Method or None, got {self.method!r}")
         if self.carried is not None and self.source is None:
