@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import pickle
+import re
 import shutil
 import wave
 from dataclasses import replace
@@ -16,11 +17,12 @@ import pytest
 from rnn_core import SequenceClassifier, cli, load, save
 from rnn_core.weights import read_arrays, read_metadata
 from transfer.arms import Trained
-from transfer.commands import network, run
-from transfer.commands.encoding import OOV
-from transfer.commands.facts import words_of
+from transfer.commands import network, predict, run
+from transfer.commands.encoding import OOV, Encoding
+from transfer.commands.facts import sides_table, words_of
 from transfer.commands.inputs import Wanted, gather
-from transfer.commands.reading import How
+from transfer.commands.reading import How, Raw
+from transfer.commands.saved import Saved
 from transfer.commands.study import FilesStudy
 from transfer.data_study import Budget
 from transfer.runs import pretrained
@@ -162,6 +164,29 @@ def test_what_is_saved_predicts_as_well_as_it_was_said_to(finished, capsys) -> N
     assert beside(finished / "out")["scores"]["test"] == score
 
 
+def test_a_balanced_run_is_counted_as_it_was_scored(finished, tmp_path, capsys) -> None:
+    rows = [(text, name) for text, name in texts(300, 3) if name == "neg"][:100] + texts(11, 4)
+    table(tmp_path / "b.csv", rows)
+    out = transferred(
+        capsys, "--source", finished / "reviews.csv", "--target", tmp_path / "b.csv", "--test", tmp_path / "b.csv",
+        "--balanced", "--updates", 60, *SHORT, "--out", tmp_path / "out",
+    )  # fmt: skip
+    score = results(tmp_path / "out")["saved"]["scores"]["test"]
+    assert f"has {score:.1f} % balanced accuracy on the test examples" in out
+    out = predicted(capsys, tmp_path / "out" / "model.safetensors", tmp_path / "b.csv")
+    assert f"balanced accuracy, as in the run: {score:.1f} %" in out
+
+
+def test_no_half_of_a_digit_is_rounded_another_way() -> None:
+    """100 · (49 / 80) is a little more than 100 · 49 / 80, and both would be printed."""
+    model = Saved(("a", "b"), Encoding("ids", vocabulary=2), "scratch", "accuracy in %", {})
+    found = predict.Prediction(("",) * 80, ("a",) * 80, np.ones(80))
+    raw = Raw("ids", [], np.repeat([0, 1], [49, 31]), ("a", "b"), ())
+    assert predict._accuracy(found, raw, model).endswith(f"said, {100 * float((raw.labels == 0).mean()):.1f} %")
+    foreign = replace(raw, classes=("a", "c"))
+    assert "the network does not know are never said: c" in predict._accuracy(found, foreign, model)
+
+
 def test_predictions_without_classes_are_printed_and_written(finished, tmp_path, capsys) -> None:
     model = finished / "out" / "model.safetensors"
     rows = [(text,) for text, _ in texts(45, 5)]
@@ -234,7 +259,27 @@ def test_an_interrupted_run_writes_nothing(finished, tmp_path, capsys, monkeypat
     monkeypatch.setattr(run, "compare", interrupt)
     arguments = ["--source", finished / "reviews.csv", "--target", finished / "tweets.jsonl", *SHORT]
     assert cli.main(["transfer", *map(str, arguments), "--out", str(tmp_path / "out")]) == 130
+    assert capsys.readouterr().err == "rnn-core transfer: interrupted; nothing was written\n"
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_leaves_the_old_results(finished, tmp_path, capsys, monkeypatch) -> None:
+    shutil.copytree(finished / "out", tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    def full(*args: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(run, "save_network", full)
+    arguments = ["--source", finished / "reviews.csv", "--target", finished / "tweets.jsonl", *SHORT]
+    assert "No space left" in refused(capsys, *arguments, "--overwrite", "--out", tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_too_little_memory_is_said_in_a_line(finished, tmp_path, capsys) -> None:
+    arguments = ["--source", finished / "reviews.csv", "--target", finished / "tweets.jsonl", *SHORT]
+    error = refused(capsys, *arguments, "--hidden-size", 10**7, "--out", tmp_path / "out")
+    assert "there must be memory enough: Unable to allocate" in error
 
 
 # other kinds of data
@@ -284,7 +329,7 @@ def test_waveforms_and_a_text_that_only_shares_its_recurrence(tmp_path, capsys) 
     assert "2 examples; the file has" not in predicted(capsys, model, tmp_path / "machines")
     out = predicted(capsys, model, tmp_path / "machines" / "ok" / "3.wav")
     assert "3.wav" in out
-    assert "1 examples; the file has no classes" in out
+    assert "1 example; the file has no classes" in out
     sounds(tmp_path / "other", ("ok",), 1, rate=1600)
     error = refused(capsys, model, tmp_path / "other", command="predict")
     assert "must have 800 samples a second, as those trained on, got 1600" in error
@@ -335,7 +380,24 @@ def test_a_text_that_is_too_long_keeps_its_beginning(tmp_path) -> None:
     tokens = words_of(inputs.encoding.tokens)
     row = inputs.study.target.inputs[inputs.study.target.targets == 0][0]
     assert [tokens[token] for token in row] == ["one", "two"]
-    assert inputs.notes == ["4 of the target's 8 examples are cut to their first 2 steps"]
+    assert "4 of the target's 8 examples are cut to their first 2 steps" in inputs.notes
+
+
+def test_learned_test_examples_and_one_large_class_are_told(tmp_path) -> None:
+    rows = texts(40, 0)
+    table(tmp_path / "a.csv", rows)
+    table(tmp_path / "b.csv", texts(20, 1))
+    table(tmp_path / "test.csv", [*rows[:9:2], *[(f"a new film {k}", "neg") for k in range(3)], ("another", "pos")])
+    wanted = Wanted(str(tmp_path / "b.csv"), str(tmp_path / "a.csv"), test=str(tmp_path / "test.csv"))
+    notes = gather(wanted, TINY).notes
+    assert any(
+        note.startswith("5 of the 9 test examples are among those that the source is trained on") for note in notes
+    )
+    assert any(note.startswith("88.9 % of the test examples are 'neg'") for note in notes)
+    assert not any("always saying so" in note for note in gather(replace(wanted, balanced=True), TINY).notes)
+    ucr(tmp_path / "s.tsv", 24, 0)
+    series = Wanted(str(tmp_path / "s.tsv"), str(tmp_path / "s.tsv"), test=str(tmp_path / "s.tsv"))
+    assert sum(note.startswith("24 of the 24 test") for note in gather(series, TINY).notes) == 2
 
 
 def test_columns_of_the_source_may_have_other_names(tmp_path) -> None:
@@ -346,6 +408,12 @@ def test_columns_of_the_source_may_have_other_names(tmp_path) -> None:
     study = gather(Wanted(str(tmp_path / "b.csv"), str(tmp_path / "a.tsv"), source_how=how), TINY).study
     assert study.labelled_source.classes == ("x", "y")
     assert study.target.classes == ("neg", "pos")
+
+
+def test_many_classes_are_counted_and_not_listed() -> None:
+    counts = dict.fromkeys("abcde", 6)
+    assert "│ 5, of 6 each " in sides_table({"target": {"classes": counts}}, {})
+    assert "│ 5, of 6 to 7 " in sides_table({"target": {"classes": {**counts, "e": 7}}}, {})
 
 
 # the network that is saved
@@ -458,6 +526,7 @@ def test_the_list_of_methods(capsys) -> None:
         ),
         (["--source", "tiny.txt", "--target", "b.csv"], "--source must hold at least 64 tokens of text, got 2"),
         (["--source", "empty.csv", "--target", "b.csv"], "empty.csv' must hold at least a line, got none"),
+        (["--source", "empty.tsv", "--target", "b.csv"], "error: reading: 'empty.tsv' must hold at least a line"),
         (["--source", "latin.csv", "--target", "b.csv"], "latin.csv', line 3, must be utf-8, got byte 0xe9"),
         (["--source", "long.csv", "--target", "b.csv"], "long.csv', line 10000, must have 2 columns"),
         (["--source", "a.csv", "--target", "one.csv"], "--target must have two classes or more, got 'neg' alone"),
@@ -467,6 +536,13 @@ def test_the_list_of_methods(capsys) -> None:
         (["--source", "a.csv", "--target", "b.csv", "--test", "rare.csv"], "got 'rare' as well"),
         (["--source", "a.csv", "--target", "b.csv", "--text", "body"], "must name the column 'body' once"),
         (["--source", "a.csv", "--target", "greek.csv"], "--target must have a token in common with the source"),
+        (["--source", "corpus.txt", "--target", "greek.csv"], "got none: 'αβγ', 'δεζ'… against 'was', 'the', "),
+        (["--source", "a.csv", "--target", "b.csv", "--vectors", "empty"], "--vectors must be a file, got the folder"),
+        (["--source", "empty", "--target", "b.csv"], "must hold .txt files or .wav files, got neither; is it the"),
+        (
+            ["--source", "a.csv", "--target", "s.tsv", "--test", "wide.ts"],
+            "--test must go with --target: examples must have 1 features a step, got 2",
+        ),
         (["--source", "model.safetensors", "--target", "b.csv"], "a saved model is for --source-model"),
         (["--source-model", "nan.safetensors", "--target", "s.tsv"], "nan.safetensors' does not hold what it says"),
         (["--source-model", "words.safetensors", "--target", "b.csv"], "its vocabulary is not known"),
@@ -490,10 +566,13 @@ def test_bad_input_is_one_line_and_nothing_is_written(arguments, message, tmp_pa
     table(tmp_path / "rare.csv", [*texts(10, 0), ("film", "rare")])
     table(tmp_path / "greek.csv", [("αβγ", "x"), ("δεζ", "y")] * 4)
     (tmp_path / "empty.csv").write_text("", encoding="utf-8")
+    (tmp_path / "empty.tsv").write_text("", encoding="utf-8")
     (tmp_path / "tiny.txt").write_text("too short", encoding="utf-8")
     (tmp_path / "corpus.txt").write_text("the film was very good and it was bad\n" * 20, encoding="utf-8")
     (tmp_path / "latin.csv").write_bytes("text,label\nfine,1\ncafé,0\n".encode("latin-1"))
     (tmp_path / "long.csv").write_text("text,label\n" + "fine,1\n" * 9_998 + "broken\n", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "wide.ts").write_text("@data\n" + "".join(f"1,2:3,4:{k}\n" for k in (1, 2, 3)), encoding="utf-8")
     ucr(tmp_path / "s.tsv", 12, 0)
     model = SequenceClassifier(2, 4, input_size=1, seed=0)
     save(model, tmp_path / "model.safetensors")
@@ -524,11 +603,40 @@ def test_what_stands_beside_a_network_must_fit_it(finished, tmp_path, capsys) ->
     for change, message in (
         ({"version": 2}, "its version is 2, which takes a newer rnn_core"),
         ({"classes": ["a", "b", "c"]}, "it tells of (classes, features, tokens) = (3, None"),
-        ({"encoding": {}}, "must hold what `rnn-core transfer` writes beside a network"),
+        ({"encoding": {}}, "must hold what `rnn-core transfer` writes beside a network, got other: there is no 'kind'"),
+        ({"classes": ["a", "a"]}, "its classes must have different names, got a, a"),
+        (
+            {"encoding": {**stored["encoding"], "kind": "series"}},
+            "its kind is 'series', with another kind's vocabulary",
+        ),
+        ({"encoding": {**stored["encoding"], "frame": 0}}, "its frame must be a whole number of at least 1, got 0"),
+        ({"encoding": {**stored["encoding"], "max_steps": "9"}}, "its max_steps must be a whole number"),
     ):
         save(model, tmp_path / "m.safetensors", metadata={"transfer": json.dumps({**stored, **change})})
         assert message in refused(capsys, tmp_path / "m.safetensors", finished / "test.jsonl", command="predict")
     assert set(read_arrays(tmp_path / "m.safetensors")) == set(model.parameters)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scale": [0.0]}, "its scale must be above 0, got (0.0,)"),
+        ({"mean": [float("nan")]}, "its mean and scale must be as many finite numbers"),
+        ({"mean": [0.0, 1.0]}, "its mean and scale must be as many finite numbers"),
+        ({"kind": "pictures"}, "its kind must be one of text, series, waveforms and ids, got 'pictures'"),
+    ],
+)
+def test_numbers_that_scale_nothing_are_refused(change, message) -> None:
+    stored = Encoding("series", mean=(0.0,), scale=(1.0,)).as_dict()
+    with pytest.raises(ValueError, match=re.escape(message)):
+        Encoding.from_dict({**stored, **change})
+
+
+def test_series_of_which_no_class_is_known_take_any_label(tmp_path, capsys) -> None:
+    ucr(tmp_path / "a.tsv", 24, 0)
+    transferred(capsys, "--source", tmp_path / "a.tsv", "--target", tmp_path / "a.tsv", *SHORT, "--out", tmp_path / "o")
+    out = predicted(capsys, tmp_path / "o" / "model.safetensors", ucr(tmp_path / "b.tsv", 4, 1, ("?",)))
+    assert "4 examples; the file's classes, ?, are none of the network's" in out
 
 
 def test_predict_says_where_it_can_not_write(finished, tmp_path, capsys) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import struct
 from dataclasses import replace
+from html import escape
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from rnn_core import SequenceClassifier
 from transfer import Arm, Comparison, Plan, copy_parameters, step_saliency
 from transfer.catalogue import METHODS, Unsuited, arms_for
 from transfer.classification import ClassificationStudy
+from transfer.commands import report
 from transfer.commands.outcome import Outcome
 from transfer.commands.report import page, pictures
+from transfer.commands.run import _conclude
 from transfer.data_study import Budget
 from transfer.labelled import Labelled
 from transfer.runs import Run
+from transfer.show import Parts
 
 TUNED = Arm("fine-tuned", "trained")
 SHUFFLED = Arm("shuffled labels", "shuffled")
@@ -158,8 +164,22 @@ def test_a_control_that_does_as_well_is_named_beside_the_verdict() -> None:
     found = outcome_of(compared({TUNED: (10, 1), SHUFFLED: (10.5, -30), RANDOM: (-10, 1)}))
     assert [(d.against, d.size) for d in found.doubts] == [("shuffled labels", 10)]
     made = page(found, {})
-    assert "not seen to do better than every control, not than shuffled labels with 10 examples" in made
+    assert "not seen to do better than these controls: shuffled labels with 10 examples" in made
     assert made.count('<span class="badge bad">NEGATIVE TRANSFER</span>') == 0  # no alarm for a control that hurts
+
+
+def test_the_terminal_says_what_the_report_says_first(tmp_path) -> None:
+    found = outcome_of(compared({TUNED: (10, 1), SHUFFLED: (10.5, -30), FROZEN: (1, -20)}))
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    _conclude(found, tmp_path / "my runs", Parts(console))
+    said = console.file.getvalue()
+    made = page(found, {})
+    for line in (found.verdict.statement, found.doubt):
+        assert f"{line}\n" in said
+        assert escape(line) in made
+    assert "NEGATIVE TRANSFER: frozen core with 100 examples\n" in said
+    assert "the saved network (fine-tuned) has 60.0 % accuracy on the test examples" in said
+    assert f"rnn-core predict '{tmp_path / 'my runs' / 'model.safetensors'}' FILE\n" in said
 
 
 def test_methods_stand_by_their_gain_at_the_largest_size_and_controls_apart(outcome) -> None:
@@ -250,8 +270,35 @@ def test_without_saliency_there_is_no_picture_of_it(outcome) -> None:
     assert "No example was looked into" in page(bare, images)
 
 
+def test_a_token_that_the_font_lacks_is_named_below_the_picture(outcome) -> None:
+    strange = replace(outcome, saliency_labels=["naïve", " ", "😀", "漢字"])
+    seen: list[str] = []
+
+    def drawn(panels: object, labels: list[str]) -> bytes:
+        seen.extend(labels)
+        return b""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "saliency_picture", drawn)
+        images = pictures(strange)
+    assert seen == ["naïve", " ", "step 2", "step 3"]
+    assert "lacks letters of some: step 2 is 😀, step 3 is 漢字, counted from 0." in page(strange, images)
+    assert "lacks letters" not in page(outcome, images)
+
+
+def test_what_happened_to_a_parameter_stands_before_why(outcome) -> None:
+    assert "<td>skipped: left out</td>" in page(outcome, {})
+    assert "<td>copied</td>" in page(outcome, {})
+
+
+def test_no_zero_has_a_minus() -> None:
+    found = outcome_of(compared({TUNED: (-1e-9, 0)}))
+    assert "(+0.0 ± 2.5 points)" in found.verdict.statement
+    assert "−0.0" not in page(found, {})
+
+
 def test_every_arm_of_the_catalogue_is_a_method_or_a_control() -> None:
-    data = Labelled(np.zeros((4, 3, 2), np.float32), np.array([0, 1, 0, 1]), ("a", "b"))
+    data = Labelled(np.zeros((20, 3, 2), np.float32), np.arange(20) % 2, ("a", "b"))
     arms, unsuited = arms_for(ClassificationStudy(data, data, data, {"hidden_size": 2}))
     assert not unsuited
     runs = tuple(Run(arm.name, 4, seed, 50.0 + seed, None) for seed in (0, 1) for arm in arms)

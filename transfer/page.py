@@ -113,8 +113,9 @@ def cards(items: Iterable[tuple[str, str]]) -> Markup:
 
 def interval(difference: Difference, digits: int, unit: str) -> str:
     """Return a difference with its interval."""
+    mean = round(difference.mean, digits) + 0.0  # which has no minus before a zero
     width = "" if difference.half_width is None else f" ± {difference.half_width:.{digits}f}"
-    return f"{difference.mean:+.{digits}f}{width} {unit}".replace("-", "−")
+    return f"{mean:+.{digits}f}{width} {unit}".replace("-", "−")
 
 
 def copied(report: TransferReport) -> Markup:
@@ -124,7 +125,7 @@ def copied(report: TransferReport) -> Markup:
     for row in report.rows:
         cells: list[object] = [
             code(row.name),
-            f"{row.status} {row.note}".rstrip(),
+            ": ".join(filter(None, (row.status, row.note))),
             f"{row.numbers:,}",
             f"{row.taken:,}",
             "frozen" if row.frozen else "trains",

@@ -62,6 +62,18 @@ def png(draw: Any, *args: Any, **options: Any) -> bytes:
     return buffer.getvalue()
 
 
+LABELS = "DejaVu Sans Mono"
+"""The font of a saliency picture's labels, which comes with matplotlib."""
+
+
+def undrawable(labels: Sequence[str]) -> list[int]:
+    """Return the places of labels with a letter that their font lacks: an emoji, say."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont(LABELS)).get_charmap()
+    return [k for k, label in enumerate(labels) if any(ord(letter) not in known for letter in label if letter > " ")]
+
+
 VERDICT_LOOKS: dict[str, dict[str, Any]] = {
     POSITIVE: {"color": GREEN, "marker": ">", "markerfacecolor": GREEN},
     INCONCLUSIVE: {"color": GREY, "marker": "o", "markerfacecolor": "white"},

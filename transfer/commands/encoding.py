@@ -11,7 +11,7 @@ import numpy as np
 from rnn_core.data import Tokenizer, pad_sequences, sequence_lengths
 
 from ..labelled import Labelled
-from .reading import Raw
+from .reading import KINDS, Raw
 
 OOV = "<unknown>"
 """The token that stands for every unknown one, and for a text that holds none."""
@@ -103,7 +103,21 @@ class Encoding:
         """
         plain = {name: stored[name] for name in PLAIN}
         plain |= {name: tuple(map(float, stored[name])) for name in ("mean", "scale")}
-        return cls(tokenizer=stored["tokenizer"] and Tokenizer.from_dict(stored["tokenizer"]), **plain)
+        found = cls(tokenizer=stored["tokenizer"] and Tokenizer.from_dict(stored["tokenizer"]), **plain)
+        tokens = (found.tokenizer is not None, found.vocabulary is not None)
+        if tokens != {"text": (True, False), "ids": (False, True)}.get(found.kind, (False, False)):
+            raise ValueError(f"its kind is {found.kind!r}, with another kind's vocabulary")
+        if found.kind not in (*KINDS, "ids"):
+            raise ValueError(f"its kind must be one of {', '.join(KINDS)} and ids, got {found.kind!r}")
+        for name in ("vocabulary", "max_steps", "frame", "rate"):
+            number = getattr(found, name)
+            if number is not None and (not isinstance(number, int) or number < 1):
+                raise ValueError(f"its {name} must be a whole number of at least 1, got {number!r}")
+        if len(found.mean) != len(found.scale) or not np.isfinite([found.mean, found.scale]).all():
+            raise ValueError(f"its mean and scale must be as many finite numbers, got {found.mean} and {found.scale}")
+        if not all(number > 0 for number in found.scale):
+            raise ValueError(f"its scale must be above 0, got {found.scale}")
+        return found
 
     def _ids(self, row: Any) -> np.ndarray:
         if self.tokenizer is None:

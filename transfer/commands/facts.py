@@ -17,6 +17,9 @@ from .encoding import OOV, Encoding
 from .reading import Raw
 from .study import FilesStudy
 
+ONE_SIDED = 0.75
+"""Share of a class in the test from which on the reader is told what always naming it would score."""
+
 
 def facts(data: Labelled, raw: Raw) -> dict[str, Any]:
     """Return the facts of labelled examples."""
@@ -54,16 +57,19 @@ def compare_tokens(study: FilesStudy, here: Encoding, sides: dict[str, dict[str,
     sides["test"]["unknown tokens, %"] = _share(study.test, np.array([here.unknown]))
     if study.source_tokens is None:
         return
+    ours, theirs = words_of(here.tokens), [token for token in words_of(study.source_tokens) if token != OOV]
     if isinstance(study.source, Model):
-        theirs = {token for token in words_of(study.source_tokens) if token != OOV}
-        seen = np.array([k for k, token in enumerate(words_of(here.tokens)) if token in theirs])
+        known = set(theirs)
+        seen = np.array([k for k, token in enumerate(ours) if token in known])
     else:
         seen = np.setdiff1d(study.source.ids if isinstance(study.source, Text) else study.source.inputs, here.unknown)
+        theirs = [ours[k] for k in seen]
     share = _share(study.target, seen)
     if not share:
+        words = [ours[k] for k in np.setdiff1d(study.target.inputs, here.unknown)]
         raise ValueError(
-            f"--target must have a token in common with the source, got none: {listed(words_of(here.tokens)[1:4])}… "
-            f"against {listed(words_of(study.source_tokens)[1:4])}…; is --level right, are the languages the same?"
+            f"--target must have a token in common with the source, got none: {', '.join(map(repr, words[:3]))}… "
+            f"against {', '.join(map(repr, theirs[:3]))}…; is --level right, are the languages the same?"
         )
     sides["target"]["tokens that the source knows, %"] = share
     if share < 50:
@@ -78,6 +84,31 @@ def note_rows(notes: list[str], here: Encoding, *sides: Raw) -> None:
         notes.append(f"{cut:,} of the target's {len(rows):,} examples are cut to their first {here.max_steps} steps")
     if blank := sum(not len(row) for row in encoded):
         notes.append(f"{blank:,} of the target's texts hold no token and are read as one unknown one")
+
+
+def note_test(notes: list[str], source: Any, target: Raw, test: Raw, balanced: bool) -> None:
+    """Say what makes the test's scores look better than they are: examples that were learned, or one large class."""
+    held = {_whole(row) for row in test.rows}
+    for side, data in (("source", source), ("target", target)):
+        if isinstance(data, Raw) and data.kind == test.kind:
+            learned = {whole for row in data.rows if (whole := _whole(row)) in held}
+            if count := sum(_whole(row) in learned for row in test.rows):
+                notes.append(
+                    f"{count:,} of the {len(test.rows):,} test examples are among those that the {side} is trained on, "
+                    "to the letter: their scores say nothing of new ones"
+                )
+    counts = np.bincount(test.targets)
+    share = counts.max() / counts.sum()
+    if share >= ONE_SIDED and not balanced:
+        notes.append(
+            f"{100 * share:.1f} % of the test examples are {test.classes[int(counts.argmax())]!r}: always saying so "
+            "has that accuracy; with --balanced each class counts the same"
+        )
+
+
+def _whole(row: Any) -> Any:
+    """Return an example as something that can be looked up."""
+    return row if isinstance(row, str) else (row.shape, row.tobytes())
 
 
 def words_of(tokens: Tokenizer | Sequence[Any]) -> list[Any]:
@@ -114,7 +145,8 @@ def sides_table(sides: Mapping[str, Mapping[str, Any]], files: Mapping[str, str]
 def _classes(counts: Mapping[str, int]) -> str:
     if len(counts) <= 4:
         return ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    return f"{len(counts)}, of {min(counts.values()):,} to {max(counts.values()):,}"
+    least, most = min(counts.values()), max(counts.values())
+    return f"{len(counts)}, of {least:,} each" if least == most else f"{len(counts)}, of {least:,} to {most:,}"
 
 
 def _said(value: Any) -> str:

@@ -17,7 +17,7 @@ from ..classification import STEPS, Text
 from ..data_study import Budget
 from ..labelled import Labelled
 from .encoding import Encoding, for_ids, for_numbers, for_texts
-from .facts import compare_tokens, facts, facts_of_source, listed, note_rows
+from .facts import compare_tokens, facts, facts_of_source, listed, note_rows, note_test
 from .reading import How, Raw, read, running_text
 from .saved import load_network
 from .study import FilesStudy, KnownWords
@@ -86,10 +86,14 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
         wanted = replace(wanted, how=replace(wanted.how, frame=known.frame))
     target, test = _target_and_test(wanted)
     here, there = _encodings(wanted, target, source, known)
+    try:
+        judged = here.labelled(test)
+    except ValueError as error:
+        raise ValueError(f"--test must go with --target: {error}") from error
     study = FilesStudy(
         _source_data(source, there),
         here.labelled(target),
-        here.labelled(test),
+        judged,
         _network(wanted, source),
         budget,
         wanted.balanced,
@@ -104,6 +108,7 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
     if wanted.vectors is not None:
         study = _with_vectors(study, there if here.tokenizer is None else here, wanted.vectors, wanted.how, sides)
     note_rows(notes, here, target, test)
+    note_test(notes, source, target, test, wanted.balanced)
     rate = source.rate if isinstance(source, Raw) else known and known.rate
     if target.rate and rate and rate != target.rate:
         notes.append(f"the source has {rate:,} samples a second, the target {target.rate:,}")

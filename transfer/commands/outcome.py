@@ -155,6 +155,17 @@ class Outcome:
         )
 
     @property
+    def doubt(self) -> str:
+        """What the `doubts` mean for the verdict, in words; empty without any."""
+        found = ", ".join(f"{d.against} with {d.size:,} example{'s' * (d.size > 1)}" for d in self.doubts)
+        if not found:
+            return ""
+        return (
+            f"But {self.verdict.method} was not seen to do better than these controls: {found}. It may not be what the "
+            "source taught that helps."
+        )
+
+    @property
     def protocol(self) -> dict[str, str]:
         """How things were done, in words; the numbers are in the settings."""
         if "source model" not in self.files:

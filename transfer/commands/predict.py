@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rnn_core import SequenceClassifier
 
     from .reading import Raw
+    from .saved import Saved
 
 FORMATS = (".csv", ".jsonl")
 """What can be written."""
@@ -96,9 +97,9 @@ class Predict:
         if out is None:
             console.print(_table(found), markup=False, soft_wrap=True)
         else:
-            write_atomically(out, _as_file(found, out.suffix.lower()), where="rnn-core predict")
-            console.print(f"written to {out}: {len(found.labels):,} rows", markup=False, soft_wrap=True)
-        console.print(_accuracy(found, raw, saved.classes), markup=False, soft_wrap=True)
+            write_atomically(out, _as_file(found, out.suffix.lower()), where="--out")
+            console.print(f"written to {out}: {_counted(len(found.labels), 'row')}", markup=False, soft_wrap=True)
+        console.print(_accuracy(found, raw, saved), markup=False, soft_wrap=True)
         return 0
 
 
@@ -115,16 +116,25 @@ def predict(
     return Prediction(raw.places, tuple(classes[k] for k in best), probabilities.max(axis=1))
 
 
-def _accuracy(found: Prediction, raw: Raw, classes: tuple[str, ...]) -> str:
-    """Say how many are right, if that is known."""
-    count = f"{len(found.labels):,} examples"
+def _accuracy(found: Prediction, raw: Raw, saved: Saved) -> str:
+    """Say how many are right, if that is known, and what that makes by the metric of the run."""
+    count = _counted(len(found.labels), "example")
     if raw.labels is None:
         return f"{count}; the file has no classes to compare with"
-    if not set(raw.classes) & set(classes):
+    if not set(raw.classes) & set(saved.classes):
         return f"{count}; the file's classes, {', '.join(raw.classes[:4])}, are none of the network's"
-    true = [raw.classes[k] for k in raw.labels]
-    right = sum(a == b for a, b in zip(found.labels, true, strict=True))
-    return f"{count}; {right:,} of the file's classes were said, {100 * right / len(true):.1f} %"
+    right = np.array(found.labels) == np.array(raw.classes)[raw.labels]
+    said = f"{count}; {right.sum():,} of the file's classes were said, {100 * float(right.mean()):.1f} %"
+    if saved.metric.startswith("balanced"):
+        shares = [right[raw.labels == k].mean() for k in range(len(raw.classes))]
+        said += f"; balanced accuracy, as in the run: {100 * float(np.mean(shares)):.1f} %"
+    if foreign := [name for name in raw.classes if name not in saved.classes]:
+        said += f"; classes that the network does not know are never said: {', '.join(foreign[:4])}"
+    return said
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _table(found: Prediction) -> str:

@@ -17,6 +17,8 @@ from rnn_core.data.files.texts import TABLES
 KINDS = ("text", "series", "waveforms")
 """What can be told apart by hand, where a name is ambiguous. Beside them there are "ids": texts as Keras keeps them."""
 
+HERE = "reading"
+"""What errors name, behind the name of the command."""
 
 FRAME = 64
 """Samples of a waveform that make a step, unless told otherwise."""
@@ -85,7 +87,7 @@ def kind_of(path: str, how: How) -> str:
     FileNotFoundError
         There is nothing there.
     """
-    place = existing("rnn-core", path)
+    place = existing(HERE, path)
     suffix = place.suffix.lower()
     if place.is_dir():
         return how.kind if how.kind in ("text", "waveforms") else _kind_of_folder(place)
@@ -93,7 +95,7 @@ def kind_of(path: str, how: How) -> str:
         return how.kind if how.kind in ("text", "series") else _kind_of_tsv(place, how)
     kinds = {".txt": "text", ".npz": "ids", ".ts": "series", ".wav": "waveforms", **dict.fromkeys(TABLES, "text")}
     if suffix not in kinds:
-        hint = "; a saved model is for --source-model" if suffix == ".safetensors" else ""
+        hint = "; a saved model is for --source-model, or predict's MODEL" if suffix == ".safetensors" else ""
         raise ValueError(
             f"{path!r} must be a folder or one of {', '.join(sorted(kinds))}, whose names tell what they hold{hint}"
         )
@@ -132,8 +134,8 @@ def read_to_predict(path: str, how: How) -> Raw:
 
 def running_text(path: str, encoding: str) -> str:
     """Read a whole text."""
-    place = existing("rnn-core", path)
-    return "\n".join(line for _, line in numbered("rnn-core", place, encoding))
+    place = existing(HERE, path)
+    return "\n".join(line for _, line in numbered(HERE, place, encoding))
 
 
 def _read(path: str, how: How, labelled: bool, part: str) -> Raw:
@@ -170,20 +172,20 @@ def _kind_of_tsv(table: Path, how: How) -> str:
 def _kind_of_folder(folder: Path) -> str:
     found = {file.suffix.lower() for file in folder.rglob("*") if file.is_file()}
     if (".txt" in found) == (".wav" in found):
-        has = "both" if ".txt" in found else "neither"
-        raise ValueError(f"{str(folder)!r} must hold .txt files or .wav files, got {has}; --kind text or waveforms")
+        got = "both; name one, --kind text or waveforms" if ".txt" in found else "neither; is it the right folder?"
+        raise ValueError(f"{str(folder)!r} must hold .txt files or .wav files, got {got}")
     return "text" if ".txt" in found else "waveforms"
 
 
 def _columns(table: Path, how: How) -> list[str]:
     """Return the names in a table's first line; of a ``.tsv`` quotation marks are a part of them."""
-    _, line = next(iter(numbered("rnn-core", table, how.encoding)))
+    _, line = next(iter(numbered(HERE, table, how.encoding)))
     if table.suffix.lower() in (".csv", ".tsv"):
         return line.split("\t") if table.suffix.lower() == ".tsv" else next(csv.reader([line]), [])
     try:
         first = json.loads(line)
     except ValueError as error:
-        raise ValueError(f"rnn-core: {at(table, 1)} must be a JSON object: {error}") from error
+        raise ValueError(f"{HERE}: {at(table, 1)} must be a JSON object: {error}") from error
     return list(first) if isinstance(first, dict) else []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from .. import page as html
 from ..arms import BASELINE
 from ..catalogue import METHODS
-from ..pictures import gains, png
+from ..pictures import gains, png, undrawable
 from ..saliency_figure import saliency_picture
 from ..surroundings import machine, versions
 from ..verdicts import NEGATIVE, POSITIVE, WORSE
@@ -34,6 +34,8 @@ def pictures(outcome: Outcome) -> dict[str, bytes]:
         images["differences.png"] = png(gains, comparison, methods, controls, f"gain over scratch ({UNIT})", titles)
     if outcome.saliency:
         labels = [label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…" for label in outcome.saliency_labels]
+        for step in undrawable(labels):
+            labels[step] = f"step {step}"
         images["saliency.png"] = saliency_picture(outcome.saliency, labels=labels)
     return images
 
@@ -50,11 +52,8 @@ def page(outcome: Outcome, images: Mapping[str, bytes]) -> str:
     verdict = outcome.verdict
     colour = {POSITIVE: "good", NEGATIVE: "bad"}.get(verdict.word, "open")
     intro: list[str] = []
-    if outcome.doubts:
-        found = ", ".join(f"{d.against} with {d.size:,} {_examples(d.size)}" for d in outcome.doubts)
-        doubt = f"But {verdict.method} was not seen to do better than every control, not than {found}:"
-        doubt += " it may not be what the source taught that helps."
-        intro.append(html.paragraph(doubt, "lead"))
+    if outcome.doubt:
+        intro.append(html.paragraph(outcome.doubt, "lead"))
     if outcome.alarms:
         intro.append(html.paragraph(_alarm(outcome), "warning"))
     intro.append(html.cards(_cards(outcome)))
@@ -214,12 +213,15 @@ def _hints(outcome: Outcome) -> list[str]:
 def _saliency(outcome: Outcome, images: Mapping[str, bytes]) -> list[str]:
     if "saliency.png" not in images:
         return [html.paragraph("No example was looked into.")]
+    labels = outcome.saliency_labels
+    foreign = ", ".join(f"step {step} is {labels[step]}" for step in undrawable(labels))
     return [
         html.picture(
             images["saliency.png"],
             "How much each step of a test example had to do with a logit, before and after transfer",
             "One test example, read from top to bottom: orange steps spoke for the class, blue ones against it. One "
-            "example shows how to look, and proves nothing.",
+            "example shows how to look, and proves nothing."
+            + (f" The picture's font lacks letters of some: {foreign}, counted from 0." if foreign else ""),
         )
     ]
 

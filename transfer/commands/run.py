@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rnn_core.atomic import write_atomically
@@ -79,7 +81,10 @@ def run(args: argparse.Namespace, words: str) -> int:
                 parts.plain(f"- {note}")
         workers = args.workers or min(processors(), MOST_WORKERS)
         seeds = args.seeds or settings.seeds
-        outcome, chosen = _compute(inputs, arms, unsuited, sizes, seeds, workers, save, parts)
+        try:
+            outcome, chosen = _compute(inputs, arms, unsuited, sizes, seeds, workers, save, parts)
+        except KeyboardInterrupt:  # `fit` would name its checkpoint, of which there is none here
+            raise KeyboardInterrupt("interrupted; nothing was written") from None
         outcome.command, outcome.files = words, _files(args)
         with parts.part("report", "Pictures and report"):
             _write(outcome, chosen, inputs, folder)
@@ -239,26 +244,31 @@ def _compute(
 
 
 def _write(outcome: Outcome, chosen: network.Chosen, inputs: Inputs, folder: Path) -> None:
-    """Write pictures, numbers, report and network, each file whole or not at all."""
+    """Write pictures, numbers, report and network: all of them, or if there is no room for one, none."""
     images = pictures(outcome)
     results = json.dumps(outcome.as_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     html = page(outcome, images)
     study = inputs.study
     saved = Saved(study.target.classes, inputs.encoding, chosen.method, study.metric, chosen.scores)
-    for name, png in images.items():
-        write_atomically(folder / name, png, where="rnn-core transfer")
-    save_network(chosen.model, saved, folder / "model.safetensors")
-    write_atomically(folder / "results.json", results.encode(), where="rnn-core transfer")
-    write_atomically(folder / "report.html", html.encode(), where="rnn-core transfer")
+    files = {**images, "results.json": results.encode(), "report.html": html.encode()}
+    with TemporaryDirectory(prefix=".", dir=folder) as drafts:
+        for name, data in files.items():
+            write_atomically(Path(drafts, name), data, where="--out")
+        save_network(chosen.model, saved, Path(drafts, "model.safetensors"))
+        for draft in Path(drafts).iterdir():
+            draft.replace(folder / draft.name)
 
 
 def _conclude(outcome: Outcome, folder: Path, parts: Parts) -> None:
     parts.plain(outcome.verdict.statement)
+    if outcome.doubt:
+        parts.plain(outcome.doubt)
     for alarm in outcome.alarms:
         if alarm.arm != outcome.verdict.method:
             line = f"[bold red]{alarm.verdict}[/]: {alarm.arm} with {alarm.size:,} examples"
             parts.console.print(line, soft_wrap=True)
     score = outcome.saved_scores["test"]
-    parts.plain(f"the saved network ({outcome.saved}) has {score:.1f} % on the test examples; it is used by")
-    parts.plain(f"  rnn-core predict {folder / 'model.safetensors'} FILE")
+    metric = outcome.comparison.metric.removesuffix(" in %")
+    parts.plain(f"the saved network ({outcome.saved}) has {score:.1f} % {metric} on the test examples; it is used by")
+    parts.plain(f"  {shlex.join(['rnn-core', 'predict', str(folder / 'model.safetensors')])} FILE")
     parts.plain(f"{folder / 'report.html'} tells it all ({sum(parts.seconds.values()):.0f} s)")

@@ -83,8 +83,11 @@ def _checked(path: str, model: Model, stored: str) -> Saved:
         holds = tuple(model.config.get(name) for name in ("num_classes", "input_size", "vocab_size"))
         if told != holds:
             raise ValueError(f"it tells of (classes, features, tokens) = {told}, and the network has {holds}")
+        if len(set(saved.classes)) < len(saved.classes):
+            raise ValueError(f"its classes must have different names, got {', '.join(saved.classes)}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
+        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
         raise ValueError(
-            f"{path!r} must hold what `rnn-core transfer` writes beside a network, got other: {error}; save it anew"
+            f"{path!r} must hold what `rnn-core transfer` writes beside a network, got other: {reason}; save it anew"
         ) from error
     return saved

@@ -78,7 +78,7 @@ class Transfer:
         OSError
             A file can't be read, or the folder not written to.
         RuntimeError
-            A package of the extra ``report`` is missing.
+            A package of the extra ``report`` is missing, or the memory is too small.
         """
         # Imported here, so that `rnn-core --help` doesn't wait for it.
         from ..catalogue import METHODS
@@ -93,7 +93,11 @@ class Transfer:
         check_packages()
         from .run import run
 
-        return run(args, _words(args))
+        try:
+            return run(args, _words(args))
+        except MemoryError as error:
+            way_out = "take a smaller --hidden-size, --batch-size or --max-steps, or fewer --workers"
+            raise RuntimeError(f"there must be memory enough: {error}; {way_out}") from error
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -117,6 +121,9 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--test-share must be between 0 and 1, got {args.test_share}")
     if args.test is not None and args.test_share is not None:
         raise ValueError("--test-share must be left out with --test, which is judged by")
+    for name in ("source_model", "vectors"):
+        if (path := getattr(args, name)) is not None and Path(path).is_dir():
+            raise IsADirectoryError(f"{_option(name)} must be a file, got the folder {path!r}")
     folder = Path(args.out or "runs/transfer")
     if not args.overwrite and (found := [name for name in RESULTS if (folder / name).exists()]):
         raise ValueError(
