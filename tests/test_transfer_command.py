@@ -518,7 +518,7 @@ def test_the_list_of_methods(capsys) -> None:
         ),
         (
             ["--source", "corpus.txt", "--target", "b.csv", "--methods", "CORAL"],
-            "'CORAL' can't be used here: source and target have no inputs in common",
+            "'CORAL' can't be used here: a text brings no examples of its classes",
         ),
         (
             ["--source", "a.csv", "--target", "corpus.txt"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from rnn_core.data import Repeated
 from rnn_core.layers.checks import positive_int
+from rnn_core.models import Model
 from rnn_core.training import Adam, Cosine, Updates
 
 from .arms import Method, Start, Trained, one_of
@@ -19,6 +20,7 @@ from .copying import copy_parameters
 from .data_study import HELD_OUT, DataStudy
 from .federated import LocalClient
 from .groups import select
+from .labelled import Labelled
 from .linear_map import LinearMap
 from .map_kinds import LowRank, Map, Scale, Square, TwoSided
 from .mixture import Mixture
@@ -87,7 +89,9 @@ class Together(Method):
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        return "" if study.joins else "source and target have no inputs in common"
+        if isinstance(study, ClassificationStudy):
+            return no_inputs_in_common(study)
+        return "" if study.joins else "no core can read both source and target"
 
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Train two heads on one core, and take the target's."""
@@ -253,4 +257,7 @@ def no_inputs_in_common(study: DataStudy) -> str:
     """Return a reason if the source has no examples that could stand beside the target's."""
     if reason := no_classes(study):
         return reason
+    source = classification(study).source
+    if not isinstance(source, Labelled):
+        return f"a {'trained model' if isinstance(source, Model) else 'text'} brings no examples of its classes"
     return "" if classification(study).same_inputs else "source and target have no inputs in common"

@@ -148,6 +148,8 @@ class Comparison:
     def caution(self) -> str:
         """How many intervals there are, and what that means for each."""
         count = sum(difference.half_width is not None for difference in self.differences)
+        if not count:
+            return "there are no intervals: that takes two seeds or more, and scores that differ"
         return (
             f"each interval stands for itself: of {count}, {(1 - LEVEL) * count:.2g} would be expected to leave 0 out "
             "by chance if nothing made a difference"

@@ -92,7 +92,7 @@ def run(args: argparse.Namespace, command: str) -> None:
         }
     found["machine"]["others"] = others.share()
     if args.json:
-        text = json.dumps(found, indent=1, allow_nan=False, ensure_ascii=False)
+        text = json.dumps(found, allow_nan=False, ensure_ascii=False)  # indented it would be twice as long
         write_atomically(args.json, f"{text}\n".encode(), where="--json")
 
 

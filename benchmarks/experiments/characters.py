@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from transfer.demo.corpus import load_corpus
 from transfer.demo.settings import QUICK, CharactersSettings
 
 from .frame import Experiment, Outcome, Progress
-from .methods import every_method, verdict
+from .methods import every_method, joined, told, verdict
 
 SIZES = (2_000, 8_000, 32_000)
 
@@ -30,7 +30,7 @@ SIZES = (2_000, 8_000, 32_000)
 class Characters(DataStudy):
     """The texts of `rnn-core demo`, with one source model for all seeds.
 
-    Every run makes as many updates, and keeps the parameters that are best on the validation text.
+    Every run of a size makes as many updates, and keeps the parameters that are best on the validation text.
     """
 
     demo: CharactersStudy
@@ -100,7 +100,6 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
     updates = -(-len(corpus.source) // (settings.batch_size * settings.steps)) * settings.source_epochs
     budget = Budget(
         source_updates=updates,
-        target_updates=8 if quick else 800,
         batch_size=settings.batch_size,
         source_rate=settings.source_rate,
         rate=settings.scratch_rate,
@@ -119,7 +118,15 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
             "choice": "each run keeps the best of ten looks at the validation text; the test text is looked at once",
             "what a seed draws": "the training text and the fresh model",
         }
-        comparison, outcome = every_method(study, sizes, 2 if quick else settings.seeds, workers, progress, protocol)
+        found, budgets = [], {}
+        for size, passes in zip(sizes, settings.target_epochs, strict=True):
+            steps = max(8, len(study.target_data(size, 0)) * passes)  # in a quick run there is hardly any text
+            study = replace(study, budget=replace(budget, target_updates=steps))
+            part, _ = every_method(study, [size], 2 if quick else settings.seeds, workers, progress, protocol)
+            found.append(part)
+            budgets[size] = asdict(study.budget)
+        comparison = joined(found)
+        outcome = told(comparison, study, {**protocol, "budget": budgets})
     if quick:
         return outcome
     claims = tuple(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from transfer import Comparison, compare
@@ -22,11 +22,26 @@ def every_method(
     protocol: dict[str, Any],
 ) -> tuple[Comparison, Outcome]:
     """Compare all methods that suit a study, and say of the others why they don't."""
-    arms, unsuited = arms_for(study)
+    arms, _ = arms_for(study)
     comparison = compare(study, sizes=sizes, seeds=seeds, arms=arms, workers=workers, progress=each_run(progress))
+    return comparison, told(comparison, study, protocol)
+
+
+def joined(comparisons: Sequence[Comparison]) -> Comparison:
+    """Return comparisons of one size each, whose budgets may differ, as one."""
+    return replace(
+        comparisons[-1],
+        sizes=tuple(size for comparison in comparisons for size in comparison.sizes),
+        runs=tuple(run for comparison in comparisons for run in comparison.runs),
+    )
+
+
+def told(comparison: Comparison, study: DataStudy, protocol: dict[str, Any]) -> Outcome:
+    """Return what a comparison found, with the methods that do not suit its study."""
+    arms, unsuited = arms_for(study)
     lines = [str(comparison), *(f"{method.name}: not run, as {method.reason}" for method in unsuited)]
-    return comparison, Outcome(
-        {**protocol, "budget": asdict(study.budget), "methods": {arm.name: METHODS[arm.name] for arm in arms}},
+    return Outcome(
+        {"budget": asdict(study.budget), **protocol, "methods": {arm.name: METHODS[arm.name] for arm in arms}},
         {**comparison.as_dict(), "unsuited": {method.name: method.reason for method in unsuited}},
         "\n".join(lines),
     )
