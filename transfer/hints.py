@@ -65,7 +65,7 @@ def h_score(features: Any, labels: Any) -> float:
 
     Notes
     -----
-    Equation (X22), with the shrinkage of [2]_ as [1]_ uses it, so that more features than examples are no trouble.
+    Equation (X22), with Ledoit's and Wolf's shrinkage, as Ibrahim and others use it, so that more features than examples are no trouble.
     """
     where = "h_score"
     try:
@@ -114,7 +114,7 @@ def leep(probabilities: Any, labels: Any) -> float:
 
     Notes
     -----
-    Equations (X23) and (X24), from [3]_. It looks at no feature, so a source of few classes has little to say.
+    Equations (X23) and (X24), from Nguyen and others. It looks at no feature, so a source of few classes has little to say.
     """
     where = "leep"
     way_out = "of a single sigmoid p, take np.stack([1 - p, p], axis=1)"
@@ -164,7 +164,7 @@ def logme(features: Any, targets: Any) -> float:
 
     Notes
     -----
-    Equation (X25), from [4]_. For a given λ = α/β the best β is known, n/R(λ), which leaves ::
+    Equation (X25), from You and others. For a given λ = α/β the best β is known, n/R(λ), which leaves ::
 
         −½ (log(2π R(λ)/n) + 1 + 1/n Σ_k log(1 + σ_k²/λ)),     R(λ) = yᵀ (I + F Fᵀ/λ)⁻¹ y                      (X26)
 
