@@ -65,7 +65,8 @@ def h_score(features: Any, labels: Any) -> float:
 
     Notes
     -----
-    Equation (X22), with Ledoit's and Wolf's shrinkage, as Ibrahim and others use it, so that more features than examples are no trouble.
+    Equation (X22), with Ledoit's and Wolf's shrinkage, as Ibrahim and others use it, so that more features than
+    examples are no trouble.
     """
     where = "h_score"
     try:
@@ -114,7 +115,8 @@ def leep(probabilities: Any, labels: Any) -> float:
 
     Notes
     -----
-    Equations (X23) and (X24), from Nguyen and others. It looks at no feature, so a source of few classes has little to say.
+    Equations (X23) and (X24), from Nguyen and others. It looks at no feature, so a source of few classes has little to
+    say.
     """
     where = "leep"
     way_out = "of a single sigmoid p, take np.stack([1 - p, p], axis=1)"
