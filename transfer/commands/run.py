@@ -205,7 +205,7 @@ def _compute(
         copied = study.copy(source, fresh)
         parts.plain(f"{copied}\n")
         hints, reason = network.hints(study, source, fresh)
-        parts.plain("hints before training: " + ", ".join(f"{name} {value:.3f}" for name, value in hints.items()))
+        parts.plain("hints before training: " + "; ".join(f"{name}: {value:.3f}" for name, value in hints.items()))
         if reason:
             notes.append(reason)
             parts.plain(reason)
