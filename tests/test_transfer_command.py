@@ -182,7 +182,7 @@ def test_no_half_of_a_digit_is_rounded_another_way() -> None:
     model = Saved(("a", "b"), Encoding("ids", vocabulary=2), "scratch", "accuracy in %", {})
     found = predict.Prediction(("",) * 80, ("a",) * 80, np.ones(80))
     raw = Raw("ids", [], np.repeat([0, 1], [49, 31]), ("a", "b"), ())
-    assert predict._accuracy(found, raw, model).endswith(f"said, {100 * float((raw.labels == 0).mean()):.1f} %")
+    assert predict._accuracy(found, raw, model).endswith(f"has them, {100 * float((raw.labels == 0).mean()):.1f} %")
     foreign = replace(raw, classes=("a", "c"))
     assert "the network does not know are never said: c" in predict._accuracy(found, foreign, model)
 

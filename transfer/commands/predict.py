@@ -124,7 +124,7 @@ def _accuracy(found: Prediction, raw: Raw, saved: Saved) -> str:
     if not set(raw.classes) & set(saved.classes):
         return f"{count}; the file's classes, {', '.join(raw.classes[:4])}, are none of the network's"
     right = np.array(found.labels) == np.array(raw.classes)[raw.labels]
-    said = f"{count}; {right.sum():,} of the file's classes were said, {100 * float(right.mean()):.1f} %"
+    said = f"{count}; {right.sum():,} told as the file has them, {100 * float(right.mean()):.1f} %"
     if saved.metric.startswith("balanced"):
         shares = [right[raw.labels == k].mean() for k in range(len(raw.classes))]
         said += f"; balanced accuracy, as in the run: {100 * float(np.mean(shares)):.1f} %"
