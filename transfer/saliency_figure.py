@@ -90,7 +90,7 @@ def _draw(
     figure: Figure, values: Mapping[str, np.ndarray], words: Sequence[str], method: str, numbered: bool, title: str
 ) -> None:
     """Draw a bar for each time step: orange where it spoke for the logit, blue where it spoke against it."""
-    from .pictures import BLUE, RED
+    from .pictures import BLUE, LABELS, RED
 
     T, longest = len(words), max(map(len, words))
     every = -(-T // MOST_LABELS)
@@ -106,7 +106,7 @@ def _draw(
         panel.tick_params(axis="y", length=0)
         panel.locator_params(axis="x", nbins=5)
     shown = [{" ": "·", "\n": "↵", "\t": "→"}.get(word, word) for word in words]
-    axes[0].set_yticks(np.arange(0, T, every), shown[::every], fontfamily="DejaVu Sans Mono", parse_math=False)
+    axes[0].set_yticks(np.arange(0, T, every), shown[::every], fontfamily=LABELS, parse_math=False)
     axes[0].set_ylim(T - 0.4, -0.6)
     axes[0].set_ylabel("time step" if numbered else "")
     if title:
