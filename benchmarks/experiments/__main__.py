@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import shlex
 import sys
 import tempfile
@@ -120,6 +121,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         **surroundings.machine(),
+        "system": platform.system(),  # without its release, which tells of a place and not of a score
         "threads": numba.get_num_threads(),
         "backend": backends.default(),
         "versions": surroundings.versions() | {"numba": numba.__version__},
