@@ -159,6 +159,16 @@ def test_what_is_repeated_goes_on_where_the_epoch_before_stopped(n, batch_size, 
         np.testing.assert_array_equal(batches.batch(epoch, index).targets, straight[place].targets)
 
 
+def test_a_part_goes_on_where_the_part_before_stopped():
+    examples = Examples(rows(7), np.arange(7), batch_size=2, seed=3)
+    whole, later = Repeated(examples, 9), Repeated(examples, 3, start=6)
+    for index in range(3):
+        np.testing.assert_array_equal(later.batch(0, index).targets, whole.batch(0, 6 + index).targets)
+    for place in ((0, 3), (0, -1), (-1, 0)):
+        with pytest.raises(ValueError, match="Repeated.batch: "):
+            later.batch(*place)
+
+
 def test_a_text_that_is_repeated_begins_without_a_state():
     text = Repeated(TextStream(np.arange(41), batch_size=2, steps=8), 7)
     assert [text.batch(0, k).carry for k in range(7)] == [False, True, True, False, True, True, False]
@@ -167,7 +177,7 @@ def test_a_text_that_is_repeated_begins_without_a_state():
 @pytest.mark.parametrize(
     ("data", "length", "kind", "message"),
     [
-        ([], 3, TypeError, r"Repeated: data must be batches, such as Examples, got list"),
+        ([], 3, TypeError, r"Repeated: data must be batches, such as Examples or TextStream, got list"),
         (Examples(rows(3), np.arange(3)), 0, ValueError, r"Repeated: length must be at least 1, got 0"),
         (Examples(rows(3), np.arange(3)), 2.0, TypeError, r"Repeated: length must be an int"),
     ],
@@ -193,7 +203,7 @@ def test_each_reading_is_augmented_in_its_own_way_and_can_be_had_again():
 @pytest.mark.parametrize(
     ("data", "change", "message"),
     [
-        ([], np.add, "Augmented: data must be batches, such as Examples, got list"),
+        ([], np.add, "Augmented: data must be batches, such as Examples or TextStream, got list"),
         (Examples(rows(3), np.arange(3)), 1, "Augmented: change must be a function of inputs and a generator, got 1"),
     ],
 )

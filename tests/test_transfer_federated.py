@@ -314,9 +314,9 @@ class Empty:
 @pytest.mark.parametrize(
     ("options", "kind", "message"),
     [
-        ({"train": Empty()}, ValueError, "train must have at least one batch, got none; a client without examples"),
+        ({"train": Empty()}, ValueError, "train must have at least one batch, got none"),
         ({"validation": Empty()}, ValueError, "validation must have at least one batch"),
-        ({"train": [1]}, TypeError, "train must be batches, such as Examples, got list"),
+        ({"train": [1]}, TypeError, "train must be batches, such as Examples or TextStream, got list"),
         ({"model": 1}, TypeError, "model must be a Model"),
         ({"core": "lstm.*"}, ValueError, "core must match a parameter, got 'lstm.\\*'"),
         ({"epochs": 0}, ValueError, "epochs must be at least 1"),

@@ -13,7 +13,8 @@ from rnn_core.training import SGD, Adam, Cosine, Updates, fit
 from transfer import freeze
 from transfer.linear_map import LinearMap
 from transfer.map_kinds import LowRank, Map, Scale, Square, TwoSided
-from transfer.shared_map import JointBatch, JointBatches, SharedMap
+from transfer.mixture import Mixture, TaskBatch
+from transfer.shared_map import SharedMap
 
 from .model_cases import CELLS, classifier, features, language_model, text, tokens_classifier, tokens_with_class
 
@@ -351,7 +352,7 @@ def tasks(**options):
 
 def joint(seed=0):
     rng = np.random.default_rng(seed)
-    return JointBatch(
+    return TaskBatch(
         {
             "a": Batch(rng.integers(0, 6, (3, 5)), rng.integers(0, 3, 3)),
             "b": Batch(rng.integers(0, 9, (4, 2)), rng.integers(0, 2, 4)),
@@ -364,7 +365,7 @@ def test_the_gradient_of_a_shared_map_is_the_sum():
     planted(shared.maps["a"])
     batch = joint()
     together = shared.loss_and_gradients(batch)
-    alone = {task: linear.loss_and_gradients(batch.parts[task]) for task, linear in shared.maps.items()}
+    alone = {task: linear.loss_and_gradients(batch.tasks[task]) for task, linear in shared.maps.items()}
     assert together.loss == alone["a"].loss + alone["b"].loss
     assert together.count == 7
     assert list(together.gradients) == list(shared.parameters)
@@ -428,9 +429,9 @@ def test_a_shared_map_trains_with_joint_batches():
     models = tasks()
     long = Examples(rng.integers(0, 6, (20, 5)), rng.integers(0, 3, 20), batch_size=4)
     short = Examples(rng.integers(0, 9, (6, 5)), rng.integers(0, 2, 6), batch_size=3)
-    batches = JointBatches({"a": long, "b": short})
+    batches = Mixture({"a": long, "b": short}, sampling="together")
     assert len(batches) == 5
-    np.testing.assert_array_equal(batches.batch(1, 1).parts["b"].inputs, short.batch(3, 0).inputs)
+    np.testing.assert_array_equal(batches.batch(1, 1).tasks["b"].inputs, short.batch(3, 0).inputs)
     shared = SharedMap(models, SHARED, free="head")
     history = fit(shared, batches, optimizer=Adam(0.02), epochs=20, validation=batches, progress=False)
     losses = history.column("loss")
@@ -505,9 +506,6 @@ def test_rules_that_agree_are_one_rule():
             ValueError,
             r"got rnn\.weight_ih_l1\.a of shape None for 'a' and \(1,\) for 'c'",
         ),
-        (lambda: JointBatches([1]), TypeError, "sources must be a mapping of tasks to batches, got list"),
-        (lambda: JointBatches({}), ValueError, "sources must have a batch each, got no task"),
-        (lambda: JointBatches({"a": []}), ValueError, "sources must have a batch each, got 'a' without"),
     ],
 )
 def test_shared_maps_are_checked(make, error, says):
@@ -516,13 +514,8 @@ def test_shared_maps_are_checked(make, error, says):
 
 
 def test_joint_batches_are_checked():
-    from rnn_core.data import TextStream
-
-    stream = TextStream(np.arange(40) % 6, batch_size=2, steps=5)
-    with pytest.raises(ValueError, match="one of 'a' that carries its state on; use Examples"):
-        JointBatches({"a": stream}).batch(0, 1)
     shared = SharedMap(tasks(), SHARED)
-    with pytest.raises(ValueError, match="must have a part for each of a, b, got Batch; JointBatches makes it"):
+    with pytest.raises(ValueError, match="must have a batch for each of a, b, got Batch; a Mixture"):
         shared.loss_and_gradients(features())
-    with pytest.raises(ValueError, match=r"SharedMap\.evaluate: batch must have a part for each of a, b, got a"):
-        shared.evaluate(JointBatch({"a": joint().parts["a"]}))
+    with pytest.raises(ValueError, match=r"SharedMap\.evaluate: batch must have a batch for each of a, b, got a"):
+        shared.evaluate(TaskBatch({"a": joint().tasks["a"]}))

@@ -19,7 +19,7 @@ from tests.test_resume import interrupted
 from tests.training_cases import bits, language_model, text_streams
 from transfer import Plan, freeze, select
 from transfer.freezing import Unfreezing
-from transfer.planned import Part, fit_plan
+from transfer.planned import fit_plan
 from transfer.rates import discriminative_rates
 
 TOKENS = np.array([[0, 1, 2, 3, 4, 2], [4, 3, 3, 0, 1, 1], [1, 1, 2, 0, 3, 4], [2, 4, 0, 0, 1, 3]])
@@ -342,6 +342,14 @@ def test_nothing_is_overwritten_or_mixed_up(tmp_path):
 # --- errors, and the plan as plain data ---
 
 
+class Empty:
+    def __len__(self):
+        return 0
+
+    def batch(self, epoch, index):
+        raise AssertionError
+
+
 @pytest.mark.parametrize(
     "options, error, says",
     [
@@ -351,7 +359,7 @@ def test_nothing_is_overwritten_or_mixed_up(tmp_path):
         ({"plan": {"frozen": "head"}}, TypeError, "fit_plan: plan must be a Plan, got dict"),
         ({"plan": Plan(schedule=float)}, TypeError, r"plan\.schedule must return a function of the step"),
         ({"train": 3}, TypeError, "fit_plan: train must be batches, such as Examples or TextStream, got int"),
-        ({"train": Part(data(), 0, 0)}, ValueError, "fit_plan: train must have at least one batch, got none"),
+        ({"train": Empty()}, ValueError, "fit_plan: train must have at least one batch, got none"),
         ({"model": 3}, TypeError, "fit_plan: model must be a Model"),
         ({"resume": True}, ValueError, "fit: resume must come with a folder"),
     ],

@@ -35,7 +35,7 @@ from .rates import discriminative_rates
 from .report import TransferReport, checksum
 from .saliency import Saliency, step_saliency
 from .saliency_figure import saliency_picture
-from .shared_map import JointBatches, SharedMap
+from .shared_map import SharedMap
 from .strength import StrengthChoice, Trial, choose_strength
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ __all__ = [
     "TwoSided",
     "Square",
     "SharedMap",
-    "JointBatches",
     "copy_recurrent",
     "scrambled",
     "matched",

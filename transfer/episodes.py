@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_core.data import Batch
+from rnn_core.data.batches import checked_place
 from rnn_core.layers.checks import check_seed, positive_int
 
 
@@ -97,10 +98,7 @@ class Tasks:
             `draw` returned something else than a task.
         """
         where = "Tasks.batch"
-        if epoch < 0 or not 0 <= index < self.length:
-            raise ValueError(
-                f"{where}: epoch must be at least 0 and index in 0…{self.length - 1}, got {epoch} and {index}"
-            )
+        epoch, index = checked_place(where, epoch, index, self.length)
         rng = np.random.default_rng([self.seed, epoch, index])
         tasks = tuple(self.draw(rng) for _ in range(self.tasks_per_step))
         for task in tasks:

@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_core import weights
-from rnn_core.data import Batch
+from rnn_core.data import Batch, Repeated
+from rnn_core.data.batches import checked_source
 from rnn_core.layers.checks import check_seed, positive_int
 from rnn_core.models import Model
 from rnn_core.models.base import Step
@@ -34,7 +35,6 @@ from rnn_core.training.protocols import Source
 from .averaging import fitting, shared_arrays, write
 from .groups import Patterns, checked_model, chosen
 from .plan import Plan
-from .planned import Part
 
 VERSION = "1"
 """Of the file in which a client keeps what is its own."""
@@ -141,12 +141,7 @@ class LocalClient:
         self.model, self.train, self.validation = checked_model(where, model), train, validation
         sources = {"train": train} if validation is None else {"train": train, "validation": validation}
         for name, source in sources.items():
-            if not hasattr(source, "batch"):
-                raise TypeError(f"{where}: {name} must be batches, such as Examples, got {type(source).__name__}")
-            if len(source) == 0:
-                raise ValueError(
-                    f"{where}: {name} must have at least one batch, got none; a client without examples takes no part"
-                )
+            checked_source(where, name, source)
         self.shared = chosen(where, "core", model, core)
         self.own = tuple(name for name in model.parameters if name not in self.shared)
         self.optimizer, self.epochs = optimizer, positive_int(where, "epochs", epochs)
@@ -195,7 +190,7 @@ class LocalClient:
             write(self.model, values)
             history = fit(  # (X40)
                 counted,
-                Part(self.train, done * self.epochs * len(self.train), len(self.train)),
+                Repeated(self.train, len(self.train), start=done * self.epochs * len(self.train)),
                 optimizer=self.optimizer,
                 epochs=self.epochs,
                 clip_norm=self.clip_norm,

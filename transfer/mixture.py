@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_core.data import Batch
+from rnn_core.data.batches import checked_place, checked_source
 from rnn_core.layers.checks import check_seed, positive_int
 from rnn_core.training.protocols import Source
 
@@ -28,7 +29,7 @@ TEMPERATURES = {"proportional": 1.0, "uniform": inf}
 
 
 class TaskBatch(NamedTuple):
-    """What `MultiTask` makes one step from.
+    """What `MultiTask` and `SharedMap` make one step from.
 
     Attributes
     ----------
@@ -79,12 +80,7 @@ class Mixture:
         if not isinstance(sources, Mapping) or not sources:
             raise ValueError(f"Mixture: sources must be batches by the name of their task, got {sources!r}")
         for name, source in sources.items():
-            if not hasattr(source, "batch"):
-                raise TypeError(
-                    f"Mixture: sources[{name!r}] must be batches, such as Examples, got {type(source).__name__}"
-                )
-            if len(source) == 0:
-                raise ValueError(f"Mixture: sources[{name!r}] must have at least one batch, got none")
+            checked_source("Mixture", f"sources[{name!r}]", source)
         self.sources = dict(sources)
         self.together = sampling == "together"
         sizes = [len(source) for source in self.sources.values()]
@@ -119,10 +115,7 @@ class Mixture:
         ValueError
             A number is out of range.
         """
-        if epoch < 0 or not 0 <= index < self.length:
-            raise ValueError(
-                f"Mixture.batch: epoch must be at least 0 and index in 0…{self.length - 1}, got {epoch} and {index}"
-            )
+        epoch, index = checked_place("Mixture.batch", epoch, index, self.length)
         turns = [(name, index) for name in self.sources] if self.together else [self._order(epoch)[index]]
         tasks = {}
         for name, turn in turns:

@@ -7,14 +7,15 @@ stage before stopped, and so does the schedule, which spans the whole run. The o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from rnn_core.data.batches import Batch
+from rnn_core.data import Repeated
+from rnn_core.data.batches import checked_source
 from rnn_core.layers.base import Layer
 from rnn_core.layers.checks import positive_int
 from rnn_core.models import Model
@@ -25,23 +26,6 @@ from rnn_core.training.protocols import Source
 from .freezing import Unfreezing, gradually
 from .groups import checked_model
 from .plan import Plan
-
-
-@dataclass(frozen=True)
-class Part:
-    """A stage's batches: `length` of them in an epoch of its own, the first of all being number `start` of the run."""
-
-    train: Source
-    start: int
-    length: int
-
-    def __len__(self) -> int:
-        """The number of batches in an epoch."""
-        return self.length
-
-    def batch(self, epoch: int, index: int) -> Batch:
-        """Return a batch of the run by its place in the stage."""
-        return self.train.batch(*divmod(self.start + epoch * self.length + index, len(self.train)))
 
 
 def fit_plan(
@@ -115,10 +99,7 @@ def fit_plan(
     checked_model("fit_plan", model)
     if not isinstance(plan, Plan):
         raise TypeError(f"fit_plan: plan must be a Plan, got {type(plan).__name__}")
-    if not hasattr(train, "batch"):
-        raise TypeError(f"fit_plan: train must be batches, such as Examples or TextStream, got {type(train).__name__}")
-    if len(train) == 0:
-        raise ValueError("fit_plan: train must have at least one batch, got none")
+    checked_source("fit_plan", "train", train)
     if checkpoint == "":
         raise ValueError("fit_plan: checkpoint must name a folder, got ''; '.' is the current one, None keeps nothing")
     epochs = positive_int("fit_plan", "epochs", epochs)
@@ -155,7 +136,7 @@ def fit_plan(
     return histories
 
 
-def _parts(train: Source, unfreezing: Unfreezing | None, stages: int, epochs: int) -> list[tuple[Part, int]]:
+def _parts(train: Source, unfreezing: Unfreezing | None, stages: int, epochs: int) -> list[tuple[Repeated, int]]:
     """Return each stage's batches, and how many times it goes through them."""
     n = len(train)
     each, passes = 0, 1
@@ -171,8 +152,8 @@ def _parts(train: Source, unfreezing: Unfreezing | None, stages: int, epochs: in
             f"steps, of which the stages before take {start} (plan.unfreezing: {unfreezing})"
         )
     last = -(-left // n)
-    return [(Part(train, k * each * passes, each), passes) for k in range(stages - 1)] + [
-        (Part(train, start, left // last), last)
+    return [(Repeated(train, each, start=k * each * passes), passes) for k in range(stages - 1)] + [
+        (Repeated(train, left // last, start=start), last)
     ]
 
 

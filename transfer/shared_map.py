@@ -10,102 +10,26 @@ k counts the tasks: each has its own source θ_s,k, the map is the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from kernels.contract import Array
-from rnn_core.data.batches import Batch
 from rnn_core.layers.checks import check_needs
 from rnn_core.models import Model
 from rnn_core.models.base import Evaluation, Step
-from rnn_core.training.protocols import Source
 
 from .groups import Patterns
 from .linear_map import LinearMap
 from .map_kinds import Map
-
-
-@dataclass(frozen=True)
-class JointBatch:
-    """A batch of each task, to be computed on in one step.
-
-    Attributes
-    ----------
-    parts : dict of str to Batch
-        By the task's name.
-    carry : bool
-        Never: each part begins from a state of zeros.
-    """
-
-    parts: Mapping[str, Batch]
-    carry: bool = False
-
-    def __iter__(self) -> Iterator[Any]:
-        """Iterate over all arrays, so that `fit` can tell one batch from another and look through it."""
-        for task, part in self.parts.items():
-            yield task
-            yield from part
-
-
-class JointBatches:
-    """Batches of several tasks side by side.
-
-    Parameters
-    ----------
-    sources : mapping of str to Source
-        Batches by the task's name, such as `Examples`. An epoch is as long as the longest of them; the others begin
-        again, in a new order, as often as it takes.
-
-    Raises
-    ------
-    ValueError
-        There is no task, or one has no batch.
-    TypeError
-        The sources are no mapping.
-    """
-
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        if not isinstance(sources, Mapping):
-            raise TypeError(
-                f"JointBatches: sources must be a mapping of tasks to batches, got {type(sources).__name__}"
-            )
-        self.sources = dict(sources)
-        empty = [task for task, source in self.sources.items() if len(source) == 0]
-        if empty or not self.sources:
-            raise ValueError(
-                f"JointBatches: sources must have a batch each, got {', '.join(map(repr, empty)) or 'no task'}"
-                + (" without" if empty else "")
-            )
-
-    def __len__(self) -> int:
-        """The number of batches in an epoch."""
-        return max(map(len, self.sources.values()))
-
-    def batch(self, epoch: int, index: int) -> JointBatch:
-        """Return a batch of each task.
-
-        Raises
-        ------
-        ValueError
-            A batch carries its state on, as those of a `TextStream` do: `Examples` takes rows of text.
-        """
-        step, parts = epoch * len(self) + index, {}
-        for task, source in self.sources.items():
-            parts[task] = source.batch(*divmod(step, len(source)))
-            if parts[task].carry:
-                raise ValueError(
-                    f"JointBatches.batch: batches must stand each for itself, got one of {task!r} that carries its "
-                    "state on; use Examples"
-                )
-        return JointBatch(parts)
+from .mixture import TaskBatch
 
 
 class SharedMap:
-    """Several models, each with its own θ_s, under one and the same T; for `fit`, with `JointBatches`.
+    """Several models, each with its own θ_s, under one and the same T; for `fit`, with a `Mixture` of
+    ``sampling="together"``.
 
     Parameters
     ----------
@@ -179,7 +103,7 @@ class SharedMap:
 
     def loss_and_gradients(
         self,
-        batch: JointBatch,
+        batch: TaskBatch,
         *,
         state: Any = None,
         needs: Iterable[str] | None = None,
@@ -203,17 +127,17 @@ class SharedMap:
         sums: dict[str, Array] = {}
         for task, linear in self.maps.items():
             own = {theirs: ours for ours, theirs in self._names[task].items() if ours in needs}
-            step = linear.loss_and_gradients(batch.parts[task], needs=own, rng=rng)
+            step = linear.loss_and_gradients(batch.tasks[task], needs=own, rng=rng)
             loss, count = loss + step.loss, count + step.count  # (X18)
             for theirs, gradient in step.gradients.items():
                 ours = own[theirs]
                 sums[ours] = sums[ours] + gradient if ours in sums else gradient  # (X18′)
         return Step(loss, {name: sums[name] for name in self.parameters if name in sums}, None, count)
 
-    def evaluate(self, batch: JointBatch, *, state: Any = None) -> Evaluation:
+    def evaluate(self, batch: TaskBatch, *, state: Any = None) -> Evaluation:
         """Return the tasks' mean losses, summed, times the count; and how many targets were predicted right."""
         self._check_tasks("SharedMap.evaluate", batch)
-        results = [linear.evaluate(batch.parts[task]) for task, linear in self.maps.items()]
+        results = [linear.evaluate(batch.tasks[task]) for task, linear in self.maps.items()]
         count = sum(result.count for result in results)
         loss = sum(result.loss / result.count for result in results)  # (X18)
         return Evaluation(loss * count, count, sum(result.correct for result in results), None)
@@ -239,11 +163,12 @@ class SharedMap:
         )
 
     def _check_tasks(self, where: str, batch: Any) -> None:
-        parts = getattr(batch, "parts", None)
-        if not isinstance(parts, Mapping) or set(parts) != set(self.maps):
-            got = ", ".join(parts) if isinstance(parts, Mapping) else type(batch).__name__
+        tasks = getattr(batch, "tasks", None)
+        if not isinstance(tasks, Mapping) or set(tasks) != set(self.maps):
+            got = ", ".join(tasks) if isinstance(tasks, Mapping) else type(batch).__name__
             raise ValueError(
-                f"{where}: batch must have a part for each of {', '.join(self.maps)}, got {got}; JointBatches makes it"
+                f"{where}: batch must have a batch for each of {', '.join(self.maps)}, got {got}; a Mixture with "
+                "sampling='together' makes it"
             )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kernels.contract import Array
 
 from ..layers.checks import check_seed
-from .batches import Batch
+from .batches import Batch, checked_source
 
 if TYPE_CHECKING:
     from ..training.protocols import Source
@@ -33,15 +33,14 @@ class Augmented:
     TypeError
         `data` has no batches, or `change` can't be called.
     ValueError
-        `seed` is below 0.
+        `seed` is below 0, or there is no batch.
     """
 
     def __init__(self, data: Source, change: Callable[[Array, np.random.Generator], Array], *, seed: int = 0) -> None:
-        if not hasattr(data, "batch"):
-            raise TypeError(f"Augmented: data must be batches, such as Examples, got {type(data).__name__}")
         if not callable(change):
             raise TypeError(f"Augmented: change must be a function of inputs and a generator, got {change!r}")
-        self.data, self.change, self.seed = data, change, check_seed("Augmented", seed) or 0
+        self.data, self.change = checked_source("Augmented", "data", data), change
+        self.seed = check_seed("Augmented", seed) or 0
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""

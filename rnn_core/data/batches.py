@@ -84,7 +84,7 @@ class Examples:
         self.weights = None if weights is None else _array(weights)
         self.batch_size = positive_int("Examples", "batch_size", batch_size)
         self.shuffle = bool(shuffle)
-        self.seed = _count("Examples", "seed", seed)
+        self.seed = count("Examples", "seed", seed)
         if self.inputs.ndim < 2 or 0 in self.inputs.shape:
             raise ValueError(
                 f"Examples: inputs must have shape (N, T) or (N, T, I) with at least one number, "
@@ -133,7 +133,7 @@ class Examples:
         TypeError
             A number is not an integer.
         """
-        epoch, index = _place("Examples.batch", epoch, index, len(self))
+        epoch, index = checked_place("Examples.batch", epoch, index, len(self))
         rows = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         return Batch(
             _rows(self.inputs, rows),
@@ -224,7 +224,7 @@ class TextStream:
         TypeError
             A number is not an integer.
         """
-        _, index = _place("TextStream.batch", epoch, index, len(self))
+        _, index = checked_place("TextStream.batch", epoch, index, len(self))
         columns = slice(index * self.steps, (index + 1) * self.steps)
         return Batch(self.inputs[:, columns], self.targets[:, columns], carry=index > 0)
 
@@ -238,7 +238,7 @@ def _rows(array: Array, rows: np.ndarray) -> Array:
     return xp.take(array, xp.asarray(rows), axis=0)
 
 
-def _count(where: str, name: str, value: Any) -> int:
+def count(where: str, name: str, value: Any) -> int:
     """Return `value` as an int, if it is a whole number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"{where}: {name} must be an int, got {value!r}")
@@ -247,8 +247,18 @@ def _count(where: str, name: str, value: Any) -> int:
     return int(value)
 
 
-def _place(where: str, epoch: Any, index: Any, batches: int) -> tuple[int, int]:
-    epoch, index = _count(where, "epoch", epoch), _count(where, "index", index)
+def checked_place(where: str, epoch: Any, index: Any, batches: int) -> tuple[int, int]:
+    """Return the place of a batch as two ints, if an epoch of so many batches has it."""
+    epoch, index = count(where, "epoch", epoch), count(where, "index", index)
     if index >= batches:
         raise ValueError(f"{where}: index must be below {batches}, the batches of an epoch, got {index}")
     return epoch, index
+
+
+def checked_source(where: str, name: str, value: Any) -> Any:
+    """Return `value`, if it has batches to give."""
+    if not hasattr(value, "batch"):
+        raise TypeError(f"{where}: {name} must be batches, such as Examples or TextStream, got {type(value).__name__}")
+    if len(value) == 0:
+        raise ValueError(f"{where}: {name} must have at least one batch, got none")
+    return value

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from ..data.batches import checked_source
 from ..layers.checks import positive_int
 from .checkpoint import LAST
 from .history import HIGHER_IS_BETTER, History
@@ -188,10 +189,7 @@ def _check_parts(model: Any, train: Any, validation: Any, optimizer: Any, schedu
     for name, source in (("train", train), ("validation", validation)):
         if source is None and name == "validation":
             continue
-        if not hasattr(source, "batch"):
-            raise TypeError(f"fit: {name} must be batches, such as Examples or TextStream, got {_kind(source)}")
-        if len(source) == 0:
-            raise ValueError(f"fit: {name} must have at least one batch, got none")
+        checked_source("fit", name, source)
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"fit: optimizer must be an optimizer, such as SGD or Adam, got {_kind(optimizer)}")
     if schedule is not None and not callable(schedule):
