@@ -291,7 +291,7 @@ def test_anything_with_two_names_will_do():
             TypeError,
             r"Tasks\.batch: draw must return a Task, got float",
         ),
-        (lambda m: Tasks(lambda rng: TASKS[0], 2).batch(0, 2), ValueError, "index must be below 2, the batches of an epoch, got 2"),
+        (lambda m: Tasks(lambda rng: TASKS[0], 2).batch(0, 2), ValueError, "Tasks.batch: index must be below 2"),
     ],
 )
 def test_bad_arguments(call, error, says):
