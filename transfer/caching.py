@@ -20,8 +20,8 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 from rnn_core import LanguageModel, SequenceClassifier
 from rnn_core.data import Batch, Examples, TextStream
-from rnn_core.layers.base import generator
 from rnn_core.layers.checks import check_finite, check_needs
+from rnn_core.layers.dropout import mask_generator
 from rnn_core.layers.home import move
 from rnn_core.models.base import Evaluation, Step, named, needed
 from rnn_core.models.inputs import as_tokens, total, total_of
@@ -145,7 +145,8 @@ class HeadOf:
         where = "HeadOf.loss_and_gradients"
         wanted = set(self.parameters).difference(self.frozen) if needs is None else needs
         wanted = check_needs(where, wanted, self.parameters)
-        p, _ = self.model.dropout.forward(self._features(where, batch), rng=generator(rng, where))
+        rng = mask_generator(rng, self.model.dropout.p, where)
+        p, _ = self.model.dropout.forward(self._features(where, batch), rng=rng)
         z, tape = self.model.head.forward(p)  # (X39)
         logits = self._logits(z)
         targets, weights = self.model._targets(where, batch, logits)

@@ -22,7 +22,7 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 from rnn_core.data import Batch
 from rnn_core.layers import Embedding, Linear
-from rnn_core.layers.base import Layer, generator
+from rnn_core.layers.base import Layer
 from rnn_core.layers.checks import (
     as_found,
     check_lengths,
@@ -31,7 +31,7 @@ from rnn_core.layers.checks import (
     checked_dtype,
     positive_int,
 )
-from rnn_core.layers.dropout import Dropout
+from rnn_core.layers.dropout import Dropout, mask_generator
 from rnn_core.layers.pooling import Pooling
 from rnn_core.models.base import Evaluation, Model, Step, named, needed, recurrent_core, seeds
 from rnn_core.models.inputs import as_features, as_tokens, target_weights, total, total_of, valid_steps
@@ -181,7 +181,7 @@ class MultiTask(Model):
         """
         where = "MultiTask.loss_and_gradients"
         needs = check_needs(where, self._trainable(needs), self.parameters)
-        rng = generator(rng, where)
+        rng = mask_generator(rng, self.dropout.p, where)
         loss, count = 0.0, 0.0
         gradients: dict[str, Array] = {}
         for task, part in _parts(where, batch).items():
@@ -214,7 +214,7 @@ class MultiTask(Model):
         return Evaluation(loss, count, correct, None)
 
     def _part(
-        self, where: str, task: str, batch: Batch, needs: frozenset[str], rng: np.random.Generator
+        self, where: str, task: str, batch: Batch, needs: frozenset[str], rng: np.random.Generator | None
     ) -> tuple[float, dict[str, Array], float]:
         """Return the loss of one task, its gradients times the task's weight, and the number of its targets."""
         head = self._head(where, task)

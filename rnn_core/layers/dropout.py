@@ -51,6 +51,14 @@ def dropout_mask(x: Array, p: float, rng: np.random.Generator | int | None = Non
     return xp.astype(xp.asarray(kept), real) * (1 / (1 - p))
 
 
+def mask_generator(rng: np.random.Generator | int | None, p: float, where: str) -> np.random.Generator | None:
+    """Return what all masks of a model's pass are drawn by, or None if no unit is dropped and none was given.
+
+    A fresh generator asks the system for entropy, which takes longer than a small layer.
+    """
+    return None if rng is None and p == 0 else generator(rng, where)
+
+
 class Dropout:
     """Inverted dropout.
 

@@ -20,7 +20,7 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from ..data.batches import Batch
-from ..layers.base import Layer, generator
+from ..layers.base import Layer
 from ..layers.checks import (
     as_found,
     check_array,
@@ -29,7 +29,7 @@ from ..layers.checks import (
     checked_dtype,
     positive_int,
 )
-from ..layers.dropout import Dropout
+from ..layers.dropout import Dropout, mask_generator
 from ..layers.embedding import Embedding
 from ..layers.home import move
 from ..layers.layout import describe
@@ -232,7 +232,7 @@ class SequenceClassifier(Model):
             Tokens or lengths are not integers, or the dtype of features is not the model's.
         """
         x, lengths = self._checked("SequenceClassifier.forward", x, lengths)
-        rng = generator(rng, "SequenceClassifier.forward")
+        rng = mask_generator(rng, self.dropout.p, "SequenceClassifier.forward")
         embedding_tape = dropout_in_tape = None
         if self.embedding is not None:
             x, embedding_tape = self.embedding.forward(x)

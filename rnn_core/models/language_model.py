@@ -31,7 +31,7 @@ from ..layers.checks import (
     flag,
     positive_int,
 )
-from ..layers.dropout import Dropout
+from ..layers.dropout import Dropout, mask_generator
 from ..layers.embedding import Embedding
 from ..layers.home import move
 from ..layers.layout import describe
@@ -220,7 +220,7 @@ class LanguageModel(Model):
             Tokens or lengths are not integers, or the state's dtype is not the model's.
         """
         tokens, lengths = as_tokens("LanguageModel.forward", tokens, lengths, self.namespace)
-        rng = generator(rng, "LanguageModel.forward")
+        rng = mask_generator(rng, self.dropout.p, "LanguageModel.forward")
         e, embedding_tape = self.embedding.forward(tokens)
         e, dropout_in_tape = self.dropout.forward(e, rng=rng)
         y, state, rnn_tape = self.rnn.forward(e, state0, lengths, rng=rng)
