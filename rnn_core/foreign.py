@@ -1,7 +1,7 @@
 """What comes from outside, a file's content or its name: shown short, parsed within bounds, and never executed.
 
-A file may be damaged, or made to do damage. Whoever reads one shows what came by `shown`, parses JSON by `parse_json` and
-takes text by `check_text`, so that every fault ends in one short line that names the place.
+A file may be damaged, or made to do damage. Whoever reads one shows what came by `shown`, parses JSON by `parse_json`
+and takes text by `check_text`, so that every fault ends in one short line that names the place.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def parse_json(where: str, place: str, text: str | bytes) -> Any:
 
 
 def check_text(where: str, place: str, text: str) -> str:
-    """Return a text that can be written again: half a character, as ``"\\ud83d"`` in JSON is, can't.
+    r"""Return a text that can be written again: half a character, as ``"\ud83d"`` in JSON is, can't.
 
     Raises
     ------
