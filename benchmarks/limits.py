@@ -18,7 +18,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from kernels.cpu.simd import Code, Lanes, Vector, emitted, host_width
+from kernels.cpu.emitting.simd import Code, Lanes, Vector, emitted, host_width
 
 from . import timing
 

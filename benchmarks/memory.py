@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.cpu.memory import Block
+from kernels.cpu.running.memory import Block
 
 from .cases import Case
 from .sides import layer_of, module_of

@@ -10,8 +10,9 @@ import pytest
 from numba import njit
 
 from kernels.contract import CELLS, Parameters
-from kernels.cpu import gru, lstm, pointwise, rnn
-from kernels.cpu.simd import INT, WIDTHS, Lanes, emission, intrinsic
+from kernels.cpu import gru, lstm, rnn
+from kernels.cpu.emitting import pointwise
+from kernels.cpu.emitting.simd import INT, WIDTHS, Lanes, emission, intrinsic
 from rnn_core.equations import activations
 from rnn_core.equations import gru as exact_gru
 from rnn_core.equations import lstm as exact_lstm

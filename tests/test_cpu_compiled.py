@@ -12,12 +12,12 @@ import numba
 import pytest
 from numba.core import event
 
-from kernels.cpu import compiled as compiling
 from kernels.cpu import recurrence
+from kernels.cpu.emitting.pointwise import sigmoid
+from kernels.cpu.emitting.simd import Lanes, emission, host_width, intrinsic
 from kernels.cpu.loops import make_backward, make_forward
-from kernels.cpu.packing import make_pack_columns, make_pack_rows
-from kernels.cpu.pointwise import sigmoid
-from kernels.cpu.simd import Lanes, emission, host_width, intrinsic
+from kernels.cpu.running import compiled as compiling
+from kernels.cpu.running.packing import make_pack_columns, make_pack_rows
 
 from .cpu_setup import ROOT, in_a_process
 
@@ -30,7 +30,7 @@ def nothing_before_it_is_called():
 
     from kernels import cpu
     from kernels.contract import Parameters
-    from kernels.cpu import compiled as compiling
+    from kernels.cpu.running import compiled as compiling
 
     cell = cpu.cell("rnn_relu")
     assert compiling.compiled.cache_info().misses == 0, "importing compiles"
@@ -106,12 +106,14 @@ def test_every_file_is_in_the_fingerprint(tmp_path, monkeypatch):
     folder = tmp_path / "cpu"
     shutil.copytree(ROOT / "kernels" / "cpu", folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "kernels" / "contract.py", tmp_path)
-    monkeypatch.setattr(compiling, "__file__", str(folder / "compiled.py"))
+    monkeypatch.setattr(compiling, "__file__", str(folder / "running" / "compiled.py"))
     seen = {compiling._fingerprint()}
-    for path in sorted(folder.glob("*.py")):
+    files = [tmp_path / "contract.py", *sorted(folder.rglob("*.py"))]
+    assert {"recurrence.py", "microkernel.py", "threads.py"} <= {path.name for path in files}  # rooms and all
+    for path in files:
         path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
         seen.add(compiling._fingerprint())
-    assert len(seen) == 1 + len(list(folder.glob("*.py")))
+    assert len(seen) == 1 + len(files)
 
 
 READ_ONLY = """
@@ -132,8 +134,8 @@ for warning in caught:
 def test_where_nothing_can_be_kept(tmp_path):
     """A file stands wherever numba would make a folder: root, too, can make none below it."""
     shutil.copytree(ROOT / "kernels", tmp_path / "kernels", ignore=shutil.ignore_patterns("__pycache__"))
-    for folder in ("kernels", "kernels/cpu"):
-        (tmp_path / folder / "__pycache__").write_text("")
+    for folder in (tmp_path / "kernels", *(path.parent for path in (tmp_path / "kernels").rglob("__init__.py"))):
+        (folder / "__pycache__").write_text("")
     nowhere = str(tmp_path / "kernels" / "__pycache__" / "below")
     folders = dict.fromkeys(("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"), nowhere)
     ended = subprocess.run(

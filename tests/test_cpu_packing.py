@@ -9,9 +9,9 @@ import pytest
 
 from kernels import cpu
 from kernels.contract import Parameters
-from kernels.cpu import packing
-from kernels.cpu.packing import BiasPanels, Panels
-from kernels.cpu.simd import WIDTHS, Lanes, host_width
+from kernels.cpu.emitting.simd import WIDTHS, Lanes, host_width
+from kernels.cpu.running import packing
+from kernels.cpu.running.packing import BiasPanels, Panels
 
 from .cases import Case
 from .conformance import assert_same_bits, run

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels.contract import CELLS
-from kernels.cpu import memory, plan, recurrence, rows
+from kernels.cpu import plan, recurrence
+from kernels.cpu.emitting.microkernel import max_rows
+from kernels.cpu.emitting.simd import WIDTHS, Lanes
 from kernels.cpu.loops import max_panel
-from kernels.cpu.microkernel import max_rows
-from kernels.cpu.simd import WIDTHS, Lanes
+from kernels.cpu.running import memory, rows
 
 ragged = st.integers(1, 8).flatmap(lambda T: st.tuples(st.just(T), st.lists(st.integers(1, T), min_size=1, max_size=9)))
 

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from kernels import cpu
 from kernels.contract import CELLS, gradient_names
-from kernels.cpu import packing, recurrence, simd
-from kernels.cpu.microkernel import CHAIN
-from kernels.cpu.simd import Lanes
+from kernels.cpu import recurrence
+from kernels.cpu.emitting import simd
+from kernels.cpu.emitting.microkernel import CHAIN
+from kernels.cpu.emitting.simd import Lanes
+from kernels.cpu.running import packing
 from rnn_core import equations
 
 from .cases import CASES, Case

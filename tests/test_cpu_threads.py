@@ -21,9 +21,9 @@ from numba import carray
 
 from kernels import cpu
 from kernels.contract import CELLS
-from kernels.cpu import packing, threads
-from kernels.cpu.addresses import make_pointer
-from kernels.cpu.compiled import compiled
+from kernels.cpu.emitting.addresses import make_pointer
+from kernels.cpu.running import packing, threads
+from kernels.cpu.running.compiled import compiled
 
 from .cases import Case
 from .conformance import assert_same_bits, outputs, run, snapshot

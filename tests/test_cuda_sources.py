@@ -41,7 +41,7 @@ def test_one_file_imports_numba_cuda():
         for path in (ROOT / package).rglob("*.py")
         if statement.search(path.read_text("utf-8"))
     }
-    assert importing == {"kernels/cuda/compiler.py"}
+    assert importing == {"kernels/cuda/language/compiler.py"}
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_a_missing_package_is_named(absent, reason):
     code = f"""
 import sys, types
 if {absent!r} == "cupy":
-    stand_in = types.ModuleType("kernels.cuda.compiler")
+    stand_in = types.ModuleType("kernels.cuda.language.compiler")
     names = "cuda device_function exp tanh shared_memory load_vector store_vector arrive wait to_tf32 mma"
     for name in names.split():
         setattr(stand_in, name, lambda function=None: function)
-    sys.modules["kernels.cuda.compiler"] = stand_in
+    sys.modules["kernels.cuda.language.compiler"] = stand_in
 sys.modules[{absent!r}] = None
 from rnn_core import LSTM
 try:

@@ -84,7 +84,7 @@ def check_three_digits(cell: Any, problem: Problem) -> None:
 def run(
     device: Device, check: Callable[..., None], case: Case, cell: str, dtype: str, way: str = ""
 ) -> dict[str, Any]:
-    """Make one check; it raises where a rule is broken. `way` is one that kernels/cuda/plan.py might not take."""
+    """Make one check; it raises where a rule is broken. `way` is one that the plan might not take."""
     problem = case.problem(cell, dtype, device.xp)
     device.poison()
     core = backends.get(device.backend).cell(cell)

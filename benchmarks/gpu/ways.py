@@ -1,6 +1,7 @@
-"""Each way through a sequence beside what the plan expects of it: what kernels/cuda/plan.py's constants are set from.
+"""Each way through a sequence beside what the plan expects of it.
 
-Ours alone, one cell, no layer around it: a forward that keeps a tape, and the backward; microseconds a step.
+The constants of kernels/cuda/planning/plan.py are set from this. Ours alone, one cell, no layer around it: a forward
+that keeps a tape, and the backward; microseconds a step.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from kernels.contract import GRU
 
-from .cell import KernelCell
-from .pointwise import sigmoid, tanh
+from .emitting.cell import KernelCell
+from .emitting.pointwise import sigmoid, tanh
 
 
 class GRUSlots(NamedTuple):

@@ -21,13 +21,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import carray, njit
 
-from .addresses import make_pointer, word
-from .cell import KernelCell, make_finish, make_finish_backward
-from .compiled import distinguish
-from .copying import make_copy, make_copy_columns, make_fetch
-from .microkernel import ALONG_K, ALONG_ROWS, make_product, max_rows
-from .simd import Lanes
-from .threads import BETWEEN, barrier
+from .emitting.addresses import make_pointer, word
+from .emitting.cell import KernelCell, make_finish, make_finish_backward
+from .emitting.copying import make_copy, make_copy_columns, make_fetch
+from .emitting.microkernel import ALONG_K, ALONG_ROWS, make_product, max_rows
+from .emitting.simd import Lanes
+from .running.compiled import distinguish
+from .running.threads import BETWEEN, barrier
 
 
 class Job(NamedTuple):

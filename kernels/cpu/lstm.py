@@ -10,8 +10,8 @@ from typing import Any
 
 from kernels.contract import LSTM, LSTMGates
 
-from .cell import KernelCell
-from .pointwise import sigmoid, tanh
+from .emitting.cell import KernelCell
+from .emitting.pointwise import sigmoid, tanh
 
 
 def step(a: LSTMGates, prev: Any) -> tuple[Any, LSTMGates]:

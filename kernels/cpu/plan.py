@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .cell import KernelCell
+from .emitting.cell import KernelCell
+from .emitting.microkernel import max_rows
+from .emitting.simd import Lanes
 from .loops import max_panel
-from .microkernel import max_rows
-from .simd import Lanes
 
 
 class Split(NamedTuple):

@@ -10,15 +10,16 @@ import numpy as np
 
 from kernels.contract import Parameters, State
 
-from . import gru, lstm, rnn, threads
-from .cell import KernelCell
-from .compiled import compiled
+from . import gru, lstm, rnn
+from .emitting.cell import KernelCell
+from .emitting.simd import Lanes, host_width
 from .loops import PLACE, Job, make_backward, make_forward
-from .memory import ALIGNMENT, Block, aligned, array, constant, take
-from .packing import BiasPanels, Panels, prepared
 from .plan import Split, make_plan
-from .rows import Rows, running
-from .simd import Lanes, host_width
+from .running import threads
+from .running.compiled import compiled
+from .running.memory import ALIGNMENT, Block, aligned, array, constant, take
+from .running.packing import BiasPanels, Panels, prepared
+from .running.rows import Rows, running
 
 PAGE = 4096
 """Bytes after which a core's nearest cache begins again with its first line."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from kernels.contract import RNN, RNNGates
 
-from .cell import KernelCell
-from .pointwise import relu, sigmoid, step_function, tanh
+from .emitting.cell import KernelCell
+from .emitting.pointwise import relu, sigmoid, step_function, tanh
 
 
 def make_cell(name: str, f: Callable[[Any], Any], df: Callable[[Any], Any]) -> KernelCell:

@@ -2,9 +2,9 @@
 
 from kernels.contract import Cell
 
-from .launch import missing, namespace
 from .recurrence import CELLS, Recurrence, describe
-from .tensor import allow_tf32
+from .running.launch import missing, namespace
+from .running.tensor import allow_tf32
 
 NAME = "cuda"
 

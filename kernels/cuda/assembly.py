@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import persistent, stepwise
-from .device import SIMULATED
-from .launch import entry
-from .plan import Device, choose
+from .language.device import SIMULATED
+from .planning.plan import Device, choose
+from .planning.tile import Tile
 from .recurrence import CELLS
-from .tile import Tile
+from .running import persistent, stepwise
+from .running.launch import entry
 
 DEVICES = {
     "sm_90": Device(multiprocessors=132, shared_bytes=227 * 1024, architecture=(9, 0)),  # H100
@@ -60,7 +60,7 @@ class Case(NamedTuple):
 
     def ptx(self) -> str:
         """Compile it."""
-        from .compiler import compile_ptx  # it is not there in the simulator
+        from .language.compiler import compile_ptx  # it is not there in the simulator
 
         cell, real = CELLS[self.cell], np.dtype(self.dtype).type
         kind, _, tape = self.kernel.partition("+")

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from kernels.contract import GRU, GRUGates
 
-from .cell import KernelCell
-from .device import device_function
-from .pointwise import one, sigmoid, tanh
+from .language.cell import KernelCell
+from .language.device import device_function
+from .language.pointwise import one, sigmoid, tanh
 
 
 class GRUSlots(NamedTuple):

@@ -10,9 +10,9 @@ from typing import Any
 
 from kernels.contract import LSTM, LSTMGates
 
-from .cell import KernelCell
-from .device import device_function
-from .pointwise import one, sigmoid, tanh, zero
+from .language.cell import KernelCell
+from .language.device import device_function
+from .language.pointwise import one, sigmoid, tanh, zero
 
 
 @device_function

@@ -11,12 +11,13 @@ import numpy as np
 
 from kernels.contract import Array, Parameters, State
 
-from . import gru, launch, lstm, persistent, rnn, stepwise
-from .cell import KernelCell
-from .launch import namespace
-from .plan import Choice, choose
-from .tensor import tf32_allowed
-from .unit import Backward, Forward, Lengths
+from . import gru, lstm, rnn
+from .language.cell import KernelCell
+from .planning.plan import Choice, choose
+from .running import launch, persistent, stepwise
+from .running.launch import namespace
+from .running.tensor import tf32_allowed
+from .running.unit import Backward, Forward, Lengths
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from kernels.contract import RNN, RNNGates
 
-from .cell import KernelCell
-from .device import device_function
-from .pointwise import one, relu, sigmoid, step_function, tanh, zero
+from .language.cell import KernelCell
+from .language.device import device_function
+from .language.pointwise import one, relu, sigmoid, step_function, tanh, zero
 
 
 @device_function

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from kernels import cuda
 from kernels.contract import CELLS
-from kernels.cuda import launch, tensor
-from kernels.cuda.plan import Device, choose
+from kernels.cuda.planning.plan import Device, choose
 from kernels.cuda.recurrence import Recurrence
+from kernels.cuda.running import launch, tensor
 from rnn_core import equations
 
 from .. import conformance

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.cuda.device import WARP
-from kernels.cuda.plan import SLOTS, UNITS, Device, choose
-from kernels.cuda.tile import BANKS, QUARTER, Tile, tiles
+from kernels.cuda.language.device import WARP
+from kernels.cuda.planning.plan import SLOTS, UNITS, Device, choose
+from kernels.cuda.planning.tile import BANKS, QUARTER, Tile, tiles
 
 H100 = Device(multiprocessors=132, shared_bytes=227 * 1024)
 
@@ -22,7 +22,7 @@ TILES = sorted({
 
 
 def lanes(tile: Tile):
-    """Yield (lk, lr, lb) of every lane, as kernels/cuda/product.py has them."""
+    """Yield (lk, lr, lb) of every lane, as kernels/cuda/running/product.py has them."""
     for lane in range(WARP):
         yield lane % tile.LK, lane // tile.LK % tile.LR, lane // (tile.LK * tile.LR)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kernels.cuda.device import cuda, shared_memory
-from kernels.cuda.product import make_product
-from kernels.cuda.simulator import launch, to_tf32
-from kernels.cuda.tile import tensor_tiles, tiles
+from kernels.cuda.language.device import cuda, shared_memory
+from kernels.cuda.language.simulator import launch, to_tf32
+from kernels.cuda.planning.tile import tensor_tiles, tiles
+from kernels.cuda.running.product import make_product
 
 CUTS = [
     tile

@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from kernels.cuda.persistent import announce, await_all
-from kernels.cuda.simulator import arrive, cuda, launch, load_vector, shared_memory, store_vector, wait
+from kernels.cuda.language.simulator import arrive, cuda, launch, load_vector, shared_memory, store_vector, wait
+from kernels.cuda.running.persistent import announce, await_all
 
 
 def test_blocks_run_side_by_side():

@@ -3,9 +3,9 @@
 A kernel is a plain Python function of pointers and integers; a pointer is indexed as an array, ``p[i]``. What it says
 of the GPU it says through the names below, of which there are two sets:
 
-- those of kernels/cuda/compiler.py, by numba-cuda;
-- with ``NUMBA_ENABLE_CUDASIM=1``, as numba calls it, those of kernels/cuda/simulator.py: the same functions then run
-  as Python, thread by thread, on NumPy's arrays.
+- those of kernels/cuda/language/compiler.py, by numba-cuda;
+- with ``NUMBA_ENABLE_CUDASIM=1``, as numba calls it, those of kernels/cuda/language/simulator.py: the same functions
+  then run as Python, thread by thread, on NumPy's arrays.
 """
 
 from __future__ import annotations
@@ -52,4 +52,4 @@ to_tf32 = _names.to_tf32
 """to_tf32(number): a float32 with 10 bits of mantissa."""
 
 mma = _names.mma
-"""mma(c, a, b): c + a·b, fragments of a product by all lanes of a warp together; see kernels/cuda/tensor.py."""
+"""mma(c, a, b): c + a·b, fragments of a product by all lanes of a warp together; see kernels/cuda/running/tensor.py."""

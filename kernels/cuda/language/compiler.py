@@ -1,7 +1,7 @@
 """numba.cuda, and the few instructions that it has no call for: the one file that imports it.
 
 Another compiler of the same language is a change of this file alone. What it gives to kernels is listed in
-kernels/cuda/device.py; `compile_ptx` needs no GPU and no driver.
+kernels/cuda/language/device.py; `compile_ptx` needs no GPU and no driver.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def to_tf32(typing, number):
 
 @intrinsic
 def mma(typing, c, a, b):
-    """Return c + a·b, fragments of a product by the whole warp: see kernels/cuda/tensor.py."""
+    """Return c + a·b, fragments of a product by the whole warp: see kernels/cuda/running/tensor.py."""
     text = (
         "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 "
         "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};"

@@ -1,7 +1,8 @@
 """From a kernel's Python to a launch on the device, through the array library: CuPy's, or for the simulator NumPy's.
 
-Kernels are compiled to PTX by numba (kernels/cuda/device.py), kept on disk, and loaded by CuPy, whose launches are
-cheap, follow its current stream, and can ask for more than 48 KiB of shared memory and for all blocks at once.
+Kernels are compiled to PTX by numba (kernels/cuda/language/device.py), kept on disk, and loaded by CuPy, whose
+launches are cheap, follow its current stream, and can ask for more than 48 KiB of shared memory and for all blocks at
+once.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import simulator
-from .device import SIMULATED
-from .plan import Device
+from ..language import simulator
+from ..language.device import SIMULATED
+from ..planning.plan import Device
 
 GPU_EXTRA = "pip install 'rnn_core[gpu]'"
 
@@ -122,7 +123,7 @@ def _kernel(
 
     if SIMULATED:
         return Kernel(function(), cooperative)
-    from .compiler import compile_ptx
+    from ..language.compiler import compile_ptx
 
     cell, *rest = made_of
     what = (make.__qualname__, cell.name, dtype, rest, options, architecture, compilers())
@@ -146,8 +147,8 @@ def compilers() -> tuple[str, ...]:
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in (folder.parent / "contract.py", *sorted(folder.glob("*.py"))):
+    folder = Path(__file__).parents[1]  # with all its rooms
+    for path in (folder.parent / "contract.py", *sorted(folder.rglob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

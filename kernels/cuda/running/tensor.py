@@ -21,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import device
-from .device import device_function, load_vector
-from .tile import TENSOR_LANES_OF_K, TENSOR_ROWS, TENSOR_SLOTS, Tile
+from ..language import device
+from ..language.device import device_function, load_vector
+from ..planning.tile import TENSOR_LANES_OF_K, TENSOR_ROWS, TENSOR_SLOTS, Tile
 
 STEP = 16
 """k of two products, one vector of each lane."""

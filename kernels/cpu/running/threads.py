@@ -34,8 +34,8 @@ from llvmlite import ir
 from numba import types
 from numba.np.ufunc import parallel
 
+from ..emitting.simd import INT, declared, intrinsic
 from .compiled import helper
-from .simd import INT, declared, intrinsic
 
 _config: Any = numba.config
 

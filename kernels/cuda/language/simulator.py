@@ -1,7 +1,7 @@
 """A GPU made of Python threads: every thread of every block at once, so that a barrier among blocks means something.
 
 numba's own simulator runs one block after another. That is silently wrong where blocks wait for one another, as they
-do here in every time step. What a kernel can say is what kernels/cuda/device.py lists; arrays are NumPy's.
+do here in every time step. What a kernel can say is what kernels/cuda/language/device.py lists; arrays are NumPy's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-WARP, VECTOR = 32, 16  # as in kernels/cuda/device.py, which imports this file
+WARP, VECTOR = 32, 16  # as in kernels/cuda/language/device.py, which imports this file
 
 _here = threading.local()
 

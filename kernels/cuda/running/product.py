@@ -1,7 +1,7 @@
 """The product of a step, by a block: from v, which all blocks have just written, to sums in shared memory.
 
-See kernels/cuda/tile.py for who has what. The weights are in shared memory for the whole sequence; v comes from the
-level-2 cache, the next chunk while the last is being multiplied.
+See kernels/cuda/planning/tile.py for who has what. The weights are in shared memory for the whole sequence; v comes
+from the level-2 cache, the next chunk while the last is being multiplied.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..language.device import WARP, cuda, device_function, load_vector, store_vector
+from ..language.pointwise import zero
+from ..language.unrolled import make_vector
+from ..planning.tile import Tile
 from . import tensor
-from .device import WARP, cuda, device_function, load_vector, store_vector
-from .pointwise import zero
 from .tensor import make_tensor_multiply
-from .tile import Tile
-from .unrolled import make_vector
 
 
 def make_product(tile: Tile, real: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:

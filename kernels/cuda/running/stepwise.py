@@ -8,12 +8,12 @@ from typing import Any
 
 from kernels.contract import Array
 
-from .cell import KernelCell, states_of
-from .device import cuda
+from ..language.cell import KernelCell, states_of
+from ..language.device import cuda
+from ..language.pointwise import zero
+from ..language.unrolled import make_read
 from .launch import kernel, namespace
-from .pointwise import zero
 from .unit import Backward, Forward, Lengths, make_advance, make_recall, make_retreat
-from .unrolled import make_read
 
 THREADS = 128
 """Threads of a block."""

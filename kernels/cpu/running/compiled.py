@@ -22,8 +22,8 @@ def _fingerprint() -> str:
     machine code of yesterday.
     """
     digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for path in (folder.parent / "contract.py", *sorted(folder.glob("*.py"))):
+    folder = Path(__file__).parents[1]  # with all its rooms
+    for path in (folder.parent / "contract.py", *sorted(folder.rglob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -2,9 +2,9 @@
 
 Two ways lead through a sequence:
 
-- *persistent* (kernels/cuda/persistent.py): one launch, W_h on the chip, one barrier a step;
-- *stepwise* (kernels/cuda/stepwise.py): in every step one product by cuBLAS and one kernel for the equations. It is
-  there for weights that no chip holds, and for batches so large that a product of the whole batch keeps every
+- *persistent* (kernels/cuda/running/persistent.py): one launch, W_h on the chip, one barrier a step;
+- *stepwise* (kernels/cuda/running/stepwise.py): in every step one product by cuBLAS and one kernel for the equations.
+  It is there for weights that no chip holds, and for batches so large that a product of the whole batch keeps every
   multiprocessor busy, and barriers are small change.
 
 The estimate adds up what a step must wait for. Its constants are of an H100's order and come from data sheets and
@@ -19,7 +19,7 @@ from itertools import product
 from math import ceil
 from typing import NamedTuple
 
-from .device import WARP
+from ..language.device import WARP
 from .tile import TENSOR_ROWS, TENSOR_SLOTS, Tile, tensor_tiles, tiles, up
 
 

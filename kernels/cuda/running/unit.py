@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from kernels.contract import Array
 
-from .cell import KernelCell, states_of
-from .device import device_function
-from .unrolled import make_read, make_write
+from ..language.cell import KernelCell, states_of
+from ..language.device import device_function
+from ..language.unrolled import make_read, make_write
 
 
 class Lengths(NamedTuple):

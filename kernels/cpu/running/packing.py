@@ -18,12 +18,12 @@ import numpy as np
 from numba import carray, types
 from numba.core.typing import signature
 
+from ..emitting.addresses import make_pointer, word
+from ..emitting.copying import make_copy, make_copy_columns, make_transpose
+from ..emitting.simd import Lanes
 from . import threads
-from .addresses import make_pointer, word
 from .compiled import compiled
-from .copying import make_copy, make_copy_columns, make_transpose
 from .memory import Block, constant, take
-from .simd import Lanes
 from .threads import exchange
 
 EVER_NEW, LOOK_AGAIN = 2, 16

@@ -19,16 +19,16 @@ import numpy as np
 
 from kernels.contract import Array
 
-from .cell import KernelCell, states_of
-from .device import WARP, arrive, cuda, device_function, shared_memory, wait
+from ..language.cell import KernelCell, states_of
+from ..language.device import WARP, arrive, cuda, device_function, shared_memory, wait
+from ..language.pointwise import zero
+from ..language.unrolled import make_read
+from ..planning.plan import Choice
+from ..planning.tile import Tile
 from .launch import kernel, namespace
-from .plan import Choice
-from .pointwise import zero
 from .product import make_product
 from .tensor import rounded
-from .tile import Tile
 from .unit import Backward, Forward, Lengths, make_advance, make_recall, make_retreat
-from .unrolled import make_read
 
 COUNTER_DISTANCE = 32
 """Counters lie 128 bytes apart, so that two groups of blocks don't share a line."""

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import NamedTuple
 
-from .device import WARP
+from ..language.device import WARP
 
 BANKS = 32
 QUARTER = 8
@@ -64,7 +64,7 @@ class Tile(NamedTuple):
     tile_slots: int
     chunk: int  # k of a warp at a time
     vector: int  # numbers in 16 bytes
-    tensor: bool = False  # the warp's lanes multiply together, in the tensor cores: see kernels/cuda/tensor.py
+    tensor: bool = False  # the warp's lanes multiply together, in the tensor cores: see kernels/cuda/running/tensor.py
 
     @property
     def threads(self) -> int:

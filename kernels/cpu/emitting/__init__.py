@@ -1,0 +1,1 @@
+"""Code that is written down as instructions, vector by vector: what the time loops are put together from."""

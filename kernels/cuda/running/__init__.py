@@ -1,0 +1,1 @@
+"""The two ways through a sequence, persistent and stepwise, with their parts and their launch."""
