@@ -26,7 +26,7 @@ test: $(VENV)/test.installed test-sim  ## the whole test suite
 
 # In a process of its own: kernels are either compiled or simulated.
 test-sim: $(VENV)/test.installed  ## the CUDA kernels without a GPU, thread by thread in Python
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/simulator
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/kernels/simulator
 
 ptx: $(VENV)/ptx.installed  ## every CUDA kernel compiled and assembled without a GPU: registers, shared memory, spills
 	$(BIN)/python -m kernels.cuda.assembly $(ARGS)

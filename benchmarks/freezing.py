@@ -15,7 +15,7 @@ from rnn_core import SequenceClassifier
 from rnn_core.data import Examples
 from rnn_core.training import Adam
 from transfer import freeze
-from transfer.caching import HeadOf, cached_features
+from transfer.features.caching import HeadOf, cached_features
 
 from .timing import Pair, alternate
 

@@ -18,9 +18,9 @@ from rnn_core.data import Batch
 from rnn_core.layers import Linear
 from rnn_core.models.base import Evaluation, Model, Step, named
 from rnn_core.training import SGD, SquaredError, fit
-from transfer.adaptation import adapt
-from transfer.episodes import Task, Tasks
-from transfer.meta import Reptile
+from transfer.tasks.adaptation import adapt
+from transfer.tasks.episodes import Task, Tasks
+from transfer.tasks.meta import Reptile
 
 GRID = np.linspace(-5, 5, 50)[:, None]
 """Where a wave is known in training, and judged in the test."""

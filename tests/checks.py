@@ -14,8 +14,7 @@ from rnn_core.checking.report import GradientReport
 from rnn_core.data import Batch
 from rnn_core.layers.stack import Recurrent
 from rnn_core.training import SGD, Adam, BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError, clip_by_global_norm
-
-from . import by_hand
+from tests import by_hand
 
 LAYERS: dict[str, tuple[type[Recurrent], dict[str, str]]] = {
     "RNN tanh": (RNN, {"nonlinearity": "tanh"}),

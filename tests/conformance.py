@@ -14,9 +14,8 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array, Cell, Parameters, gradient_names
 from rnn_core import equations
-
-from .cases import Problem
-from .tolerance import assert_agree, tolerance
+from tests.cases import Problem
+from tests.tolerance import assert_agree, tolerance
 
 Results = dict[str, Array]
 """What a call returned, by name: y, h_T, c_T, dx, dh0, dc0, dweight_ih, …; what is None is left out."""

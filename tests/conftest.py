@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 # Kernels for the GPU are either compiled or simulated in a process: `make test-sim` sets the variable.
-collect_ignore = [] if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0") else ["simulator"]
+collect_ignore = [] if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0") else ["kernels/simulator"]
 
 # Helpers whose asserts should show the values that they compare.
 pytest.register_assert_rewrite("tests.conformance", "tests.tolerance")

@@ -15,7 +15,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from . import checks
+from tests import checks
 
 EQUATIONS = "rnn_core.equations"
 

@@ -1,4 +1,4 @@
-"""Imports run one way, transfer → rnn_core → kernels, and importing wants nothing but the required packages."""
+"""The house: imports run one way, rooms are small, functions short, and importing wants the required packages alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import configparser
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BELOW = {"kernels": set(), "rnn_core": {"kernels"}, "transfer": {"kernels", "rnn_core"}}
 """Which of our packages each of them may import."""
+
+MOST_FILES = 12
+"""Files of a room, its ``__init__.py`` not counted."""
+
+MOST_LINES = 60
+"""Lines of a function, its docstring not counted. Functions within it count."""
+
+OPEN = {
+    "kernels/cpu/loops.py", "kernels/cpu/recurrence.py",
+    "rnn_core/models/classifier.py", "transfer/tasks/multitask.py",
+}  # fmt: skip
+"""What is still too large."""
 
 
 def files(package: str) -> list[Path]:
@@ -37,9 +50,42 @@ def top(names: set[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
+@cache
 def tree(path: Path) -> ast.Module:
     """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"), path)
+
+
+def dotted(path: Path) -> str:
+    """Return the name under which a file is imported."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def arrows(package: str) -> dict[str, set[str]]:
+    """Return the files of the same package that each file imports, by name; those for types alone count as well."""
+    known = {dotted(path) for path in files(package)}
+    found = {}
+    for path in files(package):
+        here = dotted(path).split(".") if path.name == "__init__.py" else dotted(path).split(".")[:-1]
+        wanted = set()
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Import):
+                wanted |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                base = here[: len(here) - node.level + 1] if node.level else []
+                module = ".".join([*base, *([node.module] if node.module else [])])
+                wanted |= {name if (name := f"{module}.{alias.name}") in known else module for alias in node.names}
+        found[dotted(path)] = (wanted & known) - {dotted(path)}
+    return found
+
+
+def circles(graph: dict[str, set[str]]) -> set[str]:
+    """Return the nodes from which arrows lead back to themselves, or to such nodes."""
+    left = {node: set(targets) for node, targets in graph.items()}
+    while done := {node for node, targets in left.items() if not targets & set(left)}:
+        for node in done:
+            del left[node]
+    return set(left)
 
 
 @pytest.mark.parametrize("package", BELOW)
@@ -51,6 +97,67 @@ def test_imports_run_one_way(package):
         if (found := top(imports(ast.walk(tree(path)))) & ours - BELOW[package] - {package})
     }
     assert not wrong
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_no_files_import_each_other(package):
+    graph = arrows(package)
+    assert circles(graph) == set()
+
+
+def test_a_circle_is_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == {"a", "b", "c"}
+
+
+FOLDERS = sorted({path.parent for package in BELOW for path in files(package)})
+HOUSES = [folder for folder in FOLDERS if sum(other.parent == folder for other in FOLDERS) > 1]
+"""Folders of several rooms."""
+
+
+def named(path: Path) -> str:
+    """Return a path as a test's name."""
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("house", HOUSES, ids=named)
+def test_arrows_between_rooms_run_one_way(house):
+    """Files in the house's own folder are in no room: they may stand below the rooms, or upon them."""
+    rooms: dict[str, set[str]] = {dotted(folder / "__init__.py"): set() for folder in FOLDERS if folder.parent == house}
+
+    def room(name: str) -> str | None:
+        return next((room for room in rooms if f"{name}.".startswith(f"{room}.")), None)
+
+    for source, targets in arrows(named(house).partition("/")[0]).items():
+        if here := room(source):
+            rooms[here] |= {there for target in targets if (there := room(target)) and there != here}
+    assert circles(rooms) == set(), rooms
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=named)
+def test_a_room_is_small_and_says_its_purpose(folder):
+    assert ast.get_docstring(tree(folder / "__init__.py"))
+    assert len([path for path in folder.glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES
+
+
+def lines_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function, from its name to its end, without its docstring."""
+    first = function.body[0]
+    said = ast.get_docstring(function, clean=False) is not None
+    docstring = (first.end_lineno or 0) - first.lineno + 1 if said else 0
+    return (function.end_lineno or 0) - function.lineno + 1 - docstring
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_functions_are_short(package):
+    long = {
+        f"{named(path)}:{node.name}": lines
+        for path in files(package)
+        for node in ast.walk(tree(path))
+        if named(path) not in OPEN
+        and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := lines_of(node)) > MOST_LINES
+    }
+    assert not long
 
 
 def test_equations_take_names_from_the_contract_and_no_arithmetic():

@@ -1,45 +1,64 @@
-"""What a network has learned, carried over to another task: copied, frozen, adapted, compared with a fresh start."""
+"""What a network has learned, carried over to another task: copied, frozen, adapted, compared with a fresh start.
+
+Rooms, each upon those above it:
+
+- ``parameters``: groups, patterns, what a parameter may take, and copying.
+- ``planning``: what is frozen, at which rates the rest learns, in which stages; training by a `Plan`.
+- ``tasks``: one core for several tasks, at once or one after the other.
+- ``maps``: a target's parameters as a linear map of the source's.
+- ``features``: a core that stays as it is, as the maker of features.
+- ``instances``: the source's examples among the target's: weighted, boosted, aligned.
+- ``federated``: clients that share a core and keep their data.
+- ``choosing``: which source, which hidden size, how strongly to hold on.
+- ``comparing``: studies, arms, runs and verdicts.
+- ``methods``: every way to transfer, as an arm of a comparison.
+- ``showing``: the terminal, pages, pictures, saliency.
+- ``inputs``: from a user's files to a study.
+- ``commands`` and ``demo``: ``rnn-core transfer``, ``predict`` and ``demo``.
+
+`table` stands beside them, because every room may print one.
+"""
 
 from typing import TYPE_CHECKING, Any
 
-from .adaptation import adapt, hessian_vector_product
-from .alignment import Alignment, coral, subspace_alignment
-from .arms import Method, Pretraining, Start, Trained
-from .averaging import average, set_shared, shared_arrays
-from .boosting import SequenceLearner, TrAdaBoost
-from .caching import HeadOf, cached_features
-from .catalogue import Unsuited, arms_for
-from .classification import ClassificationStudy, Text
-from .comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
-from .copying import copy_parameters
-from .cross_domain import copy_recurrent, matched, rotated, scrambled
-from .data_study import Budget, DataStudy, Joint
-from .episodes import Episode, Task, Tasks
-from .federated import LocalClient, LocalScore, LocalUpdate
-from .flower import flower_app, flower_arrays
-from .freezing import Unfreezing, freeze, freeze_to, unfreeze
-from .groups import parameter_groups, select
-from .heads import Head
-from .hints import h_score, leep, logme
-from .instances import density_ratio, effective_size, kernel_mean_matching
-from .labelled import Labelled
-from .linear_map import LinearMap
-from .map_kinds import LowRank, Scale, Square, TwoSided
-from .meta import MAML, Reptile
-from .mixture import Mixture, TaskBatch
-from .model_choice import SizeChoice, choose_hidden_size
-from .multitask import MultiTask
-from .plan import Plan
-from .planned import fit_plan
-from .rates import discriminative_rates
-from .report import TransferReport, checksum
-from .saliency import Saliency, step_saliency
-from .saliency_figure import saliency_picture
-from .shared_map import SharedMap
-from .strength import StrengthChoice, Trial, choose_strength
+from .choosing.hidden_size import SizeChoice, choose_hidden_size
+from .choosing.hints import h_score, leep, logme
+from .choosing.strength import StrengthChoice, Trial, choose_strength
+from .comparing.arms import Method, Pretraining, Start, Trained
+from .comparing.classification import ClassificationStudy, Text
+from .comparing.comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
+from .comparing.data_study import Budget, DataStudy, Joint
+from .comparing.labelled import Labelled
+from .features.caching import HeadOf, cached_features
+from .federated.averaging import average, set_shared, shared_arrays
+from .federated.client import LocalClient, LocalScore, LocalUpdate
+from .federated.flower import flower_app, flower_arrays
+from .instances.alignment import Alignment, coral, subspace_alignment
+from .instances.boosting import SequenceLearner, TrAdaBoost
+from .instances.weights import density_ratio, effective_size, kernel_mean_matching
+from .maps.kinds import LowRank, Scale, Square, TwoSided
+from .maps.linear import LinearMap
+from .maps.shared import SharedMap
+from .methods.catalogue import Unsuited, arms_for
+from .parameters.copying import copy_parameters
+from .parameters.cross_domain import copy_recurrent, matched, rotated, scrambled
+from .parameters.groups import parameter_groups, select
+from .parameters.report import TransferReport, checksum
+from .planning.freezing import Unfreezing, freeze, freeze_to, unfreeze
+from .planning.plan import Plan
+from .planning.planned import fit_plan
+from .planning.rates import discriminative_rates
+from .showing.saliency import Saliency, step_saliency
+from .showing.saliency_figure import saliency_picture
+from .tasks.adaptation import adapt, hessian_vector_product
+from .tasks.episodes import Episode, Task, Tasks
+from .tasks.heads import Head
+from .tasks.meta import MAML, Reptile
+from .tasks.mixture import Mixture, TaskBatch
+from .tasks.multitask import MultiTask
 
 if TYPE_CHECKING:
-    from .features import RNNFeatures as RNNFeatures
+    from .features.estimator import RNNFeatures as RNNFeatures
 
 __all__ = [
     "parameter_groups",
@@ -129,7 +148,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Import `RNNFeatures` when it is asked for: it needs scikit-learn, and so it is not in `__all__` either."""
     if name == "RNNFeatures":
-        from .features import RNNFeatures
+        from .features.estimator import RNNFeatures
 
         return RNNFeatures
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

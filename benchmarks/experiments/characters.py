@@ -11,14 +11,14 @@ import numpy as np
 
 from rnn_core import load, save
 from rnn_core.data import TextStream
+from rnn_core.data.source import Source
 from rnn_core.models import Model
-from rnn_core.training.protocols import Source
 from transfer import Head, TransferReport, copy_parameters
-from transfer.cross_domain import CONTROLS
-from transfer.data_study import Budget, DataStudy, Joint
+from transfer.comparing.data_study import Budget, DataStudy, Joint
 from transfer.demo.characters import CharactersStudy, held_out, new_model, tokenizer_of
 from transfer.demo.corpus import load_corpus
 from transfer.demo.settings import QUICK, CharactersSettings
+from transfer.parameters.cross_domain import CONTROLS
 
 from .frame import Experiment, Outcome, Progress
 from .methods import every_method, joined, told, verdict

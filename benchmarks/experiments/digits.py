@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 
 from rnn_core.data import Augmented
-from rnn_core.training.protocols import Source
-from transfer.classification import ClassificationStudy
-from transfer.data_study import Budget
+from rnn_core.data.source import Source
+from transfer.comparing.classification import ClassificationStudy
+from transfer.comparing.data_study import Budget
+from transfer.comparing.labelled import Labelled
 from transfer.demo.digits import CLASSES, Images, load_images, move
-from transfer.labelled import Labelled
 
 from .frame import Experiment, Outcome, Progress
 from .methods import every_method, verdict

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from transfer.runs import Run
+from transfer.comparing.runs import Run
 
 Progress = Callable[[str], None]
 """Shows a line while an experiment runs."""

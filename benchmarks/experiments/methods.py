@@ -7,8 +7,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from transfer import Comparison, compare
-from transfer.catalogue import METHODS, arms_for
-from transfer.data_study import DataStudy
+from transfer.comparing.data_study import DataStudy
+from transfer.methods.catalogue import METHODS, arms_for
 
 from .frame import Claim, Outcome, Progress, each_run
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from examples.reptile_sines import METHODS, STEPS, errors, learned  # from the repository's root, as is this package
 from transfer import Arm, Difference
+from transfer.comparing.verdicts import LEVEL, paired
 from transfer.table import table
-from transfer.verdicts import LEVEL, paired
 
 from .frame import Claim, Experiment, Outcome, Progress
 

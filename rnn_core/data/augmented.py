@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,9 +10,7 @@ from kernels.contract import Array
 
 from ..layers.checks import check_seed
 from .batches import Batch, checked_source
-
-if TYPE_CHECKING:
-    from ..training.protocols import Source
+from .source import Source
 
 
 class Augmented:

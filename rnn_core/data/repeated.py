@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..layers.checks import positive_int
 from .batches import Batch, checked_place, checked_source, count
-
-if TYPE_CHECKING:
-    from ..training.protocols import Source
+from .source import Source
 
 
 class Repeated:

@@ -23,9 +23,10 @@ import numpy as np
 from kernels.contract import Array
 
 from .. import weights
+from ..data.source import Source
 from ..layers.home import to_host
 from .history import History
-from .protocols import Source, Trainable
+from .protocols import Trainable
 from .schedules import factor_at
 from .updates import Updates
 

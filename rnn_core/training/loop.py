@@ -10,12 +10,13 @@ import numpy as np
 from rich.console import Console
 
 from ..data.batches import checked_source
+from ..data.source import Source
 from ..layers.checks import positive_int
 from .checkpoint import LAST
 from .history import HIGHER_IS_BETTER, History
 from .optimizers import Optimizer
 from .progress import Reporter
-from .protocols import Source, Trainable
+from .protocols import Trainable
 from .run import Run
 from .updates import Updates, resolve
 

@@ -1,4 +1,4 @@
-"""What `fit` asks of a model and of its data, and no more: anything with these few names can be trained.
+"""What `fit` asks of a model, and no more: anything with these few names can be trained.
 
 A model has
 
@@ -8,9 +8,7 @@ A model has
 4. `loss_and_gradients`: the loss of a batch and ∂L/∂parameter for each name in `needs`, fresh arrays.
 5. `evaluate`: the loss alone, as a sum over the targets, and how many of them were right.
 
-A source of batches has a length, the batches of an epoch, and
-
-6. `batch(epoch, index)`, which depends on its two numbers alone. Both count from 0. Asked twice, it gives the same.
+Its data are a `Source`, of which `rnn_core.data.source` says the same.
 """
 
 from __future__ import annotations
@@ -75,12 +73,3 @@ class Trainable(Protocol):
 
     def evaluate(self, batch: Batch, *, state: Any) -> Evaluation:
         """Run a batch forward without dropout."""
-
-
-class Source(Protocol):
-    """Batches that can be asked for in any order."""
-
-    def __len__(self) -> int: ...
-
-    def batch(self, epoch: int, index: int) -> Batch:
-        """Return one batch."""

@@ -15,6 +15,7 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from .. import weights
+from ..data.source import Source
 from ..layers.base import Layer
 from ..layers.checks import check_finite
 from ..layers.home import move
@@ -23,7 +24,7 @@ from .clipping import clip_by_global_norm
 from .history import EpochRecord, History
 from .optimizers import Optimizer
 from .progress import Reporter
-from .protocols import Source, Trainable
+from .protocols import Trainable
 from .schedules import factor_at
 from .updates import Updates, add_penalties
 

@@ -11,16 +11,16 @@ import numpy as np
 from rnn_core import SequenceClassifier
 from rnn_core.models import Model
 
-from ..arms import Arm
-from ..catalogue import METHODS
-from ..feature_methods import features_of
-from ..hints import h_score, leep, logme
-from ..labelled import Labelled
-from ..runs import trained
-from ..saliency import Saliency, step_saliency
-from .encoding import Encoding
-from .facts import words_of
-from .study import FilesStudy
+from ..choosing.hints import h_score, leep, logme
+from ..comparing.arms import Arm
+from ..comparing.labelled import Labelled
+from ..comparing.runs import trained
+from ..inputs.encoding import Encoding
+from ..inputs.facts import words_of
+from ..inputs.files_study import FilesStudy
+from ..methods.catalogue import METHODS
+from ..methods.on_features import features_of
+from ..showing.saliency import Saliency, step_saliency
 
 NO_NETWORK = ("SVM", "random forest", "TrAdaBoost")
 """Methods that do not end in one network."""

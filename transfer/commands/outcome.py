@@ -10,15 +10,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arms import BASELINE, Arm, Pretraining
-from ..catalogue import Unsuited
-from ..comparison import Comparison, Difference
-from ..data_study import Budget
-from ..page import interval
-from ..report import TransferReport
-from ..saliency import Saliency
-from ..surroundings import machine, versions
-from ..verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE
+from ..comparing.arms import BASELINE, Arm, Pretraining
+from ..comparing.comparison import Comparison, Difference
+from ..comparing.data_study import Budget
+from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE
+from ..methods.catalogue import Unsuited
+from ..parameters.report import TransferReport
+from ..showing.page import interval
+from ..showing.saliency import Saliency
+from ..showing.surroundings import machine, versions
 
 UNIT = "points"
 """Of a difference of two scores in per cent."""

@@ -14,8 +14,8 @@ import numpy as np
 if TYPE_CHECKING:
     from rnn_core import SequenceClassifier
 
-    from .reading import Raw
-    from .saved import Saved
+    from ..inputs.reading import Raw
+    from ..inputs.saved import Saved
 
 FORMATS = (".csv", ".jsonl")
 """What can be written."""
@@ -72,9 +72,9 @@ class Predict:
         from rnn_core import SequenceClassifier
         from rnn_core.atomic import write_atomically
 
-        from ..show import new_console
-        from .reading import How, read_to_predict
-        from .saved import load_network
+        from ..inputs.reading import How, read_to_predict
+        from ..inputs.saved import load_network
+        from ..showing.terminal import new_console
 
         out = None if args.out is None else Path(args.out)
         if out is not None and (out.suffix.lower() not in FORMATS or not out.parent.is_dir()):

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
-from .. import page as html
-from ..arms import BASELINE
-from ..catalogue import METHODS
-from ..pictures import gains, png, undrawable
-from ..saliency_figure import saliency_picture
-from ..surroundings import machine, versions
-from ..verdicts import NEGATIVE, POSITIVE, WORSE
+from ..comparing.arms import BASELINE
+from ..comparing.verdicts import NEGATIVE, POSITIVE, WORSE
+from ..methods.catalogue import METHODS
+from ..showing import page as html
+from ..showing.pictures import gains, png, undrawable
+from ..showing.saliency_figure import saliency_picture
+from ..showing.surroundings import machine, versions
 from .outcome import AGAINST, UNIT, Outcome, gained, printable
 
 MOST_CLASSES = 50

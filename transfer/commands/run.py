@@ -14,20 +14,20 @@ from typing import Any
 
 from rnn_core.atomic import write_atomically
 
-from ..arms import ARMS, Arm
-from ..catalogue import METHODS, Unsuited, arms_for
-from ..comparison import compare
-from ..data_study import Budget
-from ..runs import pretrained
-from ..show import Parts, new_console, runs_shown
-from ..surroundings import MOST_WORKERS, check_folder, processors
+from ..comparing.arms import ARMS, Arm
+from ..comparing.comparison import compare
+from ..comparing.data_study import Budget
+from ..comparing.runs import pretrained
+from ..inputs.facts import sides_table
+from ..inputs.gathering import Inputs, Wanted, gather
+from ..inputs.reading import How
+from ..inputs.saved import Saved, save_network
+from ..methods.catalogue import METHODS, Unsuited, arms_for
+from ..showing.surroundings import MOST_WORKERS, check_folder, processors
+from ..showing.terminal import Parts, new_console, runs_shown
 from . import network
-from .facts import sides_table
-from .inputs import Inputs, Wanted, gather
 from .outcome import Outcome
-from .reading import How
 from .report import page, pictures
-from .saved import Saved, save_network
 
 USUAL = (
     "fine-tuned", "frozen core", "gradual unfreezing", "anchored", "low-rank map", "recurrent weights",

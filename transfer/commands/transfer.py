@@ -81,9 +81,9 @@ class Transfer:
             A package of the extra ``report`` is missing, or the memory is too small.
         """
         # Imported here, so that `rnn-core --help` doesn't wait for it.
-        from ..catalogue import METHODS
-        from ..show import new_console
-        from ..surroundings import check_packages
+        from ..methods.catalogue import METHODS
+        from ..showing.surroundings import check_packages
+        from ..showing.terminal import new_console
         from ..table import table
 
         if args.list:

@@ -11,11 +11,11 @@ import numpy as np
 from rnn_core.checking import Case, GradientReport
 from rnn_core.training import History
 
-from ..comparison import Comparison, Difference
-from ..page import interval
-from ..report import TransferReport
-from ..surroundings import machine, versions
-from ..verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, paired
+from ..comparing.comparison import Comparison, Difference
+from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, paired
+from ..parameters.report import TransferReport
+from ..showing.page import interval
+from ..showing.surroundings import machine, versions
 from . import characters
 from .settings import Settings
 from .vanishing import Norms

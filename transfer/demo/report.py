@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .. import page as html
-from ..comparison import Comparison
-from ..pictures import png
-from ..surroundings import machine, versions
+from ..comparing.comparison import Comparison
+from ..showing import page as html
+from ..showing.pictures import png
+from ..showing.surroundings import machine, versions
 from . import figures
 from .outcome import PROTOCOL, Outcome
 

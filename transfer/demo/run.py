@@ -18,8 +18,8 @@ from rnn_core.training.checkpoint import BEST, LAST
 from rnn_core.weights import write_atomically
 
 from .. import Plan, TransferReport, compare
-from ..comparison import Comparison
-from ..show import Parts, new_console, runs_shown
+from ..comparing.comparison import Comparison
+from ..showing.terminal import Parts, new_console, runs_shown
 from . import characters, digits, report, vanishing
 from .corpus import Corpus, load_corpus
 from .outcome import Outcome

@@ -1,0 +1,1 @@
+"""The benchmarks and experiments, as programs that must run."""

@@ -1,0 +1,1 @@
+"""The backends against the contract, and each for what is its own."""

@@ -1,0 +1,1 @@
+"""The CPU kernels beside the contract: widths, threads, packing, what is kept on disk."""

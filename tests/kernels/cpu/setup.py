@@ -1,0 +1,70 @@
+"""What the tests of the CPU kernels share: settings forced for a test, and functions run in other processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernels.cpu import plan, recurrence
+from tests.cases import Problem
+from tests.conformance import Results
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def forget_shapes() -> None:
+    """Let the next call work out its plan anew."""
+    recurrence._forward_shape.cache_clear()
+    recurrence._backward_shape.cache_clear()
+
+
+@contextmanager
+def settings(*, width: int | None = None, **of_plan: Any) -> Iterator[None]:
+    """Force a vector width, and constants of kernels.cpu.plan such as SUM and NEAR, on whatever runs inside."""
+    with pytest.MonkeyPatch.context() as patch:
+        if width is not None:
+            patch.setattr(recurrence, "host_width", lambda: width)
+        for name, value in of_plan.items():
+            patch.setattr(plan, name, value)
+        forget_shapes()
+        try:
+            yield
+        finally:
+            forget_shapes()
+
+
+def rows_of(problem: Problem, rows: slice) -> Problem:
+    """Return a problem with some rows of its batch alone."""
+    return problem._replace(
+        x=problem.x[:, rows],
+        state0=tuple(state[rows] for state in problem.state0),
+        lengths=None if problem.lengths is None else problem.lengths[rows],
+        dy=None if problem.dy is None else problem.dy[:, rows],
+        dstate_T=tuple(None if d is None else d[rows] for d in problem.dstate_T),
+    )
+
+
+def results_of(results: Results, rows: slice) -> Results:
+    """Return the part of some results that belongs to rows of the batch; parameters' gradients belong to no row."""
+    ours = {name: value for name, value in results.items() if not name.startswith(("dweight", "dbias"))}
+    return {name: value[:, rows] if value.ndim == 3 else value[rows] for name, value in ours.items()}
+
+
+def in_a_process(function: Callable[[], None], limit: float = 300, **environment: str) -> None:
+    """Run a test module's function in a process of its own, with warnings as errors.
+
+    The limit in seconds measures nothing: a thread that waits in vain in compiled code can't be ended from inside.
+    """
+    code = f"from {function.__module__} import {function.__name__} as function; function()"
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, env={**os.environ, **environment}, text=True,
+        capture_output=True, timeout=limit, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr

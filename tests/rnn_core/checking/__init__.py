@@ -1,0 +1,1 @@
+"""Every gradient, and the planted bugs that the checks must catch."""

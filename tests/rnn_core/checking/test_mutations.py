@@ -1,0 +1,24 @@
+"""The suite's own test: every planted bug of `mutations.py` is caught by the check that it names.
+
+``pytest tests/rnn_core/checking/test_mutations.py -v`` ends with a table of who caught what.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mutations import MUTATIONS, Mutation
+
+
+def test_there_are_enough_and_each_has_a_name_of_its_own() -> None:
+    assert len(MUTATIONS) >= 25
+    assert len({mutation.bug for mutation in MUTATIONS}) == len(MUTATIONS)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.bug)
+def test_planted_bug_is_caught(mutation: Mutation, record_property) -> None:
+    mutation.check(*mutation.arguments)  # passes without the bug, so that it is the bug that fails it
+    with mutation.planted(), pytest.raises(AssertionError):
+        mutation.check(*mutation.arguments)
+    mutation.check(*mutation.arguments)  # and it is gone again
+    record_property("caught", f"{mutation.bug} ← {mutation.caught_by}")

@@ -1,0 +1,1 @@
+"""Tokens, batches, and files as people have them."""

@@ -1,0 +1,1 @@
+"""The forward is the equation on the page: identities, and the forms of the sources."""

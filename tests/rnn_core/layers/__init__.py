@@ -1,0 +1,1 @@
+"""Layers, their errors, and parity with torch."""

@@ -1,0 +1,1 @@
+"""Models: values, gradients, padding, errors, and parity with torch."""

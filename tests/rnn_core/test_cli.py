@@ -1,0 +1,134 @@
+"""The command line: what it prints, its exit codes, and how it takes bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from rnn_core import __version__, cli
+from rnn_core.checking.suite import CELLS, OPTIONS
+from tests.mutations import MUTATIONS
+
+QUICK = ["--option", "ragged"]
+
+
+def test_gradcheck_prints_a_line_for_each_layer_and_succeeds(capsys) -> None:
+    assert cli.main(["gradcheck", *QUICK]) == 0
+    out = capsys.readouterr().out
+    assert out.count("passed") == len(CELLS) + 1
+    assert re.search(r"5 of 5 layers passed: \d+ gradient elements, largest relative error \d\.\de-1[3-6]", out)
+
+
+def test_gradcheck_fails_and_shows_where_for_a_planted_bug(capsys) -> None:
+    bug = next(mutation for mutation in MUTATIONS if mutation.bug == "gru: the reset gate is applied to dh")
+    with bug.planted():
+        assert cli.main(["gradcheck", "--cell", "GRU", "--backend", "numpy", *QUICK]) == 1
+    out = capsys.readouterr().out
+    assert "0 of 1 layers passed" in out
+    assert "FAILED" in out
+    assert "weight_ih_l0" in out
+
+
+def test_gradcheck_writes_json(tmp_path, capsys) -> None:
+    file = tmp_path / "report.json"
+    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--json", str(file)]) == 0
+    (report,) = json.loads(file.read_text(encoding="utf-8"))
+    assert report["cell"] == "LSTM"
+    assert report["passed"] is True
+    assert {row["upstream"] for row in report["rows"]} == {"y", "h_T", "c_T"}
+
+
+def test_central_differences_and_float32(capsys) -> None:
+    assert cli.main(["gradcheck", "--cell", "RNN tanh", *QUICK, "--method", "central"]) == 0
+    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--dtype", "float32"]) == 0
+    assert "float32 gradients against the complex-step" in capsys.readouterr().out
+
+
+def test_a_tolerance_that_is_too_tight_fails(capsys) -> None:
+    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--tolerance", "1e-17"]) == 1
+
+
+def test_backends_are_listed_with_the_reason_where_one_is_missing(capsys) -> None:
+    assert cli.main(["backends"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("default") == 1
+    assert re.search(r"^numpy +(default|available)$", out, re.MULTILINE)
+    assert re.search(r"^cuda +(not available: .+|available)$", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gradcheck", "--steps", "0"], "--steps must be at least 1, got 0"),
+        (["gradcheck", "--json", "/nowhere/at/all.json"], "--json must name a file in a folder that can be written to"),
+        (["gradcheck", "--json", "."], "--json must name a file in a folder that can be written to"),
+        (["gradcheck", "--tolerance", "inf"], "tolerance must be above 0 and finite"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys) -> None:
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_an_unknown_command_or_option_lists_what_there_is(capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["nothing"])
+    assert "gradcheck" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["gradcheck", "--option", "curly"])
+    error = capsys.readouterr().err
+    assert all(option in error for option in OPTIONS)
+
+
+def test_interruption_is_exit_code_130(monkeypatch, capsys) -> None:
+    def interrupted(args: object) -> int:
+        raise KeyboardInterrupt("stopped at step 3; resume with --resume")
+
+    monkeypatch.setattr(cli.gradcheck, "run", interrupted)
+    assert cli.main(["gradcheck"]) == 130
+    assert "stopped at step 3; resume with --resume" in capsys.readouterr().err
+
+
+def test_interruption_without_a_message_says_so(monkeypatch, capsys) -> None:
+    def interrupted(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli.gradcheck, "run", interrupted)
+    assert cli.main(["gradcheck"]) == 130
+    assert capsys.readouterr().err == "rnn-core gradcheck: interrupted\n"
+
+
+def test_a_command_that_cannot_be_loaded_costs_one_line(monkeypatch, capsys) -> None:
+    class Broken:
+        name, value = "broken", "nowhere:command"
+
+        def load(self) -> None:
+            raise ImportError("No module named 'nowhere'")
+
+    monkeypatch.setattr(cli, "entry_points", lambda group: [Broken()])
+    assert cli.main(["backends"]) == 0
+    assert "'broken' of nowhere:command can't be loaded" in capsys.readouterr().err
+
+
+def test_float32_at_any_length(capsys) -> None:
+    assert cli.main(["gradcheck", "--dtype", "float32", "--cell", "RNN sigmoid", "--option", "long"]) == 0
+    assert "too small" in capsys.readouterr().out
+
+
+def test_traceback_on_request(monkeypatch) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        cli.main(["--traceback", "gradcheck", "--steps", "0"])
+
+
+def test_as_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rnn_core.cli", "--version"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == f"rnn_core {__version__}\n"

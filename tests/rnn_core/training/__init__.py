@@ -1,0 +1,1 @@
+"""Losses, optimizers, schedules, the loop and its checkpoints."""

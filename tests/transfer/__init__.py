@@ -1,0 +1,1 @@
+"""The transfer layer, room by room; its identities and its errors as a whole."""

@@ -1,0 +1,1 @@
+"""Hints, hidden sizes and strengths."""

@@ -1,0 +1,1 @@
+"""`rnn-core transfer` and `rnn-core predict` on files."""

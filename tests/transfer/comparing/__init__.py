@@ -1,0 +1,1 @@
+"""Comparisons, studies, and the methods that stand in them."""

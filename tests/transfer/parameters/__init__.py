@@ -1,0 +1,1 @@
+"""Groups, copies, and cores across domains."""

@@ -1,0 +1,1 @@
+"""Plans, and training in stages."""

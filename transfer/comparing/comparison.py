@@ -1,0 +1,164 @@
+"""`compare`: does the transfer help, does it hurt, and would a control have done as well?"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..parameters.groups import checked_model, listed, select
+from .arms import ARMS, BASELINE, CROSS_DOMAIN_ARMS, Arm, Pretraining
+from .data_study import DataStudy
+from .runs import Run, run_here, run_in_processes
+from .study import Study
+from .verdicts import Comparison, Difference
+
+__all__ = ["compare", "Comparison", "Difference", "Study", "Arm", "ARMS", "CROSS_DOMAIN_ARMS", "Run"]
+
+
+def compare(
+    study: Study,
+    *,
+    sizes: Iterable[int],
+    seeds: int | Iterable[int],
+    arms: Sequence[Arm] = ARMS,
+    workers: int = 1,
+    progress: Callable[[Run, int, int], None] | None = None,
+) -> Comparison:
+    """Train every arm at every target size with every seed, and judge each arm against training from scratch.
+
+    Parameters
+    ----------
+    study : Study
+        The two tasks and the budget.
+    sizes : iterable of int
+        Target sizes, in the study's own unit.
+    seeds : int or iterable of int
+        The seeds, or how many: ``10`` stands for 0 to 9. One pretrained source and one fresh target a seed serve all
+        arms, so that differences are paired.
+    arms : sequence of Arm
+        One is called "scratch". By default fine-tuned, frozen core, scratch, and the controls: random core (frozen),
+        and fine-tuned from a source that was trained on shuffled labels.
+    workers : int
+        Processes to spread the seeds over; the scores are the same bits for any number. More than one wants a study
+        that can be pickled, and the call under ``if __name__ == "__main__":``.
+    progress : callable, optional
+        Called in this process as ``progress(run, done, total)`` after each run.
+
+    Returns
+    -------
+    comparison : Comparison
+        ``print(comparison)`` is a table; `as_dict` is for JSON.
+
+    Raises
+    ------
+    ValueError
+        There is no size, seed or "scratch" arm, one stands twice, a pattern matches nothing, or an arm does not suit
+        the study.
+    TypeError
+        An argument is of the wrong type, or the study can't be pickled.
+    RuntimeError
+        A package is missing (they come with ``rnn_core[report]``), training has changed a frozen array, or a worker
+        died.
+
+    Notes
+    -----
+    A verdict is "positive" if the 95 % interval of the paired difference is above 0, "NEGATIVE TRANSFER" if it is
+    below (for an arm that nothing was copied into, "negative"), otherwise "inconclusive". Each interval stands for
+    itself: nothing is corrected for their number.
+    """
+    if not isinstance(study, Study):
+        raise TypeError(f"compare: study must be a Study, got {type(study).__name__}; subclass transfer.Study")
+    if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
+        seeds = range(seeds)
+    checked_seeds = _whole("seeds", seeds)
+    checked_sizes = _whole("sizes", sizes)
+    if not isinstance(arms, Iterable):
+        raise TypeError(f"compare: arms must be several Arms, got {arms!r}")
+    arms = tuple(arms)
+    for arm in arms:
+        if not isinstance(arm, Arm):
+            raise TypeError(f"compare: arms must be Arms, got {arm!r}; transfer.ARMS are the usual ones")
+    names = [arm.name for arm in arms]
+    if BASELINE not in names or len(set(names)) < len(names):
+        raise ValueError(f"compare: arms must have different names, {BASELINE!r} among them, got {', '.join(names)}")
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ValueError(f"compare: workers must be an int of at least 1, got {workers!r}")
+    for arm in arms:
+        _check_suited(study, arm)
+    for package in ("scipy", "threadpoolctl"):
+        _require(package)
+    _try(study, checked_seeds[0], checked_sizes, arms)
+    runs: list[Run] = []
+    total = len(checked_seeds) * len(checked_sizes) * len(arms)
+
+    def collect(run: Run) -> None:
+        runs.append(run)
+        if progress is not None:
+            progress(run, len(runs), total)
+
+    workers = min(workers, len(checked_seeds))
+    if workers == 1:
+        run_here(study, checked_seeds, checked_sizes, arms, collect)
+    else:
+        run_in_processes(study, checked_seeds, checked_sizes, arms, collect, workers)
+    order = {name: k for k, name in enumerate(names)}
+    runs.sort(key=lambda run: (checked_seeds.index(run.seed), checked_sizes.index(run.size), order[run.arm]))
+    return Comparison(
+        study.metric,
+        study.higher_is_better,
+        listed("compare", "study.core", study.core),
+        tuple(arms),
+        checked_sizes,
+        checked_seeds,
+        tuple(runs),
+    )
+
+
+def _whole(argument: str, values: Any) -> tuple[int, ...]:
+    """Return different whole numbers of at least 0, at least one of them."""
+    if not isinstance(values, Iterable):
+        raise TypeError(f"compare: {argument} must be ints, got {values!r}")
+    numbers = tuple(values)
+    for value in numbers:
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise TypeError(f"compare: {argument} must be ints, got {value!r}")
+    if not numbers or min(numbers) < 0 or len(set(numbers)) < len(numbers):
+        raise ValueError(f"compare: {argument} must be different numbers of at least 0, and not none, got {numbers}")
+    return tuple(map(int, numbers))
+
+
+def _check_suited(study: Study, arm: Arm) -> None:
+    """Raise before anything is trained if an arm wants data that the study doesn't hand over."""
+    if isinstance(study, DataStudy):
+        if reason := study.why_not(arm):
+            raise ValueError(f"compare: arms must suit the study, got {arm.name!r}: {reason}; leave it out")
+    elif arm.method is not None or isinstance(arm.source, Pretraining):
+        raise TypeError(
+            f"compare: study must be a DataStudy for the arm {arm.name!r}, got {type(study).__name__}, which does not "
+            "hand over its data"
+        )
+
+
+def _require(package: str) -> None:
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise RuntimeError(
+            f"compare: {package} must be installed, got {error}; it comes with pip install 'rnn_core[report]'"
+        ) from error
+
+
+def _try(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm]) -> None:
+    """Raise before anything is trained if a pattern does not fit the target, or there are no data of a size."""
+    target = checked_model("Study.build", study.build(seed))
+    select(target, study.core)
+    for arm in arms:
+        arm.plan_for(study.core).describe(target)  # what changes during training can't be resolved
+        if arm.carried is not None:
+            select(target, arm.carried)
+    if isinstance(study, DataStudy):
+        for size in sizes:
+            study.target_data(size, seed)

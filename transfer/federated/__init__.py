@@ -1,0 +1,1 @@
+"""Fine-tuning by clients that keep their data and share a core."""

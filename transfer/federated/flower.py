@@ -1,0 +1,107 @@
+"""`flower_app`: a `LocalClient` as a client of Flower, an engine for federated learning.
+
+Flower carries the messages and averages on the server; see its `flwr.clientapp.ClientApp` and
+`flwr.serverapp.strategy.FedAvg`. It is imported only here, and only when a client is made.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from .client import LocalClient
+
+
+def flower_app(make_client: Callable[[Any], LocalClient]) -> Any:
+    """Return a Flower ``ClientApp`` that trains and evaluates local clients.
+
+    Parameters
+    ----------
+    make_client : callable
+        From Flower's ``Context`` to the `LocalClient` of that node. Flower calls it for each message, so that the
+        client must have a `path`, one for each node and run.
+
+    Returns
+    -------
+    app : flwr.clientapp.ClientApp
+        It answers "train" with the shared arrays and the metrics ``num-examples`` and ``loss``, "evaluate" with
+        ``num-examples``, ``loss`` and ``accuracy``: what Flower's ``FedAvg`` expects.
+
+    Raises
+    ------
+    RuntimeError
+        Flower is missing.
+    TypeError
+        `make_client` can't be called.
+
+    Notes
+    -----
+    A message that does not fit, or holds NaN, is an error on the node, where nothing is overwritten; Flower's
+    strategies go on without it. On the server, ``flower_arrays(shared_arrays(model))`` is what a run begins with.
+    """
+    if not callable(make_client):
+        raise TypeError(f"flower_app: make_client must be a function of the context, got {type(make_client).__name__}")
+    app_parts, client_parts = _flower("flower_app", "app"), _flower("flower_app", "clientapp")
+    app = client_parts.ClientApp()
+
+    def reply(message: Any, **records: Any) -> Any:
+        return app_parts.Message(app_parts.RecordDict(records), reply_to=message)
+
+    @app.train()
+    def train(message: Any, context: Any) -> Any:
+        update = _made(make_client, context).fit(_received(message))
+        metrics = {"num-examples": float(update.count), "loss": float(update.history[-1].loss)}
+        return reply(message, arrays=flower_arrays(update.arrays), metrics=app_parts.MetricRecord(metrics))
+
+    @app.evaluate()
+    def evaluate(message: Any, context: Any) -> Any:
+        score = _made(make_client, context).evaluate(_received(message))
+        metrics = {"num-examples": float(score.count), "loss": score.loss, "accuracy": score.accuracy}
+        return reply(message, metrics=app_parts.MetricRecord(metrics))
+
+    return app
+
+
+def flower_arrays(arrays: Mapping[str, np.ndarray]) -> Any:
+    """Return arrays by name as Flower's ``ArrayRecord``, for a message or as ``initial_arrays`` of a strategy.
+
+    Raises
+    ------
+    RuntimeError
+        Flower is missing.
+    """
+    parts = _flower("flower_arrays", "app")
+    return parts.ArrayRecord({name: parts.Array(np.ascontiguousarray(array)) for name, array in arrays.items()})
+
+
+def _received(message: Any) -> dict[str, np.ndarray]:
+    """Return the arrays of a message, by whatever name its server calls their record."""
+    records = list(message.content.array_records.values())
+    if len(records) != 1:
+        raise ValueError(f"flower_app: a message must hold one ArrayRecord, got {len(records)}; as FedAvg's do")
+    return {name: array.numpy() for name, array in records[0].items()}
+
+
+def _made(make_client: Callable[[Any], LocalClient], context: Any) -> LocalClient:
+    client = make_client(context)
+    if not isinstance(client, LocalClient):
+        raise TypeError(f"flower_app: make_client must return a LocalClient, got {type(client).__name__}")
+    if client.path is None:
+        raise ValueError(
+            "flower_app: make_client must give its client a path, got None: Flower makes the client anew for each "
+            "message, and a head in memory would be lost; LocalClient(..., path='head.safetensors')"
+        )
+    return client
+
+
+def _flower(where: str, part: str) -> Any:
+    """Return a module of Flower."""
+    try:
+        return importlib.import_module(f"flwr.{part}")
+    except ImportError as error:
+        raise RuntimeError(
+            f"{where}: Flower must be installed, got {error}; it comes with pip install 'rnn_core[federated]'"
+        ) from error

@@ -1,0 +1,161 @@
+"""From raw examples to what a network reads: the same way in training and, much later, in predicting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnn_core.data import Tokenizer, pad_sequences, sequence_lengths
+
+from ..comparing.labelled import Labelled
+from .reading import KINDS, Raw
+
+OOV = "<unknown>"
+"""The token that stands for every unknown one, and for a text that holds none."""
+
+KERAS_OOV = 2
+"""Keras's number for it."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How examples of one kind become arrays.
+
+    Attributes
+    ----------
+    kind : {"text", "ids", "series", "waveforms"}
+    tokenizer : Tokenizer, optional
+        Of texts.
+    vocabulary : int, optional
+        Of ids: those not below it are unknown.
+    max_steps : int, optional
+        Of what is longer the beginning is kept.
+    mean, scale : tuple of float
+        Of each feature of series and waveforms: taken away, and divided by.
+    frame : int
+        Samples a step, of waveforms.
+    rate : int, optional
+        Samples a second.
+    """
+
+    kind: str
+    tokenizer: Tokenizer | None = None
+    vocabulary: int | None = None
+    max_steps: int | None = None
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+    frame: int = 1
+    rate: int | None = None
+
+    @property
+    def tokens(self) -> Tokenizer | Sequence[str] | None:
+        """The vocabulary; None for features."""
+        if self.tokenizer is None and self.vocabulary is not None:
+            return tuple(map(str, range(self.vocabulary)))
+        return self.tokenizer
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of what is unknown; None for features."""
+        if self.tokenizer is not None:
+            return self.tokenizer.index[OOV]
+        return None if self.vocabulary is None else min(KERAS_OOV, self.vocabulary - 1)
+
+    def encode(self, raw: Raw) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return inputs (N, T) or (N, T, I), and lengths (N,) where they differ.
+
+        Raises
+        ------
+        ValueError
+            The examples are of another kind, have other features or another rate.
+        """
+        if raw.kind != self.kind:
+            raise ValueError(f"examples must be of the kind {self.kind!r}, got {raw.kind!r}")
+        rows = [self._ids(row) for row in raw.rows] if self.unknown is not None else self._numbers(raw)
+        rows = rows if self.max_steps is None else [row[: self.max_steps] for row in rows]
+        inputs = pad_sequences(rows, dtype=rows[0].dtype, padding="post")
+        lengths = sequence_lengths(rows)
+        return inputs, None if (lengths == inputs.shape[1]).all() else lengths
+
+    def labelled(self, raw: Raw) -> Labelled:
+        """Return examples and their classes."""
+        inputs, lengths = self.encode(raw)
+        return Labelled(inputs, raw.targets, raw.classes, lengths, self.tokens)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all there is to know, in types that JSON has."""
+        return {
+            **{name: getattr(self, name) for name in PLAIN},
+            "tokenizer": None if self.tokenizer is None else self.tokenizer.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Encoding:
+        """Return what `as_dict` wrote down.
+
+        Raises
+        ------
+        ValueError, TypeError, KeyError
+            Something is missing or not as it was written.
+        """
+        plain = {name: stored[name] for name in PLAIN}
+        plain |= {name: tuple(map(float, stored[name])) for name in ("mean", "scale")}
+        found = cls(tokenizer=stored["tokenizer"] and Tokenizer.from_dict(stored["tokenizer"]), **plain)
+        tokens = (found.tokenizer is not None, found.vocabulary is not None)
+        if tokens != {"text": (True, False), "ids": (False, True)}.get(found.kind, (False, False)):
+            raise ValueError(f"its kind is {found.kind!r}, with another kind's vocabulary")
+        if found.kind not in (*KINDS, "ids"):
+            raise ValueError(f"its kind must be one of {', '.join(KINDS)} and ids, got {found.kind!r}")
+        for name in ("vocabulary", "max_steps", "frame", "rate"):
+            number = getattr(found, name)
+            if number is not None and (not isinstance(number, int) or number < 1):
+                raise ValueError(f"its {name} must be a whole number of at least 1, got {number!r}")
+        if len(found.mean) != len(found.scale) or not np.isfinite([found.mean, found.scale]).all():
+            raise ValueError(f"its mean and scale must be as many finite numbers, got {found.mean} and {found.scale}")
+        if not all(number > 0 for number in found.scale):
+            raise ValueError(f"its scale must be above 0, got {found.scale}")
+        return found
+
+    def _ids(self, row: Any) -> np.ndarray:
+        if self.tokenizer is None:
+            return np.asarray(np.where(row < (self.vocabulary or 0), row, self.unknown))
+        ids = self.tokenizer.encode(row)
+        return ids if len(ids) else np.array([self.unknown])
+
+    def _numbers(self, raw: Raw) -> list[np.ndarray]:
+        if raw.rate != self.rate:
+            raise ValueError(
+                f"waveforms must have {self.rate} samples a second, as those trained on, got {raw.rate}; resample them"
+            )
+        features = raw.rows[0].shape[1]
+        if features != len(self.mean):
+            raise ValueError(f"examples must have {len(self.mean)} features a step, got {features}")
+        mean, scale = np.array(self.mean), np.array(self.scale)
+        return [((row - mean) / scale).astype(np.float32) for row in raw.rows]
+
+
+PLAIN = ("kind", "vocabulary", "max_steps", "mean", "scale", "frame", "rate")
+"""Fields that JSON can hold as they are."""
+
+
+def for_numbers(raw: Raw, max_steps: int | None, frame: int) -> Encoding:
+    """Return the encoding of series or waveforms, standardised by these examples."""
+    values = np.concatenate([row[:max_steps] for row in raw.rows]).astype(np.float64)
+    mean, scale = values.mean(axis=0), values.std(axis=0)
+    scale = np.where(scale > 1e-8 * np.maximum(abs(mean), 1), scale, 1.0)  # what never varies says nothing
+    numbers = {"mean": tuple(mean.tolist()), "scale": tuple(scale.tolist())}
+    return Encoding(raw.kind, max_steps=max_steps, frame=frame, rate=raw.rate, **numbers)  # type: ignore[arg-type]
+
+
+def for_texts(texts: Iterable[str], level: str, num_words: int | None, lower: bool, max_steps: int | None) -> Encoding:
+    """Return the encoding of texts, whose vocabulary is that of these."""
+    tokenizer = Tokenizer(level, num_words=num_words, lower=lower, oov=OOV, padding=False).fit(texts)
+    return Encoding("text", tokenizer, max_steps=max_steps)
+
+
+def for_ids(rows: Iterable[np.ndarray], num_words: int | None, max_steps: int | None) -> Encoding:
+    """Return the encoding of ids, of which there are as many as asked for, or as these have."""
+    return Encoding("ids", vocabulary=num_words or max(int(row.max()) for row in rows) + 1, max_steps=max_steps)

@@ -1,0 +1,153 @@
+"""What there is to say about the inputs of a run: facts of each side, and what the reader must know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnn_core.data import Tokenizer
+from rnn_core.models import Model
+
+from ..comparing.classification import Text
+from ..comparing.labelled import Labelled
+from ..table import table
+from .encoding import OOV, Encoding
+from .files_study import FilesStudy
+from .reading import Raw
+
+ONE_SIDED = 0.75
+"""Share of a class in the test from which on the reader is told what always naming it would score."""
+
+
+def facts(data: Labelled, raw: Raw) -> dict[str, Any]:
+    """Return the facts of labelled examples."""
+    lengths = np.full(len(data), data.inputs.shape[1]) if data.lengths is None else data.lengths
+    facts: dict[str, Any] = {
+        "examples": len(data),
+        "classes": dict(zip(data.classes, data.counts.tolist(), strict=True)),
+        "steps": (int(lengths.min()), int(np.median(lengths)), int(lengths.max())),
+    }
+    if data.tokens is not None:
+        return facts | {"vocabulary": len(data.tokens)}
+    return facts | {"features a step": data.features} | ({"samples a second": raw.rate} if raw.rate else {})
+
+
+def facts_of_source(study: FilesStudy, source: Any, known: Encoding | None) -> dict[str, Any]:
+    """Return the facts of a source: of examples, of a text, or of a model and how it reads, if that is known."""
+    if isinstance(study.source, Labelled):
+        return facts(study.source, source)
+    if isinstance(study.source, Text):
+        return {"tokens": len(study.source.ids), "vocabulary": len(study.source.tokens)}
+    found: dict[str, Any] = {"a saved model of": "unknown data" if known is None else known.kind}
+    return found | ({"vocabulary": len(known.tokens)} if known is not None and known.tokens is not None else {})
+
+
+def compare_tokens(study: FilesStudy, here: Encoding, sides: dict[str, dict[str, Any]], notes: list[str]) -> None:
+    """Say how much of the target the source knows.
+
+    Raises
+    ------
+    ValueError
+        It is nothing.
+    """
+    if here.tokens is None or here.unknown is None:
+        return
+    sides["test"]["unknown tokens, %"] = _share(study.test, np.array([here.unknown]))
+    if study.source_tokens is None:
+        return
+    ours, theirs = words_of(here.tokens), [token for token in words_of(study.source_tokens) if token != OOV]
+    if isinstance(study.source, Model):
+        known = set(theirs)
+        seen = np.array([k for k, token in enumerate(ours) if token in known])
+    else:
+        seen = np.setdiff1d(study.source.ids if isinstance(study.source, Text) else study.source.inputs, here.unknown)
+        theirs = [ours[k] for k in seen]
+    share = _share(study.target, seen)
+    if not share:
+        words = [ours[k] for k in np.setdiff1d(study.target.inputs, here.unknown)]
+        raise ValueError(
+            f"--target must have a token in common with the source, got none: {', '.join(map(repr, words[:3]))}… "
+            f"against {', '.join(map(repr, theirs[:3]))}…; is --level right, are the languages the same?"
+        )
+    sides["target"]["tokens that the source knows, %"] = share
+    if share < 50:
+        notes.append(f"the source knows {share:.0f} % of the target's tokens; embeddings of the others are fresh")
+
+
+def note_rows(notes: list[str], here: Encoding, *sides: Raw) -> None:
+    """Say how many of the target's rows were cut, and how many hold nothing."""
+    rows = [row for side in sides for row in side.rows]
+    encoded = [here.tokenizer.encode(row) for row in rows] if here.tokenizer is not None else rows
+    if here.max_steps and (cut := sum(len(row) > here.max_steps for row in encoded)):
+        notes.append(f"{cut:,} of the target's {len(rows):,} examples are cut to their first {here.max_steps} steps")
+    if blank := sum(not len(row) for row in encoded):
+        notes.append(f"{blank:,} of the target's texts hold no token and are read as one unknown one")
+
+
+def note_test(notes: list[str], source: Any, target: Raw, test: Raw, balanced: bool) -> None:
+    """Say what makes the test's scores look better than they are: examples that were learned, or one large class."""
+    held = {_whole(row) for row in test.rows}
+    for side, data in (("source", source), ("target", target)):
+        if isinstance(data, Raw) and data.kind == test.kind:
+            learned = {whole for row in data.rows if (whole := _whole(row)) in held}
+            if count := sum(_whole(row) in learned for row in test.rows):
+                notes.append(
+                    f"{count:,} of the {len(test.rows):,} test examples are among those that the {side} is trained on, "
+                    "to the letter: their scores say nothing of new ones"
+                )
+    counts = np.bincount(test.targets)
+    share = counts.max() / counts.sum()
+    if share >= ONE_SIDED and not balanced:
+        notes.append(
+            f"{100 * share:.1f} % of the test examples are {test.classes[int(counts.argmax())]!r}: always saying so "
+            "has that accuracy; with --balanced each class counts the same"
+        )
+
+
+def _whole(row: Any) -> Any:
+    """Return an example as something that can be looked up."""
+    return row if isinstance(row, str) else (row.shape, row.tobytes())
+
+
+def words_of(tokens: Tokenizer | Sequence[Any]) -> list[Any]:
+    """Return a vocabulary in the order of its ids."""
+    return list(tokens.tokens if isinstance(tokens, Tokenizer) else tokens)
+
+
+def _share(data: Labelled, ids: np.ndarray) -> float:
+    """Return how many of all tokens are among these, in per cent."""
+    lengths = np.full(len(data), data.inputs.shape[1]) if data.lengths is None else data.lengths
+    valid = np.arange(data.inputs.shape[1]) < lengths[:, None]
+    return round(100 * float(np.isin(data.inputs[valid], ids).mean()), 1)
+
+
+def listed(names: Sequence[Any]) -> str:
+    """Return names for a sentence, the first twelve of many."""
+    return ", ".join(map(repr, names[:12])) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def sides_table(sides: Mapping[str, Mapping[str, Any]], files: Mapping[str, str]) -> str:
+    """Return the facts of all sides as a table in plain text."""
+    rows = []
+    for side, found in sides.items():
+        path = files.get(side) or files.get("source model" if side == "source" else "target", "")
+        apart = ("examples", "classes", "steps")
+        more = [f"{name}: {_said(value)}" for name, value in found.items() if name not in apart]
+        steps = " / ".join(map(_said, found.get("steps", ())))
+        cells = (_said(found.get("examples", "")), _classes(found.get("classes", {})), steps, ", ".join(more))
+        rows.append((side, path, *cells))
+    headings = ("", "file", "examples", "classes", "steps (least / median / most)", "more")
+    return table(headings, rows, right=("examples",))
+
+
+def _classes(counts: Mapping[str, int]) -> str:
+    if len(counts) <= 4:
+        return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    least, most = min(counts.values()), max(counts.values())
+    return f"{len(counts)}, of {least:,} each" if least == most else f"{len(counts)}, of {least:,} to {most:,}"
+
+
+def _said(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,277 @@
+"""From the files that a user names to a study: what is read, how it is split, encoded and joined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnn_core import SequenceClassifier
+from rnn_core.data.files import read_vectors
+from rnn_core.models import Model
+
+from ..comparing.classification import STEPS, Text
+from ..comparing.data_study import Budget
+from ..comparing.labelled import Labelled
+from .encoding import Encoding, for_ids, for_numbers, for_texts
+from .facts import compare_tokens, facts, facts_of_source, listed, note_rows, note_test
+from .files_study import FilesStudy, KnownWords
+from .reading import How, Raw, read, running_text
+from .saved import load_network
+
+TEXT_STEPS = 200
+"""Tokens that are read of a text, unless told otherwise."""
+
+WORDS = 10_000
+"""Words that are kept, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user has asked for, as far as it concerns the inputs; None where it is left to us."""
+
+    target: str
+    source: str | None = None
+    source_model: str | None = None
+    test: str | None = None
+    vectors: str | None = None
+    how: How = field(default_factory=How)
+    source_how: How = field(default_factory=How)
+    test_share: float = 0.25
+    level: str | None = None
+    num_words: int | None = None
+    keep_case: bool = False
+    max_steps: int | None = None
+    network: Mapping[str, Any] = field(default_factory=dict)
+    balanced: bool = False
+
+
+@dataclass
+class Inputs:
+    """What was made of the files.
+
+    Attributes
+    ----------
+    study : FilesStudy
+    encoding : Encoding
+        The target's.
+    sides : dict of str to dict
+        Facts of source, target and test.
+    notes : list of str
+        What the reader must know.
+    """
+
+    study: FilesStudy
+    encoding: Encoding
+    sides: dict[str, dict[str, Any]]
+    notes: list[str]
+
+
+def gather(wanted: Wanted, budget: Budget) -> Inputs:
+    """Read and check everything, and return the study.
+
+    Raises
+    ------
+    ValueError
+        A file is broken, kinds, classes or vocabularies don't fit, or options exclude one another.
+    OSError
+        A file is missing or can't be read.
+    """
+    notes: list[str] = []
+    source, known = _source(wanted)
+    if known is not None and known.kind == "waveforms" and wanted.how.frame is None:
+        wanted = replace(wanted, how=replace(wanted.how, frame=known.frame))
+    target, test = _target_and_test(wanted)
+    here, there = _encodings(wanted, target, source, known)
+    try:
+        judged = here.labelled(test)
+    except ValueError as error:
+        raise ValueError(f"--test must go with --target: {error}") from error
+    study = FilesStudy(
+        _source_data(source, there),
+        here.labelled(target),
+        judged,
+        _network(wanted, source),
+        budget,
+        wanted.balanced,
+        vocabulary=None if known is None else known.tokens,
+    )
+    sides = {
+        "source": facts_of_source(study, source, known),
+        "target": facts(study.target, target),
+        "test": facts(study.test, test),
+    }
+    compare_tokens(study, here, sides, notes)
+    if wanted.vectors is not None:
+        study = _with_vectors(study, there if here.tokenizer is None else here, wanted.vectors, wanted.how, sides)
+    note_rows(notes, here, target, test)
+    note_test(notes, source, target, test, wanted.balanced)
+    rate = source.rate if isinstance(source, Raw) else known and known.rate
+    if target.rate and rate and rate != target.rate:
+        notes.append(f"the source has {rate:,} samples a second, the target {target.rate:,}")
+    if study.core == ("rnn.weight_hh_*",):
+        notes.append("source and target have different inputs: the recurrent weights alone carry over")
+    return Inputs(study, here, sides, notes)
+
+
+def _target_and_test(wanted: Wanted) -> tuple[Raw, Raw]:
+    target = read(wanted.target, wanted.how)
+    if len(target.classes) < 2:
+        raise ValueError(f"--target must have two classes or more, got {target.classes[0]!r} alone")
+    if wanted.test is None and target.kind != "ids":
+        return _split(target, wanted.test_share)
+    test = read(wanted.test or wanted.target, wanted.how, "test")
+    if test.kind != target.kind:
+        raise ValueError(f"--test must be of the target's kind, {target.kind}, got {test.kind}; --kind names it")
+    if foreign := sorted(set(test.classes) - set(target.classes)):
+        raise ValueError(
+            f"--test must have the target's classes, {listed(target.classes)}, got {listed(foreign)} as well"
+        )
+    if missing := [name for name in target.classes if name not in test.classes]:
+        raise ValueError(
+            f"--test must have an example of each class, got none of {listed(missing)}; leave --test out to split the "
+            "target"
+        )
+    return target, test  # the same names have the same numbers
+
+
+def _split(data: Raw, share: float) -> tuple[Raw, Raw]:
+    """Return training and test examples, each class with its share of either."""
+    counts = np.bincount(data.targets, minlength=len(data.classes))
+    if counts.min() < 2:
+        raise ValueError(
+            f"--target must have two examples of each class to be split into training and test, got 1 of "
+            f"{data.classes[int(counts.argmin())]!r}; add some, or name a --test"
+        )
+    rows = Labelled(np.arange(len(data.rows))[:, None], data.targets, data.classes)
+    part, rest = rows.split(max(len(counts), min(round(share * len(rows)), len(rows) - len(counts))), 0)
+    if not rest.counts.all():
+        raise ValueError(
+            f"--test-share must leave an example of each class to train on, got {share}, which leaves none of "
+            f"{data.classes[int(rest.counts.argmin())]!r}"
+        )
+    return data.take(np.sort(rest.inputs[:, 0])), data.take(np.sort(part.inputs[:, 0]))
+
+
+def _source(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
+    """Return the source: a model and, if known, how it reads; or a text; or examples."""
+    if wanted.source_model is not None:
+        model, saved = load_network(wanted.source_model)
+        if not isinstance(model, SequenceClassifier):
+            raise ValueError(
+                f"--source-model must be a SequenceClassifier, got a {type(model).__name__} in "
+                f"{wanted.source_model!r}; train one with --source"
+            )
+        if saved is None and model.embedding is not None:
+            raise ValueError(
+                f"--source-model must say what its {model.config['vocab_size']:,} tokens stand for, got "
+                f"{wanted.source_model!r}, which `rnn-core transfer` has not written: its vocabulary is not known"
+            )
+        return model, None if saved is None else saved.encoding
+    if wanted.source is None:
+        raise ValueError("--source or --source-model must be given: what is learned there is carried over")
+    if Path(wanted.source).suffix.lower() == ".txt" and not Path(wanted.source).is_dir():
+        return running_text(wanted.source, wanted.source_how.encoding), None
+    raw = read(wanted.source, wanted.source_how)
+    if len(raw.classes) < 2:
+        raise ValueError(f"--source must have two classes or more, got {raw.classes[0]!r} alone")
+    return raw, None
+
+
+def _source_data(source: Model | str | Raw, encoding: Encoding) -> Labelled | Text | Model:
+    if isinstance(source, Raw):
+        return encoding.labelled(source)
+    if isinstance(source, Model):
+        return source
+    rows, _ = Encoding("text", encoding.tokenizer).encode(Raw("text", [source], None, (), ("",)))
+    if rows.size < 2 * STEPS:
+        raise ValueError(f"--source must hold at least {2 * STEPS} tokens of text, got {rows.size}")
+    return Text(rows[0], encoding.tokens or ())
+
+
+def _encodings(
+    wanted: Wanted, target: Raw, source: Model | str | Raw, known: Encoding | None
+) -> tuple[Encoding, Encoding]:
+    """Return how the target is read, and how the source is: by one tokenizer, fitted on the training texts of both."""
+    theirs = source.kind if isinstance(source, Raw) else "text" if isinstance(source, str) else known and known.kind
+    if {target.kind, theirs} == {"text", "ids"}:
+        raise ValueError(
+            "--source and --target must both be texts or both Keras's numbers, got one of each: what the numbers stand "
+            "for is not in the file"
+        )
+    rows: dict[str, list[Any]] = {"text": [source] if isinstance(source, str) else [], "ids": []}
+    for side in (source, target):
+        if isinstance(side, Raw) and side.kind in rows:
+            rows[side.kind] += side.rows
+    steps = wanted.max_steps or TEXT_STEPS
+    tokens = None
+    if rows["text"]:
+        tokens = for_texts(rows["text"], *_tokenizer_options(wanted, known), steps)
+    elif rows["ids"]:
+        tokens = for_ids(rows["ids"], wanted.num_words or (None if known is None else known.vocabulary), steps)
+
+    def encoding(side: Any) -> Encoding:
+        if isinstance(side, Raw) and side.kind not in rows:
+            return for_numbers(side, wanted.max_steps, wanted.how.samples)
+        return tokens or here
+
+    here = encoding(target)
+    return here, encoding(source)
+
+
+def _tokenizer_options(wanted: Wanted, known: Encoding | None) -> tuple[str, int | None, bool]:
+    theirs = None if known is None else known.tokenizer
+    level = wanted.level or ("word" if theirs is None else theirs.level)
+    lower = not wanted.keep_case
+    if theirs is not None:
+        if level != theirs.level:
+            raise ValueError(f"--level must be the source model's, {theirs.level!r}, got {level!r}; leave it out")
+        lower = theirs.lower
+    return level, wanted.num_words or (WORDS if level == "word" else None), lower
+
+
+def _network(wanted: Wanted, source: Any) -> dict[str, Any]:
+    """Return the network's options: the user's, or those of the model that is the source."""
+    asked = {name: value for name, value in wanted.network.items() if value is not None}
+    if isinstance(source, str) and asked.get("bidirectional"):
+        raise ValueError(
+            "--bidirectional must be left out with a text without classes as --source: what is to come can only be "
+            "predicted in one direction"
+        )
+    if not isinstance(source, Model):
+        return {"hidden_size": 64, "cell": "lstm", "num_layers": 1, "bidirectional": False, "pooling": "mean", **asked}
+    names = ("hidden_size", "cell", "nonlinearity", "num_layers", "bidirectional", "pooling", "embedding_size")
+    theirs = {name: source.config[name] for name in names if source.config[name] is not None}
+    for name, value in asked.items():
+        if name != "pooling" and theirs[name] != value:  # pooling has no parameters
+            raise ValueError(
+                f"--{OPTIONS.get(name, name.replace('_', '-'))} must be the source model's, {theirs[name]}, got "
+                f"{value}; leave it out, or train a source anew with --source"
+            )
+    return {**theirs, **asked}
+
+
+OPTIONS = {"num_layers": "layers"}
+"""What an option is called where it isn't called as the network's."""
+
+
+def _with_vectors(
+    study: FilesStudy, encoding: Encoding, path: str, how: How, sides: dict[str, dict[str, Any]]
+) -> FilesStudy:
+    """Return the study with word vectors in its fresh embeddings."""
+    tokens = encoding.tokenizer
+    if isinstance(study.source, Model):
+        raise ValueError("--vectors must be left out with --source-model, whose own embedding carries over")
+    if tokens is None or tokens.level != "word":
+        raise ValueError("--vectors must go with words, got other inputs; is it --level word?")
+    found = read_vectors(path, words=tokens.tokens, encoding=how.encoding)
+    vectors, known = found.rows(tokens.tokens)
+    sides["vectors"] = {"numbers a word": vectors.shape[1], "words": len(tokens), "known words": int(known.sum())}
+    return replace(
+        study,
+        network={**study.network, "embedding_size": vectors.shape[1]},
+        words=KnownWords(np.flatnonzero(known), vectors[known]),
+    )

@@ -1,0 +1,164 @@
+"""How pictures of results are drawn: the style, the colours, and a figure as PNG.
+
+Colours are those of Okabe and Ito, which differ for every kind of colour vision; marks and dashes say the same again.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..comparing.comparison import Comparison
+from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#6b6b6b",
+)  # fmt: skip
+
+STYLE: dict[str, Any] = {
+    "font.size": 11,
+    "axes.titlesize": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e4e4e4",
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "lines.linewidth": 2.0,
+    "lines.markersize": 6,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.wspace": 0.05,
+}
+
+
+def png(draw: Any, *args: Any, **options: Any) -> bytes:
+    """Return the picture that ``draw(figure, …)`` makes, as PNG.
+
+    Parameters
+    ----------
+    draw : callable
+        Its first argument is a figure.
+    """
+    from matplotlib import style
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    buffer = io.BytesIO()
+    with style.context(STYLE, after_reset=True), warnings.catch_warnings():  # whatever the user's own settings are
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)  # a box stands for it
+        figure = Figure()
+        FigureCanvasAgg(figure)
+        draw(figure, *args, **options)
+        figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+LABELS = "DejaVu Sans Mono"
+"""The font of a saliency picture's labels, which comes with matplotlib."""
+
+
+def undrawable(labels: Sequence[str]) -> list[int]:
+    """Return the places of labels with a letter that their font lacks: an emoji, say."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont(LABELS)).get_charmap()
+    return [k for k, label in enumerate(labels) if any(ord(letter) not in known for letter in label if letter > " ")]
+
+
+VERDICT_LOOKS: dict[str, dict[str, Any]] = {
+    POSITIVE: {"color": GREEN, "marker": ">", "markerfacecolor": GREEN},
+    INCONCLUSIVE: {"color": GREY, "marker": "o", "markerfacecolor": "white"},
+    NEGATIVE: {"color": RED, "marker": "<", "markerfacecolor": RED},
+}
+"""How a difference is drawn: to the right of zero, to the left of it, or neither."""
+
+
+def gains(
+    figure: Figure,
+    comparison: Comparison,
+    methods: Sequence[str],
+    controls: Sequence[str],
+    xlabel: str,
+    titles: Sequence[str],
+) -> None:
+    """Draw each method's paired difference from scratch with its interval, a line for each and a panel for each size.
+
+    Parameters
+    ----------
+    figure : Figure
+    comparison : Comparison
+    methods, controls : sequence of str
+        Names of arms, from top to bottom; the controls stand apart.
+    xlabel : str
+    titles : sequence of str
+        A title for each size.
+    """
+    from matplotlib.markers import CARETLEFT, CARETRIGHT
+
+    names = [*methods, *controls]
+    places = np.arange(len(names)) + np.where(np.arange(len(names)) < len(methods), 0, 0.8 if methods else 0)
+    sizes = comparison.sizes
+    figure.set_size_inches(2.4 + 2.8 * max(len(sizes), 2), 1.9 + 0.27 * (places[-1] + 1))
+    panels = np.atleast_1d(figure.subplots(1, len(sizes), sharey=True))
+    for panel, size, title in zip(panels, sizes, titles, strict=True):
+        found = [comparison.difference(name, size) for name in names]
+        drawn = [(d, y) for d, y in zip(found, places, strict=True) if np.isfinite(d.mean)]
+        # A few seeds make intervals far wider than any gain: beyond this they leave the panel, and an arrow says so.
+        reach = 2.5 * max((abs(d.mean) for d, _ in drawn), default=0.0) or 1.0
+        ends = [d.mean + sign * min(d.half_width or 0, reach) for d, _ in drawn for sign in (-1, 1)] + [0.0]
+        margin = 0.06 * (max(ends) - min(ends)) or 1.0
+        low, high = min(ends) - margin, max(ends) + margin
+        panel.axvline(0, color="black", linewidth=1.2)
+        if controls:
+            panel.axhspan(places[len(methods)] - 0.7, places[-1] + 0.7, color="#f1f1f1", linewidth=0, zorder=0)
+        for d, y in drawn:
+            look = VERDICT_LOOKS[NEGATIVE if d.verdict == WORSE else d.verdict]
+            half = d.half_width or 0.0
+            panel.plot([max(d.mean - half, low), min(d.mean + half, high)], [y, y], color=look["color"])
+            for end, at, arrow in ((d.mean - half, low, CARETLEFT), (d.mean + half, high, CARETRIGHT)):
+                if not low <= end <= high:
+                    panel.plot(at, y, marker=arrow, color=look["color"], markersize=9, clip_on=False)
+            panel.plot(d.mean, y, linestyle="none", **look)
+        panel.set_xlim(low, high)
+        panel.locator_params(axis="x", nbins=5)
+        panel.grid(axis="y", linestyle=":")
+        panel.tick_params(axis="y", length=0)
+        panel.set_title(title)
+        panel.set_xlabel(xlabel)
+    panels[0].set_yticks(places, [*methods, *(f"control: {name}" for name in controls)])
+    panels[0].set_ylim(places[-1] + 0.7, places[0] - 0.7)
+    for verdict, look in VERDICT_LOOKS.items():
+        label = f"{NEGATIVE}, of a control: {WORSE}" if verdict == NEGATIVE else verdict
+        panels[0].plot([], [], linestyle="-", label=label, **look)
+    legend_below(figure, panels[0])
+
+
+def mean_and_band(values: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over seeds and the half-width of its 95 % t-interval.
+
+    Parameters
+    ----------
+    values : array, shape (seeds, points)
+    """
+    from scipy.special import stdtrit
+
+    values = np.asarray(values, float)
+    n = len(values)
+    if n == 1:
+        return values[0], np.zeros_like(values[0])
+    return values.mean(axis=0), stdtrit(n - 1, 0.975) * values.std(axis=0, ddof=1) / n**0.5
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """Put the legend of one of the axes below all of them."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
