@@ -138,6 +138,7 @@ def _wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
         args.source_model,
         args.test,
         args.vectors,
+        args.vectors_encoding or "utf-8",
         How(**given),
         How(**{**given, **other}),
         args.test_share or 0.25,

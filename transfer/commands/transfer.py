@@ -42,6 +42,7 @@ class Transfer:
         add("--keep-case", action="store_true", help="tell capital letters from small ones")
         add("--max-steps", type=int, metavar="N", help="longer examples are cut to their beginning (texts: 200)")
         add("--vectors", metavar="FILE", help="word2vec's or GloVe's vectors, for the embeddings to begin with")
+        add("--vectors-encoding", metavar="NAME", help="of the words there (utf-8, whatever --encoding is)")
         add("--frame", type=int, metavar="N", help="samples of a waveform that make a step (64)")
         add = parser.add_argument_group("methods").add_argument
         add("--methods", nargs="+", metavar="NAME", help="some of --list, or all; the usual ones without it")
@@ -121,6 +122,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--test-share must be between 0 and 1, got {args.test_share}")
     if args.test is not None and args.test_share is not None:
         raise ValueError("--test-share must be left out with --test, which is judged by")
+    if args.vectors_encoding is not None and args.vectors is None:
+        raise ValueError("--vectors-encoding must be left out without --vectors, whose words it is about")
     for name in ("source_model", "vectors"):
         if (path := getattr(args, name)) is not None and Path(path).is_dir():
             raise IsADirectoryError(f"{_option(name)} must be a file, got the folder {path!r}")

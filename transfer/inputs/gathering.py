@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ class Wanted:
     source_model: str | None = None
     test: str | None = None
     vectors: str | None = None
+    vectors_encoding: str = "utf-8"
     how: How = field(default_factory=How)
     source_how: How = field(default_factory=How)
     test_share: float = 0.25
@@ -106,7 +108,8 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
     }
     compare_tokens(study, here, sides, notes)
     if wanted.vectors is not None:
-        study = _with_vectors(study, there if here.tokenizer is None else here, wanted.vectors, wanted.how, sides)
+        words = there if here.tokenizer is None else here
+        study = _with_vectors(study, words, wanted.vectors, wanted.vectors_encoding, sides, notes)
     note_rows(notes, here, target, test)
     note_test(notes, source, target, test, wanted.balanced)
     rate = source.rate if isinstance(source, Raw) else known and known.rate
@@ -259,17 +262,30 @@ OPTIONS = {"num_layers": "layers"}
 
 
 def _with_vectors(
-    study: FilesStudy, encoding: Encoding, path: str, how: How, sides: dict[str, dict[str, Any]]
+    study: FilesStudy,
+    reads: Encoding,
+    path: str,
+    encoding: str,
+    sides: dict[str, dict[str, Any]],
+    notes: list[str],
 ) -> FilesStudy:
     """Return the study with word vectors in its fresh embeddings."""
-    tokens = encoding.tokenizer
+    tokens = reads.tokenizer
     if isinstance(study.source, Model):
         raise ValueError("--vectors must be left out with --source-model, whose own embedding carries over")
     if tokens is None or tokens.level != "word":
         raise ValueError("--vectors must go with words, got other inputs; is it --level word?")
-    found = read_vectors(path, words=tokens.tokens, encoding=how.encoding)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the notes say the same
+        found = read_vectors(path, words=tokens.tokens, encoding=encoding)
+    notes += [f"--vectors: {note}" for note in found.notes]
     vectors, known = found.rows(tokens.tokens)
-    sides["vectors"] = {"numbers a word": vectors.shape[1], "words": len(tokens), "known words": int(known.sum())}
+    sides["vectors"] = {
+        "read as": found.kind,
+        "numbers a word": vectors.shape[1],
+        "words": len(tokens),
+        "known words": int(known.sum()),
+    }
     return replace(
         study,
         network={**study.network, "embedding_size": vectors.shape[1]},

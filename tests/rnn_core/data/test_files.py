@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from rnn_core.data.files import read_series, read_texts, read_vectors, read_waveforms
+from rnn_core.data.files import read_series, read_texts, read_waveforms
 
 
 def write(folder, name: str, text: str, encoding: str = "utf-8"):
@@ -238,44 +238,3 @@ def test_broken_waveforms_are_named(tmp_path) -> None:
     write(tmp_path, "b/y.wav", "no sound")
     with pytest.raises(ValueError, match=r"y\.wav' must be a PCM WAV file: .*; convert it to 16 bits PCM"):
         read_waveforms(tmp_path)
-
-
-# word vectors
-
-
-def test_glove_and_word2vec(tmp_path) -> None:
-    glove = read_vectors(write(tmp_path, "g.txt", "the 1 2\nof a 3 4\n"))
-    text = read_vectors(write(tmp_path, "w.txt", "2 2\nthe 1 2\nof 3 4\n"))
-    (tmp_path / "w.bin").write_bytes(
-        b"2 2\nthe " + np.array([1, 2], "<f4").tobytes() + b"\nof " + np.array([3, 4], "<f4").tobytes() + b"\n"
-    )
-    binary = read_vectors(tmp_path / "w.bin")
-    assert glove.index == {"the": 0, "of a": 1}
-    for found in (glove, text, binary):
-        assert found.vectors.tolist() == [[1, 2], [3, 4]]
-    assert binary.index == text.index == {"the": 0, "of": 1}
-
-
-def test_rows_of_a_vocabulary_have_the_mean_where_a_word_is_unknown(tmp_path) -> None:
-    found = read_vectors(write(tmp_path, "g.txt", "the 1 2\nof 3 4\nand 9 9\n"), words=["the", "of"])
-    rows, known = found.rows(["of", "cat"])
-    assert rows.tolist() == [[3, 4], [2, 3]]
-    assert known.tolist() == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("name", "data", "message"),
-    [
-        ("g.txt", b"the 1 2\nof 3\n", r"line 2, must have a word and 2 numbers, got 2 parts"),
-        ("g.txt", b"the 1 x\n", r"line 1, must have a number for the, got 'x'"),
-        ("g.txt", b"the 1 2\nthe 3 4\n", r"line 2, must have each word once, got 'the' again"),
-        ("g.txt", b"caf\xe9 1 2\n", r"line 1, must be utf-8"),
-        ("g.txt", b"", r"must hold at least a word, got none"),
-        ("w.bin", b"2 2\nthe " + bytes(8), r"must hold 2 words, got 1: it is cut short"),
-        ("w.bin", b"words\n", r"line 1, must have the numbers of words and of columns"),
-    ],
-)
-def test_broken_vectors_are_named(tmp_path, name, data, message) -> None:
-    (tmp_path / name).write_bytes(data)
-    with pytest.raises(ValueError, match=message):
-        read_vectors(tmp_path / name)

@@ -80,6 +80,13 @@ def test_other_kinds_are_named_with_the_way_out(tmp_path, data, what) -> None:
     assert "v.txt" in str(caught.value)
 
 
+def test_rows_of_a_vocabulary_have_the_mean_where_a_word_is_unknown(tmp_path) -> None:
+    found = read_vectors(write(tmp_path, "g.txt", "the 1 2\nof 3 4\nand 9 9\n"), words=["the", "of"])
+    rows, known = found.rows(["of", "cat"])
+    assert rows.tolist() == [[3, 4], [2, 3]]
+    assert known.tolist() == [True, False]
+
+
 # lines of text
 
 
@@ -159,6 +166,7 @@ def test_rows_without_a_word_are_counted(tmp_path) -> None:
         ("the 1 2\nof\n", r"line 2, must have a word and 2 numbers, got 1 parts"),
         ("the 1 2\n  3\n", r"line 2, must have a word and 2 numbers, got 1 parts"),
         ("the\n", r"line 1, must have a word and 1 numbers, got 1 parts"),
+        ("the 1 x\n", r"line 1, must have a number for 'the', got 'x'"),
         ("the 1 1_000\n", r"line 1, must have a number for 'the', got '1_000'"),
         ("the 1 1e39\n", r"line 1, must have numbers that float32 holds for 'the', got '1e39'"),
         ("the 1 nan\n", r"line 1, must have a finite number for 'the', got 'nan'"),

@@ -365,13 +365,28 @@ def test_word_vectors_are_where_fresh_embeddings_begin(tmp_path) -> None:
     (tmp_path / "glove.txt").write_text("good 1 2 3\nbad -1 -2 -3\nelsewhere 0 0 0\n", encoding="utf-8")
     wanted = Wanted(str(tmp_path / "b.csv"), str(tmp_path / "a.csv"), vectors=str(tmp_path / "glove.txt"))
     inputs = gather(wanted, TINY)
-    assert inputs.sides["vectors"] == {"numbers a word": 3, "words": len(inputs.encoding.tokens), "known words": 2}
+    kind = "text without a first line of counts, as GloVe's"
+    known = {"read as": kind, "numbers a word": 3, "words": len(inputs.encoding.tokens), "known words": 2}
+    assert inputs.sides["vectors"] == known
     study = pickle.loads(pickle.dumps(inputs.study))  # workers get it so
     tokens = words_of(study.target.tokens)
     for model in (study.build(0), study.build_source(0)):
         weight = model.parameters["embedding.weight"]
         assert weight[tokens.index("good")].tolist() == [1, 2, 3]
         assert weight[tokens.index("film")].any()
+
+
+def test_word_vectors_have_an_encoding_of_their_own_and_say_what_was_left_out(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n" + "café,x\nthé,y\n" * 4, encoding="latin-1")
+    (tmp_path / "v.txt").write_text("café 1 2\nthé 3 4\ncafé 5 6\n", encoding="utf-8")
+    (tmp_path / "w.txt").write_text("café 1 2\nthé 3 4\n", encoding="latin-1")
+    path = str(tmp_path / "a.csv")
+    wanted = Wanted(path, path, how=How(encoding="latin-1"), source_how=How(encoding="latin-1"))
+    inputs = gather(replace(wanted, vectors=str(tmp_path / "v.txt")), TINY)
+    assert inputs.sides["vectors"]["known words"] == 2
+    assert "--vectors: words that are there again: 1 ('café' in line 3); the first counts" in inputs.notes
+    inputs = gather(replace(wanted, vectors=str(tmp_path / "w.txt"), vectors_encoding="latin-1"), TINY)
+    assert inputs.sides["vectors"]["known words"] == 2
 
 
 def test_a_text_that_is_too_long_keeps_its_beginning(tmp_path) -> None:
@@ -551,6 +566,10 @@ def test_the_list_of_methods(capsys) -> None:
             "--cell must be the source model's, lstm, got gru",
         ),
         (["--source", "s.tsv", "--target", "s.tsv", "--vectors", "a.csv"], "--vectors must go with words"),
+        (
+            ["--source", "a.csv", "--target", "b.csv", "--vectors-encoding", "latin-1"],
+            "--vectors-encoding must be left out without --vectors",
+        ),
         (
             ["--source", "corpus.txt", "--target", "b.csv", "--bidirectional", "--layers", "2"],
             "--bidirectional must be left out with a text without classes",
