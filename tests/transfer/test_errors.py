@@ -387,7 +387,7 @@ EMPTY = (
     Error(
         "blank lines",
         lambda w: read_texts(w.write("a.csv", "\n\n")),
-        "read_texts: '…a.csv', line 1, must name the column 'text' once, got none; say which columns hold …",
+        f"read_texts: {NONE.format('a.csv', 'a text')}",
     ),
     Error(
         "nothing behind @data",
@@ -398,11 +398,6 @@ EMPTY = (
         "c.bin",
         lambda w: read_vectors(w.write("c.bin")),
         "read_vectors: '…c.bin', line 1, must have the numbers of words and of columns, got []",
-    ),
-    Error(
-        "a text in a folder",
-        lambda w: read_texts(w.write("f/neg/2.txt").parent.parent),
-        f"read_texts: {NONE.format('2.txt', 'a line')}",
     ),
     Error(
         "a waveform",
@@ -507,25 +502,25 @@ ROW_10000 = tuple(
         f"{read.__name__}: '…{name}', line 10000, {message}",
     )
     for read, name, first, row, last, message in (
-        (read_texts, "a.csv", "text,label\n", "fine,1\n", "broken\n", "must have 2 columns, as the first line, got 1"),
-        (read_texts, "a.csv", "text,label\n", "fine,1\n", "a,b,1\n", "must have 2 columns, as the first line, got 3"),
-        (read_texts, "a.csv", "text,label\n", "fine,1\n", "broken,\n", "must have a label in column 'label', got none"),
+        (read_texts, "a.csv", "text,label\n", "fine,1\n", "broken\n", "must have 2 columns, …"),
+        (read_texts, "a.csv", "text,label\n", "fine,1\n", "a,b,1\n", "must have 2 columns, …, got 3; …"),
+        (read_texts, "a.csv", "text,label\n", "fine,1\n", "broken,\n", "must have a label in column …"),
         (
             read_texts,
             "a.tsv",
             "text\tlabel\n",
             "fine\t1\n",
             "broken\n",
-            "must have 2 columns, as the first line, got 1",
+            "must have 2 columns, as the first line, got 1; …",
         ),
-        (read_texts, "a.jsonl", "", '{"text": "a", "label": 1}\n', '{"text": \n', "must be a JSON object: …"),
+        (read_texts, "a.jsonl", "", '{"text": "a", "label": 1}\n', '{"text": \n', "must be JSON, got '{\"text\": ' …"),
         (
             read_texts,
             "a.jsonl",
             "",
             '{"text": "a", "label": 1}\n',
             '{"text": "a"}\n',
-            "must have the keys 'text' and 'label', got text",
+            "must have the keys 'text' and 'label', got text; text and label name them",
         ),
         (read_series, "b.tsv", "", "1\t2\t3\n", "1\t2\tx\n", "must have a number for step 1, got 'x'"),
         (read_series, "b.tsv", "", "1\t2\t3\n", "1\n", "must have a label, a tab and numbers, got '1'"),
@@ -637,7 +632,7 @@ DUPLICATES = (
     Error(
         "a column twice",
         lambda w: read_texts(w.write("a.csv", "text,label,text\na,1,b\n")),
-        "read_texts: '…a.csv', line 1, must name the column 'text' once, got text, label, text; …",
+        "read_texts: '…a.csv', line 1, must name the column 'text' once, got 'text, label, text'; …",
     ),
 )
 

@@ -1,20 +1,80 @@
-"""Lines of a text file, with their numbers, and errors that name them."""
+"""What all readers share: lines with their numbers, and errors and remarks that name them."""
 
 from __future__ import annotations
 
+import codecs
 import os
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ...foreign import check_text, shown
+
 Place = str | os.PathLike[str]
+
+LONGEST_NAME = 160
+"""Characters of a path that a message quotes, its end: there stands the file's name."""
+
+WHOLE = frozenset({"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252", "cp1250", "cp1251", "utf-8-sig"})
+"""Encodings that give no half characters."""
+
+
+class FileWarning(UserWarning):
+    """What was left out, or read in one of two ways that are possible."""
+
+
+class Unread(ValueError):
+    """A file that can't be read as it was asked for, where an option may help.
+
+    Parameters
+    ----------
+    said : str
+        What is wrong.
+    way_out : str
+        What helps, with the options' names in braces: ``"{separator} names it"``.
+    """
+
+    def __init__(self, said: str, way_out: str) -> None:
+        super().__init__(said, way_out)
+        self.said, self.way_out = said, way_out
+
+    def __str__(self) -> str:
+        return self.spelled(lambda option: option)
+
+    def spelled(self, spell: Callable[[str], str]) -> str:
+        """Return the message with the options spelled as a command spells them."""
+        parts = self.way_out.replace("}", "{").split("{")
+        return f"{self.said}; {''.join(spell(part) if k % 2 else part for k, part in enumerate(parts))}"
+
+
+def remark(where: str, message: str) -> None:
+    """Warn of what was left out, or read in one of two ways: the commands count these among their notes."""
+    warnings.warn(f"{where}: {message}", FileWarning, stacklevel=3)
+
+
+def named(path: Place) -> str:
+    """Return a path as a message quotes it: its end, if it is long."""
+    text = str(path)
+    found = ascii_where_needed(text)
+    return found if len(found) <= LONGEST_NAME else f"'…{ascii_where_needed(text[-LONGEST_NAME // 2 :])[1:]}"
+
+
+def ascii_where_needed(text: str) -> str:
+    """Return a text in quotation marks, what can't be printed as its number."""
+    return shown(text, 4 * len(text) + 8)
+
+
+def writable(text: str) -> str:
+    r"""Return a file's name as any file can hold it: bytes that are no text become ``\udc`` and their number."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def existing(where: str, path: Place) -> Path:
     """Return `path`, if there is such a file or folder."""
     found = Path(path)
     if not found.exists():
-        raise FileNotFoundError(f"{where}: path must be an existing file or folder, got {str(path)!r}")
+        raise FileNotFoundError(f"{where}: path must be an existing file or folder, got {named(path)}")
     return found
 
 
@@ -24,11 +84,11 @@ def check_encoding(where: str, encoding: Any) -> None:
     try:
         if b"\n".decode(encoding) == "\n":
             return
-    except UnicodeDecodeError:
+    except UnicodeError:
         pass
-    except (LookupError, TypeError):
+    except (LookupError, TypeError, ValueError):
         what, way_out = "the name of one that Python has", ""
-    raise ValueError(f"{where}: encoding must be {what}, got {encoding!r}{way_out}")
+    raise ValueError(f"{where}: encoding must be {what}, got {shown(encoding)}{way_out}")
 
 
 def misread(where: str, place: str, encoding: str, error: UnicodeDecodeError) -> ValueError:
@@ -42,8 +102,10 @@ def misread(where: str, place: str, encoding: str, error: UnicodeDecodeError) ->
     )
 
 
-def numbered(where: str, path: Path, encoding: str) -> Iterator[tuple[int, str]]:
+def numbered(where: str, path: Path, encoding: str, *, blank: bool = False) -> Iterator[tuple[int, str]]:
     """Yield (number, line) without the line's end; the first is 1.
+
+    With `blank`, a file that holds nothing is one without lines instead of an error.
 
     Raises
     ------
@@ -53,63 +115,30 @@ def numbered(where: str, path: Path, encoding: str) -> Iterator[tuple[int, str]]
         It can't be read.
     """
     check_encoding(where, encoding)
-    number = 0
+    number, whole = 0, codecs.lookup(encoding).name in WHOLE
     try:
         with open(path, "rb") as file:
             for number, raw in enumerate(file, 1):
                 line = raw.decode(encoding).rstrip("\r\n")
+                if not whole:
+                    check_text(where, at(path, number), line)
                 yield number, line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeDecodeError as error:
         raise misread(where, at(path, number), encoding, error) from error
     except OSError as error:
-        raise type(error)(f"{where}: {str(path)!r} can't be read: {error.strerror or error}") from error
-    if not number:
+        raise type(error)(f"{where}: {named(path)} can't be read: {error.strerror or error}") from error
+    if not number and not blank:
         raise empty(where, path)
 
 
 def at(path: Path, line: int) -> str:
     """Return a place in words."""
-    return f"{str(path)!r}, line {line},"
+    return f"{named(path)}, line {line},"
 
 
 def empty(where: str, path: Path, what: str = "a line") -> ValueError:
     """Return the error of a file in which there is nothing."""
-    return ValueError(f"{where}: {str(path)!r} must hold at least {what}, got none")
-
-
-def files_in(where: str, folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
-    """Return the files of some kinds in a folder and below it, by name.
-
-    Raises
-    ------
-    ValueError
-        There is none.
-    """
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
-    if not files:
-        raise ValueError(f"{where}: {str(folder)!r} must hold files {', '.join(suffixes)}, got none")
-    return files
-
-
-def class_folders(where: str, folder: Path, suffixes: tuple[str, ...]) -> list[tuple[str, list[Path]]]:
-    """Return the classes of a folder, its subfolders by name, each with its files of some kinds.
-
-    Raises
-    ------
-    ValueError
-        There is no subfolder with such a file.
-    """
-    found: list[tuple[str, list[Path]]] = []
-    for child in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-        files = sorted(file for file in child.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
-        if files:
-            found.append((child.name, files))
-    if not found:
-        raise ValueError(
-            f"{where}: {str(folder)!r} must have a subfolder for each class, with files {', '.join(suffixes)} in it, "
-            "got none"
-        )
-    return found
+    return ValueError(f"{where}: {named(path)} must hold at least {what}, got none")
 
 
 def number_in(where: str, path: Path, line: int, text: Any, what: str) -> float:
@@ -117,7 +146,9 @@ def number_in(where: str, path: Path, line: int, text: Any, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{where}: {at(path, line)} must have a number for {what}, got {str(text)[:40]!r}") from None
+        raise ValueError(
+            f"{where}: {at(path, line)} must have a number for {what}, got {shown(str(text), 40)}"
+        ) from None
     if value != value or value in (float("inf"), float("-inf")):
-        raise ValueError(f"{where}: {at(path, line)} must have a finite number for {what}, got {text!r}")
+        raise ValueError(f"{where}: {at(path, line)} must have a finite number for {what}, got {shown(text, 40)}")
     return value

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .lines import Place, at, class_folders, empty, existing, files_in, number_in, numbered
+from .folders import class_folders, files_in
+from .lines import Place, at, empty, existing, number_in, numbered
 
 
 class Series(NamedTuple):

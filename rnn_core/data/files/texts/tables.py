@@ -1,0 +1,239 @@
+"""Tables of texts: rows of cells parted by commas, semicolons or tabs, as CSV and TSV files have them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from ....foreign import shown
+from ..labels import Row, is_missing
+from ..lines import Unread, at, numbered
+
+SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+"""What parts the cells of a table."""
+
+LOOKED_AT = 50
+"""Rows that a separator is found out by, where no line names the columns."""
+
+csv.field_size_limit(2**31 - 1)  # a review is longer than 128 KiB now and then
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table, or keys of an object, are read, and how.
+
+    Attributes
+    ----------
+    text, label : str
+        Names or, without a line of names, numbers from 1 on; no label if it is None.
+    separator : str, optional
+        What parts cells; found out where it is not given.
+    header : bool
+        Whether the first line names the columns.
+    keep_missing_labels : bool
+        Take labels such as ``NA`` as they stand.
+    allow_unlabelled : bool
+        Let a row have no label.
+    """
+
+    text: str
+    label: str | None
+    separator: str | None = None
+    header: bool = True
+    keep_missing_labels: bool = False
+    allow_unlabelled: bool = False
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of the columns that are read."""
+        return (self.text,) if self.label is None else (self.text, self.label)
+
+    @property
+    def options(self) -> str:
+        """The options that name them, for a message."""
+        return "{text}" if self.label is None else "{text} and {label}"
+
+    def label_in(self, where: str, place: str, name: str) -> str | None:
+        """Return a label as the name of a class; None if it is missing and may be.
+
+        Raises
+        ------
+        Unread
+            It is missing.
+        """
+        name = name.strip()
+        if not is_missing(name, self.keep_missing_labels):
+            return name
+        if self.allow_unlabelled:
+            return None
+        said = f"{where}: {place} must have a label in column {shown(self.label)}, got "
+        if not name:
+            raise Unread(f"{said}none", "{label} names another column; or leave the row out")
+        raise Unread(
+            f"{said}{shown(name)}, as pandas writes a missing one",
+            "leave the row out or, if it is a class, say so: {keep_missing_labels}",
+        )
+
+
+def from_table(where: str, path: Path, columns: Columns, encoding: str) -> Iterator[Row]:
+    """Yield the rows of a table.
+
+    Raises
+    ------
+    Unread
+        The columns are not there, or a label is missing.
+    ValueError
+        A row is broken, or in another encoding.
+    """
+    separator = columns.separator or _separator(where, path, columns, encoding)
+    if separator not in SEPARATORS:
+        raise Unread(
+            f"{where}: separator must be one of {', '.join(SEPARATORS.values())}, got {shown(separator)}",
+            "{separator} names it",
+        )
+    places: list[int] = []
+    width = least = 0
+    for first, last, row in _rows(where, path, separator, encoding):
+        if not _without_blanks(row) and (len(row) != 1 or columns.label is not None):
+            continue  # an empty line, or one of separators alone
+        if not places:
+            places = _found(where, at(path, first), row, columns, separator)
+            width, least = len(row), max(len(_without_blanks(row)), max(places) + 1)
+            if columns.header:
+                continue
+        if len(row) < least or len(_without_blanks(row)) > width:
+            raise _wrong_width(where, path, (first, last), row, width, separator)
+        name = None
+        if columns.label is not None:
+            name = columns.label_in(where, at(path, last), row[places[1]])
+        yield row[places[0]], name, f"line {last}"
+
+
+def has_label(where: str, path: Path, columns: Columns, encoding: str) -> bool:
+    """Return whether a table's first line has a column of labels beside that of texts."""
+    separator = columns.separator or _separator(where, path, columns, encoding)
+    if separator in SEPARATORS:
+        for _, _, row in _rows(where, path, separator, encoding):
+            if _without_blanks(row):
+                return _places(row, columns)[-1] is not None
+    return False
+
+
+def _rows(where: str, path: Path, separator: str, encoding: str) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield (first line, last line, cells) of each row."""
+    last, line = 0, ""
+
+    def lines() -> Iterator[str]:
+        nonlocal last, line
+        for last, line in numbered(where, path, encoding):  # noqa: B007  # errors name it
+            yield line + "\n"
+
+    # Tab-separated files have no quoting of their own: a quotation mark is one.
+    if path.suffix.lower() == ".tsv" and separator == "\t":
+        reader = csv.reader(lines(), delimiter=separator, quoting=csv.QUOTE_NONE, strict=True)
+    else:
+        reader = csv.reader(lines(), delimiter=separator, strict=True)
+    while True:
+        first = last + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise _broken(where, path, (first, last), line, error) from error
+        yield first, last, row
+
+
+def _broken(where: str, path: Path, lines: tuple[int, int], line: str, error: csv.Error) -> ValueError:
+    """Return the error of a row that is none, with the line on which it begins."""
+    first, last = lines
+    what = "must be a row of a table"
+    if "unexpected end of data" in str(error):
+        return ValueError(
+            f"{where}: {at(path, first)} {what}, got a quotation mark that opens there and is not closed up to the "
+            f"end, line {last}; close it, or write two for one that is meant"
+        )
+    if "new-line character" in str(error) or "\r" in line:
+        return ValueError(f"{where}: {at(path, first)} {what}, got line ends of an old Mac; save it with others")
+    upto = f", of a row that begins in line {first}: is a quotation mark open there" if last > first else ""
+    return ValueError(f"{where}: {at(path, last)} {what}, got {error}{upto}; write two for a mark that is meant")
+
+
+def _separator(where: str, path: Path, columns: Columns, encoding: str) -> str:
+    """Return what parts the cells: what is usual, unless another one alone gives the columns."""
+    usual = "\t" if path.suffix.lower() == ".tsv" else ","
+    fitting = [other for other in SEPARATORS if _fits(where, path, other, columns, encoding)]
+    return usual if usual in fitting or len(fitting) != 1 else fitting[0]
+
+
+def _fits(where: str, path: Path, separator: str, columns: Columns, encoding: str) -> bool:
+    """Return whether a separator gives the columns: in the line of names or, without one, in the first rows alike."""
+    widths = set()
+    try:
+        rows = (row for _, _, row in _rows(where, path, separator, encoding) if _without_blanks(row))
+        for row in islice(rows, 1 if columns.header else LOOKED_AT):
+            if None in _places(row, columns):
+                return False
+            widths.add(len(row))
+    except ValueError:  # it is said when the rows are read
+        return False
+    return len(widths) == 1
+
+
+def _places(row: Sequence[str], columns: Columns) -> list[int | None]:
+    """Return where each wanted column stands in the first line; None where that is not clear."""
+    if not columns.header:
+        found = [int(name) - 1 if name.isdecimal() and len(name) < 10 else -1 for name in columns.wanted]
+        return [place if 0 <= place < len(row) else None for place in found]
+    return [place_of(name, row) for name in columns.wanted]
+
+
+def place_of(name: str, names: Sequence[str]) -> int | None:
+    """Return where a name stands: to the letter or, if there is none, without regard to case and blanks around it."""
+    for alike in (str, lambda text: text.strip().casefold()):
+        places = [k for k, other in enumerate(names) if alike(other) == alike(name)]
+        if places:
+            return places[0] if len(places) == 1 else None
+    return None
+
+
+def _found(where: str, place: str, row: list[str], columns: Columns, separator: str) -> list[int]:
+    """Return where the columns stand, or raise."""
+    places = _places(row, columns)
+    found = [k for k in places if k is not None]
+    if len(found) == len(places):
+        return found
+    got = shown(", ".join(row), 100) if row else "none"
+    if not columns.header:
+        raise Unread(
+            f"{where}: {place} must have columns {' and '.join(columns.wanted)}, numbers from 1 to {len(row)}, got "
+            f"{got}",
+            f"without a line of names {columns.options} give their numbers, such as 1 and 2",
+        )
+    raise Unread(
+        f"{where}: {place} must name the column {shown(columns.wanted[places.index(None)], 40)} once, got {got}",
+        f"{columns.options} say which columns to read, {{separator}} what parts them (here {SEPARATORS[separator]}), "
+        "{header} that there are no names",
+    )
+
+
+def _without_blanks(row: list[str]) -> list[str]:
+    """Return a row without the empty cells at its end, which separators too many make."""
+    end = len(row)
+    while end and not row[end - 1].strip():
+        end -= 1
+    return row[:end]
+
+
+def _wrong_width(
+    where: str, path: Path, lines: tuple[int, int], row: list[str], width: int, separator: str
+) -> ValueError:
+    first, last = lines
+    begun = f" (the row begins in line {first}: is a quotation mark open there?)" if last > first else ""
+    return Unread(
+        f"{where}: {at(path, last)} must have {width} columns, as the first line, got {len(row)}{begun}",
+        f"put a text that has {SEPARATORS[separator]} in it into quotation marks",
+    )
