@@ -13,7 +13,7 @@ BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-sim ptx lint type bench experiments gpu docs clean
+.PHONY: help run test test-sim ptx lint type bench experiments fuzz gpu docs clean
 
 help:  ## list the habits
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,9 @@ bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs 
 
 experiments: $(VENV)/report.installed  ## the known transfer experiments again, all methods in one table (half an hour)
 	$(BIN)/python -m benchmarks.experiments $(ARGS)
+
+fuzz: $(VENV)/test.installed  ## mutated files for every reader, 100,000 of them (a quarter of an hour); ARGS='--inputs 1000'
+	$(BIN)/python -m tests.fuzz --inputs 100000 --workers 2 --save runs/fuzz $(ARGS)
 
 # With the interpreter as it is: what this needs beside CUDA, a machine with a GPU has, and maybe no network.
 gpu:  ## check and time backend="cuda" on a GPU, beside torch; writes gpu.json and gpu.md into OUT=

@@ -1,0 +1,111 @@
+"""What must hold of a result that a reader has accepted; each check returns a complaint, or None."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+
+def texts(found: Any) -> str | None:
+    """Check `read_texts`'s result."""
+    for text in found.texts:
+        if isinstance(text, str):
+            if (complaint := _writable([text])) is not None:
+                return complaint
+        elif text.dtype.kind not in "iu" or text.ndim != 1 or (text < 0).any():
+            return f"ids must be natural numbers of one dimension, got {text.dtype}, {text.shape}"
+    return _labels(found, len(found.texts))
+
+
+def series(found: Any) -> str | None:
+    """Check `read_series`'s and `read_waveforms`'s result."""
+    rows = getattr(found, "rows", None)
+    count = len(found.inputs) if rows is None else len(rows)
+    for row in found.inputs if rows is None else rows:
+        if row.ndim != 2 or not row.size or not np.isfinite(row).all():
+            others = np.count_nonzero(~np.isfinite(row))
+            return f"series must be finite numbers (T, I), got {row.shape} with {others} others"
+    lengths = getattr(found, "lengths", None)
+    if lengths is not None and not ((lengths >= 1) & (lengths <= found.inputs.shape[1])).all():
+        return f"lengths must be within T, got {lengths}"
+    return _labels(found, count)
+
+
+def vectors(found: Any) -> str | None:
+    """Check `read_vectors`'s result."""
+    if found.vectors.ndim != 2 or found.vectors.dtype != np.float32 or not np.isfinite(found.vectors).all():
+        return "vectors must be finite, float32 and (V, D)"
+    if sorted(found.index.values()) != list(range(len(found.vectors))):
+        return "each vector must have one word"
+    return _writable(found.index)
+
+
+def layer(found: Any) -> str | None:
+    """Check `load`'s result."""
+    for name, array in found.parameters.items():
+        if not np.isfinite(array).all():
+            return f"{name} must be finite"
+        if array.dtype not in (np.float32, np.float64):
+            return f"{name} must be float32 or float64, got {array.dtype}"
+    return None
+
+
+def arrays(found: Any) -> str | None:
+    """Check `read_arrays`'s result."""
+    if any(not isinstance(array, np.ndarray) for array in found.values()):
+        return "arrays must be arrays"
+    return None
+
+
+def metadata(found: Any) -> str | None:
+    """Check `read_metadata`'s result."""
+    if any(not isinstance(part, str) for pair in found.items() for part in pair):
+        return "metadata must be strings"
+    return None
+
+
+def resumed(found: Any) -> str | None:
+    """Check what a resumed `fit` has left."""
+    model, history = found
+    return layer(model) or (None if len(history) >= 1 else "a history must have records")
+
+
+def network(found: Any) -> str | None:
+    """Check `load_network`'s result."""
+    model, saved = found
+    if saved is not None and (len(set(saved.classes)) != len(saved.classes) or (complaint := _writable(saved.classes))):
+        return complaint or "classes must differ"
+    return layer(model)
+
+
+def tokenizer(found: Any) -> str | None:
+    """Check `Tokenizer.from_dict`'s result."""
+    found.encode("the cat sat")
+    if found.from_dict(found.to_dict()).tokens != found.tokens:
+        return "a tokenizer must be what it was written down as"
+    return _writable(found.tokens)
+
+
+def _labels(found: Any, count: int) -> str | None:
+    """Check labels, classes and places of `count` examples."""
+    if len(found.places) != count or not count:
+        return f"there must be a place for each of {count} examples, got {len(found.places)}"
+    if found.labels is not None:
+        if len(found.labels) != count or found.labels.min() < 0 or found.labels.max() >= len(found.classes):
+            return f"labels of {count} examples must be within {len(found.classes)} classes, got {found.labels}"
+        if len(set(found.classes)) != len(found.classes) or not all(name.strip() for name in found.classes):
+            return f"classes must have names of their own, got {found.classes!r:.200}"
+        if any(name.casefold() in ("nan", "null", "none") for name in found.classes):
+            return f"what is missing must be no class, got {found.classes!r:.200}"
+    return _writable((*found.classes, *found.places))
+
+
+def _writable(names: Iterable[str]) -> str | None:
+    for name in names:
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError:
+            return f"text must be writable, got {name!a:.80}"
+    return None

@@ -1,0 +1,162 @@
+"""Every reader: its valid files, what damages them, how it is called, and what must hold of a result."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rnn_core import load
+from rnn_core.data import Tokenizer
+from rnn_core.data.files import read_series, read_texts, read_vectors, read_waveforms
+from rnn_core.foreign import parse_json
+from rnn_core.training import Adam, fit
+from rnn_core.weights import read_arrays, read_metadata
+from transfer.inputs.saved import load_network
+
+from . import checks
+from .case import Case
+from .mutators import archives, containers, names, raw, trees
+from .mutators.raw import Mutator
+from .seeds import series, sound, stored, texts, vectors
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A reader and what it is tried on.
+
+    Attributes
+    ----------
+    make : callable
+        Makes the valid files.
+    read : callable
+        Takes a path and options.
+    mutators : tuple of Mutator
+        Of a file's content: those that know its format; `raw`'s come in addition.
+    check : callable
+        Takes a result, and returns a complaint or None.
+    share : int
+        How often it is drawn, beside the others.
+    names_file : bool
+        Whether its errors must name the file; what is handed no file can't.
+    """
+
+    make: Callable[[], list[Case]]
+    read: Callable[[Path, dict[str, Any]], Any]
+    mutators: tuple[Mutator, ...]
+    check: Callable[[Any], str | None]
+    share: int = 1
+    names_file: bool = True
+
+    def seeds(self) -> list[Case]:
+        """Return the valid files, made once."""
+        return _seeds(self)
+
+
+@functools.lru_cache(64)
+def _seeds(reader: Reader) -> list[Case]:
+    return reader.make()
+
+
+def _calling(function: Callable[..., Any]) -> Callable[[Path, dict[str, Any]], Any]:
+    """Return a reader's call, with options that it doesn't know left out."""
+    known = set(inspect.signature(function).parameters)
+    return lambda path, options: function(path, **{name: options[name] for name in options if name in known})
+
+
+def _network(path: Path, _: dict[str, Any]) -> Any:
+    return load_network(str(path))
+
+
+def _resume(path: Path, options: dict[str, Any]) -> Any:
+    model, data = stored.classifier(), stored.examples()
+    given: dict[str, Any] = {"validation": data if options.get("validation") else None, "progress": False}
+    return model, fit(model, data, optimizer=Adam(), epochs=2, checkpoint=path, resume=True, **given)
+
+
+def _tokenizer(path: Path, options: dict[str, Any]) -> Tokenizer:
+    return Tokenizer.from_dict(parse_json("Tokenizer", str(path), path.read_bytes()))
+
+
+_ts_words = raw.words_of(
+    "@data", "@DATA", "@classLabel true", "@classLabel false", "@classlabel true a a", "@targetLabel true",
+    "@timestamps true", "@timeStamps", "@missing true", "@missing", "@univariate false", "@dimensions 3",
+    "@dimension -1", "@equalLength true", "@seriesLength 1000000000000", "@problemName", "@unheard x", "@", "#", "?",
+    "NaN", "(0,1)", "(0,", "(2020-01-01,1.5)", "a", "1,2:a", ":",
+)  # fmt: skip
+_arff_words = raw.words_of(
+    "@relation", "@attribute x numeric", "@attribute target {a,b}", "@attribute x {", "@attribute 'a b' real",
+    "@attribute x string", "@attribute r relational", "@end r", "@data", "%", "?", "{0 1, 3 2}", "'a'", "NaN", "{}",
+    "1,2,a",
+)  # fmt: skip
+_json = (trees.as_json_lines, trees.as_json_lines, *raw.TEXT)
+_safe = (containers.as_safetensors,)
+_texts, _series, _waveforms, _vectors = map(_calling, (read_texts, read_series, read_waveforms, read_vectors))
+
+READERS: dict[str, Reader] = {
+    "texts: tables": Reader(texts.tables, _texts, raw.TEXT, checks.texts, 3),
+    "texts: JSON Lines": Reader(texts.json_lines, _texts, _json, checks.texts, 3),
+    "texts: folders": Reader(texts.folders, _texts, raw.TEXT, checks.texts, 2),
+    "texts: Keras": Reader(texts.keras, _texts, (archives.as_zip,), checks.texts, 4),
+    "series: tables": Reader(series.tables, _series, raw.TEXT, checks.series, 2),
+    "series: ARFF": Reader(series.arff, _series, (_arff_words, *raw.TEXT), checks.series, 1),
+    "series: .ts": Reader(series.ts, _series, (_ts_words, _ts_words, *raw.TEXT), checks.series, 3),
+    "waveforms: WAV": Reader(sound.waves, _waveforms, (containers.as_riff,), checks.series, 3),
+    "waveforms: FLAC, OGG": Reader(sound.compressed, _waveforms, raw.RAW, checks.series, 1),
+    "vectors: text": Reader(vectors.text, _vectors, raw.TEXT, checks.vectors, 2),
+    "vectors: binary": Reader(vectors.binary, _vectors, raw.RAW, checks.vectors, 2),
+    "vectors: packed": Reader(vectors.gzipped, _vectors, (archives.as_gzip,), checks.vectors, 1),
+    "load": Reader(stored.weights, _calling(load), _safe, checks.layer, 4),
+    "read_arrays": Reader(stored.arrays, _calling(read_arrays), _safe, checks.arrays, 2),
+    "read_metadata": Reader(stored.arrays, _calling(read_metadata), _safe, checks.metadata, 1),
+    "fit, resumed": Reader(stored.checkpoints, _resume, _safe, checks.resumed, 3),
+    "load_network": Reader(stored.networks, _network, _safe, checks.network, 3),
+    "tokenizer": Reader(stored.tokenizers, _tokenizer, (trees.as_json,), checks.tokenizer, 1, names_file=False),
+}
+"""By the name under which they are counted."""
+
+BROKEN = (
+    ValueError, KeyError, IndexError, AttributeError, TypeError, RuntimeError, EOFError, OSError, struct.error,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What a mutator that knows a format may say to a file that has lost it already."""
+
+
+def generate(name: str, seed: int, index: int) -> Case:
+    """Return an input: the same for the same reader, seed and index."""
+    reader = READERS[name]
+    rng = Random(f"{seed}/{name}/{index}")
+    case = rng.choice(reader.seeds())
+    for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 6))):
+        case = _mutated(rng, case, reader)
+    return case
+
+
+def _mutated(rng: Random, case: Case, reader: Reader) -> Case:
+    if len(case.files) > 1 and rng.random() < 0.3:
+        return rng.choice((names.rename, names.litter))(rng, case)
+    whole = [name for name, content in case.files.items() if isinstance(content, bytes)]
+    if not whole:
+        return case
+    name = case.path if case.path in whole and len(case.files) == 1 else rng.choice(whole)
+    content = case.files[name]
+    mutator = rng.choice(reader.mutators if rng.random() < 0.8 else raw.RAW)
+    try:
+        content = mutator(rng, content)
+    except BROKEN:
+        content = rng.choice(raw.RAW)(rng, content)
+    return replace(case, files={**case.files, name: content})
+
+
+def summary(case: Case) -> str:
+    """Return an input's files in one line, shortened."""
+    return ", ".join(f"{json.dumps(name)}: {content!r:.60}" for name, content in case.files.items())

@@ -1,0 +1,115 @@
+"""What the library itself has written: weights, checkpoints, networks of ``rnn-core transfer``, tokenizers."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import save as foreign
+
+from rnn_core import GRU, LSTM, RNN, Embedding, LanguageModel, Linear, SequenceClassifier, save
+from rnn_core.data import Examples, Tokenizer
+from rnn_core.training import Adam, fit
+from transfer import Head, MultiTask
+from transfer.inputs.encoding import Encoding, for_texts
+from transfer.inputs.saved import Saved, save_network
+
+from ..case import Case, one
+from ..mutators import containers
+
+FILE = "last.safetensors"
+
+
+def _written(write: Callable[..., Any], *arguments: Any, **options: Any) -> bytes:
+    """Return what a function writes to a path, which is its last argument."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(*arguments, Path(folder) / FILE, **options)
+        return (Path(folder) / FILE).read_bytes()
+
+
+def weights() -> list[Case]:
+    """Return a file of every kind of layer and model."""
+    small = {"hidden_size": 3, "backend": "numpy", "seed": 0}
+    targets = (
+        LSTM(2, 3, num_layers=2, bidirectional=True, backend="numpy", dtype=np.float64, seed=0),
+        GRU(2, 3, backend="numpy", seed=0),
+        RNN(2, 3, nonlinearity="relu", backend="numpy", seed=0),
+        Embedding(5, 2, seed=0),
+        Linear(3, 2, seed=0),
+        LanguageModel(vocab_size=5, tied=True, **small),
+        SequenceClassifier(num_classes=2, input_size=2, cell="gru", **small),
+        SequenceClassifier(num_classes=3, vocab_size=7, embedding_size=2, bidirectional=True, **small),
+        MultiTask({"a": Head(2), "b": Head(3)}, input_size=2, **small),
+    )
+    return [one("a.safetensors", _written(save, target, metadata={"note": "x"})) for target in targets]
+
+
+def arrays() -> list[Case]:
+    """Return the same, and files of plain arrays: ours, and another program's."""
+    dtypes = ("float16", "float64", "bool", "int8", "int64", "uint8", "uint64")
+    plain = {**{name: np.ones((2, 1), name) for name in dtypes}, "empty": np.zeros((0, 3)), "scalar": np.float32(1)}
+    files = _written(save, plain), foreign({"weight": np.ones((2, 3), np.float32)})
+    return [*weights(), *(one("a.safetensors", data) for data in files)]
+
+
+def classifier() -> SequenceClassifier:
+    """Return the model of the checkpoints, fresh."""
+    return SequenceClassifier(num_classes=2, input_size=2, hidden_size=3, backend="numpy", seed=0)
+
+
+def examples() -> Examples:
+    """Return what it is trained on."""
+    return Examples(np.random.default_rng(3).normal(size=(6, 4, 2)).astype(np.float32), np.arange(6) % 2, batch_size=3)
+
+
+def checkpoints() -> list[Case]:
+    """Return folders to resume from: with a best epoch and without one, after an epoch and before it."""
+
+    def train(epochs: int, validation: Examples | None, path: Path) -> None:
+        given: dict[str, Any] = {"validation": validation, "checkpoint": path.parent, "progress": False}
+        fit(classifier(), examples(), optimizer=Adam(), epochs=epochs, **given)
+
+    return [
+        Case({FILE: _timeless(_written(train, 1, None))}),
+        Case({FILE: _timeless(_written(train, 2, examples()))}, options={"validation": True}),
+    ]
+
+
+def _timeless(data: bytes) -> bytes:
+    """Return a checkpoint whose epochs have taken no time, as no two runs take the same."""
+    header, body = containers.split(data)
+    facts = json.loads(header["__metadata__"]["training"])
+    for record in facts["history"]["records"]:
+        record["seconds"] = 0.0
+    header["__metadata__"]["training"] = json.dumps(facts)
+    return containers.join(json.dumps(header, separators=(",", ":")), body)
+
+
+def networks() -> list[Case]:
+    """Return networks with what stands beside them, for texts, ids, series and waveforms."""
+    texts = for_texts(["the cat sat", "the dog"], "word", None, True, 20)
+    inputs: tuple[tuple[Encoding, dict[str, int]], ...] = (
+        (texts, {"vocab_size": len(texts.tokenizer), "embedding_size": 2}),
+        (Encoding("ids", vocabulary=9, max_steps=5), {"vocab_size": 9, "embedding_size": 2}),
+        (Encoding("series", mean=(0.5, 1.0), scale=(1.0, 2.0)), {"input_size": 2}),
+        (Encoding("waveforms", mean=(0.0,) * 4, scale=(1.0,) * 4, frame=4, rate=8000), {"input_size": 4}),
+    )
+    cases = []
+    for encoding, sizes in inputs:
+        model = SequenceClassifier(num_classes=2, hidden_size=3, backend="numpy", seed=0, **sizes)
+        saved = Saved(("neg", "pos"), encoding, "fresh", "accuracy", {"validation": 0.5, "test": 0.25})
+        cases.append(one("model.safetensors", _written(save_network, model, saved)))
+    return cases
+
+
+def tokenizers() -> list[Case]:
+    """Return tokenizers as JSON."""
+    found = (
+        Tokenizer("word", oov="<unknown>", padding=False).fit(["the cat sat on the mat"]),
+        Tokenizer("char", lower=False, num_words=9).fit("Some text with é and 😀"),
+    )
+    return [one("tokenizer.json", json.dumps(tokenizer.to_dict())) for tokenizer in found]
