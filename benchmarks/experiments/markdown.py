@@ -38,7 +38,7 @@ def table(results: dict[str, Any], digits: int) -> str:
 
 def _gain(difference: dict[str, Any], digits: int) -> str:
     text = f"{difference['mean']:+.{digits}f}".replace("-", "−")
-    if difference["half_width"] is not None:
+    if difference["half_width"] is not None and not difference.get("note"):
         text += f" ± {difference['half_width']:.{digits}f}"
     return MARKS[difference["verdict"]].format(text)
 

@@ -50,5 +50,5 @@ def told(comparison: Comparison, study: DataStudy, protocol: dict[str, Any]) -> 
 def verdict(comparison: Comparison, arm: str, size: int, expected: str, text: str) -> Claim:
     """Return the claim that an arm's verdict at a size is the expected one."""
     found = comparison.difference(arm, size)
-    half = "" if found.half_width is None else f" ± {found.half_width:.2g}"
+    half = "" if found.half_width is None or found.note else f" ± {found.half_width:.2g}"
     return Claim(text, found.verdict == expected, f"{found.mean:+.2g}{half}, {found.verdict}")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..comparing.arms import BASELINE, Arm, Pretraining
+from ..comparing.arms import BASELINE, Arm
 from ..comparing.comparison import Comparison, Difference
 from ..comparing.data_study import Budget
 from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE
@@ -78,6 +78,8 @@ class Outcome:
     seconds : dict of str to float
         How long each part took.
     workers : int
+    quick : bool
+        Whether its numbers mean nothing.
     """
 
     command: str
@@ -97,12 +99,12 @@ class Outcome:
     notes: list[str]
     seconds: dict[str, float]
     workers: int
+    quick: bool = False
 
     @property
     def carrying(self) -> tuple[Arm, ...]:
         """The methods that carry over what the source's labels taught."""
-        arms = self.comparison.arms
-        return tuple(arm for arm in arms if arm.source == "trained" or isinstance(arm.source, Pretraining))
+        return tuple(arm for arm in self.comparison.arms if arm.carries)
 
     @property
     def controls(self) -> tuple[Arm, ...]:
@@ -190,7 +192,7 @@ class Outcome:
         """Return everything as plain data, for JSON; what is not finite becomes None."""
         plain: dict[str, Any] = _plain(
             {
-                "what": "rnn-core transfer",
+                "what": "rnn-core transfer" + (" --quick: the numbers mean nothing" if self.quick else ""),
                 "command": self.command,
                 "finished": datetime.now(UTC).isoformat(timespec="seconds"),
                 "verdict": {
@@ -235,8 +237,8 @@ PROTOCOL = {
     "about: it is the first in the catalogue's order, whichever did best.",
     "intervals": "95 %, Student's t, of differences paired by seed; each stands for itself. They say how scores vary "
     "with the seed, not how they would with other test examples.",
-    "verdicts": "positive where the whole interval is above zero, NEGATIVE TRANSFER where it is below (the report "
-    "calls a control negative), otherwise inconclusive: these runs can't tell.",
+    "verdicts": "positive where the whole interval is above zero, NEGATIVE TRANSFER where it is below (for a "
+    "control, negative), otherwise inconclusive: these runs can't tell.",
 }
 """Where the source was trained here."""
 

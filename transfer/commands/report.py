@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ..comparing.arms import BASELINE
-from ..comparing.verdicts import NEGATIVE, POSITIVE, WORSE
+from ..comparing.verdicts import NEGATIVE, POSITIVE
 from ..methods.catalogue import METHODS
 from ..showing import page as html
 from ..showing.pictures import gains, png, undrawable
@@ -97,11 +97,12 @@ def _cards(outcome: Outcome) -> list[tuple[str, str]]:
         own = comparison.difference(name, size)
         verdicts = [comparison.difference(arm, size).verdict for arm in carrying]
         score = f"{comparison.scores(name, size).mean():.1f}\u00a0%"
-        small = f"{name} with {size:,} {_examples(size)}: {score}, {own.verdict}."
+        note = f" ({own.note})" if own.note else ""
+        small = f"{name} with {size:,} {_examples(size)}: {score}, {own.verdict}{note}."
         if len(carrying) > 1:
             better, worse = verdicts.count(POSITIVE), verdicts.count(NEGATIVE)
             small += f" Of {len(carrying)} methods {better} do better than scratch, {worse} worse."
-        cards.append((html.interval(own, 1, UNIT), small))
+        cards.append((html.interval(own, 1, UNIT), f"{html.QUICK} {small}" if outcome.quick else small))
     return cards
 
 
@@ -135,8 +136,7 @@ def _table(outcome: Outcome, size: int) -> html.Markup:
             rows.append((f"{name} (the baseline)", score, "", ""))
         else:
             found = comparison.difference(arm.name, size)
-            verdict = WORSE if arm.name in controls and found.verdict == NEGATIVE else found.verdict
-            rows.append((name, score, gained(found), html.badge(verdict)))
+            rows.append((name, score, gained(found), html.badge(found.verdict)))
     headings = ("method", comparison.metric, "better than scratch by", "verdict")
     return html.table(headings, rows, numbers=(1, 2))
 

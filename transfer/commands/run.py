@@ -85,7 +85,7 @@ def run(args: argparse.Namespace, words: str) -> int:
             outcome, chosen = _compute(inputs, arms, unsuited, sizes, seeds, workers, save, parts)
         except KeyboardInterrupt:  # `fit` would name its checkpoint, of which there is none here
             raise KeyboardInterrupt("interrupted; nothing was written") from None
-        outcome.command, outcome.files = words, _files(args)
+        outcome.command, outcome.files, outcome.quick = words, _files(args), args.quick
         with parts.part("report", "Pictures and report"):
             _write(outcome, chosen, inputs, folder)
             parts.plain(f"written to {folder}: report.html, results.json, pictures, model.safetensors")

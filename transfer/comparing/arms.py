@@ -141,6 +141,11 @@ class Arm:
         if self.carried is not None and self.source is None:
             raise ValueError(f"Arm: carried must be left out without a source, got {self.carried!r}")
 
+    @property
+    def carries(self) -> bool:
+        """Whether what the source's labels taught carries over. The other arms are scratch and the controls."""
+        return self.source == "trained" or isinstance(self.source, Pretraining)
+
     def why_not(self, study: DataStudy) -> str:
         """Return why the arm's source or method can't be used on a study, or an empty string if they can."""
         if isinstance(self.source, Pretraining) and (reason := self.source.why_not(study)):

@@ -66,7 +66,7 @@ def compare(
     Notes
     -----
     A verdict is "positive" if the 95 % interval of the paired difference is above 0, "NEGATIVE TRANSFER" if it is
-    below (for an arm that nothing was copied into, "negative"), otherwise "inconclusive". Each interval stands for
+    below (for a control, "negative"), otherwise "inconclusive". Each interval stands for
     itself: nothing is corrected for their number.
     """
     if not isinstance(study, Study):

@@ -26,8 +26,10 @@ from .runs import Run
 
 LEVEL = 0.95
 POSITIVE, INCONCLUSIVE, NEGATIVE = "positive", "inconclusive", "NEGATIVE TRANSFER"
+TOO_FEW = "too few seeds to say"
+"""The note on an interval that is as wide as the scale of the scores."""
 WORSE = "negative"
-"""The verdict on an arm that did worse though nothing was transferred: no alarm."""
+"""The verdict on a control that did worse: nothing of what the source's labels taught was transferred, so no alarm."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,27 @@ class Difference:
     half_width: float | None
     """The interval is mean ± half_width; None where there is nothing to estimate it from."""
     verdict: str
-    """"positive" if the whole interval is above 0, "NEGATIVE TRANSFER" if below (for an arm that nothing was copied
-    into, "negative"), otherwise "inconclusive"."""
+    """"positive" if the whole interval is above 0, "NEGATIVE TRANSFER" if below (for a control, "negative"), otherwise
+    "inconclusive"."""
     note: str
-    """Why there is no interval, if there is none."""
+    """Why there is no interval, or none that says anything."""
+
+    def said(self, digits: int) -> str:
+        """Return the mean with its interval, as every table and report has it; the `note` says why one isn't there."""
+        mean = round(self.mean, digits) + 0.0  # which has no minus before a zero
+        shown = self.half_width is not None and not self.note
+        return f"{mean:+.{digits}f}" + (f" ± {self.half_width:.{digits}f}" if shown else "")
 
 
-def paired(arm: Arm, against: str, size: int, scores: np.ndarray, others: np.ndarray, sign: int) -> Difference:
+def paired(
+    arm: Arm,
+    against: str,
+    size: int,
+    scores: np.ndarray,
+    others: np.ndarray,
+    sign: int,
+    span: float | None = None,
+) -> Difference:
     """Return the difference of two arms.
 
     Parameters
@@ -62,6 +78,8 @@ def paired(arm: Arm, against: str, size: int, scores: np.ndarray, others: np.nda
         Of the two arms, seed by seed.
     sign : {1, -1}
         −1 where a lower score is better.
+    span : float, optional
+        The largest difference that there can be: an interval of that half-width says nothing.
     """
     with np.errstate(invalid="ignore"):
         gains = sign * (scores - others)
@@ -77,7 +95,9 @@ def paired(arm: Arm, against: str, size: int, scores: np.ndarray, others: np.nda
         note = ""
         half_width = _half_width(gains)
         if abs(mean) > half_width:
-            verdict = POSITIVE if mean > 0 else NEGATIVE if arm.source else WORSE
+            verdict = POSITIVE if mean > 0 else NEGATIVE if arm.carries else WORSE
+        elif span is not None and half_width >= span:
+            note = TOO_FEW
     return Difference(arm.name, against, size, tuple(gains.tolist()), mean, half_width, verdict, note)
 
 
@@ -135,7 +155,19 @@ class Comparison:
         """
         sign = 1 if self.higher_is_better else -1
         scores, others = self.scores(arm, size), self.scores(against, size)
-        return paired(next(a for a in self.arms if a.name == arm), against, size, scores, others, sign)
+        return paired(next(a for a in self.arms if a.name == arm), against, size, scores, others, sign, self.span)
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The lowest and the highest score that there can be, where the metric tells: an accuracy, a share in %."""
+        most = 100.0 if self.metric.endswith("in %") else 1.0 if "accuracy" in self.metric else None
+        scores = [run.score for run in self.runs if isfinite(run.score)]
+        return None if most is None or not all(0 <= score <= most for score in scores) else (0.0, most)
+
+    @property
+    def span(self) -> float | None:
+        """The largest difference of two scores that there can be, where the metric tells."""
+        return None if self.bounds is None else self.bounds[1] - self.bounds[0]
 
     @property
     def differences(self) -> tuple[Difference, ...]:
@@ -186,9 +218,7 @@ class Comparison:
                 gain, verdict = "", ""
                 if arm.name != BASELINE:
                     difference = self.difference(arm.name, size)
-                    gain = f"{difference.mean:+.{digits}f}"
-                    if difference.half_width is not None:
-                        gain += f" ± {difference.half_width:.{digits}f}"
+                    gain = difference.said(digits)
                     verdict = difference.verdict + (f" ({difference.note})" if difference.note else "")
                 mean = f"{self.scores(arm.name, size).mean():.{digits}f}"
                 rows.append(("" if k else str(size), arm.name, mean, gain, verdict))

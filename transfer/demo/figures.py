@@ -39,10 +39,10 @@ def learning_curves(
     for panel, size, title in zip(panels, comparison.sizes, titles, strict=True):
         for arm in arms:
             records = [run.record for run in comparison.runs if run.arm == arm and run.size == size]
-            mean, half = mean_and_band([record[key] for record in records])
+            mean, low, high = mean_and_band([record[key] for record in records], comparison.bounds)
             updates, look = records[0]["updates"], {**LOOKS[arm], "marker": None}
             panel.plot(updates, mean, label=arm, **look)
-            panel.fill_between(updates, mean - half, mean + half, color=look["color"], alpha=0.2, linewidth=0)
+            panel.fill_between(updates, low, high, color=look["color"], alpha=0.2, linewidth=0)
         if level is not None:
             panel.axhline(level[0], color=GREY, linewidth=1.2, linestyle=":", label=level[1])
         panel.set_title(title)
@@ -57,18 +57,16 @@ def differences(figure: Figure, comparison: Comparison, arms: Sequence[str], uni
     axes = figure.subplots()
     axes.axhline(0, color="black", linewidth=1.2)
     places = np.arange(len(comparison.sizes))
+    most = comparison.span or np.inf  # beyond it there are no differences: an interval that goes on ends in an arrow
     for k, arm in enumerate(arms):
         found = [comparison.difference(arm, size) for size in comparison.sizes]
         look = {**LOOKS[arm], "linestyle": "none"}
-        axes.errorbar(
-            places + 0.16 * (k - (len(arms) - 1) / 2),
-            [d.mean for d in found],
-            yerr=[d.half_width or 0.0 for d in found],
-            capsize=4,
-            elinewidth=2,
-            label=arm,
-            **look,
-        )
+        at, mean = places + 0.16 * (k - (len(arms) - 1) / 2), np.array([d.mean for d in found])
+        half = np.array([d.half_width or 0.0 for d in found])
+        ends = np.clip([mean - half, mean + half], -most, most)
+        axes.errorbar(at, mean, yerr=abs(ends - mean), capsize=4, elinewidth=2, label=arm, **look)
+        for end, goes_on, arrow in ((ends[0], mean - half < -most, "v"), (ends[1], mean + half > most, "^")):
+            axes.plot(at[goes_on], end[goes_on], arrow, color=look["color"], clip_on=False)
     axes.set_xticks(places, [str(size) for size in comparison.sizes])
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(axis="x", visible=False)
@@ -85,8 +83,9 @@ def data_needed(
     axes = figure.subplots()
     sizes = np.array(comparison.sizes)
     for arm in ("fine-tuned", "scratch"):
-        mean, half = mean_and_band(np.stack([comparison.scores(arm, size) for size in sizes], axis=1))
-        axes.errorbar(sizes, mean, yerr=half, capsize=4, label=arm, **LOOKS[arm])
+        scores = np.stack([comparison.scores(arm, size) for size in sizes], axis=1)
+        mean, low, high = mean_and_band(scores, (0.0, np.inf))
+        axes.errorbar(sizes, mean, yerr=[mean - low, high - mean], capsize=4, label=arm, **LOOKS[arm])
     axes.axhline(untouched, color=GREY, linestyle=":", linewidth=1.4, label="source model, untouched")
     level = float(comparison.scores("fine-tuned", reached_at).mean())
     end = float(sizes[-1]) if worth is None else worth

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from ..comparing.comparison import Comparison
+from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE, Difference
 from ..showing import page as html
 from ..showing.pictures import png
 from ..showing.surroundings import machine, versions
@@ -55,20 +56,19 @@ def page(outcome: Outcome, images: dict[str, bytes]) -> str:
     low, high = (outcome.digits.difference("fine-tuned", size) for size in (first, last))
     small, large = outcome.across
     factor = f"> {large / small:.0f} ×" if outcome.worth is None else f"{outcome.worth / small:.1f} ×"
-    intro = [
-        html.cards(
-            [
-                (f"{worst:.0e}", "is the largest relative error of any gradient against the complex step"),
-                (f"{low.mean:+.1f} points", f"from fine-tuning with {first} image of each new digit: {low.verdict}"),
-                (f"{high.mean:+.1f} points", f"with {last} images of each: {high.verdict}"),
-                (
-                    f"{factor} the text",
-                    f"is what a fresh language model needs ({outcome.worth_in_words} characters) to be as good as one "
-                    f"fine-tuned on {small:,}",
-                ),
-            ]
-        )
+    cards = [
+        (f"{worst:.0e}", "is the largest relative error of any gradient against the complex step"),
+        (f"{low.mean:+.1f} points", f"from fine-tuning with {first} image of each new digit: {_verdict(low)}"),
+        (f"{high.mean:+.1f} points", f"with {last} images of each: {_verdict(high)}"),
+        (
+            f"{factor} the text",
+            f"is what a fresh language model needs ({outcome.worth_in_words} characters) to be as good as one "
+            f"fine-tuned on {small:,}",
+        ),
     ]
+    if outcome.settings.quick:
+        cards = [cards[0], *((large, f"{html.QUICK} {small}") for large, small in cards[1:])]
+    intro = [html.cards(cards)]
     if outcome.settings.quick:
         warning = "A quick run, to see that everything works. Its numbers mean nothing."
         intro.insert(0, html.paragraph(warning, "warning"))
@@ -94,8 +94,9 @@ def _findings(outcome: Outcome) -> list[str]:
     return [
         html.table(("claim", "numbers", "verdict"), rows),
         html.paragraph(
-            "± is a 95 % interval over seeds. A transfer is positive where the whole interval is above zero, negative "
-            "where it is below, and otherwise nobody can tell from these runs."
+            f"± is a 95 % interval over seeds. The verdict is {POSITIVE} where the whole interval is above zero, "
+            f"{NEGATIVE} where it is below ({WORSE} for a control), and otherwise {INCONCLUSIVE}: nobody can tell from "
+            "these runs."
         ),
     ]
 
@@ -217,6 +218,10 @@ def _protocol(outcome: Outcome) -> list[str]:
     ]
 
 
+def _verdict(difference: Difference) -> str:
+    return difference.verdict + (f" ({difference.note})" if difference.note else "")
+
+
 def _verdicts(comparison: Comparison, digits: int, unit: str) -> html.Markup:
     rows: list[tuple[object, ...]] = []
     for size in comparison.sizes:
@@ -228,7 +233,9 @@ def _verdicts(comparison: Comparison, digits: int, unit: str) -> html.Markup:
             else:
                 difference = comparison.difference(arm.name, size)
                 gain = html.interval(difference, digits, unit)
-                rows.append((label, arm.name, score, gain, html.badge(difference.verdict)))
+                note = f" ({difference.note})" if difference.note else ""
+                verdict = html.Markup(html.badge(difference.verdict) + html.text(note))
+                rows.append((label, arm.name, score, gain, verdict))
     return html.table(
         ("size", "arm", comparison.metric, "better than scratch by", "verdict"), rows, numbers=(0, 2, 3)
     )

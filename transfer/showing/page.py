@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from ..comparing.verdicts import Difference
+from ..comparing.verdicts import NEGATIVE, POSITIVE, WORSE, Difference
 from ..parameters.report import TransferReport
 
 STYLE = """
@@ -50,10 +50,14 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
 """
 
 MARKS = {
-    **dict.fromkeys(("passed", "positive", "better"), "good"),
-    **dict.fromkeys(("FAILED", "NEGATIVE TRANSFER", "negative", "worse", "not reached"), "bad"),
+    **dict.fromkeys(("passed", POSITIVE, "better"), "good"),
+    **dict.fromkeys(("FAILED", NEGATIVE, WORSE, "worse", "not reached"), "bad"),
 }
 """How a verdict is coloured, any other like "inconclusive"; the word itself says it too."""
+
+
+QUICK = "A quick run, whose numbers mean nothing:"
+"""What stands before each number that a quick run shows in large letters."""
 
 
 class Markup(str):
@@ -113,9 +117,7 @@ def cards(items: Iterable[tuple[str, str]]) -> Markup:
 
 def interval(difference: Difference, digits: int, unit: str) -> str:
     """Return a difference with its interval."""
-    mean = round(difference.mean, digits) + 0.0  # which has no minus before a zero
-    width = "" if difference.half_width is None else f" ± {difference.half_width:.{digits}f}"
-    return f"{mean:+.{digits}f}{width} {unit}".replace("-", "−")
+    return f"{difference.said(digits)} {unit}".replace("-", "−")
 
 
 def copied(report: TransferReport) -> Markup:

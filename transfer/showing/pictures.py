@@ -116,7 +116,8 @@ def gains(
         reach = 2.5 * max((abs(d.mean) for d, _ in drawn), default=0.0) or 1.0
         ends = [d.mean + sign * min(d.half_width or 0, reach) for d, _ in drawn for sign in (-1, 1)] + [0.0]
         margin = 0.06 * (max(ends) - min(ends)) or 1.0
-        low, high = min(ends) - margin, max(ends) + margin
+        most = comparison.span or np.inf  # beyond it there are no differences
+        low, high = max(min(ends) - margin, -most), min(max(ends) + margin, most)
         panel.axvline(0, color="black", linewidth=1.2)
         if controls:
             panel.axhspan(places[len(methods)] - 0.7, places[-1] + 0.7, color="#f1f1f1", linewidth=0, zorder=0)
@@ -127,7 +128,7 @@ def gains(
             for end, at, arrow in ((d.mean - half, low, CARETLEFT), (d.mean + half, high, CARETRIGHT)):
                 if not low <= end <= high:
                     panel.plot(at, y, marker=arrow, color=look["color"], markersize=9, clip_on=False)
-            panel.plot(d.mean, y, linestyle="none", **look)
+            panel.plot(d.mean, y, linestyle="none", clip_on=False, **look)
         panel.set_xlim(low, high)
         panel.locator_params(axis="x", nbins=5)
         panel.grid(axis="y", linestyle=":")
@@ -142,20 +143,24 @@ def gains(
     legend_below(figure, panels[0])
 
 
-def mean_and_band(values: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean over seeds and the half-width of its 95 % t-interval.
+def mean_and_band(values: Any, bounds: tuple[float, float] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean over seeds and the ends of its 95 % t-interval.
 
     Parameters
     ----------
     values : array, shape (seeds, points)
+    bounds : tuple of float, optional
+        The lowest and the highest value that there can be: the interval ends there.
     """
     from scipy.special import stdtrit
 
     values = np.asarray(values, float)
     n = len(values)
     if n == 1:
-        return values[0], np.zeros_like(values[0])
-    return values.mean(axis=0), stdtrit(n - 1, 0.975) * values.std(axis=0, ddof=1) / n**0.5
+        return values[0], values[0], values[0]
+    mean, half = values.mean(axis=0), stdtrit(n - 1, 0.975) * values.std(axis=0, ddof=1) / n**0.5
+    low, high = bounds or (-np.inf, np.inf)
+    return mean, np.maximum(mean - half, low), np.minimum(mean + half, high)
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:

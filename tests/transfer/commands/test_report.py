@@ -168,6 +168,34 @@ def test_a_control_that_does_as_well_is_named_beside_the_verdict() -> None:
     assert made.count('<span class="badge bad">NEGATIVE TRANSFER</span>') == 0  # no alarm for a control that hurts
 
 
+def test_the_terminal_and_the_report_have_one_word_for_a_verdict() -> None:
+    found = outcome_of(compared({TUNED: (10, 1), SHUFFLED: (-30, -30), RANDOM: (-30, -30)}))
+    assert "NEGATIVE TRANSFER" not in str(found.comparison)
+    assert str(found.comparison).count("│ negative ") == 4
+    assert page(found, {}).count('<span class="badge bad">negative</span>') == 4
+
+
+def test_an_interval_as_wide_as_the_scale_is_not_printed_anywhere() -> None:
+    whole = compared({TUNED: (10, 10)}, (10,))
+    scores = {("fine-tuned", 0): 52.0, ("fine-tuned", 1): 97.0, ("scratch", 0): 50.0, ("scratch", 1): 50.0}
+    runs = tuple(run._replace(score=scores[run.arm, run.seed]) for run in whole.runs if run.seed < 2)
+    found = outcome_of(replace(whole, seeds=(0, 1), runs=runs))
+    made = page(found, pictures(found))
+    for said in (str(found.comparison), found.verdict.statement, made):
+        assert "too few seeds to say" in said
+        assert "285" not in said
+        assert "286" not in said
+    assert found.as_dict()["comparison"]["differences"][0]["half_width"] == pytest.approx(285.9, abs=0.1)
+
+
+def test_a_quick_report_says_so_on_its_cards(outcome) -> None:
+    cards = re.findall(r'<div class="card">(.*?)</div>', page(replace(outcome, quick=True), {}))
+    assert len(cards) == 2
+    assert all("A quick run, whose numbers mean nothing:" in card for card in cards)
+    assert "A quick run" not in page(outcome, {})
+    assert replace(outcome, quick=True).as_dict()["what"] == "rnn-core transfer --quick: the numbers mean nothing"
+
+
 def test_the_terminal_says_what_the_report_says_first(tmp_path) -> None:
     found = outcome_of(compared({TUNED: (10, 1), SHUFFLED: (10.5, -30), FROZEN: (1, -20)}))
     console = Console(file=io.StringIO(), width=80, highlight=False)

@@ -403,6 +403,15 @@ def test_the_alarm_rings_for_a_transfer_alone():
     assert result.difference("random", 8).verdict == "negative"
 
 
+@pytest.mark.parametrize("source", ["shuffled", "scrambled", "matched", "rotated", None])
+def test_a_control_that_does_worse_is_no_alarm(source):
+    """One word for it, wherever it is shown: what such an arm carries is not what the source's labels taught."""
+    control = Arm("control", source)
+    assert not control.carries
+    found = paired(control, "scratch", 8, np.array([0.1, 0.2]), np.array([0.8, 0.91]), 1)
+    assert found.verdict == "negative"
+
+
 def test_a_comparison_is_a_table():
     lines = str(bits(scratch=[3.0, 3.2, 3.1], fine_tuned=[2.0, 2.3, 2.0])).splitlines()
     cells = {line.split("│")[2].strip(): [cell.strip() for cell in line.split("│")] for line in lines if "│" in line}
