@@ -402,7 +402,7 @@ EMPTY = (
     Error(
         "a waveform",
         lambda w: read_waveforms(w.write("g/pos/1.wav").parent.parent),
-        "read_waveforms: '…1.wav' must be a PCM WAV file: it is cut short; convert it to 16 bits PCM",
+        "read_waveforms: '…1.wav' must be a WAV file, got one that is empty",
     ),
     Error("a model", lambda w: load(w.write("m.safetensors")), f"load: {CUT}"),
     Error(
@@ -524,14 +524,14 @@ ROW_10000 = tuple(
         ),
         (read_series, "b.tsv", "", "1\t2\t3\n", "1\t2\tx\n", "must have a number for step 1, got 'x'"),
         (read_series, "b.tsv", "", "1\t2\t3\n", "1\n", "must have a label, a tab and numbers, got '1'"),
-        (read_series, "b.ts", "# x\n@data\n", "1,2:a\n", "1,2:3,4:a\n", "must have 1 dimensions and a label, …"),
+        (read_series, "b.ts", "# x\n@data\n", "1,2:a\n", "1,2:3,4:a\n", "must have 1 dimension and a label, …"),
         (
             read_series,
             "b.ts",
             "# x\n@data\n",
             "1,2:a\n",
-            "1,nan:a\n",
-            "must have a finite number for step 1, got 'nan'",
+            "1,nan,2:a\n",
+            "must have a number for step 1, got none (NaN, ? or a blank); …",
         ),
         (
             read_vectors,

@@ -4,7 +4,8 @@ Every fault is named by file and line. Nothing that is read is ever executed.
 """
 
 from .lines import FileWarning
-from .series import Series, read_series, read_waveforms
+from .series import Series, read_series
+from .sounds import read_waveforms
 from .texts import Texts, read_texts
 from .vectors import WordVectors, read_vectors
 

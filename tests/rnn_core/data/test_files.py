@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import wave
 import zipfile
 
 import numpy as np
 import pytest
 
-from rnn_core.data.files import FileWarning, read_series, read_texts, read_waveforms
+from rnn_core.data.files import FileWarning, read_series, read_texts
 
 
 def write(folder, name: str, text: str, encoding: str = "utf-8"):
@@ -159,83 +158,3 @@ def test_a_folder_without_classes_and_no_file_at_all(tmp_path) -> None:
         read_texts(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"read_texts: path must be an existing file or folder, got '.*none'"):
         read_texts(tmp_path / "none")
-
-
-# series
-
-
-def test_ucr_tsv(tmp_path) -> None:
-    found = read_series(write(tmp_path, "Train.tsv", "2\t1.5\t-2\t3e-1\n-1\t4\t5\tNaN\n2\t7\t8\t9\n"))
-    assert found.inputs.dtype == np.float32
-    assert found.inputs[..., 0].tolist() == [[1.5, -2, np.float32(0.3)], [4, 5, 0], [7, 8, 9]]
-    assert found.lengths.tolist() == [3, 2, 3]
-    assert (found.classes, found.labels.tolist()) == (("-1", "2"), [1, 0, 1])
-
-
-def test_ts_with_two_dimensions(tmp_path) -> None:
-    text = "# a comment\n@problemName x\n@classLabel true a b\n@data\n1,2:3,4:b\n5,6:7,8:a\n"
-    found = read_series(write(tmp_path, "x.ts", text))
-    assert found.inputs.tolist() == [[[1, 3], [2, 4]], [[5, 7], [6, 8]]]
-    assert (found.lengths, found.classes, found.labels.tolist()) == (None, ("a", "b"), [1, 0])
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("a.tsv", "1\t2\n1\tx\n", r"line 2, must have a number for step 0, got 'x'"),
-        ("a.tsv", "1\t2\tNaN\t3\n", r"line 1, must have a finite number for step 1, got 'NaN'"),
-        ("a.tsv", "1\n", r"line 1, must have a label, a tab and numbers, got '1'"),
-        ("a.ts", "@data\n1,2:a\n1,2:3,4:a\n", r"line 3, must have 1 dimensions and a label"),
-        ("a.ts", "@data\n1,2:3:a\n", r"line 2, must have dimensions of one length, got 2, 1"),
-        ("a.ts", "@timestamps true\n", r"line 1, must have no time stamps"),
-        ("a.ts", "1,2:a\n", r"line 1, must stand behind a line @data"),
-        ("a.ts", "@data\n", r"must hold at least a series, got none"),
-        ("a.csv", "x", r"path must be a \.tsv or \.ts file"),
-    ],
-)
-def test_broken_series_are_named(tmp_path, name, text, message) -> None:
-    with pytest.raises(ValueError, match=message):
-        read_series(write(tmp_path, name, text))
-
-
-def wav(path, samples: np.ndarray, width: int = 2, rate: int = 8000) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1 if samples.ndim == 1 else samples.shape[1], width, rate, 0, "NONE", ""))
-        scaled = np.round(samples * (2 ** (8 * width - 1) - 1)).astype(np.int64)
-        low = (scaled + 128 * (width == 1))[..., None].view(np.uint8)[..., :width]
-        file.writeframes(np.ascontiguousarray(low).tobytes())
-
-
-@pytest.mark.parametrize("width", [1, 2, 3, 4])
-def test_waveforms_of_every_width(tmp_path, width) -> None:
-    tone = np.sin(np.arange(40) / 3)
-    wav(tmp_path / "low" / "a.wav", tone, width)
-    wav(tmp_path / "high" / "b.wav", np.stack([tone, -tone], axis=1)[:31], width)
-    found = read_waveforms(tmp_path, frame=4)
-    assert (found.inputs.shape, found.rate, found.classes) == ((2, 10, 4), 8000, ("high", "low"))
-    assert found.lengths.tolist() == [7, 10]
-    assert np.abs(found.inputs[1].reshape(-1) - tone).max() < 2.0 ** (2 - 8 * width) + 1e-6
-    assert np.abs(found.inputs[0]).max() <= 2.0 ** (1 - 8 * width) + 1e-6  # the channels cancel
-
-
-def test_waveforms_without_labels(tmp_path) -> None:
-    for name in ("b.wav", "more/a.wav"):
-        wav(tmp_path / name, np.zeros(9))
-    found = read_waveforms(tmp_path, frame=3, labelled=False)
-    assert (found.labels, found.classes, found.places) == (None, (), ("b.wav", "more/a.wav"))
-    assert read_waveforms(tmp_path / "b.wav", labelled=False).places == ("b.wav",)
-    with pytest.raises(ValueError, match=r"path must be a folder with a subfolder for each class"):
-        read_waveforms(tmp_path / "b.wav")
-
-
-def test_broken_waveforms_are_named(tmp_path) -> None:
-    wav(tmp_path / "a" / "x.wav", np.zeros(9), rate=8000)
-    with pytest.raises(ValueError, match=r"x\.wav' must hold at least 10 samples, got 9"):
-        read_waveforms(tmp_path, frame=10)
-    wav(tmp_path / "b" / "y.wav", np.zeros(9), rate=16000)
-    with pytest.raises(ValueError, match=r"files must have one rate, got 8000 in .* and 16000 in .*; resample"):
-        read_waveforms(tmp_path)
-    write(tmp_path, "b/y.wav", "no sound")
-    with pytest.raises(ValueError, match=r"y\.wav' must be a PCM WAV file: .*; convert it to 16 bits PCM"):
-        read_waveforms(tmp_path)

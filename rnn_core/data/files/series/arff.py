@@ -1,0 +1,116 @@
+"""Weka's ``.arff``, as the archives have it: a series a line, or a relation of several dimensions a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from ....foreign import shown
+from ..lines import Unread, at, named, numbered
+from .cells import Case, Content, numbers_in, side_by_side
+
+ATTRIBUTE = re.compile(r"""@attribute\s+('[^']*'|"[^"]*"|\S+)\s+(.+)""", re.IGNORECASE)
+CELL = re.compile(r"""\s*('[^']*'|"[^"]*"|[^,]*)\s*,""")
+NUMERIC = ("numeric", "real", "integer")
+
+
+class Head(NamedTuple):
+    """What stands above ``@data``: the classes, their line and column, all columns, and of what kind."""
+
+    classes: tuple[str, ...] | None
+    line: int
+    column: int | None
+    columns: int
+    relational: bool
+
+
+def open_arff(where: str, path: Path, encoding: str, labelled: bool, missing: str) -> Content:
+    """Return the content of an ``.arff``.
+
+    Raises
+    ------
+    ValueError
+        Its header is broken, tells of something other than numbers and one nominal attribute, or doesn't end.
+    """
+    lines = numbered(where, path, encoding)
+    head = _head(where, path, lines)
+    if labelled and head.classes is None:
+        raise Unread(
+            f"{where}: {named(path)} must have a nominal attribute, {{a, b}}, for the classes, got none",
+            "{labelled=False} reads series without classes, and a regression is no task here",
+        )
+    return Content(head.classes if labelled else None, head.line, _cases(where, path, lines, head, labelled, missing))
+
+
+def _head(where: str, path: Path, lines: Iterator[tuple[int, str]]) -> Head:
+    classes: tuple[str, ...] | None = None
+    column, declared, columns, relational, inside = None, 0, 0, False, False
+    for line, text in lines:
+        text = text.strip()
+        word = text.split(maxsplit=1)[0].lower() if text else "%"
+        if word.startswith("%") or word == "@relation":
+            continue
+        if word == "@data":
+            return Head(classes, declared, column, columns, relational)
+        if word == "@end":
+            inside = False
+            continue
+        found = ATTRIBUTE.fullmatch(text)
+        if found is None:
+            raise ValueError(
+                f"{where}: {at(path, line)} must be @relation, @attribute NAME TYPE, @end or @data, got "
+                f"{shown(text, 60)}"
+            )
+        kind = found[2].strip()
+        if inside:
+            continue
+        if kind.lower() == "relational" and not relational:
+            relational = inside = True
+        elif kind.startswith("{") and kind.endswith("}") and classes is None:
+            names = _cells(kind[1:-1])
+            if len(set(names)) < len(names) or "" in names:
+                raise ValueError(f"{where}: {at(path, line)} must name each class once, got {shown(kind, 60)}")
+            classes, declared, column = tuple(names), line, columns
+        elif kind.lower() not in NUMERIC or relational:
+            raise ValueError(
+                f"{where}: {at(path, line)} must be a numeric attribute, or the one nominal or relational, got "
+                f"{shown(kind, 60)}"
+            )
+        columns += 1
+    raise ValueError(f"{where}: {named(path)} must have a line @data, got none")
+
+
+def _cells(text: str) -> list[str]:
+    """Return what stands between the commas, without its quotation marks."""
+    cells = [found[1].strip() for found in CELL.finditer(text + ",")]
+    return [cell[1:-1] if len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "'\"" else cell for cell in cells]
+
+
+def _cases(
+    where: str, path: Path, lines: Iterator[tuple[int, str]], head: Head, labelled: bool, missing: str
+) -> Iterator[Case]:
+    for line, text in lines:
+        text = text.strip()
+        if not text or text.startswith("%"):
+            continue
+        if text.startswith("{"):
+            raise ValueError(f"{where}: {at(path, line)} must have all values, got the sparse {shown(text, 40)}")
+        cells = _cells(text)
+        if len(cells) == head.columns + 1 and not cells[-1]:  # a trailing comma
+            cells.pop()
+        if len(cells) != head.columns:
+            raise ValueError(
+                f"{where}: {at(path, line)} must have {head.columns} values, one for each attribute, got {len(cells)}"
+            )
+        label = None if head.column is None else cells.pop(head.column)
+        if labelled and label in ("", "?"):
+            raise ValueError(f"{where}: {at(path, line)} must have a class, got {label!r}")
+        # The archives write the two characters \\n where one dimension ends and the next begins.
+        rows = [row.split(",") for row in cells[0].split("\\n")] if head.relational else [cells]
+        columns = [
+            numbers_in(where, path, line, row, f" of dimension {d}" if len(rows) > 1 else "")
+            for d, row in enumerate(rows, 1)
+        ]
+        yield Case(side_by_side(where, path, line, columns, missing), label if labelled else None, line)
