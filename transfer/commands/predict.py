@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from .tables import add_table_options, check_table_options, table_options
+
 if TYPE_CHECKING:
     from rnn_core import SequenceClassifier
 
@@ -55,8 +57,7 @@ class Predict:
         add("model", metavar="MODEL", help="a model.safetensors of `rnn-core transfer`")
         add("file", metavar="PATH", help="examples, with classes or without; a .txt has one a line")
         add("--out", metavar="FILE", help=f"write all of them here: {' or '.join(FORMATS)}")
-        add("--text", metavar="COLUMN", default="text", help="of a table (text)")
-        add("--label", metavar="COLUMN", default="label", help="of a table (label), if it has one")
+        add_table_options(add)
         add("--encoding", default="utf-8", help="of text files (utf-8)")
 
     def run(self, args: argparse.Namespace) -> int:
@@ -72,13 +73,15 @@ class Predict:
         from rnn_core import SequenceClassifier
         from rnn_core.atomic import write_atomically
 
-        from ..inputs.reading import How, read_to_predict
+        from ..inputs.how import How
+        from ..inputs.reading import read_to_predict
         from ..inputs.saved import load_network
         from ..showing.terminal import new_console
 
         out = None if args.out is None else Path(args.out)
         if out is not None and (out.suffix.lower() not in FORMATS or not out.parent.is_dir()):
             raise ValueError(f"--out must be a file {' or '.join(FORMATS)} in a folder that exists, got {str(out)!r}")
+        check_table_options(args, (args.file,))
         model, saved = load_network(args.model)
         if saved is None or not isinstance(model, SequenceClassifier):
             raise ValueError(
@@ -87,7 +90,8 @@ class Predict:
             )
         encoding = saved.encoding
         kind = "text" if encoding.kind == "ids" else encoding.kind
-        raw = read_to_predict(args.file, How(kind, args.text, args.label, args.encoding, encoding.frame))
+        how = How(kind, encoding=args.encoding, frame=encoding.frame, **table_options(args))
+        raw = read_to_predict(args.file, how, labelled=args.label is not None)
         try:
             inputs, lengths = encoding.encode(raw)
         except ValueError as error:
@@ -100,6 +104,8 @@ class Predict:
             write_atomically(out, _as_file(found, out.suffix.lower()), where="--out")
             console.print(f"written to {out}: {_counted(len(found.labels), 'row')}", markup=False, soft_wrap=True)
         console.print(_accuracy(found, raw, saved), markup=False, soft_wrap=True)
+        for note in raw.notes:
+            console.print(f"note: {note}", markup=False, soft_wrap=True)
         return 0
 
 
@@ -123,10 +129,13 @@ def _accuracy(found: Prediction, raw: Raw, saved: Saved) -> str:
         return f"{count}; the file has no classes to compare with"
     if not set(raw.classes) & set(saved.classes):
         return f"{count}; the file's classes, {', '.join(raw.classes[:4])}, are none of the network's"
-    right = np.array(found.labels) == np.array(raw.classes)[raw.labels]
-    said = f"{count}; {right.sum():,} told as the file has them, {100 * float(right.mean()):.1f} %"
+    labelled = raw.labels >= 0
+    labels = raw.labels[labelled]
+    right = np.array(found.labels)[labelled] == np.array(raw.classes)[labels]
+    some = "" if labelled.all() else f" of the {labelled.sum():,} that have a label"
+    said = f"{count}; {right.sum():,}{some} told as the file has them, {100 * float(right.mean()):.1f} %"
     if saved.metric.startswith("balanced"):
-        shares = [right[raw.labels == k].mean() for k in range(len(raw.classes))]
+        shares = [right[labels == k].mean() for k in range(len(raw.classes))]
         said += f"; balanced accuracy, as in the run: {100 * float(np.mean(shares)):.1f} %"
     if foreign := [name for name in raw.classes if name not in saved.classes]:
         said += f"; classes that the network does not know are never said: {', '.join(foreign[:4])}"

@@ -20,7 +20,7 @@ from ..comparing.data_study import Budget
 from ..comparing.runs import pretrained
 from ..inputs.facts import sides_table
 from ..inputs.gathering import Inputs, Wanted, gather
-from ..inputs.reading import How
+from ..inputs.how import How
 from ..inputs.saved import Saved, save_network
 from ..methods.catalogue import METHODS, Unsuited, arms_for
 from ..showing.surroundings import MOST_WORKERS, check_folder, processors
@@ -28,6 +28,7 @@ from ..showing.terminal import Parts, new_console, runs_shown
 from . import network
 from .outcome import Outcome
 from .report import page, pictures
+from .tables import table_options
 
 USUAL = (
     "fine-tuned", "frozen core", "gradual unfreezing", "anchored", "low-rank map", "recurrent weights",
@@ -130,7 +131,8 @@ def named(option: str, name: str) -> str:
 
 
 def _wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
-    given = {name: value for name in ("kind", "text", "label", "encoding", "frame") if (value := getattr(args, name))}
+    given = {name: value for name in ("kind", "encoding", "frame") if (value := getattr(args, name))}
+    given |= table_options(args)
     other = {name: value for name in ("text", "label") if (value := getattr(args, f"source_{name}"))}
     return Wanted(
         args.target,
@@ -140,8 +142,8 @@ def _wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
         args.vectors,
         args.vectors_encoding or "utf-8",
         How(**given),
-        How(**{**given, **other}),
-        args.test_share or 0.25,
+        How(**{**given, **other, "own": tuple(other)}),
+        args.test_share,
         args.level,
         args.num_words,
         args.keep_case,

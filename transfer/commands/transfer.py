@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from .tables import add_table_options, check_table_options
+
 RESULTS = ("report.html", "results.json", "model.safetensors")
 """Files that tell that a folder holds a run's results."""
 
@@ -32,8 +34,7 @@ class Transfer:
         add("--test", metavar="PATH", help="what is judged by; without it, a part of the target")
         add("--test-share", type=float, metavar="SHARE", help="how large that part is (0.25)")
         add("--kind", choices=("text", "series", "waveforms"), help="how to read a .tsv or folder that is ambiguous")
-        add("--text", metavar="COLUMN", help="of a table (text)")
-        add("--label", metavar="COLUMN", help="of a table (label)")
+        add_table_options(add)
         add("--source-text", metavar="COLUMN", help="of the source, where it has another name")
         add("--source-label", metavar="COLUMN", help="of the source, where it has another name")
         add("--encoding", help="of all text files (utf-8)")
@@ -122,6 +123,10 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--test-share must be between 0 and 1, got {args.test_share}")
     if args.test is not None and args.test_share is not None:
         raise ValueError("--test-share must be left out with --test, which is judged by")
+    check_table_options(args, (args.source, args.target, args.test))
+    for name in ("source_text", "source_label", "source_updates", "source_rate"):
+        if args.source_model is not None and getattr(args, name) is not None:
+            raise ValueError(f"{_option(name)} must be left out with --source-model, which has learned already")
     if args.vectors_encoding is not None and args.vectors is None:
         raise ValueError("--vectors-encoding must be left out without --vectors, whose words it is about")
     for name in ("source_model", "vectors"):

@@ -11,13 +11,17 @@ import numpy as np
 from rnn_core.data import Tokenizer, pad_sequences, sequence_lengths
 
 from ..comparing.labelled import Labelled
-from .reading import KINDS, Raw
+from .how import KINDS
+from .reading import KERAS_FIRST, Raw
 
 OOV = "<unknown>"
 """The token that stands for every unknown one, and for a text that holds none."""
 
 KERAS_OOV = 2
 """Keras's number for it."""
+
+MOST_IDS = 1_000_000
+"""Numbers of words in a vocabulary, at most."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,8 @@ class Encoding:
             number = getattr(found, name)
             if number is not None and (not isinstance(number, int) or number < 1):
                 raise ValueError(f"its {name} must be a whole number of at least 1, got {number!r}")
+        if found.vocabulary is not None and found.vocabulary > MOST_IDS:
+            raise ValueError(f"its vocabulary must be at most {MOST_IDS:,}, got {found.vocabulary:,}")
         if len(found.mean) != len(found.scale) or not np.isfinite([found.mean, found.scale]).all():
             raise ValueError(f"its mean and scale must be as many finite numbers, got {found.mean} and {found.scale}")
         if not all(number > 0 for number in found.scale):
@@ -156,6 +162,23 @@ def for_texts(texts: Iterable[str], level: str, num_words: int | None, lower: bo
     return Encoding("text", tokenizer, max_steps=max_steps)
 
 
-def for_ids(rows: Iterable[np.ndarray], num_words: int | None, max_steps: int | None) -> Encoding:
-    """Return the encoding of ids, of which there are as many as asked for, or as these have."""
-    return Encoding("ids", vocabulary=num_words or max(int(row.max()) for row in rows) + 1, max_steps=max_steps)
+def for_ids(sides: Mapping[str, Raw], num_words: int | None, max_steps: int | None) -> Encoding:
+    """Return the encoding of ids, of which there are as many as asked for, or as these have.
+
+    Raises
+    ------
+    ValueError
+        There would be so many that their names alone take the memory.
+    """
+    if num_words is not None and num_words > MOST_IDS:
+        raise ValueError(f"--num-words must be at most {MOST_IDS:,}, got {num_words:,}")
+    most = 0
+    for side, raw in sides.items():
+        for row, place in zip(raw.rows, raw.places, strict=True):
+            most = max(most, int(row.max()))
+            if num_words is None and most >= MOST_IDS:
+                raise ValueError(
+                    f"{side} must have numbers of words below {MOST_IDS:,}, or the vocabulary takes the memory, got "
+                    f"{most - KERAS_FIRST:,} in {place}; --num-words 10000, say, reads those from there on as unknown"
+                )
+    return Encoding("ids", vocabulary=num_words or most + 1, max_steps=max_steps)

@@ -15,6 +15,7 @@ from ..comparing.labelled import Labelled
 from ..table import table
 from .encoding import OOV, Encoding
 from .files_study import FilesStudy
+from .kinds import NUMERIC, share_of_numbers
 from .reading import Raw
 
 ONE_SIDED = 0.75
@@ -74,6 +75,19 @@ def compare_tokens(study: FilesStudy, here: Encoding, sides: dict[str, dict[str,
     sides["target"]["tokens that the source knows, %"] = share
     if share < 50:
         notes.append(f"the source knows {share:.0f} % of the target's tokens; embeddings of the others are fresh")
+
+
+def note_reading(notes: list[str], sides: Mapping[str, Any]) -> None:
+    """Say what the readers have left out or read in one of two ways, and what looks like something else."""
+    said: set[str] = set()
+    for option, raw in sides.items():
+        if not isinstance(raw, Raw):
+            continue
+        found = list(raw.notes)
+        if raw.kind == "text" and (share := share_of_numbers(raw.rows)) >= NUMERIC:
+            found.append(f"{100 * share:.0f} % of the first words are numbers; --kind series reads series")
+        notes += [f"{option}: {note}" for note in found if note not in said]
+        said |= set(found)
 
 
 def note_rows(notes: list[str], here: Encoding, *sides: Raw) -> None:

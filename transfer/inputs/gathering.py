@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rnn_core import SequenceClassifier
 from rnn_core.data.files import read_vectors
 from rnn_core.models import Model
 
 from ..comparing.classification import STEPS, Text
 from ..comparing.data_study import Budget
 from ..comparing.labelled import Labelled
+from .effects import check_effects
 from .encoding import Encoding, for_ids, for_numbers, for_texts
-from .facts import compare_tokens, facts, facts_of_source, listed, note_rows, note_test
+from .facts import compare_tokens, facts, facts_of_source, note_reading, note_rows, note_test
 from .files_study import FilesStudy, KnownWords
-from .reading import How, Raw, read, running_text
-from .saved import load_network
+from .reading import Raw
+from .sides import Wanted, source_of, target_and_test
 
 TEXT_STEPS = 200
 """Tokens that are read of a text, unless told otherwise."""
 
 WORDS = 10_000
 """Words that are kept, unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the user has asked for, as far as it concerns the inputs; None where it is left to us."""
-
-    target: str
-    source: str | None = None
-    source_model: str | None = None
-    test: str | None = None
-    vectors: str | None = None
-    vectors_encoding: str = "utf-8"
-    how: How = field(default_factory=How)
-    source_how: How = field(default_factory=How)
-    test_share: float = 0.25
-    level: str | None = None
-    num_words: int | None = None
-    keep_case: bool = False
-    max_steps: int | None = None
-    network: Mapping[str, Any] = field(default_factory=dict)
-    balanced: bool = False
 
 
 @dataclass
@@ -83,10 +60,12 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
         A file is missing or can't be read.
     """
     notes: list[str] = []
-    source, known = _source(wanted)
+    source, known = source_of(wanted)
     if known is not None and known.kind == "waveforms" and wanted.how.frame is None:
         wanted = replace(wanted, how=replace(wanted.how, frame=known.frame))
-    target, test = _target_and_test(wanted)
+    target, test = target_and_test(wanted)
+    check_effects(wanted, source, target, known)
+    note_reading(notes, {"--source": source, "--target": target, "--test": test})
     here, there = _encodings(wanted, target, source, known)
     try:
         judged = here.labelled(test)
@@ -120,70 +99,6 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
     return Inputs(study, here, sides, notes)
 
 
-def _target_and_test(wanted: Wanted) -> tuple[Raw, Raw]:
-    target = read(wanted.target, wanted.how)
-    if len(target.classes) < 2:
-        raise ValueError(f"--target must have two classes or more, got {target.classes[0]!r} alone")
-    if wanted.test is None and target.kind != "ids":
-        return _split(target, wanted.test_share)
-    test = read(wanted.test or wanted.target, wanted.how, "test")
-    if test.kind != target.kind:
-        raise ValueError(f"--test must be of the target's kind, {target.kind}, got {test.kind}; --kind names it")
-    if foreign := sorted(set(test.classes) - set(target.classes)):
-        raise ValueError(
-            f"--test must have the target's classes, {listed(target.classes)}, got {listed(foreign)} as well"
-        )
-    if missing := [name for name in target.classes if name not in test.classes]:
-        raise ValueError(
-            f"--test must have an example of each class, got none of {listed(missing)}; leave --test out to split the "
-            "target"
-        )
-    return target, test  # the same names have the same numbers
-
-
-def _split(data: Raw, share: float) -> tuple[Raw, Raw]:
-    """Return training and test examples, each class with its share of either."""
-    counts = np.bincount(data.targets, minlength=len(data.classes))
-    if counts.min() < 2:
-        raise ValueError(
-            f"--target must have two examples of each class to be split into training and test, got 1 of "
-            f"{data.classes[int(counts.argmin())]!r}; add some, or name a --test"
-        )
-    rows = Labelled(np.arange(len(data.rows))[:, None], data.targets, data.classes)
-    part, rest = rows.split(max(len(counts), min(round(share * len(rows)), len(rows) - len(counts))), 0)
-    if not rest.counts.all():
-        raise ValueError(
-            f"--test-share must leave an example of each class to train on, got {share}, which leaves none of "
-            f"{data.classes[int(rest.counts.argmin())]!r}"
-        )
-    return data.take(np.sort(rest.inputs[:, 0])), data.take(np.sort(part.inputs[:, 0]))
-
-
-def _source(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
-    """Return the source: a model and, if known, how it reads; or a text; or examples."""
-    if wanted.source_model is not None:
-        model, saved = load_network(wanted.source_model)
-        if not isinstance(model, SequenceClassifier):
-            raise ValueError(
-                f"--source-model must be a SequenceClassifier, got a {type(model).__name__} in "
-                f"{wanted.source_model!r}; train one with --source"
-            )
-        if saved is None and model.embedding is not None:
-            raise ValueError(
-                f"--source-model must say what its {model.config['vocab_size']:,} tokens stand for, got "
-                f"{wanted.source_model!r}, which `rnn-core transfer` has not written: its vocabulary is not known"
-            )
-        return model, None if saved is None else saved.encoding
-    if wanted.source is None:
-        raise ValueError("--source or --source-model must be given: what is learned there is carried over")
-    if Path(wanted.source).suffix.lower() == ".txt" and not Path(wanted.source).is_dir():
-        return running_text(wanted.source, wanted.source_how.encoding), None
-    raw = read(wanted.source, wanted.source_how)
-    if len(raw.classes) < 2:
-        raise ValueError(f"--source must have two classes or more, got {raw.classes[0]!r} alone")
-    return raw, None
-
-
 def _source_data(source: Model | str | Raw, encoding: Encoding) -> Labelled | Text | Model:
     if isinstance(source, Raw):
         return encoding.labelled(source)
@@ -205,19 +120,19 @@ def _encodings(
             "--source and --target must both be texts or both Keras's numbers, got one of each: what the numbers stand "
             "for is not in the file"
         )
-    rows: dict[str, list[Any]] = {"text": [source] if isinstance(source, str) else [], "ids": []}
-    for side in (source, target):
-        if isinstance(side, Raw) and side.kind in rows:
-            rows[side.kind] += side.rows
+    sides = {name: side for name, side in (("--source", source), ("--target", target)) if isinstance(side, Raw)}
+    texts = [source] if isinstance(source, str) else []
+    texts += [row for side in sides.values() if side.kind == "text" for row in side.rows]
+    ids = {name: side for name, side in sides.items() if side.kind == "ids"}
     steps = wanted.max_steps or TEXT_STEPS
     tokens = None
-    if rows["text"]:
-        tokens = for_texts(rows["text"], *_tokenizer_options(wanted, known), steps)
-    elif rows["ids"]:
-        tokens = for_ids(rows["ids"], wanted.num_words or (None if known is None else known.vocabulary), steps)
+    if texts:
+        tokens = for_texts(texts, *_tokenizer_options(wanted, known), steps)
+    elif ids:
+        tokens = for_ids(ids, wanted.num_words or (None if known is None else known.vocabulary), steps)
 
     def encoding(side: Any) -> Encoding:
-        if isinstance(side, Raw) and side.kind not in rows:
+        if isinstance(side, Raw) and side.kind not in ("text", "ids"):
             return for_numbers(side, wanted.max_steps, wanted.how.samples)
         return tokens or here
 

@@ -1,9 +1,7 @@
-"""Examples as they stand in a user's files. Of what kind they are is told by the files' names."""
+"""Examples as they stand in a user's files."""
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,33 +9,18 @@ from typing import Any
 import numpy as np
 
 from rnn_core.data.files import Series, read_series, read_texts, read_waveforms
-from rnn_core.data.files.lines import at, existing, numbered
-from rnn_core.data.files.texts import TABLES
+from rnn_core.data.files.folders import has_classes, has_halves
+from rnn_core.data.files.lines import existing, named, numbered
+from rnn_core.data.files.texts import has_labels
 
-KINDS = ("text", "series", "waveforms")
-"""What can be told apart by hand, where a name is ambiguous. Beside them there are "ids": texts as Keras keeps them."""
+from .how import How, heard
+from .kinds import HERE, NUMERIC, kind_of, share_of_numbers
 
-HERE = "reading"
-"""What errors name, behind the name of the command."""
+KERAS_FIRST = 3
+"""What Keras adds to the number of a word."""
 
-FRAME = 64
-"""Samples of a waveform that make a step, unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class How:
-    """How files are read."""
-
-    kind: str | None = None
-    text: str = "text"
-    label: str = "label"
-    encoding: str = "utf-8"
-    frame: int | None = None
-
-    @property
-    def samples(self) -> int:
-        """Samples that make a step of a waveform."""
-        return self.frame or FRAME
+SUFFIXES = {"text": (".txt",), "waveforms": (".wav",)}
+"""Files that a folder's examples are read from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +33,14 @@ class Raw:
     rows : list
         Strings, arrays of ids (T,) or arrays of numbers (T, I).
     labels : ndarray of int, shape (N,), or None
+        −1 where an example that is to be predicted has none.
     classes : tuple of str
     places : tuple of str
         Where each stands in its file or folder.
     rate : int, optional
         Samples a second, of waveforms.
+    notes : tuple of str
+        What was left out, or read in one of two ways that are possible.
     """
 
     kind: str
@@ -63,6 +49,7 @@ class Raw:
     classes: tuple[str, ...]
     places: tuple[str, ...]
     rate: int | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def targets(self) -> np.ndarray:
@@ -77,31 +64,6 @@ class Raw:
         return replace(self, rows=[self.rows[k] for k in rows], labels=self.targets[rows], places=places)
 
 
-def kind_of(path: str, how: How) -> str:
-    """Return the kind of what a path leads to.
-
-    Raises
-    ------
-    ValueError
-        Its name doesn't tell.
-    FileNotFoundError
-        There is nothing there.
-    """
-    place = existing(HERE, path)
-    suffix = place.suffix.lower()
-    if place.is_dir():
-        return how.kind if how.kind in ("text", "waveforms") else _kind_of_folder(place)
-    if suffix == ".tsv":  # a table of texts, or a file of the UCR archive
-        return how.kind if how.kind in ("text", "series") else _kind_of_tsv(place, how)
-    kinds = {".txt": "text", ".npz": "ids", ".ts": "series", ".wav": "waveforms", **dict.fromkeys(TABLES, "text")}
-    if suffix not in kinds:
-        hint = "; a saved model is for --source-model, or predict's MODEL" if suffix == ".safetensors" else ""
-        raise ValueError(
-            f"{path!r} must be a folder or one of {', '.join(sorted(kinds))}, whose names tell what they hold{hint}"
-        )
-    return kinds[suffix]
-
-
 def read(path: str, how: How, part: str = "train") -> Raw:
     """Read labelled examples.
 
@@ -110,7 +72,7 @@ def read(path: str, how: How, part: str = "train") -> Raw:
     path : str
     how : How
     part : {"train", "test"}
-        Which half of an ``.npz``.
+        Which half of an ``.npz``, or of a folder that has both.
 
     Raises
     ------
@@ -119,31 +81,80 @@ def read(path: str, how: How, part: str = "train") -> Raw:
     OSError
         A file is missing or can't be read.
     """
-    if Path(path).suffix.lower() in (".txt", ".wav") and not Path(path).is_dir():
+    place = existing(HERE, path)
+    if not place.is_dir() and (suffix := place.suffix.lower()) in (".txt", ".wav") and kind_of(path, how) != "series":
+        series = "; --kind series, if it is a file of the UCR archive" if suffix == ".txt" else ""
         raise ValueError(
-            f"{path!r} must hold examples and their classes, got a single {Path(path).suffix.lower()} file; give a "
-            "folder with a subfolder for each class (a .txt can be the --source, as running text)"
+            f"{named(path)} must hold examples and their classes, got a single {suffix} file; give a folder with a "
+            f"subfolder for each class (a .txt can be the --source, as running text{series})"
         )
     return _read(path, how, True, part)
 
 
-def read_to_predict(path: str, how: How) -> Raw:
-    """Read examples, and their classes where they are there."""
-    return _read(path, how, _has_labels(Path(path), how), "test")
+def read_to_predict(path: str, how: How, *, labelled: bool = False) -> Raw:
+    """Read examples, and their classes where they are there: of all, of some or, unless `labelled`, of none.
+
+    Raises
+    ------
+    ValueError, OSError
+        As `read`.
+    """
+    found = _read(path, how, labelled or _has_labels(path, how), "test", allow_unlabelled=True)
+    return replace(found, labels=None) if found.labels is not None and (found.labels < 0).all() else found
 
 
-def running_text(path: str, encoding: str) -> str:
-    """Read a whole text."""
-    place = existing(HERE, path)
-    return "\n".join(line for _, line in numbered(HERE, place, encoding))
-
-
-def _read(path: str, how: How, labelled: bool, part: str) -> Raw:
+def has_test(path: str, how: How) -> bool:
+    """Return whether a file or folder has its examples in two halves, for training and for testing."""
     kind = kind_of(path, how)
-    if kind in ("text", "ids"):
-        found = read_texts(path, text=how.text, label=how.label if labelled else None, encoding=how.encoding, part=part)
-        rows = found.texts if kind == "text" else [_as_keras(row) for row in found.texts]
-        return Raw(kind, rows, found.labels, found.classes, found.places)
+    return kind == "ids" or (Path(path).is_dir() and has_halves(Path(path), SUFFIXES[kind]))
+
+
+def running_text(path: str, how: How) -> str:
+    """Read a whole text.
+
+    Raises
+    ------
+    ValueError
+        It is in another encoding; or it is one of numbers, and nobody has said that it is a text.
+    OSError
+        It can't be read.
+    """
+    text = "\n".join(line for _, line in numbered(HERE, existing(HERE, path), how.encoding))
+    if how.kind != "text" and (share := share_of_numbers([text])) >= NUMERIC:
+        raise ValueError(
+            f"{named(path)} must be a text, got numbers, {100 * share:.0f} % of its first words; --kind series reads "
+            "it as series of the UCR archive, --kind text as a text all the same"
+        )
+    return text
+
+
+def _read(path: str, how: How, labelled: bool, part: str, *, allow_unlabelled: bool = False) -> Raw:
+    kind = kind_of(path, how)
+    with heard(how) as notes:
+        if kind in ("text", "ids"):
+            found = _texts(path, kind, how, labelled, part, allow_unlabelled)
+        else:
+            found = _numbers(path, kind, how, labelled)
+    return replace(found, notes=tuple(notes))
+
+
+def _texts(path: str, kind: str, how: How, labelled: bool, part: str, allow_unlabelled: bool) -> Raw:
+    found = read_texts(
+        path,
+        text=how.text,
+        label=how.label if labelled else None,
+        encoding=how.encoding,
+        part=part,
+        separator=how.separator,
+        header=how.header,
+        keep_missing_labels=how.keep_missing_labels,
+        allow_unlabelled=allow_unlabelled,
+    )
+    rows = found.texts if kind == "text" else [_as_keras(row) for row in found.texts]
+    return Raw(kind, rows, found.labels, found.classes, found.places)
+
+
+def _numbers(path: str, kind: str, how: How, labelled: bool) -> Raw:
     series: Series
     if kind == "series":
         series = read_series(path, encoding=how.encoding)
@@ -156,44 +167,16 @@ def _read(path: str, how: How, labelled: bool, part: str) -> Raw:
 
 def _as_keras(row: np.ndarray) -> np.ndarray:
     """Return ids as ``keras.datasets.imdb.load_data`` does: 0 for padding, 1 begins, 2 is unknown, words from 4 on."""
-    return np.concatenate([[1], row + 3])
+    return np.concatenate([[1], row + KERAS_FIRST])
 
 
-def _kind_of_tsv(table: Path, how: How) -> str:
-    """Return "text" for a table whose first line has names, "series" where a number follows the label."""
-    columns = _columns(table, how)
-    try:
-        float(columns[1])
-    except (ValueError, IndexError):
-        return "text" if len(columns) > 1 or how.text in columns else "series"
-    return "series"
-
-
-def _kind_of_folder(folder: Path) -> str:
-    found = {file.suffix.lower() for file in folder.rglob("*") if file.is_file()}
-    if (".txt" in found) == (".wav" in found):
-        got = "both; name one, --kind text or waveforms" if ".txt" in found else "neither; is it the right folder?"
-        raise ValueError(f"{str(folder)!r} must hold .txt files or .wav files, got {got}")
-    return "text" if ".txt" in found else "waveforms"
-
-
-def _columns(table: Path, how: How) -> list[str]:
-    """Return the names in a table's first line; of a ``.tsv`` quotation marks are a part of them."""
-    _, line = next(iter(numbered(HERE, table, how.encoding)))
-    if table.suffix.lower() in (".csv", ".tsv"):
-        return line.split("\t") if table.suffix.lower() == ".tsv" else next(csv.reader([line]), [])
-    try:
-        first = json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"{HERE}: {at(table, 1)} must be a JSON object: {error}") from error
-    return list(first) if isinstance(first, dict) else []
-
-
-def _has_labels(path: Path, how: How) -> bool:
-    kind = kind_of(str(path), how)
-    if path.is_dir():
-        suffix = ".txt" if kind == "text" else ".wav"
-        return any(child.is_dir() and any(child.rglob(f"*{suffix}")) for child in path.iterdir())
-    if kind == "text":
-        return path.suffix.lower() != ".txt" and how.label in _columns(path, how)
-    return kind != "waveforms"
+def _has_labels(path: str, how: How) -> bool:
+    kind, place = kind_of(path, how), Path(path)
+    if place.is_dir():
+        return has_classes(place, SUFFIXES[kind])
+    if kind != "text":
+        return kind != "waveforms"
+    with heard(how):
+        return has_labels(
+            place, text=how.text, label=how.label, encoding=how.encoding, separator=how.separator, header=how.header
+        )

@@ -79,6 +79,11 @@ def has_halves(folder: Path, suffixes: tuple[str, ...]) -> bool:
     return all(any(_holds(child, suffixes) for child in _subfolders(folder / half)) for half in HALVES)
 
 
+def has_classes(folder: Path, suffixes: tuple[str, ...]) -> bool:
+    """Return whether a folder has a subfolder with such files."""
+    return any(_holds(child, suffixes) for child in _subfolders(folder))
+
+
 def _subfolders(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not is_junk(entry.name))
 

@@ -12,7 +12,7 @@ from ..folders import class_folders, files_in
 from ..labels import Row, classes_of, numbers_of, remark_on
 from ..lines import Place, empty, existing, named, numbered, remark, writable
 from . import tables
-from .json_lines import from_json_lines, objects
+from .json_lines import from_json_lines, objects_in
 from .keras import from_keras
 from .tables import Columns, from_table, place_of
 
@@ -136,7 +136,7 @@ def has_labels(
         return tables.has_label(where, place, Columns(text, label, separator, header), encoding)
     if place.suffix.lower() not in TABLES:
         return False
-    return any(place_of(label, list(row)) is not None for _, row in objects(where, place, encoding))
+    return any(place_of(label, list(row)) is not None for _, row in objects_in(where, place, encoding))
 
 
 def _rows(where: str, path: Path, columns: Columns, encoding: str, part: str) -> Iterator[Row]:

@@ -25,7 +25,7 @@ def from_json_lines(where: str, path: Path, columns: Columns, encoding: str) -> 
     """
     spelled: dict[str, Any] = {}
     mixed: dict[str, tuple[Any, Any]] = {}
-    for number, row in objects(where, path, encoding):
+    for number, row in objects_in(where, path, encoding):
         place = at(path, number)
         keys = _keys(where, place, row, columns)
         text = row[keys[0]]
@@ -49,7 +49,7 @@ def from_json_lines(where: str, path: Path, columns: Columns, encoding: str) -> 
         )
 
 
-def objects(where: str, path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def objects_in(where: str, path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line, object)."""
     for number, line in numbered(where, path, encoding):
         if not line.strip():

@@ -1,0 +1,47 @@
+"""Options on tables, which ``transfer`` and ``predict`` share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+"""What parts a table's cells, as it is typed."""
+
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
+OPTIONS = ("text", "label", "source_text", "source_label", "separator", "no_header", "keep_missing_labels")
+"""What is about tables alone."""
+
+
+def add_table_options(add: Callable[..., Any]) -> None:
+    """Add what can be said of every table."""
+    add("--text", metavar="COLUMN", help="of a table (text)")
+    add("--label", metavar="COLUMN", help="of a table (label)")
+    separators = [*SEPARATORS, *SEPARATORS.values()]
+    add("--separator", choices=separators, metavar="NAME", help=f"of a table's cells: {', '.join(SEPARATORS)}")
+    add("--no-header", action="store_true", help="tables have no line of names: --text 1 --label 2, say")
+    add("--keep-missing-labels", action="store_true", help="labels such as NA, nan and None are classes")
+
+
+def table_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return these options as `How` takes them, if they were given."""
+    found = {name: value for name in ("text", "label", "keep_missing_labels") if (value := getattr(args, name))}
+    if args.separator:
+        found["separator"] = SEPARATORS.get(args.separator, args.separator)
+    return found | ({"header": False} if args.no_header else {})
+
+
+def check_table_options(args: argparse.Namespace, paths: Iterable[str | None]) -> None:
+    """Raise ValueError for an option on tables where no path is one."""
+    given = [path for path in paths if path is not None]
+    if any(Path(path).suffix.lower() in TABLES and not Path(path).is_dir() for path in given):
+        return
+    for name in OPTIONS:
+        if getattr(args, name, None):
+            raise ValueError(
+                f"--{name.replace('_', '-')} must be left out where there is no table ({', '.join(TABLES)}), got "
+                f"{' and '.join(Path(path).name[-40:] for path in given)}"
+            )

@@ -1,0 +1,87 @@
+"""How files are read: what the options say, and how their errors and remarks reach the user."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rnn_core.data.files import FileWarning
+from rnn_core.data.files.lines import Unread
+
+KINDS = ("text", "series", "waveforms")
+"""What can be told apart by hand, where a name is ambiguous. Beside them there are "ids": texts as Keras keeps them."""
+
+FRAME = 64
+"""Samples of a waveform that make a step, unless told otherwise."""
+
+NEGATED = {"header": "--no-header"}
+"""Options of the readers that the commands turn round."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How files are read.
+
+    Attributes
+    ----------
+    kind : {"text", "series", "waveforms"}, optional
+        What they hold, where their names don't tell.
+    text, label : str
+        Columns of a table.
+    encoding : str
+    frame : int, optional
+        Samples that make a step of a waveform.
+    separator : str, optional
+        What parts a table's cells.
+    header : bool
+        Whether a table's first line names its columns.
+    keep_missing_labels : bool
+        Take labels such as ``NA`` for classes.
+    own : tuple of str
+        Options that have a name of their own for this side: ``--source-text`` for "text".
+    """
+
+    kind: str | None = None
+    text: str = "text"
+    label: str = "label"
+    encoding: str = "utf-8"
+    frame: int | None = None
+    separator: str | None = None
+    header: bool = True
+    keep_missing_labels: bool = False
+    own: tuple[str, ...] = ()
+
+    @property
+    def samples(self) -> int:
+        """Samples that make a step of a waveform."""
+        return self.frame or FRAME
+
+    def flag(self, option: str) -> str:
+        """Return what an option of the readers is called on the command line."""
+        prefix = "source-" if option in self.own else ""
+        return NEGATED.get(option, f"--{prefix}{option.replace('_', '-')}")
+
+
+@contextmanager
+def heard(how: How) -> Iterator[list[str]]:
+    """Collect the readers' remarks as notes, and let their errors name the options as they are typed.
+
+    Raises
+    ------
+    ValueError
+        In the place of `Unread`.
+    """
+    notes: list[str] = []
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", FileWarning)
+            yield notes
+    except Unread as error:
+        raise ValueError(error.spelled(how.flag)) from error
+    for warning in caught:
+        if issubclass(warning.category, FileWarning):
+            notes.append(str(warning.message).partition(": ")[2])
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -1,0 +1,86 @@
+"""Of what kind the examples in a file or folder are, as its name and its first line tell."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from rnn_core.data.files.folders import is_junk
+from rnn_core.data.files.lines import existing, named, numbered
+from rnn_core.data.files.texts import TABLES
+
+from .how import How
+
+HERE = "reading"
+"""What errors name, behind the name of the command."""
+
+WORDS = 1000
+"""Words of a text that are looked at."""
+
+NUMERIC = 0.9
+"""Share of numbers among them from which on a text is taken for a file of series."""
+
+SHORTEST = 3
+"""Numbers behind a word that are taken for a series: with fewer, the line may be a text and its class."""
+
+
+def kind_of(path: str, how: How) -> str:
+    """Return the kind of what a path leads to.
+
+    Raises
+    ------
+    ValueError
+        Its name doesn't tell.
+    FileNotFoundError
+        There is nothing there.
+    """
+    place = existing(HERE, path)
+    suffix = place.suffix.lower()
+    if place.is_dir():
+        return how.kind if how.kind in ("text", "waveforms") else _kind_of_folder(place)
+    if suffix == ".tsv":  # a table of texts, or a file of the UCR archive
+        return how.kind if how.kind in ("text", "series") else _kind_of_tsv(place, how)
+    if suffix == ".txt" and how.kind == "series":  # the UCR archive before 2018
+        return "series"
+    kinds = {".txt": "text", ".npz": "ids", ".ts": "series", ".wav": "waveforms", **dict.fromkeys(TABLES, "text")}
+    if suffix not in kinds:
+        hint = "; a saved model is for --source-model, or predict's MODEL" if suffix == ".safetensors" else ""
+        raise ValueError(
+            f"{named(path)} must be a folder or one of {', '.join(sorted(kinds))}, whose names tell what they hold"
+            f"{hint}"
+        )
+    return kinds[suffix]
+
+
+def share_of_numbers(texts: list[str]) -> float:
+    """Return how many of the first words of some texts are numbers, from 0 to 1."""
+    words = list(islice((word for text in texts for word in text[:100_000].replace(",", " ").split()), WORDS))
+    return sum(map(is_number, words)) / max(len(words), 1)
+
+
+def is_number(text: str) -> bool:
+    """Return whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _kind_of_tsv(table: Path, how: How) -> str:
+    """Return "series" where numbers follow a label, "text" for a table with columns of texts and labels."""
+    line = next((line for _, line in numbered(HERE, table, how.encoding) if line.strip()), "")
+    first, *others = line.split("\t")
+    if not how.header or not all(is_number(cell) or not cell.strip() for cell in others):
+        return "text"
+    if is_number(first):
+        return "series"
+    return "series" if len(others) >= SHORTEST else "text"
+
+
+def _kind_of_folder(folder: Path) -> str:
+    found = {file.suffix.lower() for file in folder.rglob("*") if not is_junk(file.name) and file.is_file()}
+    if (".txt" in found) == (".wav" in found):
+        got = "both; name one, --kind text or waveforms" if ".txt" in found else "neither; is it the right folder?"
+        raise ValueError(f"{named(folder)} must hold .txt files or .wav files, got {got}")
+    return "text" if ".txt" in found else "waveforms"

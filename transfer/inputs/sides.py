@@ -1,0 +1,113 @@
+"""The sides of a study as they are read: source, target and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnn_core import SequenceClassifier
+from rnn_core.models import Model
+
+from ..comparing.labelled import Labelled
+from .encoding import Encoding
+from .facts import listed
+from .how import How
+from .kinds import kind_of
+from .reading import Raw, has_test, read, running_text
+from .saved import load_network
+
+TEST_SHARE = 0.25
+"""Of the target, where there is no test of its own, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user has asked for, as far as it concerns the inputs; None where it is left to us."""
+
+    target: str
+    source: str | None = None
+    source_model: str | None = None
+    test: str | None = None
+    vectors: str | None = None
+    vectors_encoding: str = "utf-8"
+    how: How = field(default_factory=How)
+    source_how: How = field(default_factory=How)
+    test_share: float | None = None
+    level: str | None = None
+    num_words: int | None = None
+    keep_case: bool = False
+    max_steps: int | None = None
+    network: Mapping[str, Any] = field(default_factory=dict)
+    balanced: bool = False
+
+
+def target_and_test(wanted: Wanted) -> tuple[Raw, Raw]:
+    """Return what is learned and what is judged by: a file of its own, the other half, or a part of the target."""
+    target = read(wanted.target, wanted.how)
+    if len(target.classes) < 2:
+        raise ValueError(f"--target must have two classes or more, got {listed(target.classes)} alone")
+    if wanted.test is None and not has_test(wanted.target, wanted.how):
+        return _split(target, TEST_SHARE if wanted.test_share is None else wanted.test_share)
+    if wanted.test_share is not None:
+        raise ValueError("--test-share must be left out where --target has a half to test on, which is judged by")
+    test = read(wanted.test or wanted.target, wanted.how, "test")
+    if test.kind != target.kind:
+        raise ValueError(f"--test must be of the target's kind, {target.kind}, got {test.kind}; --kind names it")
+    if foreign := sorted(set(test.classes) - set(target.classes)):
+        raise ValueError(
+            f"--test must have the target's classes, {listed(target.classes)}, got {listed(foreign)} as well"
+        )
+    if missing := [name for name in target.classes if name not in test.classes]:
+        raise ValueError(
+            f"--test must have an example of each class, got none of {listed(missing)}; leave --test out to split the "
+            "target"
+        )
+    return target, test  # the same names have the same numbers
+
+
+def _split(data: Raw, share: float) -> tuple[Raw, Raw]:
+    """Return training and test examples, each class with its share of either."""
+    counts = np.bincount(data.targets, minlength=len(data.classes))
+    if counts.min() < 2:
+        raise ValueError(
+            f"--target must have two examples of each class to be split into training and test, got 1 of "
+            f"{data.classes[int(counts.argmin())]!r}; add some, or name a --test"
+        )
+    rows = Labelled(np.arange(len(data.rows))[:, None], data.targets, data.classes)
+    part, rest = rows.split(max(len(counts), min(round(share * len(rows)), len(rows) - len(counts))), 0)
+    if not rest.counts.all():
+        raise ValueError(
+            f"--test-share must leave an example of each class to train on, got {share}, which leaves none of "
+            f"{data.classes[int(rest.counts.argmin())]!r}"
+        )
+    return data.take(np.sort(rest.inputs[:, 0])), data.take(np.sort(part.inputs[:, 0]))
+
+
+def source_of(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
+    """Return the source: a model and, if known, how it reads; or a text; or examples."""
+    if wanted.source_model is not None:
+        model, saved = load_network(wanted.source_model)
+        if not isinstance(model, SequenceClassifier):
+            raise ValueError(
+                f"--source-model must be a SequenceClassifier, got a {type(model).__name__} in "
+                f"{wanted.source_model!r}; train one with --source"
+            )
+        if saved is None and model.embedding is not None:
+            raise ValueError(
+                f"--source-model must say what its {model.config['vocab_size']:,} tokens stand for, got "
+                f"{wanted.source_model!r}, which `rnn-core transfer` has not written: its vocabulary is not known"
+            )
+        return model, None if saved is None else saved.encoding
+    if wanted.source is None:
+        raise ValueError("--source or --source-model must be given: what is learned there is carried over")
+    lone_text = Path(wanted.source).suffix.lower() == ".txt" and not Path(wanted.source).is_dir()
+    if lone_text and kind_of(wanted.source, wanted.source_how) != "series":
+        return running_text(wanted.source, wanted.source_how), None
+    raw = read(wanted.source, wanted.source_how)
+    if len(raw.classes) < 2:
+        raise ValueError(f"--source must have two classes or more, got {listed(raw.classes)} alone")
+    return raw, None
