@@ -14,6 +14,7 @@ from array_api_compat import array_namespace, is_array_api_obj
 from kernels.contract import Array
 
 from ..layers.checks import check_finite, check_lengths, first, positive_int
+from .rows import Rows
 
 
 class Batch(NamedTuple):
@@ -46,8 +47,8 @@ class Examples:
 
     Parameters
     ----------
-    inputs : array, shape (N, T), of int, or (N, T, I)
-        Tokens or features, one example a row.
+    inputs : array, shape (N, T), of int, or (N, T, I); or Rows
+        Tokens or features, one example a row. `Rows` are padded a batch at a time, and know their lengths.
     targets : array, shape (N, ...)
     lengths : array of int, shape (N,), optional
         Valid steps of each row, at least 1 and at most T.
@@ -79,7 +80,7 @@ class Examples:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        self.inputs = _array(inputs)
+        self.inputs = inputs if isinstance(inputs, Rows) else _array(inputs)
         self.targets = _array(targets)
         self.weights = None if weights is None else _array(weights)
         self.batch_size = positive_int("Examples", "batch_size", batch_size)
@@ -104,13 +105,13 @@ class Examples:
         if self.weights is not None and (self.weights < 0).any():
             place = first(self.weights < 0)
             raise ValueError(f"Examples: weights must be at least 0, got {self.weights[place]} at index {place}")
-        self.lengths = check_lengths("Examples", lengths, T, N)
+        self.lengths = check_lengths("Examples", lengths_of(inputs) if lengths is None else lengths, T, N)
         self._latest: tuple[int, np.ndarray] | None = None
         valid = None
         if self.lengths is not None:
             running = np.arange(T) < self.lengths[:, None]
             valid = running.reshape(N, T, *(1,) * (self.inputs.ndim - 2))
-        check_finite("Examples", "inputs", self.inputs, valid)
+        check_inputs("Examples", self.inputs, valid)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -233,7 +234,23 @@ def _array(value: Any) -> Array:
     return value if is_array_api_obj(value) else np.asarray(value)
 
 
-def _rows(array: Array, rows: np.ndarray) -> Array:
+def lengths_of(inputs: Any) -> np.ndarray | None:
+    """Return the lengths that inputs know themselves, if they do."""
+    return inputs.lengths if isinstance(inputs, Rows) else None
+
+
+def check_inputs(where: str, inputs: Any, valid: Array | None) -> None:
+    """Raise ValueError, naming the place, where a number is NaN or infinite within a row's length."""
+    if not isinstance(inputs, Rows):
+        check_finite(where, "inputs", inputs, valid)
+        return
+    for k, row in enumerate(inputs):
+        check_finite(where, f"inputs[{k}]", row)
+
+
+def _rows(array: Any, rows: np.ndarray) -> Array:
+    if isinstance(array, Rows):
+        return array[rows]
     xp = array_namespace(array)
     return xp.take(array, xp.asarray(rows), axis=0)
 

@@ -15,6 +15,7 @@ from ..choosing.hints import h_score, leep, logme
 from ..comparing.arms import Arm
 from ..comparing.labelled import Labelled
 from ..comparing.runs import trained
+from ..features.answers import answers
 from ..inputs.encoding import Encoding
 from ..inputs.facts import words_of
 from ..inputs.files_study import FilesStudy
@@ -128,7 +129,7 @@ def hints(study: FilesStudy, source: Model, copied: Any) -> tuple[dict[str, floa
             found[f"H-score, {name}"] = h_score(features, data.targets)
             found[f"LogME, {name}"] = logme(features, data.targets)
         if isinstance(source, SequenceClassifier) and reads(study, source) and source.num_classes > 1:
-            found["LEEP, source's answers"] = leep(source.predict_proba(data.inputs, data.lengths), data.targets)
+            found["LEEP, source's answers"] = leep(answers(source, data.inputs, data.lengths), data.targets)
     except ValueError as error:  # too few examples, or features that say nothing
         return found, f"some hints are missing: {error}"
     return found, ""
@@ -171,12 +172,11 @@ def look_inside(
 def _example(test: Labelled, model: SequenceClassifier) -> Labelled:
     """Return a short test example that the network tells right, or else the first."""
     some = test.rows(slice(0, 512))
-    right = np.asarray(model.predict(some.inputs, some.lengths)) == some.targets
-    steps = np.full(len(some), some.inputs.shape[1]) if some.lengths is None else some.lengths
-    rows = np.flatnonzero(right & (steps <= MOST_STEPS))
-    row = int(rows[np.argmax(steps[rows])]) if len(rows) else int(np.argmax(right))
+    right = answers(model, some.inputs, some.lengths).argmax(axis=1) == some.targets
+    rows = np.flatnonzero(right & (some.steps <= MOST_STEPS))
+    row = int(rows[np.argmax(some.steps[rows])]) if len(rows) else int(np.argmax(right))
     one = some.rows(slice(row, row + 1))
-    return one if one.lengths is None else replace(one, inputs=one.inputs[:, : one.lengths[0]], lengths=None)
+    return replace(one, inputs=np.asarray(one.inputs)[:, : one.steps[0]], lengths=None)
 
 
 def _labels(encoding: Encoding, steps: np.ndarray) -> list[str]:

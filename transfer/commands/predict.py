@@ -15,6 +15,7 @@ from .tables import add_table_options, check_table_options, table_options
 
 if TYPE_CHECKING:
     from rnn_core import SequenceClassifier
+    from rnn_core.data import Rows
 
     from ..inputs.reading import Raw
     from ..inputs.saved import Saved
@@ -24,8 +25,6 @@ FORMATS = (".csv", ".jsonl")
 
 SHOWN = 40
 """Rows that are printed; a file gets all."""
-
-AT_ONCE = 512
 
 
 class Prediction(NamedTuple):
@@ -110,14 +109,12 @@ class Predict:
 
 
 def predict(
-    model: SequenceClassifier, classes: tuple[str, ...], raw: Raw, inputs: np.ndarray, lengths: np.ndarray | None
+    model: SequenceClassifier, classes: tuple[str, ...], raw: Raw, inputs: np.ndarray | Rows, lengths: np.ndarray | None
 ) -> Prediction:
     """Return the likeliest class of each example, and its probability."""
-    parts = []
-    for start in range(0, len(inputs), AT_ONCE):
-        rows = slice(start, start + AT_ONCE)
-        parts.append(np.asarray(model.predict_proba(inputs[rows], None if lengths is None else lengths[rows])))
-    probabilities = np.concatenate(parts)
+    from ..features.answers import answers
+
+    probabilities = answers(model, inputs, lengths)
     best = probabilities.argmax(axis=1)
     return Prediction(raw.places, tuple(classes[k] for k in best), probabilities.max(axis=1))
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnn_core import LanguageModel, SequenceClassifier
 from rnn_core.data import Examples, TextStream, Tokenizer
+from rnn_core.data.rows import pieces
 from rnn_core.data.source import Source
 from rnn_core.models import Model
 
@@ -24,7 +25,7 @@ STEPS = 32
 """Columns of a text's batches: so far back a language model's gradients reach."""
 
 AT_ONCE = 512
-"""Sequences that are judged at a time: it bounds the memory."""
+"""Sequences that are judged at a time, if they aren't long: it bounds the memory."""
 
 
 class Text(NamedTuple):
@@ -249,8 +250,7 @@ class ClassificationStudy(DataStudy):
     def score(self, model: Any) -> float:
         """Return how many of the test's sequences are told right, in per cent."""
         test, parts = self.test, []
-        for start in range(0, len(test), AT_ONCE):
-            rows = slice(start, start + AT_ONCE)
+        for rows in pieces(test.steps, AT_ONCE):
             parts.append(model.predict(test.inputs[rows], None if test.lengths is None else test.lengths[rows]))
         right = np.concatenate([np.asarray(part) for part in parts]) == test.targets
         if not self.balanced:
@@ -269,7 +269,8 @@ class ClassificationStudy(DataStudy):
     def _ids(self) -> int:
         """Return how many ids there are on all sides, where nothing says what they stand for."""
         sides = (self.source, self.target, self.test)
-        return 1 + max(int(side.inputs.max()) for side in sides if isinstance(side, Labelled) and side.inputs.ndim == 2)
+        tokens = [side.inputs for side in sides if isinstance(side, Labelled) and side.features is None]
+        return 1 + max(int(np.max(rows)) for rows in tokens)
 
 
 OWN = ("num_classes", "input_size", "vocab_size", "seed")

@@ -8,8 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from rnn_core.data import Examples, Tokenizer
-from rnn_core.layers.checks import as_array, check_finite, check_lengths
+from rnn_core.data import Examples, Rows, Tokenizer
+from rnn_core.data.batches import check_inputs, lengths_of
+from rnn_core.layers.checks import as_array, check_lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +19,8 @@ class Labelled:
 
     Parameters
     ----------
-    inputs : array, shape (N, T, I), or (N, T) of int
+    inputs : array, shape (N, T, I), or (N, T) of int; or Rows
+        `Rows` stay of their own lengths until a batch is made of them.
     targets : array of int, shape (N,)
         Numbers of classes.
     classes : sequence of str
@@ -37,7 +39,7 @@ class Labelled:
         Targets or tokens are not integers.
     """
 
-    inputs: np.ndarray
+    inputs: np.ndarray | Rows
     targets: np.ndarray
     classes: tuple[str, ...]
     lengths: np.ndarray | None = None
@@ -45,7 +47,8 @@ class Labelled:
 
     def __post_init__(self) -> None:
         where = "Labelled"
-        inputs, targets = as_array(where, "inputs", self.inputs), as_array(where, "targets", self.targets)
+        inputs: Any = self.inputs if isinstance(self.inputs, Rows) else as_array(where, "inputs", self.inputs)
+        targets = as_array(where, "targets", self.targets)
         if inputs.ndim not in (2, 3) or 0 in inputs.shape:
             raise ValueError(
                 f"{where}: inputs must have shape (N, T, I), or (N, T) of tokens, with at least one number, "
@@ -72,10 +75,11 @@ class Labelled:
             )
         if len(set(classes)) < len(classes):
             raise ValueError(f"{where}: classes must have different names, got {', '.join(classes)}")
-        lengths = check_lengths(where, self.lengths, *inputs.shape[1::-1])
+        lengths = lengths_of(inputs) if self.lengths is None else self.lengths
+        lengths = check_lengths(where, lengths, *inputs.shape[1::-1])
         if inputs.ndim == 3:
             valid = None if lengths is None else (np.arange(inputs.shape[1]) < lengths[:, None])[:, :, None]
-            check_finite(where, "inputs", inputs, valid)
+            check_inputs(where, inputs, valid)
         for name, value in (("inputs", inputs), ("targets", targets), ("classes", classes), ("lengths", lengths)):
             object.__setattr__(self, name, value)
 
@@ -93,6 +97,11 @@ class Labelled:
         return None if self.inputs.ndim == 2 else self.inputs.shape[2]
 
     @property
+    def steps(self) -> np.ndarray:
+        """The steps of each example, shape (N,)."""
+        return np.full(len(self), self.inputs.shape[1]) if self.lengths is None else self.lengths
+
+    @property
     def counts(self) -> np.ndarray:
         """The examples of each class, shape (classes,)."""
         return np.bincount(self.targets, minlength=len(self.classes))
@@ -101,7 +110,7 @@ class Labelled:
         """Return some of the examples."""
         return replace(
             self,
-            inputs=self.inputs[rows],
+            inputs=self.inputs.take(rows) if isinstance(self.inputs, Rows) else self.inputs[rows],
             targets=self.targets[rows],
             lengths=None if self.lengths is None else self.lengths[rows],
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.data import Tokenizer, pad_sequences, sequence_lengths
+from rnn_core.data import Rows, Tokenizer, pad_sequences, sequence_lengths
 
 from ..comparing.labelled import Labelled
 from .how import KINDS
@@ -16,6 +16,9 @@ from .reading import KERAS_FIRST, Raw
 
 OOV = "<unknown>"
 """The token that stands for every unknown one, and for a text that holds none."""
+
+ROUNDING = 1e-13
+"""Of the mean: a deviation that rounding alone makes."""
 
 KERAS_OOV = 2
 """Keras's number for it."""
@@ -68,8 +71,8 @@ class Encoding:
             return self.tokenizer.index[OOV]
         return None if self.vocabulary is None else min(KERAS_OOV, self.vocabulary - 1)
 
-    def encode(self, raw: Raw) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return inputs (N, T) or (N, T, I), and lengths (N,) where they differ.
+    def encode(self, raw: Raw) -> tuple[np.ndarray | Rows, np.ndarray | None]:
+        """Return inputs (N, T) or (N, T, I), and lengths (N,) where they differ; numbers then stay in `Rows`.
 
         Raises
         ------
@@ -80,9 +83,12 @@ class Encoding:
             raise ValueError(f"examples must be of the kind {self.kind!r}, got {raw.kind!r}")
         rows = [self._ids(row) for row in raw.rows] if self.unknown is not None else self._numbers(raw)
         rows = rows if self.max_steps is None else [row[: self.max_steps] for row in rows]
-        inputs = pad_sequences(rows, dtype=rows[0].dtype, padding="post")
         lengths = sequence_lengths(rows)
-        return inputs, None if (lengths == inputs.shape[1]).all() else lengths
+        if (lengths == lengths[0]).all():
+            return np.stack(rows), None
+        if self.unknown is None:
+            return Rows(rows), lengths
+        return pad_sequences(rows, dtype=rows[0].dtype, padding="post"), lengths
 
     def labelled(self, raw: Raw) -> Labelled:
         """Return examples and their classes."""
@@ -140,7 +146,19 @@ class Encoding:
         if features != len(self.mean):
             raise ValueError(f"examples must have {len(self.mean)} features a step, got {features}")
         mean, scale = np.array(self.mean), np.array(self.scale)
-        return [((row - mean) / scale).astype(np.float32) for row in raw.rows]
+        return [_scaled(row, mean, scale, place) for row, place in zip(raw.rows, raw.places, strict=True)]
+
+
+def _scaled(row: np.ndarray, mean: np.ndarray, scale: np.ndarray, place: str) -> np.ndarray:
+    """Return a row (T, I) in float32, scaled before that: far from 0, float32 would keep nothing of how it varies."""
+    scaled = (row.astype(np.float64) - mean) / scale
+    if (beyond := ~(abs(scaled) <= np.finfo(np.float32).max)).any():
+        t, d = (int(k) for k in np.argwhere(beyond)[0])
+        raise ValueError(
+            f"{place} must be comparable with what was trained on, got {row[t, d]:g} for step {t}, {scaled[t, d]:g} "
+            "standard deviations from the mean"
+        )
+    return scaled.astype(np.float32)
 
 
 PLAIN = ("kind", "vocabulary", "max_steps", "mean", "scale", "frame", "rate")
@@ -149,9 +167,13 @@ PLAIN = ("kind", "vocabulary", "max_steps", "mean", "scale", "frame", "rate")
 
 def for_numbers(raw: Raw, max_steps: int | None, frame: int) -> Encoding:
     """Return the encoding of series or waveforms, standardised by these examples."""
-    values = np.concatenate([row[:max_steps] for row in raw.rows]).astype(np.float64)
-    mean, scale = values.mean(axis=0), values.std(axis=0)
-    scale = np.where(scale > 1e-8 * np.maximum(abs(mean), 1), scale, 1.0)  # what never varies says nothing
+    rows = [row[:max_steps].astype(np.float64) for row in raw.rows]
+    count = sum(map(len, rows))
+    mean = sum(row.sum(axis=0) for row in rows) / count
+    # The second pass takes the mean away first, so that nothing is lost of what is far from 0 and varies little.
+    mean = mean + sum((row - mean).sum(axis=0) for row in rows) / count
+    scale = np.sqrt(sum(((row - mean) ** 2).sum(axis=0) for row in rows) / count)
+    scale = np.where(scale > ROUNDING * abs(mean), scale, 1.0)  # what never varies says nothing
     numbers = {"mean": tuple(mean.tolist()), "scale": tuple(scale.tolist())}
     return Encoding(raw.kind, max_steps=max_steps, frame=frame, rate=raw.rate, **numbers)  # type: ignore[arg-type]
 

@@ -104,7 +104,7 @@ def _source_data(source: Model | str | Raw, encoding: Encoding) -> Labelled | Te
         return encoding.labelled(source)
     if isinstance(source, Model):
         return source
-    rows, _ = Encoding("text", encoding.tokenizer).encode(Raw("text", [source], None, (), ("",)))
+    rows = np.asarray(Encoding("text", encoding.tokenizer).encode(Raw("text", [source], None, (), ("",)))[0])
     if rows.size < 2 * STEPS:
         raise ValueError(f"--source must hold at least {2 * STEPS} tokens of text, got {rows.size}")
     return Text(rows[0], encoding.tokens or ())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rnn_core import SequenceClassifier
+from rnn_core.data import Rows
 from rnn_core.layers.checks import positive_int
 from rnn_core.training import Adam, Cosine
 
@@ -165,8 +166,10 @@ class Voting:
         return self.boost.predict(_rows(inputs, lengths))
 
 
-def pooled(model: SequenceClassifier, inputs: np.ndarray, lengths: np.ndarray | None) -> np.ndarray:
+def pooled(model: SequenceClassifier, inputs: np.ndarray | Rows, lengths: np.ndarray | None) -> np.ndarray:
     """Return the pooled features of sequences, (N, F), as the model's head gets them."""
+    if isinstance(inputs, Rows):  # they stay apart until a batch is made of them
+        return RNNFeatures(model, pooling=model.config["pooling"]).fit_transform(list(inputs))
     return RNNFeatures(model, pooling=model.config["pooling"]).fit_transform(inputs, lengths=lengths)
 
 
@@ -227,7 +230,7 @@ def _classifier(kind: str, seed: int) -> Any:
     return RandomForestClassifier(200, random_state=seed, n_jobs=1)
 
 
-def _rows(inputs: np.ndarray, lengths: np.ndarray | None) -> list[np.ndarray]:
+def _rows(inputs: np.ndarray | Rows, lengths: np.ndarray | None) -> list[np.ndarray]:
     return list(inputs) if lengths is None else [row[:n] for row, n in zip(inputs, lengths, strict=True)]
 
 

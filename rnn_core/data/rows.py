@@ -1,0 +1,108 @@
+"""`Rows`: sequences of different lengths, padded only where some of them are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+MOST_STEPS = 1 << 18
+"""Steps, padding included, that are computed at a time where nothing else bounds them: it bounds the memory."""
+
+
+class Rows:
+    """Sequences of features that stand for one padded array.
+
+    `Examples` takes them for inputs. What is taken of them, by a slice or by numbers, is an array padded with zeros to
+    the longest that was taken; so one long sequence among a thousand short ones costs its own length, not a thousand
+    times that.
+
+    Parameters
+    ----------
+    rows : sequence of N arrays, shape (T_k, I) each
+        Of one dtype.
+
+    Attributes
+    ----------
+    lengths : ndarray of int, shape (N,)
+        T_k.
+    shape : tuple of int
+        (N, T, I), with the longest T; of the array that they stand for.
+    dtype : dtype
+    ndim : int
+
+    Raises
+    ------
+    ValueError
+        There is no row, one is empty, or they differ in features or dtype.
+
+    Examples
+    --------
+    >>> rows = Rows([np.ones((2, 1)), np.ones((5, 1)), np.ones((3, 1))])
+    >>> rows.shape, rows[[0, 2]].shape
+    ((3, 5, 1), (2, 3, 1))
+    """
+
+    ndim = 3
+
+    def __init__(self, rows: Sequence[np.ndarray]) -> None:
+        self._rows = tuple(rows)
+        if not self._rows:
+            raise ValueError("Rows: rows must have at least one sequence, got none")
+        first = self._rows[0]
+        for k, row in enumerate(self._rows):
+            if row.ndim != 2 or 0 in row.shape:
+                raise ValueError(
+                    f"Rows: rows must have shape (T, I) with at least one number, got {row.shape} in row {k}"
+                )
+            if row.shape[1] != first.shape[1] or row.dtype != first.dtype:
+                raise ValueError(
+                    f"Rows: rows must have {first.shape[1]} features of {first.dtype}, as the first, got "
+                    f"{row.shape[1]} of {row.dtype} in row {k}"
+                )
+        self.lengths = np.array([len(row) for row in self._rows], np.int64)
+        self.dtype = first.dtype
+        self.shape = (len(self._rows), int(self.lengths.max()), first.shape[1])
+
+    def __len__(self) -> int:
+        """The number of sequences."""
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yield each sequence, (T_k, I)."""
+        return iter(self._rows)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        """Return some sequences (n, T, I), padded with zeros to the longest of them."""
+        some = self.take(rows)
+        padded = np.zeros(some.shape, self.dtype)
+        for place, row in zip(padded, some, strict=True):
+            place[: len(row)] = row
+        return padded
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """Return all of them as one array."""
+        return self[:] if dtype is None else self[:].astype(dtype, copy=False)
+
+    def take(self, rows: Any) -> Rows:
+        """Return some sequences, still apart."""
+        return Rows([self._rows[k] for k in np.arange(len(self))[rows]])
+
+
+def pieces(lengths: np.ndarray, most: int) -> Iterator[slice]:
+    """Yield slices, one behind the other, of at most `most` rows, and of fewer where rows are long.
+
+    Parameters
+    ----------
+    lengths : array of int, shape (N,)
+    most : int
+        Rows of a slice. Padded to their longest they have at most `MOST_STEPS` steps, unless one alone has more.
+    """
+    start = longest = 0
+    for k, steps in enumerate(lengths.tolist()):
+        longest = max(longest, steps)
+        if k > start and (k - start == most or longest * (k + 1 - start) > MOST_STEPS):
+            yield slice(start, k)
+            start, longest = k, steps
+    yield slice(start, len(lengths))
