@@ -10,7 +10,6 @@ Exit codes: 0 done; 1 a check failed; 2 the input or the surroundings are wrong,
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,11 @@ from typing import Protocol
 
 from . import __version__
 from .commands import backends, gradcheck
+from .foreign import one_line
+from .written import prepare
+
+LONGEST = 2000
+"""Characters of an error that are printed: those of this package are far shorter, those of others may not be."""
 
 GROUP = "rnn_core.commands"
 
@@ -42,26 +46,29 @@ def commands() -> dict[str, Command]:
         try:
             found[entry.name] = entry.load()
         except (ImportError, AttributeError) as error:  # another package's command is no reason to lose these
-            print(f"rnn-core: the command {entry.name!r} of {entry.value} can't be loaded: {error}", file=sys.stderr)
+            reason = f"the command {entry.name!r} of {entry.value} can't be loaded: {one_line(error)}"
+            print(f"rnn-core: {reason}", file=sys.stderr)
     return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # an old code page may lack ∂; a table with a ? is better than none
+        prepare(stream)  # an old code page may lack ∂, and a file's name may be no text
     parser = argparse.ArgumentParser(
         prog="rnn-core", description="Recurrent networks written out by hand: checked, trained, transferred."
     )
     parser.add_argument("--version", action="version", version=f"rnn_core {__version__}")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    parsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     known = commands()
     for name, command in known.items():
         subparser = parsers.add_parser(name, help=command.help, description=command.help)
         command.add_arguments(subparser)
     args = parser.parse_args(argv)
+    if args.command is None:  # nothing was done, which is no success to whoever calls this from a script
+        parser.print_help(sys.stderr)
+        return 2
     try:
         return known[args.command].run(args)
     except BrokenPipeError:
@@ -70,10 +77,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         print(f"rnn-core {args.command}: {str(interrupt) or 'interrupted'}", file=sys.stderr)
         return 130
-    except (ValueError, TypeError, RuntimeError, OSError) as error:
+    except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
         if args.traceback:
             raise
-        print(f"rnn-core {args.command}: error: {error}", file=sys.stderr)
+        said = one_line(error, LONGEST)
+        if isinstance(error, MemoryError):  # which seldom has a message of its own
+            said = f"there must be memory enough, got {said}; take less at once"
+        print(f"rnn-core {args.command}: error: {said}", file=sys.stderr)
         return 2
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 
+from rnn_core.written import printable
+
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[str] = ()) -> str:
     """Return a table as plain text, as wide as it needs to be.
@@ -25,8 +27,8 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Iterabl
     for heading in headings:
         grid.add_column(heading, justify="right" if heading in columns else "left", no_wrap=True)
     for row in rows:
-        grid.add_row(*row)
-    console = Console(file=io.StringIO(), width=1000, highlight=False, markup=False)
+        grid.add_row(*(printable(cell, keep="") for cell in row))
+    console = Console(file=io.StringIO(), width=1000, highlight=False, markup=False, emoji=False)
     console.print(grid)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())

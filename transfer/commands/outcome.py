@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from rnn_core.written import plain
 
 from ..comparing.arms import BASELINE, Arm
 from ..comparing.comparison import Comparison, Difference
@@ -190,7 +192,7 @@ class Outcome:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything as plain data, for JSON; what is not finite becomes None."""
-        plain: dict[str, Any] = _plain(
+        found: dict[str, Any] = plain(
             {
                 "what": "rnn-core transfer" + (" --quick: the numbers mean nothing" if self.quick else ""),
                 "command": self.command,
@@ -219,7 +221,7 @@ class Outcome:
                 "seconds": self.seconds,
             }
         )
-        return plain
+        return found
 
 
 AGAINST = {POSITIVE: "better", INCONCLUSIVE: "no difference seen", NEGATIVE: "worse", WORSE: "worse"}
@@ -253,21 +255,3 @@ def gained(difference: Difference) -> str:
     """Return a difference with its interval, or with the reason why it has none."""
     note = f"; {difference.note}" if difference.note else ""
     return interval(difference, 1, UNIT) + note
-
-
-def _plain(value: Any) -> Any:
-    """Return data as JSON has it."""
-    if isinstance(value, Mapping):
-        return {printable(str(name)): _plain(part) for name, part in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    return printable(value) if isinstance(value, str) else value
-
-
-def printable(text: str) -> str:
-    """Return a text that can be written: bytes of a file's name that are no UTF-8 become escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from rnn_core.written import json_bytes, printable
 
 from .tables import add_table_options, check_table_options, table_options
 
@@ -70,17 +71,21 @@ class Predict:
             A file can't be read or written.
         """
         from rnn_core import SequenceClassifier
-        from rnn_core.atomic import write_atomically
+        from rnn_core.atomic import check_writable, write_atomically
 
         from ..inputs.how import How
         from ..inputs.reading import read_to_predict
         from ..inputs.saved import load_network
-        from ..showing.terminal import new_console
+        from ..showing.terminal import new_console, say
 
         out = None if args.out is None else Path(args.out)
         if out is not None and (out.suffix.lower() not in FORMATS or not out.parent.is_dir()):
             raise ValueError(f"--out must be a file {' or '.join(FORMATS)} in a folder that exists, got {str(out)!r}")
         check_table_options(args, (args.file,))
+        if out is not None:
+            if out.exists() and any(out.samefile(path) for path in (args.model, args.file) if Path(path).exists()):
+                raise ValueError(f"--out must be another file than MODEL and PATH, got {str(out)!r}")
+            check_writable(out, where="--out")
         model, saved = load_network(args.model)
         if saved is None or not isinstance(model, SequenceClassifier):
             raise ValueError(
@@ -98,13 +103,13 @@ class Predict:
         found = predict(model, saved.classes, raw, inputs, lengths)
         console = new_console()
         if out is None:
-            console.print(_table(found), markup=False, soft_wrap=True)
+            say(console, _table(found))
         else:
             write_atomically(out, _as_file(found, out.suffix.lower()), where="--out")
-            console.print(f"written to {out}: {_counted(len(found.labels), 'row')}", markup=False, soft_wrap=True)
-        console.print(_accuracy(found, raw, saved), markup=False, soft_wrap=True)
+            say(console, f"written to {out}: {_counted(len(found.labels), 'row')}")
+        say(console, _accuracy(found, raw, saved))
         for note in raw.notes:
-            console.print(f"note: {note}", markup=False, soft_wrap=True)
+            say(console, f"note: {note}")
         return 0
 
 
@@ -161,7 +166,9 @@ def _as_file(found: Prediction, suffix: str) -> bytes:
         for place, label, probability in zip(*found, strict=True)
     ]
     if suffix == ".jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+        return b"".join(json_bytes(row, indent=None) for row in rows)
+    for row in rows:
+        row.update((name, printable(value)) for name, value in row.items() if isinstance(value, str))
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, ("example", "class", "probability"), lineterminator="\n")
     writer.writeheader()

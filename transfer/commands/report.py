@@ -14,7 +14,7 @@ from ..showing import page as html
 from ..showing.pictures import gains, png, undrawable
 from ..showing.saliency_figure import saliency_picture
 from ..showing.surroundings import machine, versions
-from .outcome import AGAINST, UNIT, Outcome, gained, printable
+from .outcome import AGAINST, UNIT, Outcome, gained
 
 MOST_CLASSES = 50
 """Of more only the first are listed."""
@@ -61,7 +61,7 @@ def page(outcome: Outcome, images: Mapping[str, bytes]) -> str:
         intro.append(html.bullets(outcome.notes))
     role = "source model" if "source model" in outcome.files else "source"
     source, target = (str(PurePath(*PurePath(outcome.files[name]).parts[-2:])) for name in (role, "target"))
-    made = html.page(
+    return html.page(
         f"From {source} to {target}",
         html.Markup(f'<strong class="{colour}">{html.text(verdict.statement)}</strong>'),
         intro,
@@ -78,7 +78,6 @@ def page(outcome: Outcome, images: Mapping[str, bytes]) -> str:
         ],
         f"rnn_core {versions()['rnn_core']}. Every score of every seed is in results.json.",
     )
-    return printable(made)
 
 
 def _alarm(outcome: Outcome) -> html.Markup:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rnn_core.atomic import write_atomically
+from rnn_core.written import json_bytes
 
 from ..comparing.arms import ARMS, Arm
 from ..comparing.comparison import compare
@@ -75,6 +75,7 @@ def run(args: argparse.Namespace, words: str) -> int:
             network.check_choice(save, arms)
             folder = Path(args.out or "runs/transfer")
             check_folder(folder)
+            _rehearse(inputs, folder)
             if args.quick:
                 inputs.notes.insert(0, "a quick run: the numbers mean nothing")
             parts.plain(sides_table(inputs.sides, _files(args)))
@@ -246,14 +247,29 @@ def _compute(
     ), chosen
 
 
+def _rehearse(inputs: Inputs, folder: Path) -> None:
+    """Write a fresh network with all that will stand beside it, and remove it: what can't be written fails now.
+
+    Raises
+    ------
+    ValueError, OSError
+        It can't be.
+    """
+    study = inputs.study
+    saved = Saved(study.target.classes, inputs.encoding, "", study.metric, {})
+    with TemporaryDirectory(prefix=".", dir=folder) as drafts:
+        draft = Path(drafts, "model.safetensors")
+        save_network(study.build(0), saved, draft)
+        check_folder(folder, 2 * draft.stat().st_size)
+
+
 def _write(outcome: Outcome, chosen: network.Chosen, inputs: Inputs, folder: Path) -> None:
     """Write pictures, numbers, report and network: all of them, or if there is no room for one, none."""
     images = pictures(outcome)
-    results = json.dumps(outcome.as_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     html = page(outcome, images)
     study = inputs.study
     saved = Saved(study.target.classes, inputs.encoding, chosen.method, study.metric, chosen.scores)
-    files = {**images, "results.json": results.encode(), "report.html": html.encode()}
+    files = {**images, "results.json": json_bytes(outcome.as_dict()), "report.html": html.encode()}
     with TemporaryDirectory(prefix=".", dir=folder) as drafts:
         for name, data in files.items():
             write_atomically(Path(drafts, name), data, where="--out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from rnn_core.data import Tokenizer
 from rnn_core.training import History
 from rnn_core.training.checkpoint import BEST, LAST
 from rnn_core.weights import write_atomically
+from rnn_core.written import json_bytes
 
 from .. import Plan, TransferReport, compare
 from ..comparing.comparison import Comparison
@@ -199,7 +199,7 @@ def _characters(
 def _save_with_tokens(model: LanguageModel, tokens: Tokenizer, stem: Path) -> None:
     """Write a model, and the tokenizer that goes with it."""
     save(model, stem.with_suffix(".safetensors"))
-    write_atomically(stem.with_suffix(".tokens.json"), _json(tokens.to_dict()), where="demo")
+    write_atomically(stem.with_suffix(".tokens.json"), json_bytes(tokens.to_dict()), where="demo")
 
 
 def _write(outcome: Outcome, folder: Path, parts: Parts) -> None:
@@ -207,13 +207,9 @@ def _write(outcome: Outcome, folder: Path, parts: Parts) -> None:
     images = report.pictures(outcome)
     for name, png in images.items():
         write_atomically(folder / name, png, where="demo")
-    write_atomically(folder / "results.json", _json(outcome.as_dict()), where="demo")
+    write_atomically(folder / "results.json", json_bytes(outcome.as_dict()), where="demo")
     write_atomically(folder / "report.html", report.page(outcome, images).encode(), where="demo")
     parts.plain(f"written to {folder}: report.html, results.json, {len(images)} pictures, weights and tokenizers")
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def _way_on(part: str, checkpoint: Path, again: Sequence[str]) -> str:

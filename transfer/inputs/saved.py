@@ -9,9 +9,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rnn_core import SequenceClassifier, load, save
+from rnn_core import load, save
 from rnn_core.models import Model
 from rnn_core.weights import read_metadata
+from rnn_core.written import writable
 
 from .encoding import Encoding
 
@@ -42,10 +43,11 @@ class Saved:
     scores: dict[str, float]
 
 
-def save_network(model: SequenceClassifier, saved: Saved, path: Any) -> None:
+def save_network(model: Model, saved: Saved, path: Any) -> None:
     """Write a network and what stands beside it; errors are those of `rnn_core.save`."""
     stored = {"version": VERSION, **asdict(saved), "encoding": saved.encoding.as_dict()}
-    save(model, path, metadata={KEY: json.dumps(stored, ensure_ascii=False, allow_nan=False)})
+    # A half character becomes an escape of JSON's, and is read as it was.
+    save(model, path, metadata={KEY: writable(json.dumps(stored, ensure_ascii=False, allow_nan=False))})
 
 
 def load_network(path: str) -> tuple[Model, Saved | None]:

@@ -6,6 +6,8 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from rnn_core.written import printable
+
 from ..comparing.verdicts import NEGATIVE, POSITIVE, WORSE, Difference
 from ..parameters.report import TransferReport
 
@@ -65,8 +67,8 @@ class Markup(str):
 
 
 def text(value: object) -> str:
-    """Return a value as HTML."""
-    return value if isinstance(value, Markup) else escape(str(value))
+    """Return a value as HTML: what no page can hold becomes an escape."""
+    return value if isinstance(value, Markup) else escape(printable(str(value)))
 
 
 def badge(verdict: str) -> Markup:
@@ -141,7 +143,7 @@ def picture(png: bytes, alt: str, caption: object) -> Markup:
     """Return a picture that carries its own bytes."""
     data = b64encode(png).decode()
     return Markup(
-        f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+        f'<figure><img alt="{text(alt)}" src="data:image/png;base64,{data}">'
         f"<figcaption>{text(caption)}</figcaption></figure>"
     )
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnn_core.written import printable
+
 from .saliency import Saliency
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def saliency_picture(
                 f"{where}: panels must be of one sequence and method, got {name} {', '.join(map(str, found))}"
             )
     method, T = next(iter(methods)), next(iter(lengths))
-    words = [str(label) for label in (range(T) if labels is None else labels)]
+    words = [printable(str(label)) for label in (range(T) if labels is None else labels)]
     if len(words) < T:
         raise ValueError(f"{where}: labels must be at least {T}, one for each time step, got {len(words)}")
     try:
@@ -72,7 +74,8 @@ def saliency_picture(
     except ImportError as error:
         raise _missing(where, error) from error
     values = {
-        f"{name}: logit {panel.logits[row]:+.2f}": panel.values[row, :T].astype(float) for name, panel in panels.items()
+        printable(f"{name}: logit {panel.logits[row]:+.2f}"): panel.values[row, :T].astype(float)
+        for name, panel in panels.items()
     }
     try:
         return png(_draw, values, words[:T], method, labels is None, title)
@@ -100,7 +103,7 @@ def _draw(
     for panel, (name, numbers) in zip(axes, values.items(), strict=True):
         panel.barh(np.arange(T), numbers, height=0.8, color=np.where(numbers < 0, BLUE, RED))
         panel.axvline(0, color="black", linewidth=1)
-        panel.set_title(name)
+        panel.set_title(name, parse_math=False)
         panel.set_xlabel(method)
         panel.grid(axis="y", visible=False)
         panel.tick_params(axis="y", length=0)
@@ -110,4 +113,4 @@ def _draw(
     axes[0].set_ylim(T - 0.4, -0.6)
     axes[0].set_ylabel("time step" if numbered else "")
     if title:
-        figure.suptitle(title)
+        figure.suptitle(printable(title), parse_math=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import shutil
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -25,17 +26,27 @@ def check_packages() -> None:
             raise RuntimeError(f'{package} must be installed, got {error}; pip install "rnn_core[report]"') from error
 
 
-def check_folder(folder: Path) -> None:
-    """Make the folder; raise OSError if it can't be written to."""
+ROOM = 8_000_000
+"""Bytes for pictures, report and results."""
+
+
+def check_folder(folder: Path, more: int = 0) -> None:
+    """Make the folder; raise OSError if it can't be written to, or has no room for results and `more` bytes."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+        free = shutil.disk_usage(folder).free
     except OSError as error:
         raise OSError(
             f"--out must be a folder that can be written to, got {str(folder)!r}: {error.strerror or error}; "
             "name another"
         ) from error
+    if free < ROOM + more:
+        raise OSError(
+            f"--out must have room for about {(ROOM + more) / 1e6:,.0f} MB, got {free / 1e6:,.1f} MB free in "
+            f"{str(folder)!r}; make room, or name another"
+        )
 
 
 def processors() -> int:

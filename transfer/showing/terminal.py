@@ -9,6 +9,8 @@ from time import perf_counter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from rnn_core.written import printable
+
 from ..comparing.runs import Run
 
 WIDTH = 110
@@ -17,10 +19,15 @@ WIDTH = 110
 
 def new_console() -> Console:
     """Return the console that everything is printed on."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = WIDTH
     return console
+
+
+def say(console: Console, value: object) -> None:
+    """Print text as it is, a table's lines unfolded, and nothing that moves the cursor."""
+    console.print(printable(str(value)), markup=False, soft_wrap=True)
 
 
 class Parts:
@@ -42,8 +49,8 @@ class Parts:
         self.console.print(f"[dim]{name}: {self.seconds[name]} s[/]\n")
 
     def plain(self, value: object) -> None:
-        """Print text as it is, a table's lines unfolded."""
-        self.console.print(str(value), markup=False, soft_wrap=True)
+        """Print as `say` does."""
+        say(self.console, value)
 
 
 @contextmanager
