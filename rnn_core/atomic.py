@@ -93,7 +93,11 @@ def _place(path: str | os.PathLike[str], where: str) -> Path:
     final = Path(os.path.realpath(path))
     if not final.parent.is_dir():
         raise FileNotFoundError(f"{where}: the folder of path must exist, got {str(path)!r}; make it first")
-    if final.exists():
+    try:
+        there = final.exists()
+    except OSError as error:  # the name is too long
+        raise _refused(path, where, error) from error
+    if there:
         if not final.is_file():
             raise IsADirectoryError(f"{where}: path must be a file, got {str(path)!r}, a folder or device")
         if not os.access(final, os.W_OK):  # renaming would not ask

@@ -152,3 +152,52 @@ def test_other_peoples_files_are_left_alone(tmp_path):
     os.utime(other, (0, 0))
     atomic.write_atomically(tmp_path / "weights", b"new", where="test")
     assert other.read_bytes() == b"mine"
+
+
+# ── Long names, and places that are tried ahead ───────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127, "n" * 241])
+def test_a_name_as_long_as_there_can_be(name, tmp_path):
+    path = tmp_path / name
+    atomic.check_writable(path, where="test")
+    atomic.write_atomically(path, b"one", where="test")
+    atomic.write_atomically(path, b"two", where="test")
+    assert path.read_bytes() == b"two"
+    assert names(tmp_path) == [name]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_name_that_is_no_text(tmp_path):
+    path = tmp_path / os.fsdecode(b"caf\xe9")
+    atomic.check_writable(path, where="test")
+    atomic.write_atomically(path, b"one", where="test")
+    assert os.listdir(os.fsencode(tmp_path)) == [b"caf\xe9"]
+
+
+def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path):
+    path = tmp_path / "results.csv"
+    atomic.check_writable(path, where="test")
+    assert names(tmp_path) == []
+    path.write_bytes(b"old")
+    atomic.check_writable(path, where="test")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["results.csv"]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    for place, error, message in (
+        (tmp_path / "nowhere" / "x", FileNotFoundError, "the folder of path must exist"),
+        (tmp_path, IsADirectoryError, "path must be a file"),
+        (tmp_path / ("n" * 300), OSError, r"can't be written: File name too long"),
+    ):
+        with pytest.raises(error, match=rf"^test: .*{message}"):
+            atomic.check_writable(place, where="test")
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic, "open", full, raising=False)
+    with pytest.raises(OSError, match=r"^test: .*x' can't be written: No space left on device$"):
+        atomic.check_writable(tmp_path / "x", where="test")
+    assert names(tmp_path) == []

@@ -87,6 +87,36 @@ def test_an_unknown_command_or_option_lists_what_there_is(capsys) -> None:
     assert all(option in error for option in OPTIONS)
 
 
+def test_alone_it_prints_its_help_and_has_done_nothing(capsys) -> None:
+    assert cli.main([]) == 2
+    error = capsys.readouterr().err
+    assert "usage: rnn-core" in error
+    assert "gradcheck" in error
+    assert "check every gradient of every cell" in error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("two\nlines\x1b[31m"), "two lines\\x1b[31m"),
+        (OSError(), "OSError"),
+        (MemoryError(), "there must be memory enough, got MemoryError; take less at once"),
+        (MemoryError("Unable to allocate 9 GiB"), "there must be memory enough, got Unable to allocate 9 GiB"),
+        (ValueError("x" * 9000), "xxx"),
+    ],
+)
+def test_any_error_is_one_line_that_says_something(error, said, monkeypatch, capsys) -> None:
+    def fails(args: object) -> int:
+        raise error
+
+    monkeypatch.setattr(cli.gradcheck, "run", fails)
+    assert cli.main(["gradcheck"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"rnn-core gradcheck: error: {said}")
+    assert err.count("\n") == 1
+    assert len(err) < 2100
+
+
 def test_interruption_is_exit_code_130(monkeypatch, capsys) -> None:
     def interrupted(args: object) -> int:
         raise KeyboardInterrupt("stopped at step 3; resume with --resume")

@@ -83,9 +83,9 @@ class Predict:
             raise ValueError(f"--out must be a file {' or '.join(FORMATS)} in a folder that exists, got {str(out)!r}")
         check_table_options(args, (args.file,))
         if out is not None:
+            check_writable(out, where="--out")
             if out.exists() and any(out.samefile(path) for path in (args.model, args.file) if Path(path).exists()):
                 raise ValueError(f"--out must be another file than MODEL and PATH, got {str(out)!r}")
-            check_writable(out, where="--out")
         model, saved = load_network(args.model)
         if saved is None or not isinstance(model, SequenceClassifier):
             raise ValueError(
@@ -137,7 +137,7 @@ def _accuracy(found: Prediction, raw: Raw, saved: Saved) -> str:
     some = "" if labelled.all() else f" of the {labelled.sum():,} that have a label"
     said = f"{count}; {right.sum():,}{some} told as the file has them, {100 * float(right.mean()):.1f} %"
     if saved.metric.startswith("balanced"):
-        shares = [right[labels == k].mean() for k in range(len(raw.classes))]
+        shares = [right[labels == k].mean() for k in np.unique(labels)]  # a class that is declared may have no example
         said += f"; balanced accuracy, as in the run: {100 * float(np.mean(shares)):.1f} %"
     if foreign := [name for name in raw.classes if name not in saved.classes]:
         said += f"; classes that the network does not know are never said: {', '.join(foreign[:4])}"

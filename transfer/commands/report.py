@@ -135,7 +135,7 @@ def _table(outcome: Outcome, size: int) -> html.Markup:
             rows.append((f"{name} (the baseline)", score, "", ""))
         else:
             found = comparison.difference(arm.name, size)
-            rows.append((name, score, gained(found), html.badge(found.verdict)))
+            rows.append((name, score, html.gain(found, 1, UNIT), html.badge(found.verdict)))
     headings = ("method", comparison.metric, "better than scratch by", "verdict")
     return html.table(headings, rows, numbers=(1, 2))
 
@@ -149,7 +149,7 @@ def _controls(outcome: Outcome) -> list[str]:
         cells: list[object] = [arm.name, METHODS.get(arm.name, "").removeprefix("control: ")]
         for d in found:
             if d.against == arm.name:
-                cells.append(html.Markup(f"{html.text(gained(d))}<br>{html.badge(AGAINST[d.verdict])}"))
+                cells.append(html.Markup(f"{html.gain(d, 1, UNIT)}<br>{html.badge(AGAINST[d.verdict])}"))
         rows.append(cells)
     sizes = outcome.comparison.sizes
     headings = ("control", "what it is", *(f"{size:,} {_examples(size)}" for size in sizes))

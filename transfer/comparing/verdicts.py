@@ -27,7 +27,7 @@ from .runs import Run
 LEVEL = 0.95
 POSITIVE, INCONCLUSIVE, NEGATIVE = "positive", "inconclusive", "NEGATIVE TRANSFER"
 TOO_FEW = "too few seeds to say"
-"""The note on an interval that is as wide as the scale of the scores."""
+"""The note on an interval that covers half of all the differences there can be."""
 WORSE = "negative"
 """The verdict on a control that did worse: nothing of what the source's labels taught was transferred, so no alarm."""
 
@@ -79,7 +79,7 @@ def paired(
     sign : {1, -1}
         −1 where a lower score is better.
     span : float, optional
-        The largest difference that there can be: an interval of that half-width says nothing.
+        The largest difference that there can be: an interval that covers half of all there can be says nothing.
     """
     with np.errstate(invalid="ignore"):
         gains = sign * (scores - others)
@@ -96,7 +96,7 @@ def paired(
         half_width = _half_width(gains)
         if abs(mean) > half_width:
             verdict = POSITIVE if mean > 0 else NEGATIVE if arm.carries else WORSE
-        elif span is not None and half_width >= span:
+        elif span is not None and half_width >= span / 2:
             note = TOO_FEW
     return Difference(arm.name, against, size, tuple(gains.tolist()), mean, half_width, verdict, note)
 

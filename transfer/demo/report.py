@@ -232,10 +232,8 @@ def _verdicts(comparison: Comparison, digits: int, unit: str) -> html.Markup:
                 rows.append((label, arm.name, score, "", ""))
             else:
                 difference = comparison.difference(arm.name, size)
-                gain = html.interval(difference, digits, unit)
-                note = f" ({difference.note})" if difference.note else ""
-                verdict = html.Markup(html.badge(difference.verdict) + html.text(note))
-                rows.append((label, arm.name, score, gain, verdict))
+                gain = html.gain(difference, digits, unit)
+                rows.append((label, arm.name, score, gain, html.badge(difference.verdict)))
     return html.table(
         ("size", "arm", comparison.metric, "better than scratch by", "verdict"), rows, numbers=(0, 2, 3)
     )

@@ -122,6 +122,12 @@ def interval(difference: Difference, digits: int, unit: str) -> str:
     return f"{difference.said(digits)} {unit}".replace("-", "−")
 
 
+def gain(difference: Difference, digits: int, unit: str) -> Markup:
+    """Return a difference for a table, below it the reason why it has no interval."""
+    note = f'<br><span class="open">{text(difference.note)}</span>' if difference.note else ""
+    return Markup(text(interval(difference, digits, unit)) + note)
+
+
 def copied(report: TransferReport) -> Markup:
     """Return what a transfer did to every parameter, as a table."""
     looked = any(row.unchanged is not None for row in report.rows)

@@ -65,11 +65,6 @@ def ascii_where_needed(text: str) -> str:
     return shown(text, 4 * len(text) + 8)
 
 
-def writable(text: str) -> str:
-    r"""Return a file's name as any file can hold it: bytes that are no text become ``\udc`` and their number."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def existing(where: str, path: Place) -> Path:
     """Return `path`, if there is such a file or folder."""
     found = Path(path)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ...foreign import one_line, shown
-from .lines import at, empty
+from .lines import at, empty, named
 
 BINARY = "word2vec's binary format"
 COUNTED = "text with a first line of counts, as word2vec's"
@@ -77,7 +77,7 @@ class Source:
     @property
     def shown(self) -> str:
         """The path, quoted."""
-        return shown(str(self.path), 120)
+        return named(self.path)
 
     def line(self) -> bytes:
         """Return the next line, b"" at the end.
@@ -107,7 +107,7 @@ def opened(where: str, path: Path) -> Iterator[Source]:
     OSError
         It is a folder, can't be read, or is damaged where it is packed.
     """
-    said = shown(str(path), 120)
+    said = named(path)
     if path.is_dir():
         raise IsADirectoryError(f"{where}: path must be a file of word vectors, got the folder {said}")
     try:

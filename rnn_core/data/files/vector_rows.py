@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...foreign import shown
-from .lines import at, misread, number_in
+from .lines import at, misread, named, number_in
 from .vector_files import UNPACKED, Source, is_number
 
 LETTERS = 4096
@@ -59,7 +59,7 @@ class Kept:
             word = letters.decode(self.encoding)
         except UnicodeDecodeError as error:
             if self.wanted is None:
-                raise misread(self.where, f"{shown(str(self.path), 120)}, {place},", self.encoding, error) from error
+                raise misread(self.where, f"{named(self.path)}, {place},", self.encoding, error) from error
             self.foreign += 1
             self.first_foreign = self.first_foreign or f"{shown(letters, 40)} in {place}"
             return None
@@ -71,7 +71,7 @@ class Kept:
         if word in self.index:
             if self.strict:
                 raise ValueError(
-                    f"{self.where}: {shown(str(self.path), 120)}, {place}, must have each word once, got {shown(word)} "
+                    f"{self.where}: {named(self.path)}, {place}, must have each word once, got {shown(word)} "
                     'again; duplicates="first" takes the first'
                 )
             self.twice += 1

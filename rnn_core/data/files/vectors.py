@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from ...foreign import shown
-from .lines import Place, check_encoding, empty, existing
+from .lines import Place, check_encoding, empty, existing, named, remark
 from .vector_files import BINARY, kind_of, opened
 from .vector_rows import Kept, read_lines, read_records
 
@@ -89,7 +88,7 @@ def read_vectors(
 
     Warns
     -----
-    UserWarning
+    FileWarning
         A word is there twice, the file goes on behind what its first line claims, or words were left out because they
         are in another encoding. The notes say the same.
     """
@@ -109,9 +108,9 @@ def read_vectors(
         none = empty(where, place, "one of the words" if wanted is not None else "a word")
         raise ValueError("; ".join([str(none), *faults]))
     for fault in faults:
-        warnings.warn(f"{where}: {shown(str(place), 120)}: {fault}", UserWarning, stacklevel=2)
+        remark(where, f"{named(place)}: {fault}")
     said = kind + (", packed by gzip" if source.packed else "")
-    named = place.suffixes[-2:-1] if source.packed else place.suffixes[-1:]
-    unlike = (kind == BINARY) != (".bin" in map(str.lower, named))
+    suffixes = place.suffixes[-2:-1] if source.packed else place.suffixes[-1:]
+    unlike = (kind == BINARY) != (".bin" in map(str.lower, suffixes))
     notes = [f"read as {said}, whatever its name says"] if unlike else []
     return WordVectors(kept.index, np.array(kept.rows, np.float32), said, (*notes, *faults))

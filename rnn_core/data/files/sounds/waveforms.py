@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ....written import writable
 from ..folders import class_folders, files_in
 from ..labels import classes_of, numbers_of
-from ..lines import Place, Unread, existing, named, remark, writable
+from ..lines import Place, Unread, existing, named, remark
 from ..series.kept import Series
 from ..series.reading import check_whole
 from .decoding import Sound, read_sound

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ....written import writable
 from ..folders import class_folders, files_in
 from ..labels import Row, classes_of, numbers_of, remark_on
-from ..lines import Place, empty, existing, named, numbered, remark, writable
+from ..lines import Place, empty, existing, named, numbered, remark
 from . import tables
 from .json_lines import from_json_lines, objects_in
 from .keras import from_keras
