@@ -33,7 +33,7 @@ def one_line(message: object, most: int = 2 * SHOWN) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def parse_json(where: str, place: str, text: str | bytes) -> Any:
+def parse_json(where: str, place: str, text: str | bytes, *, unique: bool = False) -> Any:
     """Return what a JSON text says.
 
     Parameters
@@ -41,6 +41,8 @@ def parse_json(where: str, place: str, text: str | bytes) -> Any:
     where, place : str
         The function and the place to name: ``f"{where}: {place} must be JSON, got …"``.
     text : str or bytes
+    unique : bool
+        Refuse an object that has a key twice, of which Python would take the last in silence.
 
     Raises
     ------
@@ -48,11 +50,20 @@ def parse_json(where: str, place: str, text: str | bytes) -> Any:
         It is no JSON, or nested deeper than Python parses.
     """
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_once_each if unique else None)
     except RecursionError:
         raise ValueError(f"{where}: {place} must be JSON of a sensible depth, got {shown(text)}") from None
     except ValueError as error:
         raise ValueError(f"{where}: {place} must be JSON, got {shown(text)} ({one_line(error)})") from None
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dictionary, if no key comes twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {shown(next(key for key in keys if keys.count(key) > 1))} comes twice")
+    return found
 
 
 def check_text(where: str, place: str, text: str) -> str:

@@ -10,6 +10,7 @@ from array_api_compat import array_namespace, is_numpy_namespace
 
 from kernels.contract import Array
 
+from ..foreign import shown
 from .home import lives_in, on_gpu, to_host
 from .layout import describe
 
@@ -21,10 +22,10 @@ def checked_dtype(where: str, dtype: Any) -> np.dtype:
     """Return `dtype` as NumPy's, if a layer can have it."""
     try:
         found = None if dtype is None else np.dtype(dtype)  # np.dtype(None) is float64
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # the last of "float32,", which NumPy parses as Python
         found = None
     if found is None or found.name not in FLOATS:
-        raise TypeError(f"{where}: dtype must be float32 or float64, got {dtype!r}")
+        raise TypeError(f"{where}: dtype must be float32 or float64, got {shown(dtype)}")
     return found
 
 

@@ -19,6 +19,7 @@ from kernels.contract import Array
 
 from .base import Layer
 from .checks import as_array, as_found, check_needs, check_range, checked_dtype, positive_int
+from .first_values import first_values
 from .home import move, namespace_of
 
 
@@ -110,10 +111,15 @@ class Embedding(Layer):
             "seed": seed,
         }
         rng = np.random.default_rng(seed)
-        weight = rng.standard_normal((self.num_embeddings, self.embedding_dim)).astype(dtype)
-        if padding_idx is not None:
-            weight[padding_idx] = 0
-        self.parameters = {"weight": xp.asarray(weight)}
+
+        def draw(shape: tuple[int, ...]) -> np.ndarray:
+            weight = rng.standard_normal(shape)
+            if padding_idx is not None:
+                weight[padding_idx] = 0
+            return weight
+
+        shape = (self.num_embeddings, self.embedding_dim)
+        self.parameters = {"weight": first_values(xp, shape, dtype, draw)}
 
     @property
     def gradient_names(self) -> tuple[str, ...]:

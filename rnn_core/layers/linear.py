@@ -10,6 +10,7 @@ n runs over all leading axes. Primes mark the backward; dX is ∂L/∂X.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from kernels.contract import Array
 
 from .base import Layer
 from .checks import as_array, check_activations, check_needs, checked_dtype, positive_int
+from .first_values import first_values
 from .home import namespace_of
 
 
@@ -72,12 +74,11 @@ class Linear(Layer):
         }
         rng = np.random.default_rng(seed)
         bound = self.in_features**-0.5
+        draw = partial(rng.uniform, -bound, bound)
         shapes = {"weight": (self.out_features, self.in_features), "bias": (self.out_features,)}
         if not bias:
             del shapes["bias"]
-        self.parameters = {
-            name: xp.asarray(rng.uniform(-bound, bound, shape).astype(dtype)) for name, shape in shapes.items()
-        }
+        self.parameters = {name: first_values(xp, shape, dtype, draw) for name, shape in shapes.items()}
 
     @property
     def gradient_names(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +26,7 @@ from .checks import (
     probability,
 )
 from .dropout import dropout_mask
+from .first_values import first_values
 from .home import namespace_of, to_host
 from .layout import Layout, describe, join, turn
 
@@ -98,7 +100,7 @@ class Recurrent(Layer):
         rng = np.random.default_rng(seed)
         self._dropout_rng = rng.spawn(1)[0]
         GH, H = self.spec.gate_count * self.hidden_size, self.hidden_size
-        bound = H**-0.5
+        draw = partial(rng.uniform, -(H**-0.5), H**-0.5)
         self.parameters = {}
         self._cell_parameters: list[list[Parameters]] = []
         for k in range(self.num_layers):
@@ -106,9 +108,7 @@ class Recurrent(Layer):
             shapes = Parameters((GH, I), (GH, H), (GH,) if bias else None, (GH,) if bias else None)
             self._cell_parameters.append([])
             for d in range(self.directions):
-                arrays = Parameters(
-                    *(None if s is None else xp.asarray(rng.uniform(-bound, bound, s).astype(dtype)) for s in shapes)
-                )
+                arrays = Parameters(*(None if s is None else first_values(xp, s, dtype, draw) for s in shapes))
                 self._cell_parameters[k].append(arrays)
                 for field, array in zip(Parameters._fields, arrays, strict=True):
                     if array is not None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
-from math import log
+from math import isfinite, log, nan
 from typing import Any, Self
+
+from ..foreign import shown
+from ..schema import check_arguments, check_value
 
 HIGHER_IS_BETTER = {"loss": False, "validation_loss": False, "validation_accuracy": True}
 """The numbers by which epochs can be compared, each an attribute of `EpochRecord`."""
@@ -126,21 +129,31 @@ class History:
         Raises
         ------
         ValueError
-            An entry is missing or unknown, or the monitored number isn't there.
+            An entry is missing, unknown or of another type, or the monitored number isn't there.
         """
         where, way_out = "History.from_dict", "use what as_dict returned"
-        if set(stored) != {"monitor", "records"}:
+        if not isinstance(stored, Mapping) or set(stored) != {"monitor", "records"}:
             raise ValueError(
-                f"{where}: stored must have the entries monitor and records, got {', '.join(map(str, stored))}; "
-                f"{way_out}"
+                f"{where}: stored must have the entries monitor and records, got {shown(list(stored))}; {way_out}"
             )
         try:
-            records = [EpochRecord(**record) for record in stored["records"]]
-        except TypeError as error:
+            check_value("records", list[dict], stored["records"])
+            records = [
+                EpochRecord(**check_arguments(f"record {k}", EpochRecord, record))
+                for k, record in enumerate(stored["records"], 1)
+            ]
+        except ValueError as error:
             raise ValueError(f"{where}: records must have the entries of EpochRecord: {error}; {way_out}") from error
         monitor = stored["monitor"]
-        if monitor is not None and monitor not in HIGHER_IS_BETTER:
-            raise ValueError(f"{where}: monitor must be one of {', '.join(HIGHER_IS_BETTER)} or None, got {monitor!r}")
-        if monitor is not None and any(getattr(record, monitor) is None for record in records):
-            raise ValueError(f"{where}: records must all have {monitor}, which is monitored; {way_out}")
+        if monitor is not None and monitor not in list(HIGHER_IS_BETTER):
+            raise ValueError(
+                f"{where}: monitor must be one of {', '.join(HIGHER_IS_BETTER)} or None, got {shown(monitor)}"
+            )
+        for k, record in enumerate(records, 1):
+            if record.epoch != k:
+                raise ValueError(f"{where}: record {k} must be of epoch {k}, got {record.epoch}; {way_out}")
+            if monitor is not None and not isfinite(nan if (found := getattr(record, monitor)) is None else found):
+                raise ValueError(
+                    f"{where}: records must all have {monitor}, which is monitored, got {found} in record {k}"
+                )
         return cls(records, monitor)

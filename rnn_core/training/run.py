@@ -19,7 +19,7 @@ from ..data.source import Source
 from ..layers.base import Layer
 from ..layers.checks import check_finite
 from ..layers.home import move
-from .checkpoint import BEST, LAST, Checkpoint, Position, differences, fingerprint, read_facts
+from .checkpoint import BEST, LAST, Checkpoint, Position, check_run, fingerprint, read_facts
 from .clipping import clip_by_global_norm
 from .history import EpochRecord, History
 from .optimizers import Optimizer
@@ -92,7 +92,7 @@ class Run:
             monitor=self.history.monitor,
         )
         if resume and last.exists():
-            self.load(Checkpoint.read(last))
+            self.load(last)
         elif last.exists() and read_facts(last)["position"]["step"]:  # before the first update there is nothing to lose
             raise FileExistsError(
                 f"fit: checkpoint must be a folder without an earlier run, got {str(self.folder)!r}, which holds "
@@ -217,13 +217,21 @@ class Run:
             # A model that is no Layer can't be rebuilt by `load`; its arrays can be read by `read_arrays`.
             weights.save(self.model if isinstance(self.model, Layer) else self.model.parameters, self.folder / BEST)
 
-    def load(self, stored: Checkpoint) -> None:
+    def load(self, last: Path) -> None:
         """Put everything back as it was, if this is the run that the checkpoint was written by."""
-        if changes := differences(stored.fingerprint, self.fingerprint):
-            raise ValueError(
-                f"fit: to resume, a run must be the one that wrote {LAST}, but {'; '.join(changes)}; "
-                "undo the change, or begin afresh in another folder"
-            )
+        stored = Checkpoint.read(last)
+        check_run(
+            last,
+            stored,
+            self.fingerprint,
+            len(self.train),
+            self.history.monitor,
+            {
+                "parameters": self.model.parameters,
+                "optimizer": self.optimizer_state,
+                "best": self.parameters if stored.history.best else {},
+            },
+        )
         self.position, self.history, self.best = stored.position, stored.history, stored.best
         for key, array in self.optimizer_state.items():
             array[...] = _as_home(stored.optimizer_state[key], array)

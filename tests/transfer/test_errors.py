@@ -290,7 +290,7 @@ VOCABULARIES = (
         lambda w: fit(
             w["eight"], text(6), optimizer=SGD(0.1), epochs=2, checkpoint=w.path("words"), resume=True, progress=False
         ),
-        "fit: to resume, a run must be the one that wrote last.safetensors, but model.vocab_size was 6 and is 8; …",
+        "fit: to resume, a run must be the one that wrote '…last.safetensors', but model.vocab_size was 6 and is 8; …",
     ),
 )
 
@@ -431,7 +431,7 @@ EMPTY = (
             resume=True,
             checkpoint=w.write("empty/last.safetensors").parent,
         ),
-        "fit: last.safetensors must be a whole safetensors file, got '…', which is cut short or something else; …",
+        "fit: last.safetensors must be a whole safetensors file, got '…', which is cut short or damaged (it is …",
     ),
     Error(
         "no examples",
@@ -850,7 +850,7 @@ CELLS = (
         lambda w: fit(
             w["gru"], data(), optimizer=SGD(0.1), epochs=2, checkpoint=w.path("run"), resume=True, progress=False
         ),
-        "fit: to resume, a run must be the one that wrote last.safetensors, but model.cell was 'lstm' and is 'gru'; …",
+        "fit: to resume, a run must be the one that wrote '…last.safetensors', but model.cell was 'lstm' and is 'gru'…",
     ),
 )
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.live import Live
 
 from rnn_core import LanguageModel, save
+from rnn_core.atomic import write_atomically
 from rnn_core.checking import Case, GradientReport, standard_cases
 from rnn_core.commands.gradcheck import gradient_table, verdict
 from rnn_core.data import Tokenizer
 from rnn_core.training import History
 from rnn_core.training.checkpoint import BEST, LAST
-from rnn_core.weights import write_atomically
 from rnn_core.written import json_bytes
 
 from .. import Plan, TransferReport, compare

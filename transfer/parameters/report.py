@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from hashlib import blake2b
 from typing import Any
 
-from kernels.contract import Array
 from rnn_core.layers.base import Layer
+from rnn_core.weights.checksums import checksum
 
 from ..table import table
 from .groups import Patterns, checked_layer, chosen
@@ -16,16 +15,6 @@ from .groups import Patterns, checked_layer, chosen
 STATUSES = ("copied", "mapped", "overlap", "skipped", "fresh")
 """What can happen to a parameter: all of it copied; rows mapped by token; a common part copied; there was something to
 copy, and it was not; there was nothing to copy."""
-
-
-def checksum(array: Array) -> str:
-    """Return 128 bits of BLAKE2b over an array's dtype, shape and bytes, as 32 hexadecimal digits.
-
-    Equal checksums mean the same bits: 0.0 and −0.0 differ.
-    """
-    digest = blake2b(f"{array.dtype.str} {tuple(array.shape)} ".encode(), digest_size=16)
-    digest.update(array.tobytes())
-    return digest.hexdigest()
 
 
 def checksums(model: Layer, names: Iterable[str] | None = None) -> dict[str, str]:

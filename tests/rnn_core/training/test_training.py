@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from math import inf, log, nan
 
@@ -561,7 +562,7 @@ def test_a_folder_that_can_not_be_written_ends_the_run_before_its_first_step(tmp
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(weights.os, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     model = Line()
     with pytest.raises(PermissionError, match=r"last.safetensors' can't be written: Permission denied"):
         quiet(model, line_data(), checkpoint=tmp_path)

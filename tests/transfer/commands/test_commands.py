@@ -559,7 +559,7 @@ def test_the_list_of_methods(capsys) -> None:
             "--test must go with --target: examples must have 1 features a step, got 2",
         ),
         (["--source", "model.safetensors", "--target", "b.csv"], "a saved model is for --source-model"),
-        (["--source-model", "nan.safetensors", "--target", "s.tsv"], "nan.safetensors' does not hold what it says"),
+        (["--source-model", "nan.safetensors", "--target", "s.tsv"], "nan.safetensors' is damaged: the array 'rnn"),
         (["--source-model", "words.safetensors", "--target", "b.csv"], "its vocabulary is not known"),
         (
             ["--source-model", "model.safetensors", "--target", "s.tsv", "--cell", "gru"],

@@ -1,0 +1,154 @@
+"""`load`: from what a file says to a layer or model, and not a byte of memory before both are known to fit.
+
+What a file says is data. Its class is looked up among those that are imported, its config is held against the
+constructor's annotations, and the shapes that follow from it against those of the arrays. Where the network runs, and
+what draws its numbers, is never the file's to choose.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ..foreign import one_line, parse_json, shown
+from ..layers.base import Layer
+from ..layers.first_values import outlined, undrawn
+from ..layers.stack import Recurrent
+from ..schema import check_arguments
+from .file import Contents, Path, opened
+
+FORMAT, VERSION = "rnn_core", "1"
+NOT_THE_FILES = ("backend", "seed")
+"""Arguments of a constructor that no file holds: what was trained on one machine loads on any."""
+
+
+def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
+    """Return the layer or model that `save` wrote: with the same parameters, it computes the same bits.
+
+    Parameters
+    ----------
+    path : path
+    backend : {"numpy", "cpu", "cuda"}, optional
+        Where its core runs, and so where its arrays live; the best one present on the host by default.
+    dtype : dtype, optional
+        float32 or float64; that of the file by default.
+
+    Raises
+    ------
+    ValueError
+        The file is cut short or damaged (the message says which array), comes from another program or a newer version,
+        holds plain arrays, or its arrays don't fit its own description or aren't finite.
+    OSError
+        The file is missing or can't be read.
+    RuntimeError
+        The backend is not available; the message says why.
+
+    Notes
+    -----
+    Only a class that is imported can be named by a file: rnn_core's own, or a subclass of theirs.
+    """
+    with opened("load", path) as contents:
+        _check_kind(contents)
+        try:
+            kind, config = _description(contents.metadata)
+            _check_shapes(kind, config, contents.shapes)
+        except Exception as error:  # a class of a user's own may raise anything for a config that it did not write
+            raise _liar(contents, error) from error
+        arrays = contents.arrays()
+    try:
+        with undrawn():
+            target = kind(**config)
+        target.load_state_dict(arrays)
+    except Exception as error:
+        raise _liar(contents, error) from error
+    if dtype is None and backend is None:
+        return target
+    with undrawn():
+        return target.astype(target.dtype if dtype is None else dtype, backend)
+
+
+def class_named(name: str) -> type[Layer]:
+    """Return the kind of layer of that name: rnn_core's own or, where it has none, the first that was imported.
+
+    Raises
+    ------
+    ValueError
+        There is none.
+    """
+    classes: list[type[Layer]] = [Layer]
+    for known in classes:
+        classes.extend(known.__subclasses__())
+    found = [known for known in classes if known.__name__ == name]
+    if not found:
+        raise ValueError(f"there is no layer or model called {shown(name)}; import the module that defines it first")
+    return next((known for known in found if known.__module__.startswith(f"{FORMAT}.")), found[0])
+
+
+def _check_kind(contents: Contents) -> None:
+    """Raise ValueError if a file holds something else than a layer or model of this version."""
+    header, path = contents.metadata, contents.path
+    if header.get("format") != FORMAT:
+        raise ValueError(
+            f"load: path must be a file that rnn_core.save wrote, got {path!r}, which comes from another program; "
+            "read_arrays returns its arrays, for load_state_dict"
+        )
+    if header.get("format_version") != VERSION:
+        version = one_line(header.get("format_version"), 20)
+        raise ValueError(
+            f"load: format_version must be {VERSION}, got {version} in {path!r}; it takes a newer rnn_core to read it"
+        )
+    if "checkpoint" in header:
+        raise ValueError(
+            f"load: path must hold a layer or model, got {path!r}, which is a checkpoint of fit: "
+            "fit(..., resume=True) goes on from it, and best.safetensors beside it is for load"
+        )
+    if "class" not in header:
+        raise ValueError(f"load: path must hold a layer or model, got {path!r} with plain arrays; use read_arrays")
+    if "config" not in header:
+        raise ValueError(
+            f"load: path must say how its {one_line(header['class'], 40)} is built, got {path!r}, whose header lacks "
+            "the key 'config'; read_arrays returns its arrays, for load_state_dict"
+        )
+
+
+def _description(header: Mapping[str, str]) -> tuple[type[Layer], dict[str, Any]]:
+    """Return the class that a header names and the arguments that it gives, if they are such arguments."""
+    kind = class_named(header["class"])
+    if kind in (Layer, Recurrent) or inspect.isabstract(kind):
+        raise ValueError(f"{kind.__name__} is a base class, of which there are no files")
+    config = parse_json("its header", "config", header["config"], unique=True)
+    check_arguments("config", kind, config, without=NOT_THE_FILES)
+    if "dtype" in config and config["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"config: dtype must be float32 or float64, got {shown(config['dtype'])}")
+    return kind, config
+
+
+def _check_shapes(kind: type[Layer], config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError, before anything is built, where a description can't be that of the arrays."""
+    with outlined(SPARE + 4 * len(shapes), f"config and arrays must fit, but it asks for more than the {len(shapes)}"):
+        expected = {name: tuple(array.shape) for name, array in kind(**config).parameters.items()}
+    missing = [name for name in expected if name not in shapes]
+    unknown = [name for name in shapes if name not in expected]
+    if missing or unknown:
+        raise ValueError(f"names must be those of the parameters; missing: {_few(missing)}; unknown: {_few(unknown)}")
+    for name, shape in expected.items():
+        if shapes[name] != shape:
+            raise ValueError(
+                f"config and arrays must fit: {name} must have shape {shown(shape)}, got {shown(shapes[name])}"
+            )
+
+
+SPARE = 64
+"""How many arrays, besides some for each that a file holds, a constructor may make that are no parameters."""
+
+
+def _few(names: Collection[str]) -> str:
+    """Return names, three of them at most."""
+    few = [shown(name, 40).strip("'") for name in list(names)[:3]]
+    return ", ".join(few or ["none"]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _liar(contents: Contents, error: Exception) -> ValueError:
+    """Return the error of a file whose description is no description, or not that of its arrays."""
+    return ValueError(f"load: {contents.path!r} does not hold what it says it holds: {one_line(error, 220)}")

@@ -1,0 +1,125 @@
+"""`save`: a layer, a model or plain arrays, as a safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import save as to_bytes
+
+from ..atomic import write_atomically
+from ..foreign import check_text, one_line, shown
+from ..layers.base import Layer
+from ..layers.checks import as_array, check_finite
+from ..layers.home import to_host
+from . import checksums
+from .loading import FORMAT, NOT_THE_FILES, VERSION, class_named
+
+RESERVED = ("format", "format_version", "class", "config", checksums.ARRAYS, checksums.STRINGS)
+"""Keys of the header that are not the user's."""
+
+
+def save(
+    target: Layer | Mapping[str, Any], path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a layer, a model or plain arrays to a safetensors file.
+
+    The file is whole at any time: the new one is written beside it and takes its place when it is safely on disk.
+
+    Parameters
+    ----------
+    target : Layer, Model, or mapping of str to ndarray
+        What to write, from the host or the GPU. Of a layer or model NaN and infinity are refused; plain arrays may hold
+        anything. Which parameters are `frozen` is not kept: it belongs to a training run, not to the weights.
+    path : path
+        The file, by custom ``….safetensors``. Its folder must exist.
+    metadata : mapping of str to str, optional
+        Anything else to keep, for `read_metadata`. The keys format, format_version, class, config,
+        rnn_core.checksums and rnn_core.checksum are taken.
+
+    Raises
+    ------
+    ValueError
+        A value is NaN or infinite (the message says where), or a key or name is taken.
+    TypeError
+        `target` is neither of these, an array has a dtype that the format lacks (complex128), or a name or
+        an entry of `metadata` is not a string.
+    OSError
+        The folder is missing, or the file can't be written. A file that was there before is as it was.
+    """
+    header = {"format": FORMAT, "format_version": VERSION}
+    if isinstance(target, Layer):
+        header |= _description(target)
+        arrays: Mapping[str, Any] = target.parameters
+        for name, array in arrays.items():
+            check_finite("save", name, array)
+    elif isinstance(target, Mapping):
+        arrays = target
+    else:
+        raise TypeError(f"save: target must be a layer, a model or a mapping of arrays, got {type(target).__name__}")
+    for key, value in (metadata or {}).items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise TypeError(
+                f"save: metadata must map str to str, got {shown(key)}: {shown(value)}; json.dumps makes a string"
+            )
+        if key in RESERVED:
+            raise ValueError(f"save: metadata must not use the key {key!r}; {', '.join(RESERVED)} are taken")
+        header[check_text("save", "a key of metadata", key)] = check_text("save", f"metadata[{shown(key)}]", value)
+    stored = {name: _storable(name, array) for name, array in arrays.items()}
+    try:
+        data = to_bytes(stored, metadata=checksums.with_checksums(header, stored))
+    except SafetensorError as error:  # of a header beyond 100 MB, which nothing would read again
+        raise ValueError(f"save: the file's header must hold names and metadata: {one_line(error)}") from error
+    write_atomically(path, _sorted_header(data), where="save")
+
+
+def _sorted_header(data: bytes) -> bytes:
+    """Return a safetensors file with its header's entries in order: as the library shuffles them, equal weights would
+    make files that differ.
+    """
+    (length,) = struct.unpack_from("<Q", data)
+    found = json.loads(data[8 : 8 + length])
+    header = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + data[8 + length :]
+
+
+def _description(target: Layer) -> dict[str, str]:
+    """Return the header's lines on a layer or model."""
+    name = type(target).__name__
+    if class_named(name) is not type(target):
+        raise TypeError(f"save: there are two classes called {name}, and load would take the other; rename yours")
+    config = {key: value for key, value in target.config.items() if key not in NOT_THE_FILES}
+    try:
+        return {"class": name, "config": json.dumps(config)}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeError(
+            f"save: the config of {name} must be what JSON can hold, got {shown(config)} ({one_line(error)})"
+        ) from error
+
+
+def _storable(name: Any, array: Any) -> np.ndarray:
+    """Return an array as the format wants it: on the host, contiguous, in the byte order of the machine."""
+    if not isinstance(name, str):
+        raise TypeError(f"save: target must map str to arrays, got the name {shown(name)}")
+    check_text("save", "a name in target", name)
+    if name == "__metadata__":
+        raise ValueError("save: target must not use the name '__metadata__', under which the header's strings stand")
+    array = as_array("save", name, to_host(array))
+    if array.dtype.name not in STORED:
+        raise TypeError(
+            f"save: {name} must have one of the dtypes {', '.join(STORED)}, got {array.dtype}; convert it with astype"
+        )
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
+
+
+STORED = (
+    "float16", "float32", "float64", "bool",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+)  # fmt: skip
+"""The dtypes that the format and NumPy share."""
