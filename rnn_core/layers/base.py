@@ -6,31 +6,41 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_namespace
+from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from .checks import FLOATS, as_found, check_finite
-from .home import move, to_host
+from .home import move
 from .layout import describe
+from .live import LiveParameters, keep, write
 
 
 class Layer:
     """Named parameters and the arguments that rebuild their owner.
 
-    Subclasses fill `config` and `parameters` in their constructor. Parameter arrays keep their identity for the
-    life of the layer: loading and training write into them.
+    Subclasses set `config` and `parameters` in their constructor. Parameter arrays keep their identity for the
+    life of the layer: loading, training and ``layer.parameters[name] = values`` write into them.
 
     Attributes
     ----------
     config : dict
         The constructor's arguments: ``type(layer)(**layer.config)`` makes another of the same shape.
     parameters : dict of str to ndarray
-        Every parameter by name, in a fixed order: the live arrays, not copies.
+        Every parameter by name, in a fixed order: the live arrays, not copies. What is assigned to a name is checked
+        and copied into its array; no entry can be added or taken out.
     """
 
     config: dict[str, Any]
-    parameters: dict[str, Array]
+    _parameters: LiveParameters
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The live arrays by name."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, arrays: Mapping[str, Array]) -> None:
+        self._parameters = keep(f"{type(self).__name__}.parameters", getattr(self, "_parameters", {}), arrays)
 
     @property
     def namespace(self) -> Any:
@@ -51,6 +61,10 @@ class Layer:
     def gate_blocks(self) -> dict[str, int]:
         """Into how many gate blocks the first axis of a parameter falls; 1 where it is not a gate's."""
         return dict.fromkeys(self.parameters, 1)
+
+    def _share(self, name: str, array: Array) -> None:
+        """Take another layer's array for one of this layer's own, as tied weights do."""
+        self._parameters = LiveParameters(f"{type(self).__name__}.parameters", {**self.parameters, name: array})
 
     def state_dict(self) -> dict[str, Array]:
         """Return a copy of every parameter by name (torch's names for recurrent layers), where the layer is."""
@@ -83,24 +97,7 @@ class Layer:
                 f"{where}: names must be those of the parameters; missing: {', '.join(missing) or 'none'}; "
                 f"unknown: {', '.join(unknown) or 'none'}; this {type(self).__name__} has {', '.join(self.parameters)}"
             )
-        # Copies, because a value may be one of the parameters that are about to be written.
-        values = {name: self._checked_value(where, name, mapping[name]).copy() for name in self.parameters}
-        for name, value in values.items():
-            self.parameters[name][...] = value
-
-    def _checked_value(self, where: str, name: str, value: Any) -> Array:
-        parameter = self.parameters[name]
-        xp = array_namespace(parameter)
-        value = move(as_found(where, name, to_host(value) if is_numpy_namespace(xp) else value, xp), xp)
-        if value.shape != parameter.shape:
-            raise ValueError(f"{where}: {name} must have shape {parameter.shape}, got {tuple(value.shape)}")
-        if not np.can_cast(value.dtype, parameter.dtype, "safe"):
-            raise TypeError(
-                f"{where}: {name} must be {parameter.dtype} or narrower, got {value.dtype}; "
-                f"convert it with astype(np.{parameter.dtype}){or_build(self, value.dtype)}"
-            )
-        check_finite(where, name, value)
-        return value
+        write(where, self.parameters, {name: mapping[name] for name in self.parameters})
 
     def astype(self, dtype: Any, backend: str | None = None) -> Self:
         """Return a layer of the same shape whose parameters are these, converted to another dtype.
@@ -120,11 +117,6 @@ class Layer:
         for name, array in self.parameters.items():
             twin.parameters[name][...] = move(array, twin.namespace)
         return twin
-
-
-def or_build(layer: Layer, dtype: np.dtype) -> str:
-    """Return the other way out of a wrong dtype: a layer that has it, where there is such a layer."""
-    return f", or build the {type(layer).__name__} with dtype=np.{dtype}" if dtype.name in FLOATS else ""
 
 
 def generator(rng: np.random.Generator | int | None, where: str = "forward") -> np.random.Generator:

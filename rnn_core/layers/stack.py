@@ -12,7 +12,7 @@ from array_api_compat import array_namespace
 from kernels.contract import CELLS, Array, Parameters, State, gradient_names
 
 from .. import backends
-from .base import Layer, generator, or_build
+from .base import Layer, generator
 from .checks import (
     as_array,
     check_activations,
@@ -29,6 +29,7 @@ from .dropout import dropout_mask
 from .first_values import first_values
 from .home import namespace_of, to_host
 from .layout import Layout, describe, join, turn
+from .live import or_build
 
 
 class Tape(NamedTuple):
@@ -101,7 +102,7 @@ class Recurrent(Layer):
         self._dropout_rng = rng.spawn(1)[0]
         GH, H = self.spec.gate_count * self.hidden_size, self.hidden_size
         draw = partial(rng.uniform, -(H**-0.5), H**-0.5)
-        self.parameters = {}
+        named: dict[str, Array] = {}
         self._cell_parameters: list[list[Parameters]] = []
         for k in range(self.num_layers):
             I = self.input_size if k == 0 else self.directions * H
@@ -112,7 +113,8 @@ class Recurrent(Layer):
                 self._cell_parameters[k].append(arrays)
                 for field, array in zip(Parameters._fields, arrays, strict=True):
                     if array is not None:
-                        self.parameters[self._name(field, k, d)] = array
+                        named[self._name(field, k, d)] = array
+        self.parameters = named
 
     @staticmethod
     def _name(field: str, layer: int, direction: int) -> str:
@@ -325,7 +327,7 @@ class Recurrent(Layer):
         if x.dtype != self.dtype:
             raise TypeError(
                 f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "
-                f"x.astype(np.{self.dtype}){or_build(self, x.dtype)}"
+                f"x.astype(np.{self.dtype}){or_build(type(self).__name__, x.dtype)}"
             )
         if x.ndim not in (2, 3) or x.shape[-1] != I:
             batched = f"(B, T, {I})" if self.batch_first else f"(T, B, {I})"

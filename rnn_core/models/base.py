@@ -84,13 +84,14 @@ class Model(Layer, ABC):
     def _compose(self, layers: dict[str, Layer]) -> None:
         self.layers = layers
         self.frozen = frozenset()
-        self.parameters = {}
+        parameters: dict[str, Array] = {}
         seen: set[int] = set()
         for part, layer in layers.items():
             for name, array in layer.parameters.items():
                 if id(array) not in seen:
-                    self.parameters[f"{part}.{name}"] = array
+                    parameters[f"{part}.{name}"] = array
                     seen.add(id(array))
+        self.parameters = parameters
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:

@@ -139,7 +139,7 @@ class LanguageModel(Model):
         )
         self.head = Linear(self.hidden_size, self.vocab_size, backend=self.rnn.backend, dtype=dtype, seed=head_seed)
         if self.tied:
-            self.head.parameters["weight"] = self.embedding.parameters["weight"]
+            self.head._share("weight", self.embedding.parameters["weight"])
         self.dropout = Dropout(dropout)
         self.loss = SoftmaxCrossEntropy()
         self.config = {

@@ -287,3 +287,12 @@ def test_what_can_not_be_cached_is_named():
         fit(HeadOf(model), data, optimizer=SGD(0.1), epochs=1, progress=False)
     with pytest.raises(ValueError, match="needs must name some of head.weight, head.bias; got rnn.x"):
         HeadOf(model).loss_and_gradients(cached_features(model, data).batch(0, 0), needs={"rnn.x"})
+
+
+def test_what_is_assigned_to_a_head_is_the_models():
+    model = on_features()
+    head = HeadOf(model)
+    head.parameters["head.bias"] = np.arange(3.0)
+    np.testing.assert_array_equal(model.head.parameters["bias"], [0, 1, 2])
+    with pytest.raises(TypeError, match="HeadOf.parameters: parameters must stay, all 2 of them"):
+        del head.parameters["head.bias"]

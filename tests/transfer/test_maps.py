@@ -518,3 +518,14 @@ def test_joint_batches_are_checked():
         shared.loss_and_gradients(features())
     with pytest.raises(ValueError, match=r"SharedMap\.evaluate: batch must have a batch for each of a, b, got a"):
         shared.evaluate(TaskBatch({"a": joint().tasks["a"]}))
+
+
+def test_what_is_assigned_to_a_maps_tensor_acts():
+    for linear, batch in ((LinearMap(classifier(), {"*": Scale()}), features()), (SharedMap(tasks(), SHARED), joint())):
+        name, array = next((name, array) for name, array in linear.parameters.items() if name.endswith(".a"))
+        before, new = linear.evaluate(batch).loss, array + 0.5
+        linear.parameters[name] = new
+        assert linear.parameters[name] is array
+        assert linear.evaluate(batch).loss != before
+        with pytest.raises(ValueError, match=f"{type(linear).__name__}.parameters: names must be .* got 'a'"):
+            linear.parameters["a"] = new

@@ -23,6 +23,7 @@ from rnn_core.data import Batch, Examples, TextStream
 from rnn_core.layers.checks import check_finite, check_needs
 from rnn_core.layers.dropout import mask_generator
 from rnn_core.layers.home import move
+from rnn_core.layers.live import LiveParameters
 from rnn_core.models.base import Evaluation, Step, named, needed
 from rnn_core.models.inputs import as_tokens, total, total_of
 from rnn_core.training.losses import BinaryCrossEntropy
@@ -122,7 +123,8 @@ class HeadOf:
     def __init__(self, model: WithCore) -> None:
         self.model = model_with_core("HeadOf", model)
         _check_dropout("HeadOf", model)
-        self.parameters = {name: array for name, array in model.parameters.items() if name.startswith("head.")}
+        head = {name: array for name, array in model.parameters.items() if name.startswith("head.")}
+        self.parameters = LiveParameters("HeadOf.parameters", head)
         self.config = model.config
 
     @property

@@ -21,6 +21,7 @@ from kernels.contract import Array
 from rnn_core.data.batches import Batch
 from rnn_core.layers.checks import check_finite, check_needs
 from rnn_core.layers.home import move
+from rnn_core.layers.live import LiveParameters
 from rnn_core.models import Model
 from rnn_core.models.base import Evaluation, Step
 
@@ -101,14 +102,15 @@ class LinearMap:
 
     def list_parameters(self) -> None:
         """Make `parameters` anew from T's tensors and what is free, in the model's order."""
-        self.parameters = {}
+        parameters: dict[str, Array] = {}
         self._owners: dict[str, str] = {}  # the model's name for the parameter that each of ours acts on
         for name, array in self.model.parameters.items():
             own = {f"{name}.{letter}": t for letter, t in self.tensors.get(name, {}).items()}
             if name in self.free:
                 own = {name: array}
-            self.parameters |= own
+            parameters |= own
             self._owners |= dict.fromkeys(own, name)
+        self.parameters = LiveParameters("LinearMap.parameters", parameters)
 
     def loss_and_gradients(
         self,

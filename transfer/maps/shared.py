@@ -18,6 +18,7 @@ import numpy as np
 
 from kernels.contract import Array
 from rnn_core.layers.checks import check_needs
+from rnn_core.layers.live import LiveParameters
 from rnn_core.models import Model
 from rnn_core.models.base import Evaluation, Step
 
@@ -96,9 +97,10 @@ class SharedMap:
             task: {(f"{task}.{name}" if name in linear.free else name): name for name in linear.parameters}
             for task, linear in self.maps.items()
         }
-        self.parameters = {
+        shared = {
             ours: self.maps[task].parameters[own] for task, names in self._names.items() for ours, own in names.items()
         }
+        self.parameters = LiveParameters("SharedMap.parameters", shared)
         self.config = {task: linear.config for task, linear in self.maps.items()}
 
     def loss_and_gradients(

@@ -204,7 +204,8 @@ def test_torch_loads_and_is_loaded():
 def on_tensors(layer):
     """A twin of a layer whose parameters are tensors."""
     twin = type(layer)(**layer.config)
-    twin.parameters = {name: torch.tensor(array) for name, array in layer.parameters.items()}
+    for name, array in layer.parameters.items():
+        twin._share(name, torch.tensor(array))
     return twin
 
 

@@ -132,7 +132,7 @@ def test_arrays_that_do_not_lie_straight_in_memory(path):
 def test_parameters_that_do_not_lie_straight_in_memory(path):
     layer = Linear(3, 4, seed=0)
     expected = layer.parameters["weight"].copy()
-    layer.parameters["weight"] = np.asfortranarray(layer.parameters["weight"])
+    layer._share("weight", np.asfortranarray(expected))
     save(layer, path)
     np.testing.assert_array_equal(load(path).parameters["weight"], expected)
 
