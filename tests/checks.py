@@ -175,6 +175,28 @@ def language_model_gradients(tied: bool) -> None:
     accept(gradcheck(model, np.array([[1, 2, 3, 1], [0, 4, 4, 2]]), state0=(normal(2, 2, 3), normal(2, 2, 3, seed=6))))
 
 
+def model_gradients_with_dropout() -> None:
+    """Embedding, core, pooling and head with dropout between them, by the complex step."""
+    model = SequenceClassifier(3, 4, vocab_size=7, pooling="mean", dropout=0.4, dtype=np.float64, seed=1)
+    accept(gradcheck(model, np.array([[1, 2, 3, 4, 2], [5, 6, 1, 0, 0]]), seed=1))
+
+
+def padding_counts_nothing() -> None:
+    """The loss of padded rows is the mean over the rows alone, with weights for each target or without."""
+    model = LanguageModel(5, 3, dtype=np.float64, seed=1)
+    tokens, targets, lengths = np.array([[1, 2, 3], [0, 4, 4]]), np.array([[2, 3, 0], [4, 1, 1]]), np.array([3, 1])
+    for weights in (None, np.array([[0.5, 1, 2], [3, 7, 7]])):
+        given = np.ones((2, 3)) if weights is None else weights
+        alone = [
+            model.loss_and_gradients(Batch(tokens[b : b + 1, :n], targets[b : b + 1, :n], None, given[b : b + 1, :n]))
+            for b, n in enumerate(lengths)
+        ]
+        step = model.loss_and_gradients(Batch(tokens, targets, lengths, weights))
+        expected = sum(row.loss * row.count for row in alone) / sum(row.count for row in alone)
+        np.testing.assert_allclose(step.loss, expected, rtol=1e-12)
+        assert step.count == sum(row.count for row in alone)
+
+
 def loss_gradients(name: str) -> None:
     """Weighted losses, by the complex step."""
     rng = np.random.default_rng(1)

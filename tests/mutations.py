@@ -547,11 +547,41 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "tied: the gradient of one use is forgotten",
-        "models.language_model:LanguageModel.backward",
+        "models.trunk:Trunk._backward",
         'grads["embedding.weight"] += grads.pop("head.weight")',
         'grads.pop("head.weight")',
         checks.language_model_gradients,
         True,
+    )
+    for place, sequence in (("in", "dx"), ("out", "dy")):
+        yield bug(
+            f"models: the dropout on the way {place} is not applied in the backward",
+            "models.trunk:Trunk._backward",
+            f"{sequence} = self.dropout.backward(tape.dropout_{place}, {sequence})",
+            "pass",
+            checks.model_gradients_with_dropout,
+        )
+    yield bug(
+        "models: the gradient of the final state is dropped",
+        "models.trunk:Trunk._backward",
+        "dy, dstate, needs=core",
+        "dy, None, needs=core",
+        checks.language_model_gradients,
+        False,
+    )
+    yield bug(
+        "models: targets in the padding count",
+        "models.inputs:target_weights",
+        "valid_steps(np, lengths, shape[1])",
+        "np.ones(shape)",
+        checks.padding_counts_nothing,
+    )
+    yield bug(
+        "models: a weight in the padding counts",
+        "models.inputs:target_weights",
+        "xp.where(valid_steps(xp, lengths, shape[1]), weights, 0)",
+        "weights",
+        checks.padding_counts_nothing,
     )
     yield bug(
         "softmax: the −1 on the target is missing",

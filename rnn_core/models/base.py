@@ -14,6 +14,7 @@ from kernels.contract import Array
 from ..data.batches import Batch
 from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
+from ..layers.checks import probability
 from ..layers.stack import Recurrent
 
 CORES: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
@@ -175,7 +176,9 @@ class Model(Layer, ABC):
         return {name: gradients[name] for name in self.parameters if name in gradients}
 
 
-def recurrent_core(where: str, cell: str, nonlinearity: str, input_size: int, **options: Any) -> Recurrent:
+def recurrent_core(
+    where: str, *, cell: str, nonlinearity: str, input_size: int, dropout: float, num_layers: int, **options: Any
+) -> Recurrent:
     """Return the recurrent layer of a model, over sequences whose rows come first."""
     if cell not in CORES:
         raise ValueError(f"{where}: cell must be one of {', '.join(map(repr, CORES))}, got {cell!r}")
@@ -186,7 +189,10 @@ def recurrent_core(where: str, cell: str, nonlinearity: str, input_size: int, **
             f"{where}: nonlinearity must be left out with cell={cell!r}, whose gates have their own, "
             f"got {nonlinearity!r}; or take cell='rnn'"
         )
-    return CORES[cell](input_size, batch_first=True, **options)
+    # A single layer has no layers between which to drop: the model's dropout acts around it.
+    between = 0.0 if num_layers == 1 else dropout
+    probability(CORES[cell].__name__, "dropout", dropout)
+    return CORES[cell](input_size, batch_first=True, num_layers=num_layers, dropout=between, **options)
 
 
 def seeds(seed: int | None, count: int) -> list[int]:

@@ -10,6 +10,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
+from ..data.batches import Batch
 from ..layers.checks import as_array, as_found, check_lengths
 from ..layers.home import move
 
@@ -48,6 +49,34 @@ def as_features(where: str, x: Any, lengths: Any, I: int, home: Any) -> tuple[Ar
 def valid_steps(xp: Any, lengths: np.ndarray, T: int) -> Array:
     """Return a mask (B, T) that leaves the padding out."""
     return xp.asarray(np.arange(T) < lengths[:, None])
+
+
+def as_targets(
+    where: str,
+    batch: Batch,
+    shape: tuple[int, ...],
+    home: Any,
+    *,
+    rows: tuple[int, ...] | None = None,
+    of: str = "",
+    why: str = "",
+) -> tuple[Array, Array | None]:
+    """Return a batch's targets, if they have this shape, and how much each counts; where they were.
+
+    `rows` is the shape of what counts as one target each, where that is not `shape`: (B,), or (B, T) if each step has
+    its own. Then those past a row's length count nothing, and are made 0, which is always a valid one.
+    """
+    targets = as_found(where, "targets", batch.targets, home)
+    if tuple(targets.shape) != shape:
+        raise ValueError(f"{where}: targets{of} must have shape {shape}{why}, got {tuple(targets.shape)}")
+    rows = shape if rows is None else rows
+    lengths = check_lengths(where, batch.lengths, rows[1], rows[0]) if len(rows) == 2 else None
+    weights = target_weights(where, batch.weights, lengths, rows, home)
+    if lengths is None:
+        return targets, weights
+    xp = array_namespace(targets)
+    valid = xp.reshape(valid_steps(xp, lengths, rows[1]), rows + (1,) * (len(shape) - 2))
+    return xp.where(valid, targets, 0), weights
 
 
 def target_weights(

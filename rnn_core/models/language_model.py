@@ -12,7 +12,7 @@ With tied weights W_v is W_e.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -21,38 +21,20 @@ from kernels.contract import Array
 
 from ..data.batches import Batch
 from ..layers.base import generator
-from ..layers.checks import (
-    as_found,
-    check_array,
-    check_lengths,
-    check_needs,
-    check_seed,
-    checked_dtype,
-    flag,
-    positive_int,
-)
-from ..layers.dropout import Dropout, mask_generator
+from ..layers.checks import as_found, flag, positive_int
 from ..layers.embedding import Embedding
 from ..layers.home import move
-from ..layers.layout import describe
-from ..layers.linear import Linear
 from ..training.losses import SoftmaxCrossEntropy
-from .base import Evaluation, Model, Step, named, needed, recurrent_core, seeds
-from .inputs import as_tokens, target_weights, total, total_of, valid_steps
+from .inputs import as_targets
+from .single_head import SingleHead
+from .trunk import Tape, arguments
 
 
-class Tape(NamedTuple):
-    """What `LanguageModel.backward` needs: the tape of each layer, in order. Opaque to the caller."""
-
-    embedding: Any
-    dropout_in: Any
-    rnn: Any
-    dropout_out: Any
-    head: Any
-
-
-class LanguageModel(Model):
+class LanguageModel(SingleHead):
     """Predicts each token from those before it.
+
+    A batch's targets are tokens, (B, T), its weights (B, T) or (B,). Targets past a row's length count nothing. The
+    state may be carried from batch to batch.
 
     Parameters
     ----------
@@ -100,6 +82,9 @@ class LanguageModel(Model):
     .. [2] O. Press, L. Wolf, "Using the output embedding to improve language models", EACL 2017, arXiv:1608.05859v3.
     """
 
+    embedding: Embedding
+    carries = True
+
     def __init__(
         self,
         vocab_size: int,
@@ -117,68 +102,26 @@ class LanguageModel(Model):
     ) -> None:
         name = "LanguageModel"
         self.vocab_size = positive_int(name, "vocab_size", vocab_size)
-        self.hidden_size = positive_int(name, "hidden_size", hidden_size)
-        self.embedding_size = self.hidden_size if embedding_size is None else positive_int(
-            name, "embedding_size", embedding_size
-        )
-        self.tied = flag(name, "tied", tied)
-        if self.tied and self.embedding_size != self.hidden_size:
-            raise ValueError(
-                f"{name}: embedding_size must equal hidden_size = {self.hidden_size} with tied=True, "
-                f"got {self.embedding_size}; leave embedding_size out, or tied"
-            )
-        dtype = checked_dtype(name, dtype)
-        seed = check_seed(name, seed)
-        embedding_seed, core_seed, head_seed = seeds(seed, 3)
-        self.rnn = recurrent_core(
-            name, cell, nonlinearity, self.embedding_size, hidden_size=self.hidden_size, num_layers=num_layers,
-            dropout=dropout, backend=backend, dtype=dtype, seed=core_seed,
+        built = self._build(
+            name, {"head": (self.vocab_size, None)}, hidden_size=hidden_size, vocab_size=vocab_size,
+            embedding_size=embedding_size, num_layers=num_layers, cell=cell, nonlinearity=nonlinearity, dropout=dropout,
+            tied=flag(name, "tied", tied), backend=backend, dtype=dtype, seed=seed,
         )  # fmt: skip
-        self.embedding = Embedding(
-            self.vocab_size, self.embedding_size, backend=self.rnn.backend, dtype=dtype, seed=embedding_seed
-        )
-        self.head = Linear(self.hidden_size, self.vocab_size, backend=self.rnn.backend, dtype=dtype, seed=head_seed)
-        if self.tied:
-            self.head._share("weight", self.embedding.parameters["weight"])
-        self.dropout = Dropout(dropout)
+        self.hidden_size, self.embedding_size = built["hidden_size"], built["embedding_size"]
         self.loss = SoftmaxCrossEntropy()
-        self.config = {
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden_size,
-            "embedding_size": self.embedding_size,
-            "num_layers": self.rnn.num_layers,
-            "cell": cell,
-            "nonlinearity": nonlinearity,
-            "dropout": self.dropout.p,
-            "tied": self.tied,
-            "backend": self.rnn.backend,
-            "dtype": dtype.name,
-            "seed": seed,
-        }
-        self._compose({"embedding": self.embedding, "rnn": self.rnn, "head": self.head})
+        self.config = arguments(LanguageModel, built)
 
     @property
     def vocabulary_parameters(self) -> tuple[str, ...]:
         """The parameters whose first axis is the vocabulary: one row a token."""
         return tuple(name for name in ("embedding.weight", "head.weight", "head.bias") if name in self.parameters)
 
-    @property
-    def gradient_names(self) -> tuple[str, ...]:
-        """The names that `needs` may hold: the initial states and every parameter."""
-        return (*self._states, *self.parameters)
-
-    @property
-    def _states(self) -> tuple[str, ...]:
-        return tuple(f"{state}0" for state in self.rnn.spec.states)
-
     def __call__(self, tokens: Array, state: Any = None, lengths: Any = None) -> tuple[Array, Any]:
         """Return logits and state without keeping a tape; dropout is off.
 
         Parameters (`state` is its `state0`) and errors are `forward`'s; the result is its first two values.
         """
-        tokens, lengths = as_tokens("LanguageModel.__call__", tokens, lengths, self.namespace)
-        y, state = self.rnn(self.embedding(tokens), state, lengths)
-        return self.head(y), state
+        return self._infer("LanguageModel.__call__", self._branch, tokens, state, lengths)
 
     def forward(
         self,
@@ -219,14 +162,7 @@ class LanguageModel(Model):
         TypeError
             Tokens or lengths are not integers, or the state's dtype is not the model's.
         """
-        tokens, lengths = as_tokens("LanguageModel.forward", tokens, lengths, self.namespace)
-        rng = mask_generator(rng, self.dropout.p, "LanguageModel.forward")
-        e, embedding_tape = self.embedding.forward(tokens)
-        e, dropout_in_tape = self.dropout.forward(e, rng=rng)
-        y, state, rnn_tape = self.rnn.forward(e, state0, lengths, rng=rng)
-        y, dropout_out_tape = self.dropout.forward(y, rng=rng)
-        logits, head_tape = self.head.forward(y)
-        return logits, state, Tape(embedding_tape, dropout_in_tape, rnn_tape, dropout_out_tape, head_tape)
+        return self._forward("LanguageModel.forward", self._branch, tokens, state0, lengths, rng)
 
     def backward(
         self, tape: Tape, dlogits: Array, dstate: Any = None, needs: Iterable[str] | None = None
@@ -256,62 +192,12 @@ class LanguageModel(Model):
         ValueError, TypeError
             A shape, a dtype or a value (NaN, infinity) is not as required, or a name in `needs` doesn't exist.
         """
-        where = "LanguageModel.backward"
-        if not isinstance(tape, Tape):
-            raise TypeError(f"{where}: tape must be the third value of forward, got {describe(tape)}")
-        needs = check_needs(where, needs, self.gradient_names)
-        shape = (*tape.head.x.shape[:-1], self.vocab_size)
-        why = "it is shaped as logits"
-        dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why=why, xp=self.namespace)
-        embedding, core, head = (needed(needs, part) for part in self.layers)
-        core |= needs.intersection(self._states)
-        if embedding:
-            core.add("x")
-            if self.tied:
-                head.add("weight")
-        if core:
-            head.add("x")
-        dy, gradients = self.head.backward(tape.head, dlogits, head)
-        grads = named("head", gradients)
-        dstate0 = None if len(self._states) == 1 else (None,) * len(self._states)
-        if core:
-            dy = self.dropout.backward(tape.dropout_out, dy)
-            de, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, needs=core)
-            grads |= named("rnn", gradients)
-        if embedding:
-            de = self.dropout.backward(tape.dropout_in, de)
-            grads |= named("embedding", self.embedding.backward(tape.embedding, de))
-            if self.tied:
-                grads["embedding.weight"] += grads.pop("head.weight")
-        return dstate0, self._in_order(grads)
+        _, dstate0, grads = self._from_logits("LanguageModel.backward", "third", tape, dlogits, dstate, needs)
+        return dstate0, grads
 
-    def loss_and_gradients(
-        self,
-        batch: Batch,
-        *,
-        state: Any = None,
-        needs: Iterable[str] | None = None,
-        rng: np.random.Generator | int | None = None,
-    ) -> Step:
-        """Return the mean loss of a batch, its gradients and the final state; see `Model.loss_and_gradients`.
-
-        Targets are tokens, (B, T), weights (B, T) or (B,). Targets past a row's length count nothing.
-        """
-        logits, state, tape = self.forward(batch.inputs, state, batch.lengths, rng=rng)
-        targets, weights = self._targets("LanguageModel.loss_and_gradients", batch, logits)
-        loss, loss_tape = self.loss.forward(logits, targets, weights)
-        _, gradients = self.backward(tape, self.loss.backward(loss_tape), needs=self._trainable(needs))
-        return Step(loss.item(), gradients, state, total(weights, targets.shape))
-
-    def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
-        """Return the summed loss of a batch and how many tokens were the likeliest; see `Model.evaluate`."""
-        logits, state = self(batch.inputs, state, batch.lengths)
-        targets, weights = self._targets("LanguageModel.evaluate", batch, logits)
-        loss, _ = self.loss.forward(logits, targets, weights)
-        count = total(weights, targets.shape)
-        xp = array_namespace(logits)
-        hits = xp.argmax(logits, axis=-1) == move(targets, xp)
-        return Evaluation(loss.item() * count, count, total_of(hits, weights), state)
+    def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
+        shape, why = tuple(logits.shape[:-1]), ", the next token for each in inputs"
+        return as_targets(where, batch, shape, array_namespace(logits), why=why)
 
     def generate(
         self,
@@ -361,8 +247,7 @@ class LanguageModel(Model):
             )
         tokens, state, drawn = xp.reshape(prompt, (-1, prompt.shape[-1])), None, []
         for _ in range(steps):
-            tokens, _ = as_tokens(where, tokens, None, xp)
-            y, state = self.rnn(self.embedding(tokens), state)
+            y, state, _ = self._hidden(where, tokens, state, None)
             scores = self.head(y[:, -1])
             if temperature:
                 # The argmax of scores with Gumbel noise is a draw from their softmax.
@@ -371,20 +256,3 @@ class LanguageModel(Model):
             tokens = xp.argmax(scores, axis=-1)[:, None]
             drawn.append(tokens)
         return xp.reshape(xp.concat(drawn, axis=-1), (*prompt.shape[:-1], steps))
-
-    def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
-        """Return the targets, with a valid one wherever there is padding, and how much each counts; where they were."""
-        home = array_namespace(logits)
-        targets = as_found(where, "targets", batch.targets, home)
-        B, T = shape = tuple(logits.shape[:2])
-        if tuple(targets.shape) != shape:
-            raise ValueError(
-                f"{where}: targets must have shape {shape}, the next token for each in inputs, "
-                f"got {tuple(targets.shape)}"
-            )
-        lengths = check_lengths(where, batch.lengths, T, B)
-        weights = target_weights(where, batch.weights, lengths, shape, home)
-        if lengths is None:
-            return targets, weights
-        xp = array_namespace(targets)
-        return xp.where(valid_steps(xp, lengths, T), targets, 0), weights

@@ -15,18 +15,14 @@ from copy import copy
 from typing import Any, Self, overload
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from kernels.contract import Array
 from rnn_core import LanguageModel, SequenceClassifier
 from rnn_core.data import Batch, Examples, TextStream
 from rnn_core.layers.checks import check_finite, check_needs
 from rnn_core.layers.dropout import mask_generator
-from rnn_core.layers.home import move
 from rnn_core.layers.live import LiveParameters
 from rnn_core.models.base import Evaluation, Step, named, needed
-from rnn_core.models.inputs import as_tokens, total, total_of
-from rnn_core.training.losses import BinaryCrossEntropy
 
 WithCore = LanguageModel | SequenceClassifier
 """The models that have a core: below it perhaps an embedding, above it a head."""
@@ -150,12 +146,9 @@ class HeadOf:
         rng = mask_generator(rng, self.model.dropout.p, where)
         p, _ = self.model.dropout.forward(self._features(where, batch), rng=rng)
         z, tape = self.model.head.forward(p)  # (X39)
-        logits = self._logits(z)
-        targets, weights = self.model._targets(where, batch, logits)
-        loss, loss_tape = self.model.loss.forward(logits, targets, weights)
-        dz = self.model.loss.backward(loss_tape).reshape(z.shape)
+        loss, dz, count = self.model._loss(where, batch, z)
         _, gradients = self.model.head.backward(tape, dz, needed(wanted, "head"))
-        return Step(loss.item(), named("head", gradients), None, total(weights, targets.shape))
+        return Step(loss.item(), named("head", gradients), None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch of features and how many targets were predicted right; dropout is off.
@@ -163,16 +156,7 @@ class HeadOf:
         Parameters and errors are those of `Model.evaluate`.
         """
         where = "HeadOf.evaluate"
-        logits = self._logits(self.model.head(self._features(where, batch)))
-        targets, weights = self.model._targets(where, batch, logits)
-        loss, _ = self.model.loss.forward(logits, targets, weights)
-        count = total(weights, targets.shape)
-        xp = array_namespace(logits)
-        if isinstance(self.model.loss, BinaryCrossEntropy):
-            hits = (logits > 0) == move(targets > 0.5, xp)
-        else:
-            hits = xp.argmax(logits, axis=-1) == move(targets, xp)
-        return Evaluation(loss.item() * count, count, total_of(hits, weights), None)
+        return self.model._score(where, batch, self.model.head(self._features(where, batch)))
 
     def astype(self, dtype: Any, backend: str | None = None) -> Self:
         """Return the top of the model's twin; see `Model.astype`."""
@@ -189,10 +173,6 @@ class HeadOf:
             )
         return batch.inputs
 
-    def _logits(self, z: Array) -> Array:
-        """Drop the axis of the classes where there is but one sigmoid, as the model does."""
-        return z[..., 0] if isinstance(self.model.loss, BinaryCrossEntropy) else z
-
 
 def model_with_core(where: str, model: Any) -> WithCore:
     """Return `model`, if it has a core, and a head for one task, and no parameter is NaN or infinite."""
@@ -205,10 +185,8 @@ def model_with_core(where: str, model: Any) -> WithCore:
 
 def hidden_states(where: str, model: WithCore, inputs: Array, lengths: Any, state: Any = None) -> tuple[Array, Any]:
     """Return what the core of a model makes of features or tokens, (B, T, F), and its state; dropout is off."""
-    if model.embedding is None:
-        return model.rnn(inputs, state, lengths)
-    tokens, lengths = as_tokens(where, inputs, lengths, model.namespace)
-    return model.rnn(model.embedding(tokens), state, lengths)
+    y, state, _ = model._hidden(where, inputs, state, lengths)
+    return y, state
 
 
 def _cached_stream(where: str, model: LanguageModel, stream: TextStream) -> TextStream:

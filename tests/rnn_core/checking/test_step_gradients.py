@@ -83,7 +83,8 @@ def test_without_anchors_updates_say_what_is_looked_at():
 
 
 ADD = "rnn_core.training.updates:add_penalties"
-STEP = "rnn_core.models.classifier:SequenceClassifier.loss_and_gradients"
+STEP = "rnn_core.models.single_head:SingleHead.loss_and_gradients"
+LOSS = "rnn_core.models.single_head:SingleHead._loss"
 
 
 @pytest.mark.parametrize(
@@ -93,10 +94,10 @@ STEP = "rnn_core.models.classifier:SequenceClassifier.loss_and_gradients"
         Mutation("0.1 % of the anchor's gradient", ADD, "+ strength * way", "+ 1.001 * strength * way", accept, ()),
         Mutation("the anchor as a mean", ADD, "+ strength * way", "+ strength * way / way.size", accept, ()),
         Mutation("a step away from the source", ADD, "+ strength * way", "- strength * way", accept, ()),
-        Mutation("weights left out of the gradient", STEP, "self.loss.backward(loss_tape)",
+        Mutation("weights left out of the gradient", LOSS, "self.loss.backward(tape)",
                  "self.loss.backward(self.loss.forward(logits, targets)[1])", accept, ()),
-        Mutation("padding in the gradient", STEP, "self.forward(batch.inputs, batch.lengths, rng=rng)",
-                 "self.forward(batch.inputs, batch.lengths if not needs else None, rng=rng)", accept, ()),
+        Mutation("padding in the gradient", STEP, "state, batch.lengths, rng)",
+                 "state, batch.lengths if not needs else None, rng)", accept, ()),
     ],
     ids=lambda bug: bug.bug,
 )  # fmt: skip

@@ -1,0 +1,118 @@
+"""`SingleHead`: a trunk whose one head is trained by one loss. A new model says what its targets are, and no more."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from ..data.batches import Batch
+from ..layers.checks import check_array, check_needs
+from ..layers.home import move
+from ..layers.layout import describe
+from ..layers.linear import Linear
+from ..training.losses import BinaryCrossEntropy
+from .base import Evaluation, Step
+from .inputs import total, total_of
+from .trunk import Branch, Tape, Trunk
+
+
+class SingleHead(Trunk):
+    """A trunk with one head, called "head". Subclasses call `_build`, set `loss`, and say what `_targets` are.
+
+    With `SoftmaxCrossEntropy` the logits are the head's outputs, one a class. With `BinaryCrossEntropy` the head has
+    one output, a sigmoid, and the logits have no axis for it.
+    """
+
+    @property
+    def head(self) -> Linear:
+        """The affine map on top."""
+        return self._branch.head
+
+    @property
+    def gradient_names(self) -> tuple[str, ...]:
+        """The names that `needs` may hold: x, where it is features, states, where they are carried, and parameters."""
+        return (*self._inputs, *self.parameters)
+
+    @property
+    def _branch(self) -> Branch:
+        return self.branches["head"]
+
+    @property
+    def _sigmoid(self) -> bool:
+        """Whether the answer is yes or no."""
+        return isinstance(self.loss, BinaryCrossEntropy)
+
+    @abstractmethod
+    def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
+        """Return a batch's targets, a valid one in the padding, and how much each counts; where they were."""
+
+    def loss_and_gradients(
+        self,
+        batch: Batch,
+        *,
+        state: Any = None,
+        needs: Iterable[str] | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> Step:
+        """Return the mean loss of a batch, its gradients and the final state; see `Model.loss_and_gradients`."""
+        name = type(self).__name__
+        wanted = check_needs(f"{name}.backward", self._trainable(needs), self.gradient_names)
+        state = state if self.carries else None
+        z, state, tape = self._forward(f"{name}.forward", self._branch, batch.inputs, state, batch.lengths, rng)
+        loss, dz, count = self._loss(f"{name}.loss_and_gradients", batch, z)
+        _, _, gradients = self._backward(tape, dz, None, wanted)
+        return Step(loss.item(), self._in_order(gradients), state if self.carries else None, count)
+
+    def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
+        """Return the summed loss of a batch and how many targets were predicted right; see `Model.evaluate`."""
+        name, state = type(self).__name__, state if self.carries else None
+        z, state = self._infer(f"{name}.__call__", self._branch, batch.inputs, state, batch.lengths)
+        return self._score(f"{name}.evaluate", batch, z, state if self.carries else None)
+
+    def _loss(self, where: str, batch: Batch, z: Array) -> tuple[Array, Array, float]:
+        """Return the mean loss of what the head says, ∂L/∂z, and how many targets it is a mean of."""
+        logits = self._logits(z)
+        targets, weights = self._targets(where, batch, logits)
+        loss, tape = self.loss.forward(logits, targets, weights)
+        dlogits = self.loss.backward(tape)
+        return loss, array_namespace(z).reshape(dlogits, z.shape), total(weights, targets.shape)
+
+    def _score(self, where: str, batch: Batch, z: Array, state: Any = None) -> Evaluation:
+        """Return the summed loss of what the head says, and how much of it is right."""
+        logits = self._logits(z)
+        targets, weights = self._targets(where, batch, logits)
+        loss, _ = self.loss.forward(logits, targets, weights)
+        count = total(weights, targets.shape)
+        right = move(targets > 0.5 if self._sigmoid else targets, array_namespace(logits))
+        return Evaluation(loss.item() * count, count, total_of(self._decide(logits) == right, weights), state)
+
+    def _logits(self, z: Array) -> Array:
+        """Drop the axis of the classes where there is but one sigmoid."""
+        return z[..., 0] if self._sigmoid else z
+
+    def _decide(self, logits: Array) -> Array:
+        """Return the likeliest class; for one sigmoid whether it says yes."""
+        return logits > 0 if self._sigmoid else array_namespace(logits).argmax(logits, axis=-1)
+
+    def _from_logits(
+        self, where: str, place: str, tape: Any, dlogits: Any, dstate: Any, needs: Iterable[str] | None
+    ) -> tuple[Array | None, Any, dict[str, Array]]:
+        """Check what `backward` was given, and return what `_backward` makes of it, in the order of the parameters.
+
+        `place` says which value of `forward` the tape is.
+        """
+        if not isinstance(tape, Tape) or type(tape.owner) is not type(self):
+            raise TypeError(f"{where}: tape must be the {place} value of forward, got {describe(tape)}")
+        needs = check_needs(where, needs, self.gradient_names)
+        z_shape = (*tape.head.x.shape[:-1], self.head.out_features)
+        shape, why = z_shape[:-1] if self._sigmoid else z_shape, "it is shaped as logits"
+        dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why=why, xp=self.namespace)
+        dz = array_namespace(dlogits).reshape(dlogits, z_shape)
+        dx, dstate0, grads = self._backward(tape, dz, dstate, needs)
+        return dx, dstate0, self._in_order(grads)

@@ -1,0 +1,239 @@
+"""The trunk that models share, from what comes in to what a head says of it; forward above backward.
+
+::
+
+    e_t = x_t                       features, or
+    e_t = m ⊙ W_e[k_t]              embedding of token k_t                                  (E1), (D1)
+    y_t = core(e_t, state)          RNN, LSTM or GRU, in one direction or two
+    p   = pool(y)                   last, mean or max over the valid steps; or y, as it is  (T1)–(T3)
+    z   = W_v (m ⊙ p) + b_v         what a head says                                        (D1), (F1)
+
+A model is a trunk with its heads, its loss and its targets. Primes mark the backward; dX is ∂L/∂X.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kernels.contract import Array
+
+from ..layers.base import Layer
+from ..layers.checks import check_seed, checked_dtype, positive_int
+from ..layers.dropout import Dropout, mask_generator
+from ..layers.embedding import Embedding
+from ..layers.linear import Linear
+from ..layers.pooling import Pooling
+from ..layers.stack import Recurrent
+from .base import Model, named, needed, recurrent_core, seeds
+from .inputs import as_features, as_tokens
+
+
+class Branch(NamedTuple):
+    """What stands on the core and gives an answer."""
+
+    part: str  # what the head is called among the model's layers
+    pooling: Any  # a Pooling, or None where every step is answered
+    head: Linear
+
+
+class Tape(NamedTuple):
+    """What `backward` needs: the tape of each layer, in order. Opaque to the caller."""
+
+    owner: Trunk
+    branch: Branch
+    embedding: Any  # None for features
+    dropout_in: Any  # None for features
+    rnn: Any
+    pooling: Any  # None where every step is answered
+    dropout_out: Any
+    head: Any
+
+
+class Trunk(Model):
+    """Embedding → dropout → core → dropout → heads. Subclasses call `_build`, and know what the heads are asked.
+
+    Attributes
+    ----------
+    embedding : Embedding or None
+        None where features come in.
+    rnn : Recurrent
+        The core.
+    dropout : Dropout
+        On the way into the core from an embedding, and on the way out of it.
+    branches : dict of str to Branch
+        What stands on the core, by the name of its head's layer.
+    tied : bool
+        Whether the one head uses the embedding's matrix, whose gradient is then the sum of both uses.
+    carries : bool
+        Whether a batch may go on from the state in which the one before it stopped.
+    """
+
+    embedding: Embedding | None
+    rnn: Recurrent
+    dropout: Dropout
+    branches: dict[str, Branch]
+    tied = False
+    carries = False
+
+    def _build(
+        self,
+        name: str,
+        heads: Mapping[str, tuple[int, str | None]],
+        *,
+        hidden_size: int,
+        input_size: int | None = None,
+        vocab_size: int | None = None,
+        embedding_size: int | None = None,
+        padding_idx: int | None = None,
+        dropout: float = 0.0,
+        tied: bool = False,
+        dtype: Any = np.float32,
+        seed: int | None = None,
+        **core: Any,
+    ) -> dict[str, Any]:
+        """Build every layer, and return what was given, checked and converted, for `config`.
+
+        `heads` has the outputs and the pooling, None for none, of each head by the name of its layer. `core` is for
+        `recurrent_core`.
+        """
+        H = positive_int(name, "hidden_size", hidden_size)
+        dtype, seed = checked_dtype(name, dtype), check_seed(name, seed)
+        I = _width(name, H, input_size, vocab_size, embedding_size, padding_idx)
+        if tied and I != H:
+            raise ValueError(
+                f"{name}: embedding_size must equal hidden_size = {H} with tied=True, got {I}; leave embedding_size "
+                "out, or tied"
+            )
+        self.tied = tied
+        embedding_seed, core_seed, *head_seeds = seeds(seed, 2 + len(heads))
+        self.rnn = recurrent_core(
+            name, input_size=I, hidden_size=H, dropout=dropout, dtype=dtype, seed=core_seed, **core
+        )
+        made: dict[str, Any] = {"backend": self.rnn.backend, "dtype": dtype}
+        layers: dict[str, Layer] = {}
+        self.embedding = None
+        if vocab_size is not None:
+            layers["embedding"] = self.embedding = Embedding(vocab_size, I, padding_idx, seed=embedding_seed, **made)
+        layers["rnn"] = self.rnn
+        self.dropout = Dropout(dropout)
+        self.branches = {}
+        for (part, (outputs, kind)), head_seed in zip(heads.items(), head_seeds, strict=True):
+            pooling = None if kind is None else Pooling(kind, self.rnn.directions == 2, batch_first=True)
+            layers[part] = head = Linear(self.rnn.directions * H, outputs, seed=head_seed, **made)
+            if tied:
+                head._share("weight", layers["embedding"].parameters["weight"])
+            self.branches[part] = Branch(part, pooling, head)
+        self._compose(layers)
+        read = {"input_size": I, **dict.fromkeys(("vocab_size", "embedding_size", "padding_idx"))}
+        if self.embedding is not None:
+            its = self.embedding.config
+            read = {"input_size": None, "vocab_size": its["num_embeddings"], "embedding_size": I, **its}
+        return {
+            **core, **read, "hidden_size": H, "num_layers": self.rnn.num_layers, "dropout": self.dropout.p,
+            "bidirectional": self.rnn.directions == 2, "tied": tied, "backend": self.rnn.backend, "dtype": dtype.name,
+            "seed": seed,
+        }  # fmt: skip
+
+    @property
+    def vocabulary_parameters(self) -> tuple[str, ...]:
+        """The parameters whose first axis is the vocabulary: one row a token."""
+        return () if self.embedding is None else ("embedding.weight",)
+
+    @property
+    def _inputs(self) -> tuple[str, ...]:
+        """What may have a gradient and is no parameter, as the core calls it."""
+        states = (f"{state}0" for state in self.rnn.spec.states) if self.carries else ()
+        return (*(("x",) if self.embedding is None else ()), *states)
+
+    def _hidden(self, where: str, x: Any, state0: Any, lengths: Any) -> tuple[Array, Any, np.ndarray | None]:
+        """Return the core's hidden states, its final state, and lengths; without a tape and without dropout."""
+        x, lengths = self._checked(where, x, lengths)
+        y, state = self.rnn(x if self.embedding is None else self.embedding(x), state0, lengths)
+        return y, state, lengths
+
+    def _infer(self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any) -> tuple[Array, Any]:
+        """Return what a head says, and the core's final state; without a tape and without dropout."""
+        y, state, lengths = self._hidden(where, x, state0, lengths)
+        return branch.head(y if branch.pooling is None else branch.pooling(y, lengths)), state
+
+    def _forward(
+        self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any, rng: np.random.Generator | int | None
+    ) -> tuple[Array, Any, Tape]:
+        """Return what a head says, z, the core's final state, and a tape; dropout is on."""
+        x, lengths = self._checked(where, x, lengths)
+        rng = mask_generator(rng, self.dropout.p, where)
+        embedding = dropout_in = pooling = None
+        if self.embedding is not None:
+            x, embedding = self.embedding.forward(x)  # (E1)
+            x, dropout_in = self.dropout.forward(x, rng=rng)  # (D1)
+        y, state, rnn = self.rnn.forward(x, state0, lengths, rng=rng)
+        if branch.pooling is not None:
+            y, pooling = branch.pooling.forward(y, lengths)  # (T1)–(T3)
+        y, dropout_out = self.dropout.forward(y, rng=rng)  # (D1)
+        z, head = branch.head.forward(y)  # (F1)
+        return z, state, Tape(self, branch, embedding, dropout_in, rnn, pooling, dropout_out, head)
+
+    def _backward(
+        self, tape: Tape, dz: Array, dstate: Any, needs: frozenset[str]
+    ) -> tuple[Array | None, Any, dict[str, Array]]:
+        """Return ∂L/∂x, ∂L/∂state0 and ∂L/∂parameter from ∂L/∂z and ∂L/∂state, as far as needed, None otherwise.
+
+        What isn't needed is not computed: the walk back stops at the lowest layer that something needed depends on.
+        """
+        branch = tape.branch
+        embedding, core, head = (needed(needs, part) for part in ("embedding", "rnn", branch.part))
+        core |= needs.intersection(self._inputs)
+        if embedding:
+            core.add("x")
+            head |= {"weight"} if self.tied else set()
+        if core:
+            head.add("x")
+        dy, gradients = branch.head.backward(tape.head, dz, head)  # (F1′)
+        grads = named(branch.part, gradients)
+        if not core:
+            return None, self.rnn._state((None,) * len(self.rnn.spec.states)), grads
+        dy = self.dropout.backward(tape.dropout_out, dy)  # (D1′)
+        if branch.pooling is not None:
+            dy = branch.pooling.backward(tape.pooling, dy)  # (T1′)–(T3′)
+        dx, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, needs=core)
+        grads |= named("rnn", gradients)
+        if embedding and self.embedding is not None:
+            dx = self.dropout.backward(tape.dropout_in, dx)  # (D1′)
+            grads |= named("embedding", self.embedding.backward(tape.embedding, dx))  # (E1′)
+            if self.tied:
+                grads["embedding.weight"] += grads.pop("head.weight")
+        return dx if "x" in needs else None, dstate0, grads
+
+    def _checked(self, where: str, x: Any, lengths: Any) -> tuple[Array, np.ndarray | None]:
+        """Return the input, (B, T, I) or (B, T), and lengths."""
+        if self.embedding is not None:
+            return as_tokens(where, x, lengths, self.namespace)
+        return as_features(where, x, lengths, self.rnn.input_size, self.namespace)
+
+
+def _width(name: str, H: int, input_size: Any, vocab_size: Any, embedding_size: Any, padding_idx: Any) -> int:
+    """Return how many features the core reads: those that come in, or those of the embedding."""
+    if (input_size is None) == (vocab_size is None):
+        raise ValueError(
+            f"{name}: one of input_size (for features) and vocab_size (for tokens) must be given, "
+            f"got input_size={input_size}, vocab_size={vocab_size}"
+        )
+    if vocab_size is not None:
+        positive_int(name, "vocab_size", vocab_size)
+        return H if embedding_size is None else positive_int(name, "embedding_size", embedding_size)
+    I = positive_int(name, "input_size", input_size)
+    if embedding_size is not None or padding_idx is not None:
+        raise ValueError(
+            f"{name}: embedding_size and padding_idx must be left out with input_size, "
+            f"got {embedding_size} and {padding_idx}; tokens are read with vocab_size"
+        )
+    return I
+
+
+def arguments(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a class is built with, out of `values`, in the order of its constructor: its `config`."""
+    return {name: values[name] for name in inspect.signature(kind).parameters}
