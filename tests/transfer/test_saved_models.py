@@ -26,8 +26,8 @@ SAVED = {
         ["embedding.weight", *CORE, "head.weight", "head.bias"],
     ),
     MultiTask: (
-        '{"heads": {"a": {"outputs": 3, "loss": "softmax", "pooling": null, "weight": 0.7}, "b": {"outputs": 1, "loss": '
-        '"binary", "pooling": "last", "weight": 1.0}}, "hidden_size": 4, "input_size": 2, "vocab_size": null, '
+        '{"heads": {"a": {"outputs": 3, "loss": "softmax", "pooling": null, "weight": 0.7}, "b": {"outputs": 1, '
+        '"loss": "binary", "pooling": "last", "weight": 1.0}}, "hidden_size": 4, "input_size": 2, "vocab_size": null, '
         '"embedding_size": null, "padding_idx": null, "num_layers": 1, "cell": "lstm", "nonlinearity": "tanh", '
         '"bidirectional": false, "dropout": 0.0, "dtype": "float32"}',
         [*CORE, "heads.a.weight", "heads.a.bias", "heads.b.weight", "heads.b.bias"],
