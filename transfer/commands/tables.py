@@ -37,10 +37,11 @@ def table_options(args: argparse.Namespace) -> dict[str, Any]:
 def check_table_options(args: argparse.Namespace, paths: Iterable[str | None]) -> None:
     """Raise ValueError for an option on tables where no path is one."""
     given = [path for path in paths if path is not None]
+    folders = any(Path(path).is_dir() for path in given)
     if any(Path(path).suffix.lower() in TABLES and not Path(path).is_dir() for path in given):
         return
     for name in OPTIONS:
-        if getattr(args, name, None):
+        if getattr(args, name, None) and not (folders and name == "keep_missing_labels"):
             raise ValueError(
                 f"--{name.replace('_', '-')} must be left out where there is no table ({', '.join(TABLES)}), got "
                 f"{' and '.join(Path(path).name[-40:] for path in given)}"

@@ -260,6 +260,14 @@ def test_what_a_system_keeps_for_itself_is_left_out_and_counted(tmp_path) -> Non
         assert read_texts(tmp_path, label=None).places == found.places
 
 
+def test_a_folder_named_as_a_missing_label(tmp_path) -> None:
+    for name in ("nan/a.txt", "pos/b.txt"):
+        write(tmp_path, name, name)
+    message = refused(read_texts, tmp_path)
+    assert "must have subfolders named as classes, got 'nan', as pandas writes a missing label; rename" in message
+    assert read_texts(tmp_path, keep_missing_labels=True).classes == ("nan", "pos")
+
+
 def test_an_empty_file_is_an_empty_text_as_in_a_table(tmp_path) -> None:
     write(tmp_path, "neg/a.txt", "")
     write(tmp_path, "pos/b.txt", "fine")

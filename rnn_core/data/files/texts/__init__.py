@@ -10,8 +10,8 @@ import numpy as np
 
 from ....written import writable
 from ..folders import class_folders, files_in
-from ..labels import Row, classes_of, numbers_of, remark_on
-from ..lines import Place, empty, existing, named, numbered, remark
+from ..labels import Row, classes_of, is_missing, numbers_of, remark_on
+from ..lines import Place, Unread, empty, existing, named, numbered, remark
 from . import tables
 from .json_lines import from_json_lines, objects_in
 from .keras import from_keras
@@ -143,7 +143,7 @@ def has_labels(
 def _rows(where: str, path: Path, columns: Columns, encoding: str, part: str) -> Iterator[Row]:
     suffix = path.suffix.lower()
     if path.is_dir():
-        return _from_folder(where, path, columns.label is not None, encoding, part)
+        return _from_folder(where, path, columns, encoding, part)
     if suffix == ".txt" and columns.label is None:
         return ((line, None, f"line {number}") for number, line in numbered(where, path, encoding) if line.strip())
     if suffix == ".npz":
@@ -158,10 +158,16 @@ def _rows(where: str, path: Path, columns: Columns, encoding: str, part: str) ->
     )
 
 
-def _from_folder(where: str, folder: Path, labelled: bool, encoding: str, part: str) -> Iterator[Row]:
+def _from_folder(where: str, folder: Path, columns: Columns, encoding: str, part: str) -> Iterator[Row]:
     parts: list[tuple[str | None, list[Path]]]
-    if labelled:
+    if columns.label is not None:
         parts = [*class_folders(where, folder, (".txt",), part)]
+        if missing := [name for name, _ in parts if name is not None and is_missing(name, columns.keep_missing_labels)]:
+            raise Unread(
+                f"{where}: {named(folder)} must have subfolders named as classes, got {missing[0]!r}, as pandas writes "
+                "a missing label",
+                "rename it or, if it is a class, say so: {keep_missing_labels}",
+            )
         if any(name == UNLABELLED for name, _ in parts):
             count = sum(len(files) for name, files in parts if name == UNLABELLED)
             remark(
