@@ -133,8 +133,6 @@ def named(option: str, name: str) -> str:
 
 def _wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
     given = {name: value for name in ("kind", "encoding", "frame") if (value := getattr(args, name))}
-    given |= table_options(args)
-    other = {name: value for name in ("text", "label") if (value := getattr(args, f"source_{name}"))}
     return Wanted(
         args.target,
         args.source,
@@ -142,8 +140,8 @@ def _wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
         args.test,
         args.vectors,
         args.vectors_encoding or "utf-8",
-        How(**given),
-        How(**{**given, **other, "own": tuple(other)}),
+        How(**given, **table_options(args)),
+        How(**given, **table_options(args, source=True), own=("text", "label")),
         args.test_share,
         args.level,
         args.num_words,

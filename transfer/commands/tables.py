@@ -26,16 +26,26 @@ def add_table_options(add: Callable[..., Any]) -> None:
     add("--keep-missing-labels", action="store_true", help="labels such as NA, nan and None are classes")
 
 
-def table_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Return these options as `How` takes them, if they were given."""
-    found = {name: value for name in ("text", "label", "keep_missing_labels") if (value := getattr(args, name))}
+def table_options(args: argparse.Namespace, source: bool = False) -> dict[str, Any]:
+    """Return these options as `How` takes them, if they were given: those of the source, or those of the others."""
+    found: dict[str, Any] = {"keep_missing_labels": True} if args.keep_missing_labels else {}
+    for name in ("text", "label"):
+        if value := (getattr(args, f"source_{name}") if source else None) or getattr(args, name):
+            found[name] = value
     if args.separator:
         found["separator"] = SEPARATORS.get(args.separator, args.separator)
-    return found | ({"header": False} if args.no_header else {})
+    if args.no_header:  # names lead to a line of names all the same: on the side that has one, if the other has none
+        found["header"] = any(not found.get(name, "1").isdecimal() for name in ("text", "label"))
+    return found
 
 
 def check_table_options(args: argparse.Namespace, paths: Iterable[str | None]) -> None:
-    """Raise ValueError for an option on tables where no path is one."""
+    """Raise ValueError for an option on tables where no path is one, and for columns with names without any."""
+    columns = [value for name in OPTIONS[:4] if (value := getattr(args, name, None))]
+    if args.no_header and columns and not any(value.isdecimal() for value in columns):
+        raise ValueError(
+            f"--no-header must go with the numbers of columns, --text 1 --label 2, got {columns[0][:40]!r}"
+        )
     given = [path for path in paths if path is not None]
     folders = any(Path(path).is_dir() for path in given)
     if any(Path(path).suffix.lower() in TABLES and not Path(path).is_dir() for path in given):

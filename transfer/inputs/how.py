@@ -40,7 +40,7 @@ class How:
     keep_missing_labels : bool
         Take labels such as ``NA`` for classes.
     own : tuple of str
-        Options that have a name of their own for this side: ``--source-text`` for "text".
+        Options that this side has of its own: "text" for ``--source-text``.
     """
 
     kind: str | None = None

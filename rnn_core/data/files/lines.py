@@ -6,6 +6,7 @@ import codecs
 import os
 import warnings
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,11 @@ def remark(where: str, message: str) -> None:
 
 def named(path: Place) -> str:
     """Return a path as a message quotes it: its end, if it is long."""
-    text = str(path)
+    return _named(str(path))
+
+
+@lru_cache(16)  # each row of a table may ask for its file's
+def _named(text: str) -> str:
     found = ascii_where_needed(text)
     return found if len(found) <= LONGEST_NAME else f"'…{ascii_where_needed(text[-LONGEST_NAME // 2 :])[1:]}"
 

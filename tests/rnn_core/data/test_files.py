@@ -49,7 +49,7 @@ def test_a_folder_for_each_class(tmp_path) -> None:
     files = {"neg/0_2.txt": "dull", "pos/1_9.txt": "good\nfun", "unsup/2_0.txt": "?", "urls.txt": "x"}
     for name, text in files.items():
         write(tmp_path, name, text)
-    with pytest.warns(FileWarning, match=r"has 1 texts in unsup, which are left out: they have no label"):
+    with pytest.warns(FileWarning, match=r"has 1 text in unsup, left out because they have no label"):
         found = read_texts(tmp_path)
     assert (found.texts, found.classes, found.labels.tolist()) == (["dull", "good\nfun"], ("neg", "pos"), [0, 1])
 

@@ -65,7 +65,10 @@ def test_another_separator_is_found_out_where_it_alone_fits(tmp_path, separator,
 
 
 def test_a_separator_that_is_not_clear_is_asked_for(tmp_path) -> None:
-    path = write(tmp_path, "a.csv", "text;label:x\nfine;1\n")
+    path = write(tmp_path, "a.csv", "text;label\nfine;1\n")
+    assert "must name the column 'tag' once, got 'text, label'" in refused(read_texts, path, label="tag")
+    assert "what parts them (here a semicolon)" in refused(read_texts, path, label="tag")
+    path = write(tmp_path, "a.csv", "text:label:x\nfine:1\n")
     assert "{" not in refused(read_texts, path)
     assert "separator what parts them (here a comma), header that there are no names" in refused(read_texts, path)
     assert "separator must be one of a comma, a semicolon, a tab, a bar, got ':'" in refused(
@@ -291,7 +294,7 @@ def test_the_root_of_imdb_has_two_halves(tmp_path) -> None:
         ("train", ["train/neg/0.txt", "train/pos/1.txt"]),
         ("test", ["test/neg/3.txt", "test/pos/4.txt"]),
     ):
-        with pytest.warns(FileWarning, match=r"classes in train and in test: " + part + "|1 texts in unsup"):
+        with pytest.warns(FileWarning, match=r"classes in train and in test: " + part + "|1 text in unsup"):
             found = read_texts(tmp_path, part=part)
         assert (found.texts, found.classes) == (places, ("neg", "pos"))
     write(tmp_path, "more/pos/5.txt", "x")  # now they are three classes

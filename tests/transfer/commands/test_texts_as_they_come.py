@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from rnn_core import SequenceClassifier, cli
 from rnn_core.data.files import read_texts
+from transfer.commands.tables import check_table_options, table_options
+from transfer.commands.transfer import Transfer
 from transfer.comparing.data_study import Budget
 from transfer.inputs.encoding import MOST_IDS, Encoding, for_texts
 from transfer.inputs.gathering import Wanted, gather
@@ -56,7 +59,7 @@ def network(tmp_path) -> str:
 def test_errors_name_the_options_as_they_are_typed(tmp_path, table, capsys) -> None:
     other = write(tmp_path, "b.csv", "review,verdict\nfine,1\n")
     said = refused(capsys, "transfer", "--source", other, "--target", table, "--source-text", "body")
-    assert "must name the column 'body' once, got 'review, verdict'; --source-text and --label say which" in said
+    assert "must name the column 'body' once, got 'review, verdict'; --source-text and --source-label say" in said
     said = refused(capsys, "transfer", "--source", table, "--target", other, "--source-text", "text")
     assert (
         "must name the column 'text' once, got 'review, verdict'; --text and --label say which columns to read, "
@@ -113,6 +116,29 @@ def test_a_test_share_has_no_effect_where_there_is_a_half_to_test_on(tmp_path, t
     assert sum("has its classes in train and in test" in note for note in inputs.notes) == 2
     said = refused(capsys, "transfer", "--source", table, "--target", tmp_path / "imdb", "--test-share", "0.5")
     assert "--test-share must be left out where --target has a half to test on" in said
+
+
+def test_one_side_may_have_names_where_the_other_has_none(tmp_path, table) -> None:
+    bare = write(tmp_path, "b.tsv", "a fine film\t1\na dull film\t0\n" * 4)
+    parser = argparse.ArgumentParser()
+    Transfer().add_arguments(parser)
+    for options, ours, theirs in (
+        (["--no-header", "--text", "1", "--label", "2"], ("1", "2", False), ("1", "2", False)),
+        (
+            ["--no-header", "--text", "1", "--label", "2", "--source-text", "text", "--source-label", "label"],
+            ("1", "2", False),
+            ("text", "label", True),
+        ),
+        (["--no-header", "--source-text", "1"], ("text", "label", False), ("1", "label", False)),
+    ):
+        args = parser.parse_args(["--source", table, "--target", bare, *options])
+        check_table_options(args, (table, bare))
+        for source, how in ((False, ours), (True, theirs)):
+            found = How(**table_options(args, source))
+            assert (found.text, found.label, found.header) == how
+    args = parser.parse_args(["--no-header", "--text", "body"])
+    with pytest.raises(ValueError, match=r"--no-header must go with the numbers of columns, .*, got 'body'"):
+        check_table_options(args, (table, bare))
 
 
 # what is read

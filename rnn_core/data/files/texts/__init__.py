@@ -170,9 +170,8 @@ def _from_folder(where: str, folder: Path, columns: Columns, encoding: str, part
             )
         if any(name == UNLABELLED for name, _ in parts):
             count = sum(len(files) for name, files in parts if name == UNLABELLED)
-            remark(
-                where, f"{named(folder)} has {count:,} texts in {UNLABELLED}, which are left out: they have no label"
-            )
+            several = f"{count:,} text{'s' * (count != 1)} in {UNLABELLED}"
+            remark(where, f"{named(folder)} has {several}, left out because they have no label")
             parts = [(name, files) for name, files in parts if name != UNLABELLED]
     else:
         parts = [(None, files_in(where, folder, (".txt",)))]

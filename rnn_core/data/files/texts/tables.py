@@ -163,24 +163,24 @@ def _broken(where: str, path: Path, lines: tuple[int, int], line: str, error: cs
 
 
 def _separator(where: str, path: Path, columns: Columns, encoding: str) -> str:
-    """Return what parts the cells: what is usual, unless another one alone gives the columns."""
+    """Return what parts the cells: what is usual, unless another one alone gives the columns, or more of them."""
     usual = "\t" if path.suffix.lower() == ".tsv" else ","
-    fitting = [other for other in SEPARATORS if _fits(where, path, other, columns, encoding)]
-    return usual if usual in fitting or len(fitting) != 1 else fitting[0]
+    fit = {separator: _fit(where, path, separator, columns, encoding) for separator in SEPARATORS}
+    best = [separator for separator, count in fit.items() if count == max(fit.values())]
+    return best[0] if len(best) == 1 else usual
 
 
-def _fits(where: str, path: Path, separator: str, columns: Columns, encoding: str) -> bool:
-    """Return whether a separator gives the columns: in the line of names or, without one, in the first rows alike."""
-    widths = set()
+def _fit(where: str, path: Path, separator: str, columns: Columns, encoding: str) -> int:
+    """Return how many columns a separator gives: in the line of names or, without one, in the first rows alike."""
+    widths, found = set(), len(columns.wanted)
     try:
         rows = (row for _, _, row in _rows(where, path, separator, encoding) if _without_blanks(row))
         for row in islice(rows, 1 if columns.header else LOOKED_AT):
-            if None in _places(row, columns):
-                return False
+            found = min(found, len(columns.wanted) - _places(row, columns).count(None))
             widths.add(len(row))
     except ValueError:  # it is said when the rows are read
-        return False
-    return len(widths) == 1
+        return 0
+    return found if len(widths) == 1 else 0
 
 
 def _places(row: Sequence[str], columns: Columns) -> list[int | None]:
