@@ -12,12 +12,14 @@ import numpy as np
 
 from rnn_core.written import json_bytes, printable
 
-from .tables import add_table_options, check_table_options, table_options
+from .tables import MISSING, add_table_options, check_table_options, table_options
 
 if TYPE_CHECKING:
     from rnn_core import SequenceClassifier
     from rnn_core.data import Rows
 
+    from ..inputs.encoding import Encoding
+    from ..inputs.how import How
     from ..inputs.reading import Raw
     from ..inputs.saved import Saved
 
@@ -59,6 +61,9 @@ class Predict:
         add("--out", metavar="FILE", help=f"write all of them here: {' or '.join(FORMATS)}")
         add_table_options(add)
         add("--encoding", default="utf-8", help="of text files (utf-8)")
+        add("--no-label", action="store_true", help="the examples have no classes: a line is a series, say")
+        add("--missing", choices=MISSING, help="what becomes of series in which numbers are missing (as in the run)")
+        add("--resample", action="store_true", help="bring waveforms to the rate of those that were trained on")
 
     def run(self, args: argparse.Namespace) -> int:
         """Print or write the predictions and, where the classes are there, how many are right.
@@ -73,7 +78,6 @@ class Predict:
         from rnn_core import SequenceClassifier
         from rnn_core.atomic import check_writable, write_atomically
 
-        from ..inputs.how import How
         from ..inputs.reading import read_to_predict
         from ..inputs.saved import load_network
         from ..showing.terminal import new_console, say
@@ -93,8 +97,7 @@ class Predict:
                 "what its classes are and how it reads"
             )
         encoding = saved.encoding
-        kind = "text" if encoding.kind == "ids" else encoding.kind
-        how = How(kind, encoding=args.encoding, frame=encoding.frame, **table_options(args))
+        how = _how(args, encoding)
         raw = read_to_predict(args.file, how, labelled=args.label is not None)
         try:
             inputs, lengths = encoding.encode(raw)
@@ -113,6 +116,34 @@ class Predict:
         return 0
 
 
+def _how(args: argparse.Namespace, encoding: Encoding) -> How:
+    """Return how the file is read: as the network's own data were, unless told otherwise.
+
+    Raises
+    ------
+    ValueError
+        An option is of no use with this network, or with another.
+    """
+    from ..inputs.how import How
+
+    for name, value, heed in (("--missing", args.missing, "series"), ("--resample", args.resample, "waveforms")):
+        if value and encoding.kind != heed:
+            raise ValueError(f"{name} must be left out with a network that reads {encoding.kind}; it is for {heed}")
+    if args.no_label and args.label is not None:
+        raise ValueError("--label must be left out with --no-label, by which there is none")
+    return How(
+        "text" if encoding.kind == "ids" else encoding.kind,
+        encoding=args.encoding,
+        frame=encoding.frame,
+        labelled=not args.no_label,
+        missing=args.missing or encoding.missing,
+        rate=encoding.rate if args.resample else None,
+        max_steps=encoding.max_steps,
+        predicting=True,
+        **table_options(args),
+    )
+
+
 def predict(
     model: SequenceClassifier, classes: tuple[str, ...], raw: Raw, inputs: np.ndarray | Rows, lengths: np.ndarray | None
 ) -> Prediction:
@@ -129,8 +160,9 @@ def _accuracy(found: Prediction, raw: Raw, saved: Saved) -> str:
     count = _counted(len(found.labels), "example")
     if raw.labels is None:
         return f"{count}; the file has no classes to compare with"
+    hint = "; if a line begins with the series itself, --no-label" if raw.kind == "series" else ""
     if not set(raw.classes) & set(saved.classes):
-        return f"{count}; the file's classes, {', '.join(raw.classes[:4])}, are none of the network's"
+        return f"{count}; the file's classes, {', '.join(raw.classes[:4])}, are none of the network's{hint}"
     labelled = raw.labels >= 0
     labels = raw.labels[labelled]
     right = np.array(found.labels)[labelled] == np.array(raw.classes)[labels]

@@ -132,7 +132,8 @@ def named(option: str, name: str) -> str:
 
 
 def _wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
-    given = {name: value for name in ("kind", "encoding", "frame") if (value := getattr(args, name))}
+    given = {name: value for name in ("kind", "encoding", "frame", "missing") if (value := getattr(args, name))}
+    given["rate"] = args.sample_rate
     return Wanted(
         args.target,
         args.source,

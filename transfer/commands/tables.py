@@ -1,4 +1,4 @@
-"""Options on tables, which ``transfer`` and ``predict`` share."""
+"""Options on files, which ``transfer`` and ``predict`` share."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 OPTIONS = ("text", "label", "source_text", "source_label", "separator", "no_header", "keep_missing_labels")
 """What is about tables alone."""
+
+
+MISSING = ("refuse", "drop", "interpolate", "mask")
+"""What can be done about numbers that are missing in series."""
 
 
 def add_table_options(add: Callable[..., Any]) -> None:

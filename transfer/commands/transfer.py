@@ -7,14 +7,14 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from .tables import add_table_options, check_table_options
+from .tables import MISSING, add_table_options, check_table_options
 
 RESULTS = ("report.html", "results.json", "model.safetensors")
 """Files that tell that a folder holds a run's results."""
 
 POSITIVE = (
     "seeds", "workers", "sizes", "updates", "source_updates", "batch_size", "rate", "core_rate", "source_rate",
-    "hidden_size", "layers", "max_steps", "num_words", "frame",
+    "hidden_size", "layers", "max_steps", "num_words", "frame", "sample_rate",
 )  # fmt: skip
 """Options that must be above 0."""
 
@@ -27,13 +27,13 @@ class Transfer:
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add what can be chosen. Every default is None or False: so what was said can be told from what was not."""
         add = parser.add_argument_group("data").add_argument
-        kinds = ".csv .tsv .jsonl .npz .ts, or a folder with one of .txt or .wav files for each class"
+        kinds = ".csv .tsv .jsonl .npz .ts .arff, or a folder with one of .txt or .wav .flac .ogg files for each class"
         add("--source", metavar="PATH", help=f"what is learned first: {kinds}; or a text without classes, .txt")
         add("--source-model", metavar="FILE", help="or a model.safetensors that this command has saved")
         add("--target", metavar="PATH", help=f"what is to be learned: {kinds}")
         add("--test", metavar="PATH", help="what is judged by; without it, a part of the target")
         add("--test-share", type=float, metavar="SHARE", help="how large that part is (0.25)")
-        add("--kind", choices=("text", "series", "waveforms"), help="how to read a .tsv or folder that is ambiguous")
+        add("--kind", choices=("text", "series", "waveforms"), help="how to read what is ambiguous")
         add_table_options(add)
         add("--source-text", metavar="COLUMN", help="of the source, where it has another name")
         add("--source-label", metavar="COLUMN", help="of the source, where it has another name")
@@ -45,6 +45,8 @@ class Transfer:
         add("--vectors", metavar="FILE", help="word2vec's or GloVe's vectors, for the embeddings to begin with")
         add("--vectors-encoding", metavar="NAME", help="of the words there (utf-8, whatever --encoding is)")
         add("--frame", type=int, metavar="N", help="samples of a waveform that make a step (64)")
+        add("--sample-rate", type=int, metavar="N", help="samples a second that waveforms are brought to (their own)")
+        add("--missing", choices=MISSING, help="what becomes of series in which numbers are missing (refuse)")
         add = parser.add_argument_group("methods").add_argument
         add("--methods", nargs="+", metavar="NAME", help="some of --list, or all; the usual ones without it")
         add("--list", action="store_true", help="list the methods, a line on each, and stop")

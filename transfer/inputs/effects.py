@@ -19,6 +19,8 @@ def check_effects(wanted: Wanted, source: Any, target: Raw, known: Encoding | No
         ("--keep-case", wanted.keep_case, {"text"}),
         ("--num-words", wanted.num_words, {"text", "ids"}),
         ("--frame", wanted.how.frame, {"waveforms"}),
+        ("--sample-rate", wanted.how.rate, {"waveforms"}),
+        ("--missing", wanted.how.missing, {"series"}),
     ):
         if value and not kinds & heed:
             raise ValueError(

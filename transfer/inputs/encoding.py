@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rnn_core.data import Rows, Tokenizer, pad_sequences, sequence_lengths
+from rnn_core.data.files.series import MISSING
 
 from ..comparing.labelled import Labelled
 from .how import KINDS
@@ -46,6 +47,9 @@ class Encoding:
         Samples a step, of waveforms.
     rate : int, optional
         Samples a second.
+    missing : {"refuse", "drop", "interpolate", "mask"}
+        What is done about numbers that are missing, in series. With "mask" the second half of the features says which
+        were seen.
     """
 
     kind: str
@@ -56,6 +60,7 @@ class Encoding:
     scale: tuple[float, ...] = ()
     frame: int = 1
     rate: int | None = None
+    missing: str = "refuse"
 
     @property
     def tokens(self) -> Tokenizer | Sequence[str] | None:
@@ -81,8 +86,10 @@ class Encoding:
         """
         if raw.kind != self.kind:
             raise ValueError(f"examples must be of the kind {self.kind!r}, got {raw.kind!r}")
-        rows = [self._ids(row) for row in raw.rows] if self.unknown is not None else self._numbers(raw)
-        rows = rows if self.max_steps is None else [row[: self.max_steps] for row in rows]
+        if self.unknown is None:
+            rows = self._numbers(raw)
+        else:
+            rows = [self._ids(row)[: self.max_steps] for row in raw.rows]
         lengths = sequence_lengths(rows)
         if (lengths == lengths[0]).all():
             return np.stack(rows), None
@@ -111,7 +118,8 @@ class Encoding:
         ValueError, TypeError, KeyError
             Something is missing or not as it was written.
         """
-        plain = {name: stored[name] for name in PLAIN}
+        plain = {name: stored[name] for name in PLAIN if name != "missing"}
+        plain["missing"] = stored.get("missing", "refuse")  # which nothing else was, before there was a choice
         plain |= {name: tuple(map(float, stored[name])) for name in ("mean", "scale")}
         found = cls(tokenizer=stored["tokenizer"] and Tokenizer.from_dict(stored["tokenizer"]), **plain)
         tokens = (found.tokenizer is not None, found.vocabulary is not None)
@@ -123,6 +131,8 @@ class Encoding:
             number = getattr(found, name)
             if number is not None and (not isinstance(number, int) or number < 1):
                 raise ValueError(f"its {name} must be a whole number of at least 1, got {number!r}")
+        if found.missing not in MISSING or (found.missing == "mask" and len(found.mean) % 2):
+            raise ValueError(f"its missing must be one of {', '.join(MISSING)} and fit its mean, got {found.missing!r}")
         if found.vocabulary is not None and found.vocabulary > MOST_IDS:
             raise ValueError(f"its vocabulary must be at most {MOST_IDS:,}, got {found.vocabulary:,}")
         if len(found.mean) != len(found.scale) or not np.isfinite([found.mean, found.scale]).all():
@@ -140,42 +150,63 @@ class Encoding:
     def _numbers(self, raw: Raw) -> list[np.ndarray]:
         if raw.rate != self.rate:
             raise ValueError(
-                f"waveforms must have {self.rate} samples a second, as those trained on, got {raw.rate}; resample them"
+                f"waveforms must have {self.rate} samples a second, as those trained on, got {raw.rate}; --sample-rate "
+                f"{self.rate} resamples them, and --resample of rnn-core predict"
             )
         features = raw.rows[0].shape[1]
+        if (raw.missing == "mask") != (self.missing == "mask"):
+            raise ValueError(f"examples must be read with --missing {self.missing}, as the others, got {raw.missing}")
         if features != len(self.mean):
             raise ValueError(f"examples must have {len(self.mean)} features a step, got {features}")
-        mean, scale = np.array(self.mean), np.array(self.scale)
-        return [_scaled(row, mean, scale, place) for row, place in zip(raw.rows, raw.places, strict=True)]
+        return [self._scaled(row[: self.max_steps], place) for row, place in zip(raw.rows, raw.places, strict=True)]
+
+    def _scaled(self, row: np.ndarray, place: str) -> np.ndarray:
+        """Return a row (T, I) in float32, scaled before that: far from 0, float32 would keep nothing of what varies."""
+        scaled = (row.astype(np.float64) - np.array(self.mean)) / np.array(self.scale)
+        if self.missing == "mask":  # a number of which nothing was seen is like the mean
+            numbers, seen = np.split(scaled, 2, axis=1)
+            numbers[:, ~seen.any(axis=0)] = 0
+        if (beyond := ~(abs(scaled) <= np.finfo(np.float32).max)).any():
+            t, d = (int(k) for k in np.argwhere(beyond)[0])
+            raise ValueError(
+                f"{place} must be comparable with what was trained on, got {row[t, d]:g} for step {t}, "
+                f"{scaled[t, d]:g} standard deviations from the mean"
+            )
+        return scaled.astype(np.float32)
 
 
-def _scaled(row: np.ndarray, mean: np.ndarray, scale: np.ndarray, place: str) -> np.ndarray:
-    """Return a row (T, I) in float32, scaled before that: far from 0, float32 would keep nothing of how it varies."""
-    scaled = (row.astype(np.float64) - mean) / scale
-    if (beyond := ~(abs(scaled) <= np.finfo(np.float32).max)).any():
-        t, d = (int(k) for k in np.argwhere(beyond)[0])
-        raise ValueError(
-            f"{place} must be comparable with what was trained on, got {row[t, d]:g} for step {t}, {scaled[t, d]:g} "
-            "standard deviations from the mean"
-        )
-    return scaled.astype(np.float32)
-
-
-PLAIN = ("kind", "vocabulary", "max_steps", "mean", "scale", "frame", "rate")
+PLAIN = ("kind", "vocabulary", "max_steps", "mean", "scale", "frame", "rate", "missing")
 """Fields that JSON can hold as they are."""
 
 
 def for_numbers(raw: Raw, max_steps: int | None, frame: int) -> Encoding:
-    """Return the encoding of series or waveforms, standardised by these examples."""
-    rows = [row[:max_steps].astype(np.float64) for row in raw.rows]
-    count = sum(map(len, rows))
-    mean = sum(row.sum(axis=0) for row in rows) / count
-    # The second pass takes the mean away first, so that nothing is lost of what is far from 0 and varies little.
-    mean = mean + sum((row - mean).sum(axis=0) for row in rows) / count
-    scale = np.sqrt(sum(((row - mean) ** 2).sum(axis=0) for row in rows) / count)
+    """Return the encoding of series or waveforms, standardised by these examples, as far as they were seen."""
+    pairs = [_numbers_and_seen(row[:max_steps].astype(np.float64), raw.missing) for row in raw.rows]
+    count = np.maximum(sum(seen.sum(axis=0) for _, seen in pairs), 1)
+    mean = sum((row * seen).sum(axis=0) for row, seen in pairs) / count
+    # Taken away before the squares are summed: or nothing would be left of what is far from 0 and varies little.
+    mean = mean + sum(((row - mean) * seen).sum(axis=0) for row, seen in pairs) / count
+    scale = np.sqrt(sum(((row - mean) ** 2 * seen).sum(axis=0) for row, seen in pairs) / count)
     scale = np.where(scale > ROUNDING * abs(mean), scale, 1.0)  # what never varies says nothing
-    numbers = {"mean": tuple(mean.tolist()), "scale": tuple(scale.tolist())}
-    return Encoding(raw.kind, max_steps=max_steps, frame=frame, rate=raw.rate, **numbers)  # type: ignore[arg-type]
+    if raw.missing == "mask":  # what says that a number was seen stays 1
+        mean, scale = np.append(mean, np.zeros_like(mean)), np.append(scale, np.ones_like(scale))
+    return Encoding(
+        raw.kind,
+        max_steps=max_steps,
+        mean=tuple(mean.tolist()),
+        scale=tuple(scale.tolist()),
+        frame=frame,
+        rate=raw.rate,
+        missing=raw.missing,
+    )
+
+
+def _numbers_and_seen(row: np.ndarray, missing: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of a row, and 1 for each that was seen."""
+    if missing != "mask":
+        return row, np.ones_like(row)
+    numbers, seen = np.split(row, 2, axis=1)
+    return numbers, seen
 
 
 def for_texts(texts: Iterable[str], level: str, num_words: int | None, lower: bool, max_steps: int | None) -> Encoding:

@@ -18,6 +18,9 @@ from .files_study import FilesStudy
 from .kinds import NUMERIC, share_of_numbers
 from .reading import Raw
 
+LONG, MANY_STEPS = 10, 1000
+"""So many times as long as half of the examples, and so many steps at least, is worth a word."""
+
 ONE_SIDED = 0.75
 """Share of a class in the test from which on the reader is told what always naming it would score."""
 
@@ -94,10 +97,26 @@ def note_rows(notes: list[str], here: Encoding, *sides: Raw) -> None:
     """Say how many of the target's rows were cut, and how many hold nothing."""
     rows = [row for side in sides for row in side.rows]
     encoded = [here.tokenizer.encode(row) for row in rows] if here.tokenizer is not None else rows
-    if here.max_steps and (cut := sum(len(row) > here.max_steps for row in encoded)):
+    steps = [len(row) for row in encoded]
+    if all(side.whole is not None for side in sides):  # cut while they were read
+        steps = [int(count) for side in sides if side.whole is not None for count in side.whole]
+    if here.max_steps and (cut := sum(count > here.max_steps for count in steps)):
         notes.append(f"{cut:,} of the target's {len(rows):,} examples are cut to their first {here.max_steps} steps")
     if blank := sum(not len(row) for row in encoded):
         notes.append(f"{blank:,} of the target's texts hold no token and are read as one unknown one")
+
+
+def note_longest(notes: list[str], sides: Mapping[str, Any]) -> None:
+    """Say which example asks for the memory, if one is many times as long as most."""
+    for option, raw in sides.items():
+        if isinstance(raw, Raw) and raw.kind in ("series", "waveforms"):
+            steps = np.array([len(row) for row in raw.rows])
+            longest, median = int(steps.argmax()), int(np.median(steps))
+            if steps[longest] >= LONG * max(median, 1) and steps[longest] >= MANY_STEPS:
+                notes.append(
+                    f"{option}: {raw.places[longest]} has {steps[longest]:,} steps, half of the examples at most "
+                    f"{median:,}: a batch with it takes as much for each of its examples; --max-steps cuts it"
+                )
 
 
 def note_test(notes: list[str], source: Any, target: Raw, test: Raw, balanced: bool) -> None:

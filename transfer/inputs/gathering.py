@@ -16,8 +16,9 @@ from ..comparing.data_study import Budget
 from ..comparing.labelled import Labelled
 from .effects import check_effects
 from .encoding import Encoding, for_ids, for_numbers, for_texts
-from .facts import compare_tokens, facts, facts_of_source, note_reading, note_rows, note_test
+from .facts import compare_tokens, facts, facts_of_source, note_longest, note_reading, note_rows, note_test
 from .files_study import FilesStudy, KnownWords
+from .how import How
 from .reading import Raw
 from .sides import Wanted, source_of, target_and_test
 
@@ -61,8 +62,8 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
     """
     notes: list[str] = []
     source, known = source_of(wanted)
-    if known is not None and known.kind == "waveforms" and wanted.how.frame is None:
-        wanted = replace(wanted, how=replace(wanted.how, frame=known.frame))
+    if known is not None:
+        wanted = replace(wanted, how=_as_known(wanted.how, known))
     target, test = target_and_test(wanted)
     check_effects(wanted, source, target, known)
     note_reading(notes, {"--source": source, "--target": target, "--test": test})
@@ -90,6 +91,7 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
         words = there if here.tokenizer is None else here
         study = _with_vectors(study, words, wanted.vectors, wanted.vectors_encoding, sides, notes)
     note_rows(notes, here, target, test)
+    note_longest(notes, {"--source": source, "--target": target, "--test": test})
     note_test(notes, source, target, test, wanted.balanced)
     rate = source.rate if isinstance(source, Raw) else known and known.rate
     if target.rate and rate and rate != target.rate:
@@ -97,6 +99,15 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
     if study.core == ("rnn.weight_hh_*",):
         notes.append("source and target have different inputs: the recurrent weights alone carry over")
     return Inputs(study, here, sides, notes)
+
+
+def _as_known(how: How, known: Encoding) -> How:
+    """Return how a target is read that may go with a saved network: as its own data were, unless told otherwise."""
+    if known.kind == "waveforms" and how.frame is None:
+        return replace(how, frame=known.frame)
+    if known.kind == "series" and how.missing is None and known.missing != "refuse":
+        return replace(how, missing=known.missing)
+    return how
 
 
 def _source_data(source: Model | str | Raw, encoding: Encoding) -> Labelled | Text | Model:

@@ -16,8 +16,11 @@ KINDS = ("text", "series", "waveforms")
 FRAME = 64
 """Samples of a waveform that make a step, unless told otherwise."""
 
-NEGATED = {"header": "--no-header"}
-"""Options of the readers that the commands turn round."""
+FLAGS = {"header": "--no-header", "labelled": "rnn-core predict --no-label", "rate": "--sample-rate"}
+"""Options of the readers that the commands turn round, or call by another name."""
+
+TO_PREDICT = {"labelled": "--no-label", "rate": "--resample"}
+"""And those that `rnn-core predict` has in their place."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,16 @@ class How:
         Whether a table's first line names its columns.
     keep_missing_labels : bool
         Take labels such as ``NA`` for classes.
+    labelled : bool
+        Whether the examples may have labels.
+    missing : {"refuse", "drop", "interpolate", "mask"}, optional
+        What becomes of series in which numbers are missing.
+    rate : int, optional
+        Samples a second, to which waveforms are brought.
+    max_steps : int, optional
+        Of longer series and waveforms the beginning is read.
+    predicting : bool
+        Whether it is `rnn-core predict` that reads.
     own : tuple of str
         Options that this side has of its own: "text" for ``--source-text``.
     """
@@ -51,6 +64,11 @@ class How:
     separator: str | None = None
     header: bool = True
     keep_missing_labels: bool = False
+    labelled: bool = True
+    missing: str | None = None
+    rate: int | None = None
+    max_steps: int | None = None
+    predicting: bool = False
     own: tuple[str, ...] = ()
 
     @property
@@ -59,9 +77,13 @@ class How:
         return self.frame or FRAME
 
     def flag(self, option: str) -> str:
-        """Return what an option of the readers is called on the command line."""
-        prefix = "source-" if option in self.own else ""
-        return NEGATED.get(option, f"--{prefix}{option.replace('_', '-')}")
+        """Return what an option of the readers, as ``text`` or ``missing='drop'``, is called on the command line."""
+        name, _, value = option.partition("=")
+        if self.predicting and name in TO_PREDICT:
+            return TO_PREDICT[name]
+        prefix = "source-" if name in self.own else ""
+        flag = FLAGS.get(name, f"--{prefix}{name.replace('_', '-')}")
+        return flag if value in ("", "True", "False") else f"{flag} {value.strip(chr(39))}"
 
 
 @contextmanager

@@ -7,12 +7,16 @@ from pathlib import Path
 
 from rnn_core.data.files.folders import is_junk
 from rnn_core.data.files.lines import existing, named, numbered
+from rnn_core.data.files.sounds import SOUNDS
 from rnn_core.data.files.texts import TABLES
 
 from .how import How
 
 HERE = "reading"
 """What errors name, behind the name of the command."""
+
+SEPARATORS = {".tsv": "\t", ".csv": ","}
+"""What parts the cells of files that hold texts or series."""
 
 WORDS = 1000
 """Words of a text that are looked at."""
@@ -38,13 +42,16 @@ def kind_of(path: str, how: How) -> str:
     suffix = place.suffix.lower()
     if place.is_dir():
         return how.kind if how.kind in ("text", "waveforms") else _kind_of_folder(place)
-    if suffix == ".tsv":  # a table of texts, or a file of the UCR archive
-        return how.kind if how.kind in ("text", "series") else _kind_of_tsv(place, how)
-    if suffix == ".txt" and how.kind == "series":  # the UCR archive before 2018
+    if suffix in SEPARATORS:  # a table of texts, or a file of the UCR archive
+        told = how.kind in ("text", "series") and not (how.predicting and suffix == ".csv")
+        return str(how.kind) if told else _kind_of_table(place, how)
+    if suffix in (".txt", "") and how.kind == "series":  # the UCR archive before 2018
         return "series"
-    kinds = {".txt": "text", ".npz": "ids", ".ts": "series", ".wav": "waveforms", **dict.fromkeys(TABLES, "text")}
+    kinds = {".txt": "text", ".npz": "ids", **dict.fromkeys(TABLES, "text"), **dict.fromkeys(SOUNDS, "waveforms")}
+    kinds |= {".ts": "series", ".arff": "series"}
     if suffix not in kinds:
         hint = "; a saved model is for --source-model, or predict's MODEL" if suffix == ".safetensors" else ""
+        hint = hint or ("; --kind series, if it is a file of the UCR archive" if suffix == "" else "")
         raise ValueError(
             f"{named(path)} must be a folder or one of {', '.join(sorted(kinds))}, whose names tell what they hold"
             f"{hint}"
@@ -67,11 +74,11 @@ def is_number(text: str) -> bool:
     return True
 
 
-def _kind_of_tsv(table: Path, how: How) -> str:
+def _kind_of_table(table: Path, how: How) -> str:
     """Return "series" where numbers follow a label, "text" for a table with columns of texts and labels."""
     line = next((line for _, line in numbered(HERE, table, how.encoding) if line.strip()), "")
-    first, *others = line.split("\t")
-    if not how.header or not all(is_number(cell) or not cell.strip() for cell in others):
+    first, *others = line.split(SEPARATORS[table.suffix.lower()])
+    if not how.header or how.separator or not all(is_number(cell) or cell.strip() in ("", "?") for cell in others):
         return "text"
     if is_number(first):
         return "series"
@@ -80,7 +87,8 @@ def _kind_of_tsv(table: Path, how: How) -> str:
 
 def _kind_of_folder(folder: Path) -> str:
     found = {file.suffix.lower() for file in folder.rglob("*") if not is_junk(file.name) and file.is_file()}
-    if (".txt" in found) == (".wav" in found):
-        got = "both; name one, --kind text or waveforms" if ".txt" in found else "neither; is it the right folder?"
-        raise ValueError(f"{named(folder)} must hold .txt files or .wav files, got {got}")
-    return "text" if ".txt" in found else "waveforms"
+    sounds = bool(found & set(SOUNDS))
+    if (".txt" in found) == sounds:
+        got = "both; name one, --kind text or waveforms" if sounds else "neither; is it the right folder?"
+        raise ValueError(f"{named(folder)} must hold .txt files or {', '.join(SOUNDS)} files, got {got}")
+    return "waveforms" if sounds else "text"

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.data.files import Series, read_series, read_texts, read_waveforms
+from rnn_core.data.files import read_series, read_texts, read_waveforms
 from rnn_core.data.files.folders import has_classes, has_halves
 from rnn_core.data.files.lines import existing, named, numbered
+from rnn_core.data.files.series import has_labels as series_have_labels
+from rnn_core.data.files.sounds import SOUNDS
 from rnn_core.data.files.texts import has_labels
 
 from .how import How, heard
@@ -19,7 +21,7 @@ from .kinds import HERE, NUMERIC, kind_of, share_of_numbers
 KERAS_FIRST = 3
 """What Keras adds to the number of a word."""
 
-SUFFIXES = {"text": (".txt",), "waveforms": (".wav",)}
+SUFFIXES = {"text": (".txt",), "waveforms": SOUNDS}
 """Files that a folder's examples are read from."""
 
 
@@ -39,6 +41,10 @@ class Raw:
         Where each stands in its file or folder.
     rate : int, optional
         Samples a second, of waveforms.
+    whole : ndarray of int, shape (N,), optional
+        Steps that each has in its file, where it was cut while it was read.
+    missing : str
+        What was done about numbers that are missing, in series.
     notes : tuple of str
         What was left out, or read in one of two ways that are possible.
     """
@@ -49,6 +55,8 @@ class Raw:
     classes: tuple[str, ...]
     places: tuple[str, ...]
     rate: int | None = None
+    whole: np.ndarray | None = None
+    missing: str = "refuse"
     notes: tuple[str, ...] = ()
 
     @property
@@ -61,7 +69,14 @@ class Raw:
     def take(self, rows: np.ndarray) -> Raw:
         """Return some of the examples."""
         places = tuple(self.places[k] for k in rows)
-        return replace(self, rows=[self.rows[k] for k in rows], labels=self.targets[rows], places=places)
+        whole = None if self.whole is None else self.whole[rows]
+        some = [self.rows[k] for k in rows]
+        return replace(self, rows=some, labels=self.targets[rows], places=places, whole=whole)
+
+    def among(self, classes: tuple[str, ...]) -> Raw:
+        """Return the examples with their classes numbered as these are, which have all of them."""
+        number = np.array([classes.index(name) for name in self.classes])
+        return replace(self, labels=number[self.targets], classes=classes)
 
 
 def read(path: str, how: How, part: str = "train") -> Raw:
@@ -82,7 +97,7 @@ def read(path: str, how: How, part: str = "train") -> Raw:
         A file is missing or can't be read.
     """
     place = existing(HERE, path)
-    if not place.is_dir() and (suffix := place.suffix.lower()) in (".txt", ".wav") and kind_of(path, how) != "series":
+    if not place.is_dir() and (suffix := place.suffix.lower()) in (".txt", *SOUNDS) and kind_of(path, how) != "series":
         series = "; --kind series, if it is a file of the UCR archive" if suffix == ".txt" else ""
         raise ValueError(
             f"{named(path)} must hold examples and their classes, got a single {suffix} file; give a folder with a "
@@ -99,7 +114,8 @@ def read_to_predict(path: str, how: How, *, labelled: bool = False) -> Raw:
     ValueError, OSError
         As `read`.
     """
-    found = _read(path, how, labelled or _has_labels(path, how), "test", allow_unlabelled=True)
+    labelled = how.labelled and (labelled or _has_labels(path, how))
+    found = _read(path, how, labelled, "test", allow_unlabelled=True)
     return replace(found, labels=None) if found.labels is not None and (found.labels < 0).all() else found
 
 
@@ -134,7 +150,7 @@ def _read(path: str, how: How, labelled: bool, part: str, *, allow_unlabelled: b
         if kind in ("text", "ids"):
             found = _texts(path, kind, how, labelled, part, allow_unlabelled)
         else:
-            found = _numbers(path, kind, how, labelled)
+            found = _numbers(path, kind, how, labelled, part, allow_unlabelled)
     return replace(found, notes=tuple(notes))
 
 
@@ -154,15 +170,23 @@ def _texts(path: str, kind: str, how: How, labelled: bool, part: str, allow_unla
     return Raw(kind, rows, found.labels, found.classes, found.places)
 
 
-def _numbers(path: str, kind: str, how: How, labelled: bool) -> Raw:
-    series: Series
+def _numbers(path: str, kind: str, how: How, labelled: bool, part: str, allow_unlabelled: bool) -> Raw:
+    missing = how.missing or "refuse"
     if kind == "series":
-        series = read_series(path, encoding=how.encoding)
+        series = read_series(
+            path,
+            labelled=labelled,
+            allow_unlabelled=allow_unlabelled,
+            missing=missing,
+            max_steps=how.max_steps,
+            encoding=how.encoding,
+        )
     else:
-        series = read_waveforms(path, frame=how.samples, labelled=labelled)
-    lengths = np.full(len(series.inputs), series.inputs.shape[1]) if series.lengths is None else series.lengths
-    rows = [row[:n] for row, n in zip(series.inputs, lengths, strict=True)]
-    return Raw(kind, rows, series.labels, series.classes, series.places, series.rate)
+        series = read_waveforms(
+            path, frame=how.samples, labelled=labelled, max_steps=how.max_steps, rate=how.rate, part=part
+        )
+    rows = list(series.rows)
+    return Raw(kind, rows, series.labels, series.classes, series.places, series.rate, series.whole, missing)
 
 
 def _as_keras(row: np.ndarray) -> np.ndarray:
@@ -174,6 +198,8 @@ def _has_labels(path: str, how: How) -> bool:
     kind, place = kind_of(path, how), Path(path)
     if place.is_dir():
         return has_classes(place, SUFFIXES[kind])
+    if kind == "series":
+        return series_have_labels(place, how.encoding)
     if kind != "text":
         return kind != "waveforms"
     with heard(how):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,18 @@ class Wanted:
     network: Mapping[str, Any] = field(default_factory=dict)
     balanced: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("how", "source_how"):  # long examples are cut while they are read, so that they are never held
+            object.__setattr__(self, name, replace(getattr(self, name), max_steps=self.max_steps))
+
 
 def target_and_test(wanted: Wanted) -> tuple[Raw, Raw]:
     """Return what is learned and what is judged by: a file of its own, the other half, or a part of the target."""
     target = read(wanted.target, wanted.how)
     if len(target.classes) < 2:
         raise ValueError(f"--target must have two classes or more, got {listed(target.classes)} alone")
+    if none := _without_example(target):
+        raise ValueError(f"--target must have an example of each class that it declares, got none of {listed(none)}")
     if wanted.test is None and not has_test(wanted.target, wanted.how):
         return _split(target, TEST_SHARE if wanted.test_share is None else wanted.test_share)
     if wanted.test_share is not None:
@@ -61,12 +67,19 @@ def target_and_test(wanted: Wanted) -> tuple[Raw, Raw]:
         raise ValueError(
             f"--test must have the target's classes, {listed(target.classes)}, got {listed(foreign)} as well"
         )
-    if missing := [name for name in target.classes if name not in test.classes]:
+    without = _without_example(test)
+    if missing := [name for name in target.classes if name not in test.classes or name in without]:
         raise ValueError(
             f"--test must have an example of each class, got none of {listed(missing)}; leave --test out to split the "
             "target"
         )
-    return target, test  # the same names have the same numbers
+    return target, test.among(target.classes)
+
+
+def _without_example(data: Raw) -> list[str]:
+    """Return the classes that a file declares and has no example of."""
+    counts = np.bincount(data.targets, minlength=len(data.classes))
+    return [name for name, count in zip(data.classes, counts, strict=True) if not count]
 
 
 def _split(data: Raw, share: float) -> tuple[Raw, Raw]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnn_core.data.files import read_series
-from rnn_core.data.files.series import looks_like_series
+from rnn_core.data.files.series import has_labels
 
 
 def write(folder, name: str, text: str):
@@ -193,22 +193,32 @@ def test_labels_that_are_numbers_of_the_series_are_refused(tmp_path) -> None:
     assert read_series(write(tmp_path, "b.tsv", lines + lines)).classes[0] == "0.51"  # every one twice
 
 
-def test_what_looks_like_series(tmp_path) -> None:
-    for name, text, answer in (
-        ("a.txt", "  1.0e+00  2 3\n 2.0e+00 3 4\n", True),
-        ("a.txt", "In 1984 1985\n1 2 3\n", False),
-        ("a.txt", "1984\n1985\n", False),
-        ("a.csv", "up,1,2\ndown,3,4\n", True),
-        ("a.csv", "text,label\n1,2\n", False),
-        ("a.csv", "great film,1\n", False),
-        ("a.tsv", "great film\t1\n", False),  # a text and its label
-        ("a.tsv", "1\t1.5\n", True),
-        ("a.tsv", "a\t1\tNaN\n", True),
-        ("a.tsv", "a\tNaN\t?\n", False),
-        ("a.csv", "up;1;2\n", False),
-        ("a.csv", "\n\n", False),
+def test_a_label_that_is_missing_is_refused_or_allowed(tmp_path) -> None:
+    head = "@attribute a real\n@attribute c {x,y}\n@data\n"
+    for name, text, classes in (
+        ("a.tsv", "?\t1\t2\nx\t3\t4\n\t5\t6\n", ("x",)),
+        ("a.csv", "NaN,1,2\nx,3,4\n?,5,6\n", ("x",)),
+        ("a.ts", "@classLabel true x y\n@data\n1,2:?\n3,4:x\n5,6:\n", ("x", "y")),
+        ("a.arff", head + "1,?\n3,x\n5,?\n", ("x", "y")),
     ):
-        assert looks_like_series(write(tmp_path, name, text)) is answer, text
+        path = write(tmp_path, name, text)
+        found = read_series(path, allow_unlabelled=True)
+        assert (found.labels.tolist(), found.classes, len(found)) == ([-1, 0, -1], classes, 3)
+        with pytest.raises(ValueError, match=r"line \d, must have a label, got '(\?|NaN)'"):
+            read_series(path)
+
+
+def test_whether_a_file_says_that_it_has_labels(tmp_path) -> None:
+    for name, text, answer in (
+        ("a.tsv", "1\t2\n", True),
+        ("a.ts", "@data\n1:a\n", True),
+        ("a.ts", "@classLabel false\n@data\n", False),
+        ("a.ts", "@targetLabel true\n@data\n", False),
+        ("a.ts", "@targetLabel false\n@classLabel true a\n@data\n", True),
+        ("a.arff", "@attribute a real\n@data\n", False),
+        ("a.arff", "@attribute a {x}\n@data\n", True),
+    ):
+        assert has_labels(write(tmp_path, name, text)) is answer
 
 
 @pytest.mark.parametrize(
@@ -216,7 +226,7 @@ def test_what_looks_like_series(tmp_path) -> None:
     [
         ("a.tsv", "1\t2\n1\tx\n", r"line 2, must have a number for step 0, got 'x'"),
         ("a.tsv", "1\n", r"line 1, must have a label, a tab and numbers, got '1'"),
-        ("a.tsv", "\t1\t2\n", r"line 1, must have a label, a tab and numbers, got '\\t1\\t2'"),
+        ("a.tsv", "\t1\t2\n", r"line 1, must have a label, got ''"),
         ("a.csv", "label,t0,t1\nup,1,2\n", r"line 1, must have a number for step 0, got 't0'"),
         ("a.csv", "x", r"line 1, must have a label, a comma and numbers, got 'x'"),
         ("a.txt", "x\n", r"line 1, must have a label, a blank and numbers, got 'x'"),
@@ -234,7 +244,7 @@ def test_what_looks_like_series(tmp_path) -> None:
             "@attribute a real\n@attribute c {x}\n@data\n{0 1}\n",
             r"line 4, must have all values, got .*sparse",
         ),
-        ("a.arff", "@attribute a real\n@attribute c {x}\n@data\n1,?\n", r"line 4, must have a class, got '\?'"),
+        ("a.arff", "@attribute a real\n@attribute c {x}\n@data\n1,?\n", r"line 4, must have a label, got '\?'"),
         ("a.arff", "@attribute a real\n@attribute c {x}\n@data\n1,y\n", r"line 4, .*declare.* 'x', got 'y'"),
     ],
 )

@@ -130,7 +130,7 @@ def test_time_stamps_that_mean_no_steps_are_refused(tmp_path, lines, message) ->
         ("1,2:a\n", r"line 1, must stand behind a line @data"),
         ("@timestamps true\n", r"must hold at least a line @data and a series behind it, got none"),
         ("@data\n", r"must hold at least a series, got none"),
-        ("@data\n1,2:\n", r"line 2, must have dimensions and a label, parted by colons, got '1,2:'"),
+        ("@data\n1,2:\n", r"line 2, must have a label, got ''"),
         ("@data\n1,2\n", r"line 2, must have dimensions and a label, parted by colons, got '1,2'"),
         ("@data\n" + "[" * 100_000 + "\n", r"line 2, must have dimensions and a label, .*, got '\[\[\[.*…"),
         ("@data\n" + "(" * 100_000 + ":a\n", r"line 2, must have a number for step 0, got '\(\(\(.*…"),

@@ -553,7 +553,7 @@ def test_the_list_of_methods(capsys) -> None:
         (["--source", "a.csv", "--target", "greek.csv"], "--target must have a token in common with the source"),
         (["--source", "corpus.txt", "--target", "greek.csv"], "got none: 'αβγ', 'δεζ'… against 'was', 'the', "),
         (["--source", "a.csv", "--target", "b.csv", "--vectors", "empty"], "--vectors must be a file, got the folder"),
-        (["--source", "empty", "--target", "b.csv"], "must hold .txt files or .wav files, got neither; is it the"),
+        (["--source", "empty", "--target", "b.csv"], "must hold .txt files or .wav, .flac, .ogg files, got neither"),
         (
             ["--source", "a.csv", "--target", "s.tsv", "--test", "wide.ts"],
             "--test must go with --target: examples must have 1 features a step, got 2",
@@ -655,7 +655,9 @@ def test_series_of_which_no_class_is_known_take_any_label(tmp_path, capsys) -> N
     ucr(tmp_path / "a.tsv", 24, 0)
     transferred(capsys, "--source", tmp_path / "a.tsv", "--target", tmp_path / "a.tsv", *SHORT, "--out", tmp_path / "o")
     out = predicted(capsys, tmp_path / "o" / "model.safetensors", ucr(tmp_path / "b.tsv", 4, 1, ("?",)))
-    assert "4 examples; the file's classes, ?, are none of the network's" in out
+    assert "4 examples; the file has no classes to compare with" in out
+    out = predicted(capsys, tmp_path / "o" / "model.safetensors", ucr(tmp_path / "b.tsv", 4, 1, ("x",)))
+    assert "4 examples; the file's classes, x, are none of the network's; if a line begins with the series" in out
 
 
 def test_predict_says_where_it_can_not_write(finished, tmp_path, capsys) -> None:

@@ -1,7 +1,7 @@
 """Labelled series: the UCR and UEA archives in the formats that they come in."""
 
+from .cells import MISSING
 from .kept import Series
-from .reading import read_series
-from .ucr import looks_like_series
+from .reading import has_labels, read_series
 
-__all__ = ["Series", "read_series", "looks_like_series"]
+__all__ = ["MISSING", "Series", "read_series", "has_labels"]

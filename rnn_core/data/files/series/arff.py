@@ -26,6 +26,11 @@ class Head(NamedTuple):
     relational: bool
 
 
+def arff_has_labels(where: str, path: Path, encoding: str) -> bool:
+    """Return whether an ``.arff`` has a nominal attribute."""
+    return _head(where, path, numbered(where, path, encoding)).classes is not None
+
+
 def open_arff(where: str, path: Path, encoding: str, labelled: bool, missing: str) -> Content:
     """Return the content of an ``.arff``.
 
@@ -105,8 +110,6 @@ def _cases(
                 f"{where}: {at(path, line)} must have {head.columns} values, one for each attribute, got {len(cells)}"
             )
         label = None if head.column is None else cells.pop(head.column)
-        if labelled and label in ("", "?"):
-            raise ValueError(f"{where}: {at(path, line)} must have a class, got {label!r}")
         # The archives write the two characters \\n where one dimension ends and the next begins.
         rows = [row.split(",") for row in cells[0].split("\\n")] if head.relational else [cells]
         columns = [

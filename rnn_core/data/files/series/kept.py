@@ -26,7 +26,7 @@ class Series:
         The numbers as they were read: scale these, and make them float32 then. What is far from 0 and varies little, as
         a time since 1970 does, is lost in float32 if it isn't scaled before.
     labels : ndarray of int, shape (N,), or None
-        The number of each series' class; None if no label was asked for.
+        The number of each series' class, −1 where it has none and may; None if no label was asked for.
     classes : tuple of str
         The classes' names: as the file declares them, in its order, or else those found, by value or by the alphabet.
         A declared class may have no example.

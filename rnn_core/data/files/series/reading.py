@@ -10,10 +10,10 @@ import numpy as np
 from ....foreign import shown
 from ..labels import classes_of, numbers_of, remark_on
 from ..lines import Place, Unread, at, empty, existing, named, remark
-from .arff import open_arff
-from .cells import MISSING, Content, filled, without_padding
+from .arff import arff_has_labels, open_arff
+from .cells import GAPS, MISSING, Case, Content, filled, without_padding
 from .kept import Series
-from .ts import open_ts
+from .ts import open_ts, ts_has_labels
 from .ucr import open_ucr
 
 PLAIN = (".tsv", ".txt", ".csv", "")
@@ -24,6 +24,7 @@ def read_series(
     path: Place,
     *,
     labelled: bool = True,
+    allow_unlabelled: bool = False,
     missing: str = "refuse",
     max_steps: int | None = None,
     encoding: str = "utf-8",
@@ -39,6 +40,8 @@ def read_series(
         Steps with time stamps must be equal.
     labelled : bool
         Without it no label is read: plain files then have none, and of the others the header tells.
+    allow_unlabelled : bool
+        Take a series whose label is blank, ``?`` or ``NaN``: its number is −1. Without it that is an error.
     missing : {"refuse", "drop", "interpolate", "mask"}
         What becomes of a series in which a number is missing (``NaN``, ``?``, a blank, a place without a time stamp,
         the end of a dimension that is shorter than another): an error; the series is left out; a straight line between
@@ -74,16 +77,12 @@ def read_series(
     place = existing(where, path)
     content = _opened(where, place, encoding, labelled, missing)
     rows: list[np.ndarray] = []
-    labels: list[str] = []
+    labels: list[str | None] = []
     places: list[str] = []
     whole: list[int] = []
     dropped: list[int] = []
     for case in content.cases:
-        if content.declared is not None and case.label not in content.declared:
-            raise ValueError(
-                f"{where}: {at(place, case.line)} must have one of the classes that line {content.line} declares, "
-                f"{shown(' '.join(content.declared))}, got {shown(case.label, 40)}"
-            )
+        label = _label(where, place, case, content, allow_unlabelled) if labelled else None
         values = without_padding(case.values)
         if not len(values):
             raise ValueError(f"{where}: {at(place, case.line)} must have a number, got none")
@@ -94,18 +93,45 @@ def read_series(
         rows.append(kept if max_steps is None else kept[:max_steps].copy())
         places.append(f"line {case.line}")
         whole.append(len(kept))
-        if case.label is not None:
-            labels.append(case.label)
+        labels.append(label)
     if dropped:
         _tell_dropped(where, place, dropped, len(rows))
     if not rows:
         raise empty(where, place, "a series")
     if not labelled:
         return Series(tuple(rows), None, (), tuple(places), None, np.array(whole))
+    names = [name for name in labels if name is not None]
     if content.declared is None:
-        _check_labels(where, place, labels)
-    classes = content.declared or classes_of(labels)
+        _check_labels(where, place, names)
+    classes = content.declared or classes_of(names)
     return Series(tuple(rows), numbers_of(labels, classes), classes, tuple(places), None, np.array(whole))
+
+
+def has_labels(path: Path, encoding: str = "utf-8") -> bool:
+    """Return whether a file of series says that they have labels; of one that says nothing it is to be expected.
+
+    Raises
+    ------
+    ValueError, OSError
+        Its header is broken, or it can't be read.
+    """
+    ask = {".ts": ts_has_labels, ".arff": arff_has_labels}.get(path.suffix.lower())
+    return ask is None or ask("read_series", path, encoding)
+
+
+def _label(where: str, place: Path, case: Case, content: Content, allow_unlabelled: bool) -> str | None:
+    """Return a case's label if it has one; errors are those of a label that is missing or isn't declared."""
+    declared = content.declared
+    if case.label is None or case.label.lower() in GAPS:
+        if allow_unlabelled:
+            return None
+        raise ValueError(f"{where}: {at(place, case.line)} must have a label, got {shown(case.label or '', 40)}")
+    if declared is not None and case.label not in declared:
+        raise ValueError(
+            f"{where}: {at(place, case.line)} must have one of the classes that line {content.line} declares, "
+            f"{shown(' '.join(declared))}, got {shown(case.label, 40)}"
+        )
+    return case.label
 
 
 def _opened(where: str, place: Path, encoding: str, labelled: bool, missing: str) -> Content:

@@ -51,6 +51,12 @@ class Header:
         return f"as @{NAMES.get(name, name)} in line {self.lines[name]} says"
 
 
+def ts_has_labels(where: str, path: Path, encoding: str) -> bool:
+    """Return whether a ``.ts`` says that its cases end in classes."""
+    header = _header(where, path, numbered(where, path, encoding))
+    return not header.said.get("targetlabel") and _labels(header, labelled=True)
+
+
 def open_ts(where: str, path: Path, encoding: str, labelled: bool, missing: str) -> Content:
     """Return the content of a ``.ts``.
 
@@ -61,10 +67,8 @@ def open_ts(where: str, path: Path, encoding: str, labelled: bool, missing: str)
     """
     lines = numbered(where, path, encoding)
     header = _header(where, path, lines)
-    target = header.said.get("targetlabel")
-    if "classlabel" not in header.lines and (target is False or not (target or labelled)):
-        header.labels = False  # nothing says that there are any
-    if labelled and target:
+    header.labels = _labels(header, labelled)
+    if labelled and header.said.get("targetlabel"):
         raise ValueError(
             f"{where}: {at(path, header.lines['targetlabel'])} must tell of classes, got @targetLabel true: the file "
             "is of a regression, which is no task here; make classes of its numbers, @classLabel true low high"
@@ -77,6 +81,14 @@ def open_ts(where: str, path: Path, encoding: str, labelled: bool, missing: str)
         )
     declared = header.classes if labelled else None
     return Content(declared, header.lines.get("classlabel", 0), _cases(where, path, lines, header, labelled, missing))
+
+
+def _labels(header: Header, labelled: bool) -> bool:
+    """Return whether each case ends in a label: where nothing is said of it, whether one is wanted."""
+    if "classlabel" in header.lines:
+        return header.labels
+    target = header.said.get("targetlabel")
+    return labelled if target is None else bool(target)
 
 
 def _header(where: str, path: Path, lines: Iterator[tuple[int, str]]) -> Header:
@@ -140,7 +152,7 @@ def _cases(
             continue
         columns = parted(text) if stamped else text.split(":")
         label = columns.pop().strip() if header.labels else None
-        if not columns or label == "" or (label and "(" in label):
+        if not columns or (label and "(" in label):
             raise ValueError(
                 f"{where}: {at(path, line)} must have dimensions and a label, parted by colons, got {shown(text, 60)}"
             )

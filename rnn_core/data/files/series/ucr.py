@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from ....foreign import shown
@@ -13,9 +12,6 @@ from .cells import GAPS, Case, Content, numbers_in
 
 EXPONENT = re.compile(r"[+-]?\d+\.?\d*e[+-]?\d{1,2}", re.IGNORECASE)
 """How the archive wrote its labels before 2018: ``1.0000000e+00``."""
-
-LOOKED_AT = 3
-"""Lines by which a file's content is judged."""
 
 
 def open_ucr(where: str, path: Path, encoding: str, labelled: bool) -> Content:
@@ -33,7 +29,7 @@ def _cases(where: str, path: Path, encoding: str, labelled: bool) -> Iterator[Ca
         label = cells.pop(0).strip() if labelled else None
         while cells and cells[-1].strip().lower() in GAPS:
             cells.pop()
-        if not cells or label == "":
+        if not cells:
             wanted = f"a label, {NAMES[separator]} and numbers" if labelled else "numbers"
             raise ValueError(f"{where}: {at(path, line)} must have {wanted}, got {shown(text, 60)}")
         yield Case(numbers_in(where, path, line, cells)[:, None], label and _plain(label), line)
@@ -57,41 +53,3 @@ def _plain(label: str) -> str:
     if EXPONENT.fullmatch(label) and (value := float(label)).is_integer() and abs(value) < 2**53:
         return str(int(value))
     return label
-
-
-def looks_like_series(path: Path, encoding: str = "utf-8", labelled: bool = True) -> bool:
-    """Return whether a table or a text holds series: numbers alone behind a label, in each of its first lines.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.tsv``, ``.csv`` or ``.txt``; in the last the labels must be numbers, too.
-    encoding : str
-    labelled : bool
-        Whether a label is to be expected.
-
-    Raises
-    ------
-    ValueError, OSError
-        The file can't be read, or not in this encoding.
-    """
-    lines = list(islice((text for _, text in numbered("read_series", path, encoding) if text.strip()), LOOKED_AT))
-    for text in lines:
-        cells = _parted(text, _separator(path, text))
-        values = cells[1:] if labelled and path.suffix.lower() != ".txt" else cells
-        if len(cells) == 2:  # as well a text and its label, unless both are numbers
-            values = cells
-        known = [_is_number(cell) for cell in values]
-        if len(cells) < 2 or not all(known) or all(cell.strip().lower() in GAPS for cell in values):
-            return False
-    return bool(lines)
-
-
-def _is_number(cell: str) -> bool:
-    if cell.strip().lower() in GAPS:
-        return True
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

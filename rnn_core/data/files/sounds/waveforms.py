@@ -20,7 +20,13 @@ SOUNDS = (".wav", ".flac", ".ogg")
 
 
 def read_waveforms(
-    path: Place, *, frame: int = 1, labelled: bool = True, max_steps: int | None = None, rate: int | None = None
+    path: Place,
+    *,
+    frame: int = 1,
+    labelled: bool = True,
+    max_steps: int | None = None,
+    rate: int | None = None,
+    part: str = "train",
 ) -> Series:
     """Read a folder of sounds, a subfolder for each class.
 
@@ -37,6 +43,8 @@ def read_waveforms(
         Of a longer file the beginning is read.
     rate : int, optional
         Samples a second, to which files of another rate are brought. Without it all must have one.
+    part : {"train", "test"}
+        Which half of a folder whose classes are in both.
 
     Returns
     -------
@@ -61,7 +69,7 @@ def read_waveforms(
     where, place = "read_waveforms", existing("read_waveforms", path)
     for name, value in (("frame", frame), ("max_steps", max_steps), ("rate", rate)):
         check_whole(where, name, value)
-    files = _files(where, place, path, labelled)
+    files = _files(where, place, labelled, part)
     rows: list[np.ndarray] = []
     whole: list[int] = []
     short: list[str] = []
@@ -98,16 +106,16 @@ def read_waveforms(
     return Series(tuple(rows), labels, classes, places, rate or next(iter(rates)), np.array(whole))
 
 
-def _files(where: str, place: Path, path: Place, labelled: bool) -> list[tuple[str | None, Path]]:
+def _files(where: str, place: Path, labelled: bool, part: str) -> list[tuple[str | None, Path]]:
     """Return all files, each with its class if there are classes."""
     if labelled:
         if not place.is_dir():
-            raise ValueError(f"{where}: path must be a folder with a subfolder for each class, got {named(path)}")
-        return [(name, file) for name, files in class_folders(where, place, SOUNDS) for file in files]
+            raise ValueError(f"{where}: path must be a folder with a subfolder for each class, got {named(place)}")
+        return [(name, file) for name, files in class_folders(where, place, SOUNDS, part) for file in files]
     if place.is_dir():
         return [(None, file) for file in files_in(where, place, SOUNDS)]
     if place.suffix.lower() not in SOUNDS:
-        raise ValueError(f"{where}: path must be a folder or one of {', '.join(SOUNDS)}, got {named(path)}")
+        raise ValueError(f"{where}: path must be a folder or one of {', '.join(SOUNDS)}, got {named(place)}")
     return [(None, place)]
 
 
