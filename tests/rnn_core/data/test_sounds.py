@@ -160,6 +160,12 @@ def test_a_file_that_ends_early_is_told_with_its_numbers(tmp_path, reader) -> No
     assert [len(row) for row in found.rows] == [4, 4, 4]
 
 
+def test_an_odd_chunk_without_its_pad_byte_before_what_was_streamed(tmp_path, reader) -> None:
+    odd = chunk(b"LIST", b"abc", pad=False)
+    path = write(tmp_path / "a.wav", chunk(b"fmt ", form(1, 2)), odd, chunk(b"data", pcm(TONE, 2), 0xFFFFFFFF))
+    assert np.abs(samples(path) - TONE).max() < 1e-4
+
+
 @pytest.mark.parametrize("pad", [True, False])
 def test_an_odd_chunk_with_its_pad_byte_or_without(tmp_path, reader, pad) -> None:
     odd = chunk(b"LIST", b"INFOISFT\x03\0\0\0abc", pad=pad)

@@ -51,7 +51,7 @@ def numbers_in(where: str, path: Path, line: int, cells: Sequence[str], of: str 
         values = np.array([float(cell) for cell in cells])
     except ValueError:
         values = np.array([_number(where, path, line, cell, f"step {t}{of}") for t, cell in enumerate(cells)])
-    if any("_" in cell for cell in cells):  # Python's own way to write 1_000
+    if "_" in "".join(cells):  # Python's own way to write 1_000
         t = next(t for t, cell in enumerate(cells) if "_" in cell)
         raise ValueError(f"{where}: {at(path, line)} must have a number for step {t}{of}, got {shown(cells[t], 40)}")
     if (beyond := abs(values) > MOST).any():  # NaN is not
@@ -76,16 +76,18 @@ def _number(where: str, path: Path, line: int, cell: str, what: str) -> float:
 
 def without_padding(values: np.ndarray) -> np.ndarray:
     """Return a case (T, I) without the steps at its end in which nothing was seen."""
+    if len(values) and values[-1, 0] == values[-1, 0]:
+        return values
     seen = np.flatnonzero(~np.isnan(values).all(axis=1))
     return values[: seen[-1] + 1] if len(seen) else values[:0]
 
 
-def filled(where: str, place: str, values: np.ndarray, missing: str) -> np.ndarray | None:
+def filled(where: str, path: Path, line: int, values: np.ndarray, missing: str) -> np.ndarray | None:
     """Return a case (T, I) in which every number is there; None where it is to be dropped.
 
     Parameters
     ----------
-    where, place : str
+    where, path, line
         What an error names.
     values : ndarray, shape (T, I)
         NaN where a number is missing.
@@ -109,8 +111,10 @@ def filled(where: str, place: str, values: np.ndarray, missing: str) -> np.ndarr
     if missing == "refuse":
         t, d = (int(k) for k in np.argwhere(gaps)[0])
         of = f" of dimension {d + 1}" if values.shape[1] > 1 else ""
-        raise Unread(f"{where}: {place} must have a number for step {t}{of}, got none (NaN, ? or a blank)", WAY_OUT)
-    return np.stack([_interpolated(where, place, column, d) for d, column in enumerate(values.T, 1)], axis=1)
+        raise Unread(
+            f"{where}: {at(path, line)} must have a number for step {t}{of}, got none (NaN, ? or a blank)", WAY_OUT
+        )
+    return np.stack([_interpolated(where, path, line, column, d) for d, column in enumerate(values.T, 1)], axis=1)
 
 
 def _held(column: np.ndarray) -> np.ndarray:
@@ -121,11 +125,11 @@ def _held(column: np.ndarray) -> np.ndarray:
     return np.asarray(column[seen[latest]])
 
 
-def _interpolated(where: str, place: str, column: np.ndarray, dimension: int) -> np.ndarray:
+def _interpolated(where: str, path: Path, line: int, column: np.ndarray, dimension: int) -> np.ndarray:
     seen = np.flatnonzero(~np.isnan(column))
     if not len(seen):
         raise Unread(
-            f"{where}: {place} must have a number in dimension {dimension} to interpolate from, got none",
+            f"{where}: {at(path, line)} must have a number in dimension {dimension} to interpolate from, got none",
             "{missing='drop'} or {missing='mask'} reads it",
         )
     return np.interp(np.arange(len(column)), seen, column[seen])
@@ -141,6 +145,8 @@ def side_by_side(
     ValueError
         Their lengths differ, and nothing may be missing.
     """
+    if len(columns) == 1:
+        return columns[0][:, None]
     lengths = [len(column) for column in columns]
     most = max(lengths)
     usual = max(set(lengths), key=lambda length: (lengths.count(length), length))

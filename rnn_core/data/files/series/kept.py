@@ -12,6 +12,8 @@ import numpy as np
 
 from ....foreign import shown
 
+EPSILON = float(np.finfo(np.float32).eps)
+
 LOST = 1e-2
 """Of a row's standard deviation: what float32 may change before something is said."""
 
@@ -85,7 +87,7 @@ class Series:
         lost = []
         for place, padded, row in zip(self.places, inputs, self.rows, strict=True):
             padded[: len(row)] = row
-            if (abs(padded[: len(row)] - row).max(axis=0) > LOST * row.std(axis=0)).any():
+            if (EPSILON * abs(row[0]) > LOST / 4 * np.ptp(row, axis=0)).any() and _is_lost(padded[: len(row)], row):
                 lost.append(place)
         if lost:
             warnings.warn(
@@ -94,3 +96,9 @@ class Series:
                 stacklevel=2,
             )
         return inputs
+
+
+def _is_lost(rounded: np.ndarray, row: np.ndarray) -> bool:
+    """Return whether float32 changes a dimension by much of how it varies; what never varies has nothing to lose."""
+    changed = abs(rounded - row).max(axis=0) > LOST * row.std(axis=0)
+    return bool((changed & (np.ptp(row, axis=0) > 0)).any())

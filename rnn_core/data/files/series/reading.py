@@ -86,7 +86,7 @@ def read_series(
         values = without_padding(case.values)
         if not len(values):
             raise ValueError(f"{where}: {at(place, case.line)} must have a number, got none")
-        kept = filled(where, at(place, case.line), values, missing)
+        kept = filled(where, place, case.line, values, missing)
         if kept is None:
             dropped.append(case.line)
             continue

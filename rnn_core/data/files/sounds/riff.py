@@ -16,6 +16,9 @@ from ..lines import named
 
 Whole = bytes | mmap.mmap
 
+KNOWN = frozenset({b"fmt ", b"data", b"fact", b"LIST", b"ds64", b"PEAK", b"bext", b"smpl", b"cue "})
+"""Names of chunks that make one where it isn't expected."""
+
 MARKS, EXTENSIBLE = (b"RIFF", b"RIFX", b"RF64"), 0xFFFE
 
 ALL_ONES = 0xFFFFFFFF
@@ -128,7 +131,9 @@ def _with_data(found: Wav, whole: Whole, begin: int, size: int, most: int | None
 
 
 def _is_chunk(whole: Whole, place: int, order: str) -> bool:
-    """Return whether a chunk could begin here: a name that can be read, and a size that isn't beyond the file's end."""
+    """Return whether a chunk could begin here: a known name, or one that can be read and a size that fits the file."""
+    if whole[place : place + 4] in KNOWN:
+        return True
     if place + 8 > len(whole) or not all(32 <= byte < 127 for byte in whole[place : place + 4]):
         return False
     return place + 8 + int(struct.unpack_from(order + "I", whole, place + 4)[0]) <= len(whole) + 1
