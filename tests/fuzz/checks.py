@@ -21,16 +21,23 @@ def texts(found: Any) -> str | None:
 
 def series(found: Any) -> str | None:
     """Check `read_series`'s and `read_waveforms`'s result."""
-    rows = getattr(found, "rows", None)
-    count = len(found.inputs) if rows is None else len(rows)
-    for row in found.inputs if rows is None else rows:
+    for row in found.rows:
         if row.ndim != 2 or not row.size or not np.isfinite(row).all():
             others = np.count_nonzero(~np.isfinite(row))
             return f"series must be finite numbers (T, I), got {row.shape} with {others} others"
-    lengths = getattr(found, "lengths", None)
-    if lengths is not None and not ((lengths >= 1) & (lengths <= found.inputs.shape[1])).all():
-        return f"lengths must be within T, got {lengths}"
-    return _labels(found, count)
+        if row.shape[1] != found.rows[0].shape[1]:
+            return f"series must have as many features, got {row.shape[1]} and {found.rows[0].shape[1]}"
+    if len(found.whole) != len(found) or any(
+        len(row) > steps for row, steps in zip(found.rows, found.whole, strict=True)
+    ):
+        return f"a row must be a part of the whole, got {[len(row) for row in found.rows]} of {found.whole}"
+    if len(found) * max(map(len, found.rows)) < FEW and not np.isfinite(found.inputs).all():
+        return "inputs must be finite"
+    return _labels(found, len(found))
+
+
+FEW = 1_000_000
+"""Steps, up to which rows are padded to look at the result."""
 
 
 def vectors(found: Any) -> str | None:
@@ -88,12 +95,24 @@ def tokenizer(found: Any) -> str | None:
     return _writable(found.tokens)
 
 
+def encoded(found: Any) -> str | None:
+    """Check what the commands make of examples: arrays for a network, and its targets."""
+    inputs, lengths, targets, classes = found
+    if inputs.dtype.kind == "f" and not np.isfinite(inputs).all():
+        return "inputs must be finite"
+    if lengths is not None and not ((lengths >= 1) & (lengths <= inputs.shape[1])).all():
+        return f"lengths must be within {inputs.shape[1]} steps, got {lengths}"
+    if targets is not None and (len(targets) != len(inputs) or targets.min() < -1 or targets.max() >= len(classes)):
+        return f"targets must be within {len(classes)} classes, got {targets}"
+    return _writable(classes)
+
+
 def _labels(found: Any, count: int) -> str | None:
     """Check labels, classes and places of `count` examples."""
     if len(found.places) != count or not count:
         return f"there must be a place for each of {count} examples, got {len(found.places)}"
     if found.labels is not None:
-        if len(found.labels) != count or found.labels.min() < 0 or found.labels.max() >= len(found.classes):
+        if len(found.labels) != count or found.labels.min() < -1 or found.labels.max() >= len(found.classes):
             return f"labels of {count} examples must be within {len(found.classes)} classes, got {found.labels}"
         if len(set(found.classes)) != len(found.classes) or not all(name.strip() for name in found.classes):
             return f"classes must have names of their own, got {found.classes!r:.200}"

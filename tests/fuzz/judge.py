@@ -54,15 +54,18 @@ def run(name: str, case: Case, folder: Path, seconds: float, memory: int) -> Out
     """Write an input into a folder that isn't there yet, hand it to a reader, and judge the answer."""
     reader = READERS[name]
     path = case.write(folder)
-    result, error = None, None
+    complaint, error = None, None
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         try:
             with limited(seconds, memory) as spent:
-                result = reader.read(path, case.options)
+                complaint = reader.check(reader.read(path, case.options))
         except (Exception, TooSlow) as caught:  # noqa: BLE001  # what kind it is, is the question
             error = caught
-    outcome = _of_result(reader.check, result) if error is None else _of_error(error, case, folder, reader.names_file)
+    if error is None:
+        outcome = Outcome("accepted", "insane result" if complaint else "", complaint or "")
+    else:
+        outcome = _of_error(error, case, folder, reader.names_file)
     outcome.seconds, outcome.memory, outcome.warned = spent.seconds, spent.memory, len(heard)
     messages = [str(warning.message) for warning in heard]
     outcome.longest = max(map(len, [*messages, outcome.message if error is not None else ""]))
@@ -70,7 +73,7 @@ def run(name: str, case: Case, folder: Path, seconds: float, memory: int) -> Out
         if outcome.finding:
             break
         flaw = _flaw(message)
-        if warning.category is not UserWarning:
+        if not issubclass(warning.category, UserWarning):
             flaw = f"a warning of the kind {warning.category.__name__}"
         if flaw:
             outcome.finding, outcome.message = f"warning: {flaw}", message
@@ -80,11 +83,6 @@ def run(name: str, case: Case, folder: Path, seconds: float, memory: int) -> Out
     if spent.memory > memory and not outcome.finding:
         outcome.finding = "memory"
     return outcome
-
-
-def _of_result(check: Any, result: Any) -> Outcome:
-    complaint = check(result)
-    return Outcome("accepted", "insane result" if complaint else "", complaint or "")
 
 
 def _of_error(error: BaseException, case: Case, folder: Path, names_file: bool) -> Outcome:
@@ -119,8 +117,9 @@ def _flaw(message: str) -> str:
 
 
 def _is_named(message: str, case: Case, folder: Path) -> bool:
+    """Return whether a message has the name of a file, or its end, or that of the folder."""
     names = [folder.parent.name, *(name.rpartition("/")[2] for name in case.files)]
-    return any(name in message or shown(name)[1:-1].removesuffix("…") in message for name in names if name)
+    return any(name in message or shown(name[-40:])[1:-1] in message for name in names if name)
 
 
 def _place(error: BaseException) -> str:

@@ -21,13 +21,17 @@ from rnn_core.data.files import read_series, read_texts, read_vectors, read_wave
 from rnn_core.foreign import parse_json
 from rnn_core.training import Adam, fit
 from rnn_core.weights import read_arrays, read_metadata
+from transfer.comparing.data_study import Budget
+from transfer.inputs.encoding import Encoding, for_texts
+from transfer.inputs.gathering import Wanted, gather
+from transfer.inputs.reading import How, Raw, read_to_predict
 from transfer.inputs.saved import load_network
 
 from . import checks
 from .case import Case
 from .mutators import archives, containers, names, raw, trees
 from .mutators.raw import Mutator
-from .seeds import series, sound, stored, texts, vectors
+from .seeds import commands, series, sound, stored, texts, vectors
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,10 @@ class Reader:
         Takes a result, and returns a complaint or None.
     share : int
         How often it is drawn, beside the others.
+    options : tuple of (str, value)
+        Options, one of which an input is given now and then.
     names_file : bool
-        Whether its errors must name the file; what is handed no file can't.
+        Whether its errors must name the file. What is handed no file can't, and a command may name the option.
     """
 
     make: Callable[[], list[Case]]
@@ -55,16 +61,17 @@ class Reader:
     mutators: tuple[Mutator, ...]
     check: Callable[[Any], str | None]
     share: int = 1
+    options: tuple[tuple[str, Any], ...] = ()
     names_file: bool = True
 
     def seeds(self) -> list[Case]:
         """Return the valid files, made once."""
-        return _seeds(self)
+        return _made(self.make)
 
 
-@functools.lru_cache(64)
-def _seeds(reader: Reader) -> list[Case]:
-    return reader.make()
+@functools.cache
+def _made(make: Callable[[], list[Case]]) -> list[Case]:
+    return make()
 
 
 def _calling(function: Callable[..., Any]) -> Callable[[Path, dict[str, Any]], Any]:
@@ -81,6 +88,30 @@ def _resume(path: Path, options: dict[str, Any]) -> Any:
     model, data = stored.classifier(), stored.examples()
     given: dict[str, Any] = {"validation": data if options.get("validation") else None, "progress": False}
     return model, fit(model, data, optimizer=Adam(), epochs=2, checkpoint=path, resume=True, **given)
+
+
+def _to_predict(path: Path, options: dict[str, Any]) -> Any:
+    """Read examples as `rnn-core predict` does, for a network of their kind."""
+    raw = read_to_predict(str(path), How(**options))
+    here = _encoding(raw)
+    return (*here.encode(raw), raw.labels, raw.classes)
+
+
+def _to_transfer(path: Path, options: dict[str, Any]) -> Any:
+    """Read examples as `rnn-core transfer` does, as source and as target."""
+    how = How(**options)
+    wanted = Wanted(str(path), str(path), how=how, source_how=how)
+    data = gather(wanted, Budget(source_updates=1, target_updates=1)).study.target
+    return data.inputs, data.lengths, data.targets, data.classes
+
+
+def _encoding(raw: Raw) -> Encoding:
+    if raw.kind == "text":
+        return for_texts(["some words that are in no text"], "word", None, True, None)
+    if raw.kind == "ids":
+        return Encoding("ids", vocabulary=100)
+    features = raw.rows[0].shape[1]
+    return Encoding(raw.kind, mean=(0.0,) * features, scale=(1.0,) * features, rate=raw.rate)
 
 
 def _tokenizer(path: Path, options: dict[str, Any]) -> Tokenizer:
@@ -100,26 +131,46 @@ _arff_words = raw.words_of(
 )  # fmt: skip
 _json = (trees.as_json_lines, trees.as_json_lines, *raw.TEXT)
 _safe = (containers.as_safetensors,)
+_table_options = (
+    ("label", None), ("text", "label"), ("text", "body"), ("separator", ";"), ("separator", "\t"), ("header", False),
+    ("keep_missing_labels", True), ("allow_unlabelled", True), ("encoding", "latin-1"), ("encoding", "utf-16"),
+    ("part", "test"),
+)  # fmt: skip
+_series_options = (
+    ("missing", "drop"), ("missing", "interpolate"), ("missing", "mask"), ("labelled", False), ("max_steps", 2),
+    ("rate", 4000), ("frame", 3), ("encoding", "latin-1"),
+)  # fmt: skip
+_vector_options: tuple[tuple[str, Any], ...] = (
+    ("words", ["cat"]),
+    ("words", []),
+    ("encoding", "latin-1"),
+    ("duplicates", "error"),
+)
+_load_options = (("dtype", "float64"), ("dtype", "float32"), ("backend", "numpy"))
 _texts, _series, _waveforms, _vectors = map(_calling, (read_texts, read_series, read_waveforms, read_vectors))
 
 READERS: dict[str, Reader] = {
-    "texts: tables": Reader(texts.tables, _texts, raw.TEXT, checks.texts, 3),
-    "texts: JSON Lines": Reader(texts.json_lines, _texts, _json, checks.texts, 3),
-    "texts: folders": Reader(texts.folders, _texts, raw.TEXT, checks.texts, 2),
-    "texts: Keras": Reader(texts.keras, _texts, (archives.as_zip,), checks.texts, 4),
-    "series: tables": Reader(series.tables, _series, raw.TEXT, checks.series, 2),
-    "series: ARFF": Reader(series.arff, _series, (_arff_words, *raw.TEXT), checks.series, 1),
-    "series: .ts": Reader(series.ts, _series, (_ts_words, _ts_words, *raw.TEXT), checks.series, 3),
-    "waveforms: WAV": Reader(sound.waves, _waveforms, (containers.as_riff,), checks.series, 3),
-    "waveforms: FLAC, OGG": Reader(sound.compressed, _waveforms, raw.RAW, checks.series, 1),
-    "vectors: text": Reader(vectors.text, _vectors, raw.TEXT, checks.vectors, 2),
-    "vectors: binary": Reader(vectors.binary, _vectors, raw.RAW, checks.vectors, 2),
-    "vectors: packed": Reader(vectors.gzipped, _vectors, (archives.as_gzip,), checks.vectors, 1),
-    "load": Reader(stored.weights, _calling(load), _safe, checks.layer, 4),
+    "texts: tables": Reader(texts.tables, _texts, raw.TEXT, checks.texts, 3, _table_options),
+    "texts: JSON Lines": Reader(texts.json_lines, _texts, _json, checks.texts, 3, _table_options),
+    "texts: folders": Reader(texts.folders, _texts, raw.TEXT, checks.texts, 2, _table_options),
+    "texts: Keras": Reader(texts.keras, _texts, (archives.as_zip,), checks.texts, 4, _table_options),
+    "series: tables": Reader(series.tables, _series, raw.TEXT, checks.series, 2, _series_options),
+    "series: ARFF": Reader(series.arff, _series, (_arff_words, *raw.TEXT), checks.series, 1, _series_options),
+    "series: .ts": Reader(series.ts, _series, (_ts_words, _ts_words, *raw.TEXT), checks.series, 3, _series_options),
+    "waveforms: WAV": Reader(sound.waves, _waveforms, (containers.as_riff,), checks.series, 3, _series_options),
+    "waveforms: FLAC, OGG": Reader(sound.compressed, _waveforms, raw.RAW, checks.series, 1, _series_options),
+    "vectors: text": Reader(vectors.text, _vectors, raw.TEXT, checks.vectors, 2, _vector_options),
+    "vectors: binary": Reader(vectors.binary, _vectors, raw.RAW, checks.vectors, 2, _vector_options),
+    "vectors: packed": Reader(vectors.gzipped, _vectors, (archives.as_gzip,), checks.vectors, 1, _vector_options),
+    "load": Reader(stored.weights, _calling(load), _safe, checks.layer, 4, _load_options),
     "read_arrays": Reader(stored.arrays, _calling(read_arrays), _safe, checks.arrays, 2),
     "read_metadata": Reader(stored.arrays, _calling(read_metadata), _safe, checks.metadata, 1),
     "fit, resumed": Reader(stored.checkpoints, _resume, _safe, checks.resumed, 3),
     "load_network": Reader(stored.networks, _network, _safe, checks.network, 3),
+    "rnn-core predict": Reader(commands.files, _to_predict, commands.DAMAGE, checks.encoded, 2, commands.OPTIONS),
+    "rnn-core transfer": Reader(
+        commands.files, _to_transfer, commands.DAMAGE, checks.encoded, 2, commands.OPTIONS, False
+    ),
     "tokenizer": Reader(stored.tokenizers, _tokenizer, (trees.as_json,), checks.tokenizer, 1, names_file=False),
 }
 """By the name under which they are counted."""
@@ -136,6 +187,8 @@ def generate(name: str, seed: int, index: int) -> Case:
     reader = READERS[name]
     rng = Random(f"{seed}/{name}/{index}")
     case = rng.choice(reader.seeds())
+    if reader.options and rng.random() < 0.2:
+        case = replace(case, options=case.options | dict([rng.choice(reader.options)]))
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 6))):
         case = _mutated(rng, case, reader)
     return case

@@ -29,8 +29,8 @@ SCRAPS = (
 )  # fmt: skip
 """Bytes that mean something to one format or another."""
 
-MOST = 1 << 20
-"""Bytes of a file that grows by mutation, about."""
+MOST = 1 << 18
+"""Bytes of a file that grows by mutation, about: few enough that none takes a second which is read as it should be."""
 
 
 def _span(rng: Random, data: bytes, most: int = 64) -> tuple[int, int]:

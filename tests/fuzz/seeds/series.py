@@ -7,8 +7,8 @@ import numpy as np
 from ..case import Case, one
 
 RNG = np.random.default_rng(1)
-VALUES = np.round(RNG.normal(size=(5, 6)), 3)
-LABELS = ("1", "2", "-1", "1", "2")
+VALUES = np.round(RNG.normal(size=(6, 6)), 3)
+LABELS = ("1", "2", "-1", "1", "2", "-1")
 
 
 def _rows(mark: str, first: bool = True) -> list[str]:
@@ -36,12 +36,15 @@ def arff() -> list[Case]:
 def ts() -> list[Case]:
     """Return sktime's and aeon's format."""
     head = "# a comment\n@problemName x\n@timeStamps false\n"
-    plain = head + "@univariate true\n@classLabel true a b\n@data\n1,2,3:a\n4,5,6:b\n0.5,-1,1e-3:b\n"
+    plain = head + "@univariate true\n@classLabel true a b\n@data\n1,2,3:a\n4,5,6:b\n0.5,-1,1e-3:b\n0,0,1:a\n"
     sizes = "@univariate false\n@dimensions 2\n@equalLength true\n@seriesLength 2\n"
     two = head + sizes + "@classLabel true a b\n@data\n1,2:3,4:b\n5,6:7,8:a\n"
     uneven = head + "@equalLength false\n@classLabel true 0 1 2\n@data\n1,2,3:0\n4,5:1\n6,7,8,9:2\n"
-    missing = head + "@missing true\n@classLabel true a b\n@data\n1,?,3:a\n4,5,NaN:b\n"
+    gaps = head + "@missing true\n@classLabel true a b\n@data\n1,?,3:a\n4,5,NaN:b\n7,8,9:b\n"
     stamped = "@problemName x\n@timestamps true\n@classLabel true a b\n@data\n(0,1.5),(1,2.5):a\n(0,2),(1,3):b\n"
-    regression = "@problemName x\n@targetLabel true\n@data\n1,2,3:0.51\n4,5,6:0.7\n"
     unlabelled = "@problemName x\n@classLabel false\n@data\n1,2,3\n4,5,6\n"
-    return [one("a.ts", text) for text in (plain, two, uneven, missing, stamped, regression, unlabelled)]
+    return [
+        *(one("a.ts", text) for text in (plain, two, uneven, stamped)),
+        *(one("a.ts", gaps, missing=kind) for kind in ("drop", "interpolate", "mask")),
+        one("a.ts", unlabelled, labelled=False),
+    ]

@@ -52,7 +52,7 @@ def _wav(tag: int, bits: int, channels: int = 1, claimed: int | None = None, ext
     head = struct.pack("<HHIIHH", tag, channels, 8000, 8000 * channels * bits // 8, channels * bits // 8, bits)
     if tag == EXTENSIBLE:
         head += struct.pack("<HHIH", 22, bits, 0, PCM) + GUID
-    return riff([(b"fmt ", None, head), *(extra or []), (b"data", claimed, body)], pad=not extra)
+    return riff([(b"fmt ", None, head), *(extra or []), (b"data", claimed, body)])
 
 
 def _coded(tag: int, bits: int) -> bytes:
