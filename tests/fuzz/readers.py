@@ -119,7 +119,7 @@ def _tokenizer(path: Path, options: dict[str, Any]) -> Tokenizer:
 
 
 _ts_words = raw.words_of(
-    "@data", "@DATA", "@classLabel true", "@classLabel false", "@classlabel true a a", "@targetLabel true",
+    "@data", "@DATA", "@classLabel true", "@classLabel  false", "@classlabel true a a", "@targetLabel true",
     "@timestamps true", "@timeStamps", "@missing true", "@missing", "@univariate false", "@dimensions 3",
     "@dimension -1", "@equalLength true", "@seriesLength 1000000000000", "@problemName", "@unheard x", "@", "#", "?",
     "NaN", "(0,1)", "(0,", "(2020-01-01,1.5)", "a", "1,2:a", ":",
@@ -133,7 +133,7 @@ _json = (trees.as_json_lines, trees.as_json_lines, *raw.TEXT)
 _safe = (containers.as_safetensors,)
 _table_options = (
     ("label", None), ("text", "label"), ("text", "body"), ("separator", ";"), ("separator", "\t"), ("header", False),
-    ("keep_missing_labels", True), ("allow_unlabelled", True), ("encoding", "latin-1"), ("encoding", "utf-16"),
+    ("keep_missing_labels", True), ("allow_unlabelled", True), ("encoding", "latin-1"),
     ("part", "test"),
 )  # fmt: skip
 _series_options = (

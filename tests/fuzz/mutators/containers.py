@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 from random import Random
 from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
+from rnn_core.weights.checksums import ARRAYS, STRINGS, with_checksums
 
 from . import trees
 from .raw import RAW, SIZES
@@ -82,22 +88,10 @@ DTYPES = (
     "F64", "F32", "F16", "BF16", "I64", "I32", "I8", "U8", "U64", "BOOL", "F8_E4M3", "F8_E5M2", "F4", "C64", "F32 ",
     "", "O", "f4",
 )  # fmt: skip
-KEYS = ("checkpoint", "class", "config", "format_version", "training", "transfer", "x")
-STRINGS = (
-    "1",
-    "2",
-    "LSTM",
-    "{}",
-    "[]",
-    "null",
-    "GRU",
-    "Linear",
-    "Layer",
-    "Model",
-    "Recurrent",
-    "x" * 3000,
-    "[" * 100_000,
-)
+KEYS = (ARRAYS, STRINGS, "checkpoint", "class", "config", "format_version", "training", "transfer", "x")
+CLAIMS = (
+    "1", "2", "LSTM", "{}", "[]", "null", "GRU", "Linear", "Layer", "Model", "Recurrent", "x" * 3000, "[" * 100_000,
+)  # fmt: skip
 NAMES = ("x", "", "a.b", "weight", "carried/x", "other/y", "parameters/", "\ud83d", "x" * 500)
 
 
@@ -114,10 +108,33 @@ def join(header: str, body: bytes, length: int | None = None) -> bytes:
     return struct.pack("<Q", (len(text) if length is None else length) % 2**64) + text + body
 
 
+def sealed(data: bytes) -> bytes:
+    """Return a file with the checksums of what is in it now, as someone would make it who changes a file on purpose."""
+    header, body = split(data)
+    strings = {key: text for key, text in header.get("__metadata__", {}).items() if key not in (ARRAYS, STRINGS)}
+    header["__metadata__"] = with_checksums(strings, load(data))
+    return join(json.dumps(header), body)
+
+
 def as_safetensors(rng: Random, data: bytes) -> bytes:
-    """Change a header: its strings, its arrays, its length; or the numbers behind it."""
+    """Change a header: its strings, its arrays, its length; or the numbers behind it. Most get new checksums."""
+    changed = _changed(rng, data)
+    if rng.random() < 0.7:
+        with contextlib.suppress(*UNSEALED):
+            return sealed(changed)
+    return changed
+
+
+UNSEALED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, struct.error, SafetensorError)
+"""What is said of a file that can't have checksums any more."""
+
+
+def _changed(rng: Random, data: bytes) -> bytes:
     header, body = split(data)
     told = header.get("__metadata__") or {}
+    if rng.random() < 0.2:  # as files of other programs, and of older versions, are
+        told = {key: text for key, text in told.items() if key not in (ARRAYS, STRINGS)}
+        header["__metadata__"] = told
     names = [name for name in header if name != "__metadata__"]
     match rng.randrange(8):
         case 0 | 1 | 2 if told:
@@ -130,7 +147,7 @@ def as_safetensors(rng: Random, data: bytes) -> bytes:
         case 5:
             return join(json.dumps(header), body, rng.choice((*SIZES, len(data), len(data) - 8)))
         case 6 if told:
-            told[rng.choice(KEYS)] = rng.choice(STRINGS)
+            told[rng.choice(KEYS)] = rng.choice(CLAIMS)
         case _:
             body = rng.choice(RAW)(rng, body) if rng.random() < 0.5 else numbers(rng, body)
     return join(trees.dumps(rng, header), body)

@@ -86,7 +86,7 @@ def _timeless(data: bytes) -> bytes:
     for record in facts["history"]["records"]:
         record["seconds"] = 0.0
     header["__metadata__"]["training"] = json.dumps(facts)
-    return containers.join(json.dumps(header, separators=(",", ":")), body)
+    return containers.sealed(containers.join(json.dumps(header), body))
 
 
 def networks() -> list[Case]:
