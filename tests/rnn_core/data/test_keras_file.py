@@ -118,6 +118,7 @@ CRAFTED = {
     "many lists": b"\x80\x04" + b"]" * 1_000_000 + b".",
     "much remembered": b"\x80\x04]" + b"\x94" * 1_000_000 + b".",
     "a stack that is empty": b"\x80\x04e.",
+    "many steps": pickle.dumps(objects([[1]])).replace(b"K\x01aa", b"K\x01a" + b"(e" * 100_000 + b"a"),
     "a long name": b"\x80\x02c" + b"a" * 1000,
     "a number without its bytes": b"\x80\x04\x8a\x08\x01",
 }

@@ -18,7 +18,7 @@ from ..labels import Row
 from ..lines import named
 from .objects import Refused, lists_of_numbers
 
-ROOM, TIMES = 2**24, 20
+ROOM, TIMES = 2**24, 8
 """Bytes that a part may unpack to: so many, and so many times those of its file. Lists of words shrink to a third."""
 
 ROWS, BYTES_A_ROW = 100_000, 4

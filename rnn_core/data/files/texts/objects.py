@@ -24,6 +24,9 @@ LONGEST = 64
 """Bytes of a text that NumPy writes there, and parts of a tuple, at most."""
 
 
+BATCH = 500
+"""Bytes from which on numbers are put into a list in batches; a thousand at a time, in fact."""
+
 DEEPEST = 4
 """Marks at a time: the array's state, its elements, an element's numbers; and one more for a tuple."""
 
@@ -135,6 +138,7 @@ class _Machine:
         self.marks: list[int] = []
         self.memory: dict[int, Any] = {}
         self.budget = 2 * (count + SPARE)  # each thing is built once, and remembered at most once
+        self.steps = 6 * (count + SPARE) + len(data) // BATCH  # a list takes four, and two for each batch of numbers
         self.operations: dict[int, Callable[[], None]] = {
             ord("]"): lambda: self.push(_List()),
             ord("("): self.mark,
@@ -167,7 +171,7 @@ class _Machine:
     def run(self) -> Any:
         """Return what the program leaves on the stack."""
         data, operations = self.data, self.operations
-        while True:
+        for _ in range(self.steps):
             self.numbers()
             code = data[self.at]
             self.at += 1
@@ -177,6 +181,7 @@ class _Machine:
             if code not in operations:
                 raise Refused(f"operation {bytes([code])!r}, which no list of whole numbers needs")
             operations[code]()
+        raise Refused("more steps than lists of whole numbers need")
 
     def numbers(self) -> None:
         """Push the whole numbers that come next: nearly all of the data, so this is the loop that has to be fast."""
