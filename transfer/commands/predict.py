@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from rnn_core.data.files.lines import named
+from rnn_core.foreign import one_line
 from rnn_core.written import json_bytes, printable
 
+from ..inputs.facts import listed
 from .tables import MISSING, add_table_options, check_table_options, table_options
 
 if TYPE_CHECKING:
@@ -93,8 +96,8 @@ class Predict:
         model, saved = load_network(args.model)
         if saved is None or not isinstance(model, SequenceClassifier):
             raise ValueError(
-                f"MODEL must be a network that `rnn-core transfer` has saved, got {args.model!r}, which doesn't say "
-                "what its classes are and how it reads"
+                f"MODEL must be a network that `rnn-core transfer` has saved, got {named(args.model)}, which doesn't "
+                "say what its classes are and how it reads"
             )
         encoding = saved.encoding
         how = _how(args, encoding)
@@ -102,7 +105,7 @@ class Predict:
         try:
             inputs, lengths = encoding.encode(raw)
         except ValueError as error:
-            raise ValueError(f"{args.file!r} must go with {args.model!r}: {error}") from error
+            raise ValueError(f"{named(args.file)} must go with {named(args.model)}: {one_line(error, 200)}") from error
         found = predict(model, saved.classes, raw, inputs, lengths)
         console = new_console()
         if out is None:
@@ -162,7 +165,7 @@ def _accuracy(found: Prediction, raw: Raw, saved: Saved) -> str:
         return f"{count}; the file has no classes to compare with"
     hint = "; if a line begins with the series itself, --no-label" if raw.kind == "series" else ""
     if not set(raw.classes) & set(saved.classes):
-        return f"{count}; the file's classes, {', '.join(raw.classes[:4])}, are none of the network's{hint}"
+        return f"{count}; the file's classes, {listed(raw.classes)}, are none of the network's{hint}"
     labelled = raw.labels >= 0
     labels = raw.labels[labelled]
     right = np.array(found.labels)[labelled] == np.array(raw.classes)[labels]
@@ -172,7 +175,7 @@ def _accuracy(found: Prediction, raw: Raw, saved: Saved) -> str:
         shares = [right[labels == k].mean() for k in np.unique(labels)]  # a class that is declared may have no example
         said += f"; balanced accuracy, as in the run: {100 * float(np.mean(shares)):.1f} %"
     if foreign := [name for name in raw.classes if name not in saved.classes]:
-        said += f"; classes that the network does not know are never said: {', '.join(foreign[:4])}"
+        said += f"; classes that the network does not know are never said: {listed(foreign)}"
     return said
 
 

@@ -21,7 +21,7 @@ from ..comparing.runs import pretrained
 from ..inputs.facts import sides_table
 from ..inputs.gathering import Inputs, Wanted, gather
 from ..inputs.how import How
-from ..inputs.saved import Saved, save_network
+from ..inputs.saved import Saved, load_network, save_network
 from ..methods.catalogue import METHODS, Unsuited, arms_for
 from ..showing.surroundings import MOST_WORKERS, check_folder, processors
 from ..showing.terminal import Parts, new_console, runs_shown
@@ -247,7 +247,7 @@ def _compute(
 
 
 def _rehearse(inputs: Inputs, folder: Path) -> None:
-    """Write a fresh network with all that will stand beside it, and remove it: what can't be written fails now.
+    """Write a fresh network with all that will stand beside it, read and remove it: what can't be written fails now.
 
     Raises
     ------
@@ -259,6 +259,7 @@ def _rehearse(inputs: Inputs, folder: Path) -> None:
     with TemporaryDirectory(prefix=".", dir=folder) as drafts:
         draft = Path(drafts, "model.safetensors")
         save_network(study.build(0), saved, draft)
+        load_network(str(draft))
         check_folder(folder, 2 * draft.stat().st_size)
 
 

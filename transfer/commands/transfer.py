@@ -7,6 +7,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from rnn_core.data.files.lines import named
+from rnn_core.foreign import one_line
+
 from .tables import MISSING, add_table_options, check_table_options
 
 RESULTS = ("report.html", "results.json", "model.safetensors")
@@ -101,7 +104,7 @@ class Transfer:
             return run(args, _words(args))
         except MemoryError as error:
             way_out = "take a smaller --hidden-size, --batch-size or --max-steps, or fewer --workers"
-            raise RuntimeError(f"there must be memory enough: {error}; {way_out}") from error
+            raise RuntimeError(f"there must be memory enough, got {one_line(error)}; {way_out}") from error
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -113,7 +116,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"one of --source and --source-model must be given, got {got}")
     for name in ("source", "source_model", "target", "test", "vectors"):
         if (path := getattr(args, name)) is not None and not Path(path).exists():
-            raise FileNotFoundError(f"{_option(name)} must be an existing file or folder, got {path!r}")
+            raise FileNotFoundError(f"{_option(name)} must be an existing file or folder, got {named(path)}")
     for name in POSITIVE:
         value = getattr(args, name)
         for number in value if isinstance(value, list) else [value]:
@@ -133,11 +136,11 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError("--vectors-encoding must be left out without --vectors, whose words it is about")
     for name in ("source_model", "vectors"):
         if (path := getattr(args, name)) is not None and Path(path).is_dir():
-            raise IsADirectoryError(f"{_option(name)} must be a file, got the folder {path!r}")
+            raise IsADirectoryError(f"{_option(name)} must be a file, got the folder {named(path)}")
     folder = Path(args.out or "runs/transfer")
     if not args.overwrite and (found := [name for name in RESULTS if (folder / name).exists()]):
         raise ValueError(
-            f"--out must be a folder without results, got {str(folder)!r} with {', '.join(found)}; name another, or "
+            f"--out must be a folder without results, got {named(folder)} with {', '.join(found)}; name another, or "
             "--overwrite"
         )
 

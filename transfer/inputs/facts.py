@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnn_core.data import Tokenizer
+from rnn_core.foreign import shown
 from rnn_core.models import Model
 
 from ..comparing.classification import Text
@@ -20,6 +21,9 @@ from .reading import Raw
 
 LONG, MANY_STEPS = 10, 1000
 """So many times as long as half of the examples, and so many steps at least, is worth a word."""
+
+LINE = 140
+"""Characters of names in a message."""
 
 ONE_SIDED = 0.75
 """Share of a class in the test from which on the reader is told what always naming it would score."""
@@ -72,8 +76,8 @@ def compare_tokens(study: FilesStudy, here: Encoding, sides: dict[str, dict[str,
     if not share:
         words = [ours[k] for k in np.setdiff1d(study.target.inputs, here.unknown)]
         raise ValueError(
-            f"--target must have a token in common with the source, got none: {', '.join(map(repr, words[:3]))}… "
-            f"against {', '.join(map(repr, theirs[:3]))}…; is --level right, are the languages the same?"
+            f"--target must have a token in common with the source, got none: {_few(words)} "
+            f"against {_few(theirs)}; is --level right, are the languages the same?"
         )
     sides["target"]["tokens that the source knows, %"] = share
     if share < 50:
@@ -134,8 +138,8 @@ def note_test(notes: list[str], source: Any, target: Raw, test: Raw, balanced: b
     share = counts.max() / counts.sum()
     if share >= ONE_SIDED and not balanced:
         notes.append(
-            f"{100 * share:.1f} % of the test examples are {test.classes[int(counts.argmax())]!r}: always saying so "
-            "has that accuracy; with --balanced each class counts the same"
+            f"{100 * share:.1f} % of the test examples are {shown(test.classes[int(counts.argmax())], 40)}: always "
+            "saying so has that accuracy; with --balanced each class counts the same"
         )
 
 
@@ -156,9 +160,16 @@ def _share(data: Labelled, ids: np.ndarray) -> float:
     return round(100 * float(np.isin(data.inputs[valid], ids).mean()), 1)
 
 
+def _few(words: Sequence[str]) -> str:
+    return ", ".join(shown(word, 24) for word in words[:3]) + "…"
+
+
 def listed(names: Sequence[Any]) -> str:
-    """Return names for a sentence, the first twelve of many."""
-    return ", ".join(map(repr, names[:12])) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    """Return names for a sentence: the first twelve of many, or as many as a line has room for."""
+    said = [shown(name, 40) for name in names[:12]]
+    while len(said) > 1 and sum(map(len, said)) > LINE:
+        said.pop()
+    return ", ".join(said) + (f" and {len(names) - len(said):,} more" if len(names) > len(said) else "")
 
 
 def sides_table(sides: Mapping[str, Mapping[str, Any]], files: Mapping[str, str]) -> str:

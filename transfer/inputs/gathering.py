@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from rnn_core.data.files import read_vectors
+from rnn_core.data.files.lines import named
+from rnn_core.foreign import one_line
 from rnn_core.models import Model
 
 from ..comparing.classification import STEPS, Text
@@ -71,9 +73,10 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
     try:
         judged = here.labelled(test)
     except ValueError as error:
-        raise ValueError(f"--test must go with --target: {error}") from error
+        where = named(wanted.test or wanted.target)
+        raise ValueError(f"--test must go with --target, got {where}: {one_line(error, 200)}") from error
     study = FilesStudy(
-        _source_data(source, there),
+        _source_data(source, there, wanted),
         here.labelled(target),
         judged,
         _network(wanted, source),
@@ -110,14 +113,16 @@ def _as_known(how: How, known: Encoding) -> How:
     return how
 
 
-def _source_data(source: Model | str | Raw, encoding: Encoding) -> Labelled | Text | Model:
+def _source_data(source: Model | str | Raw, encoding: Encoding, wanted: Wanted) -> Labelled | Text | Model:
     if isinstance(source, Raw):
         return encoding.labelled(source)
     if isinstance(source, Model):
         return source
     rows = np.asarray(Encoding("text", encoding.tokenizer).encode(Raw("text", [source], None, (), ("",)))[0])
     if rows.size < 2 * STEPS:
-        raise ValueError(f"--source must hold at least {2 * STEPS} tokens of text, got {rows.size}")
+        raise ValueError(
+            f"--source must hold at least {2 * STEPS} tokens of text, got {rows.size} in {named(wanted.source or '')}"
+        )
     return Text(rows[0], encoding.tokens or ())
 
 

@@ -10,11 +10,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rnn_core import load, save
+from rnn_core.data.files.lines import named
+from rnn_core.foreign import one_line, parse_json, shown
 from rnn_core.models import Model
+from rnn_core.schema import check_arguments
 from rnn_core.weights import read_metadata
 from rnn_core.written import writable
 
-from .encoding import Encoding
+from .encoding import OOV, Encoding
 
 KEY, VERSION = "transfer", 1
 
@@ -63,33 +66,36 @@ def load_network(path: str) -> tuple[Model, Saved | None]:
     model = load(path, dtype="float32")
     stored = read_metadata(path).get(KEY)
     if not isinstance(model, Model):
-        raise ValueError(f"{path!r} must hold a model, got a layer of the type {type(model).__name__}")
+        raise ValueError(f"{named(path)} must hold a model, got a layer of the type {type(model).__name__}")
     return model, None if stored is None else _checked(path, model, stored)
 
 
 def _checked(path: str, model: Model, stored: str) -> Saved:
     """Return what was stored, if it is whole and fits the network."""
     try:
-        found = json.loads(stored)
-        if found["version"] != VERSION:
-            raise ValueError(f"its version is {found['version']}, which takes a newer rnn_core to read")
-        saved = Saved(
-            tuple(map(str, found["classes"])),
-            Encoding.from_dict(found["encoding"]),
-            str(found["method"]),
-            str(found["metric"]),
-            {name: float(score) for name, score in found["scores"].items()},
-        )
-        tokens = saved.encoding.tokens
+        found = parse_json(KEY, "its text", stored)
+        version = found.pop("version", None) if isinstance(found, dict) else VERSION
+        if version != VERSION:
+            raise ValueError(f"its version is {shown(version)}, which takes a newer rnn_core to read")
+        found = check_arguments("it", Saved, found, whole=True)
+        encoding = Encoding.from_dict(check_arguments("its encoding", Encoding, found["encoding"]))
+        scores = {name: float(score) for name, score in found["scores"].items()}
+        saved = Saved(tuple(found["classes"]), encoding, found["method"], found["metric"], scores)
+        tokens = encoding.tokens
+        if encoding.unknown is not None and not 0 <= encoding.unknown < len(tokens or ()):
+            raise ValueError(f"it has no token for what is unknown, {OOV}")
+        if encoding.kind == "waveforms" and encoding.frame != len(encoding.mean):
+            raise ValueError(f"its frames are of {encoding.frame} samples, and its scale is for {len(encoding.mean)}")
         told = (len(saved.classes), len(saved.encoding.mean) or None, None if tokens is None else len(tokens))
         holds = tuple(model.config.get(name) for name in ("num_classes", "input_size", "vocab_size"))
         if told != holds:
             raise ValueError(f"it tells of (classes, features, tokens) = {told}, and the network has {holds}")
         if len(set(saved.classes)) < len(saved.classes):
-            raise ValueError(f"its classes must have different names, got {', '.join(saved.classes)}")
+            raise ValueError(f"its classes must have different names, got {shown(list(saved.classes))}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
+        reason = f"there is no {shown(error.args[0])}" if isinstance(error, KeyError) else one_line(error)
         raise ValueError(
-            f"{path!r} must hold what `rnn-core transfer` writes beside a network, got other: {reason}; save it anew"
+            f"{named(path)} must hold what `rnn-core transfer` writes beside a network, got other: {reason}; save it "
+            "anew"
         ) from error
     return saved

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnn_core import SequenceClassifier
+from rnn_core.data.files.lines import named
 from rnn_core.models import Model
 
 from ..comparing.labelled import Labelled
@@ -53,25 +54,34 @@ def target_and_test(wanted: Wanted) -> tuple[Raw, Raw]:
     """Return what is learned and what is judged by: a file of its own, the other half, or a part of the target."""
     target = read(wanted.target, wanted.how)
     if len(target.classes) < 2:
-        raise ValueError(f"--target must have two classes or more, got {listed(target.classes)} alone")
+        raise ValueError(
+            f"--target must have two classes or more, got {listed(target.classes)} alone in {named(wanted.target)}"
+        )
     if none := _without_example(target):
-        raise ValueError(f"--target must have an example of each class that it declares, got none of {listed(none)}")
+        raise ValueError(
+            f"--target must have an example of each class that it declares, got none of {listed(none)} in "
+            f"{named(wanted.target)}"
+        )
     if wanted.test is None and not has_test(wanted.target, wanted.how):
-        return _split(target, TEST_SHARE if wanted.test_share is None else wanted.test_share)
+        share = TEST_SHARE if wanted.test_share is None else wanted.test_share
+        return _split(target, share, named(wanted.target))
     if wanted.test_share is not None:
         raise ValueError("--test-share must be left out where --target has a half to test on, which is judged by")
     test = read(wanted.test or wanted.target, wanted.how, "test")
+    where = named(wanted.test or wanted.target)
     if test.kind != target.kind:
-        raise ValueError(f"--test must be of the target's kind, {target.kind}, got {test.kind}; --kind names it")
+        raise ValueError(
+            f"--test must be of the target's kind, {target.kind}, got {test.kind} in {where}; --kind names it"
+        )
     if foreign := sorted(set(test.classes) - set(target.classes)):
         raise ValueError(
-            f"--test must have the target's classes, {listed(target.classes)}, got {listed(foreign)} as well"
+            f"--test must have the target's classes, {listed(target.classes)}, got {listed(foreign)} as well in {where}"
         )
     without = _without_example(test)
     if missing := [name for name in target.classes if name not in test.classes or name in without]:
         raise ValueError(
-            f"--test must have an example of each class, got none of {listed(missing)}; leave --test out to split the "
-            "target"
+            f"--test must have an example of each class, got none of {listed(missing)} in {where}; leave --test "
+            "out to split the target"
         )
     return target, test.among(target.classes)
 
@@ -82,20 +92,20 @@ def _without_example(data: Raw) -> list[str]:
     return [name for name, count in zip(data.classes, counts, strict=True) if not count]
 
 
-def _split(data: Raw, share: float) -> tuple[Raw, Raw]:
+def _split(data: Raw, share: float, where: str) -> tuple[Raw, Raw]:
     """Return training and test examples, each class with its share of either."""
     counts = np.bincount(data.targets, minlength=len(data.classes))
     if counts.min() < 2:
         raise ValueError(
             f"--target must have two examples of each class to be split into training and test, got 1 of "
-            f"{data.classes[int(counts.argmin())]!r}; add some, or name a --test"
+            f"{listed([data.classes[int(counts.argmin())]])} in {where}; add some, or name a --test"
         )
     rows = Labelled(np.arange(len(data.rows))[:, None], data.targets, data.classes)
     part, rest = rows.split(max(len(counts), min(round(share * len(rows)), len(rows) - len(counts))), 0)
     if not rest.counts.all():
         raise ValueError(
             f"--test-share must leave an example of each class to train on, got {share}, which leaves none of "
-            f"{data.classes[int(rest.counts.argmin())]!r}"
+            f"{listed([data.classes[int(rest.counts.argmin())]])} in {where}"
         )
     return data.take(np.sort(rest.inputs[:, 0])), data.take(np.sort(part.inputs[:, 0]))
 
@@ -107,12 +117,12 @@ def source_of(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
         if not isinstance(model, SequenceClassifier):
             raise ValueError(
                 f"--source-model must be a SequenceClassifier, got a {type(model).__name__} in "
-                f"{wanted.source_model!r}; train one with --source"
+                f"{named(wanted.source_model)}; train one with --source"
             )
         if saved is None and model.embedding is not None:
             raise ValueError(
                 f"--source-model must say what its {model.config['vocab_size']:,} tokens stand for, got "
-                f"{wanted.source_model!r}, which `rnn-core transfer` has not written: its vocabulary is not known"
+                f"{named(wanted.source_model)}, which `rnn-core transfer` has not written: its vocabulary is not known"
             )
         return model, None if saved is None else saved.encoding
     if wanted.source is None:
@@ -122,5 +132,7 @@ def source_of(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
         return running_text(wanted.source, wanted.source_how), None
     raw = read(wanted.source, wanted.source_how)
     if len(raw.classes) < 2:
-        raise ValueError(f"--source must have two classes or more, got {listed(raw.classes)} alone")
+        raise ValueError(
+            f"--source must have two classes or more, got {listed(raw.classes)} alone in {named(wanted.source)}"
+        )
     return raw, None

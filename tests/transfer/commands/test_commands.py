@@ -184,7 +184,7 @@ def test_no_half_of_a_digit_is_rounded_another_way() -> None:
     raw = Raw("ids", [], np.repeat([0, 1], [49, 31]), ("a", "b"), ())
     assert predict._accuracy(found, raw, model).endswith(f"has them, {100 * float((raw.labels == 0).mean()):.1f} %")
     foreign = replace(raw, classes=("a", "c"))
-    assert "the network does not know are never said: c" in predict._accuracy(found, foreign, model)
+    assert "the network does not know are never said: 'c'" in predict._accuracy(found, foreign, model)
 
 
 def test_predictions_without_classes_are_printed_and_written(finished, tmp_path, capsys) -> None:
@@ -207,7 +207,7 @@ def test_predictions_without_classes_are_printed_and_written(finished, tmp_path,
 
 def test_classes_of_another_name_are_not_counted_as_wrong(finished, capsys) -> None:
     out = predicted(capsys, finished / "out" / "model.safetensors", finished / "reviews.csv")
-    assert "the file's classes, neg, pos, are none of the network's" in out
+    assert "the file's classes, 'neg', 'pos', are none of the network's" in out
 
 
 def test_the_tokenizer_has_not_seen_the_test(finished) -> None:
@@ -279,7 +279,7 @@ def test_a_disk_that_fills_up_leaves_the_old_results(finished, tmp_path, capsys,
 def test_too_little_memory_is_said_in_a_line(finished, tmp_path, capsys) -> None:
     arguments = ["--source", finished / "reviews.csv", "--target", finished / "tweets.jsonl", *SHORT]
     error = refused(capsys, *arguments, "--hidden-size", 10**7, "--out", tmp_path / "out")
-    assert "there must be memory enough: Unable to allocate" in error
+    assert "there must be memory enough, got Unable to allocate" in error
 
 
 # other kinds of data
@@ -556,7 +556,7 @@ def test_the_list_of_methods(capsys) -> None:
         (["--source", "empty", "--target", "b.csv"], "must hold .txt files or .wav, .flac, .ogg files, got neither"),
         (
             ["--source", "a.csv", "--target", "s.tsv", "--test", "wide.ts"],
-            "--test must go with --target: examples must have 1 features a step, got 2",
+            "--test must go with --target, got 'wide.ts': examples must have 1 features a step, got 2",
         ),
         (["--source", "model.safetensors", "--target", "b.csv"], "a saved model is for --source-model"),
         (["--source-model", "nan.safetensors", "--target", "s.tsv"], "nan.safetensors' is damaged: the array 'rnn"),
@@ -619,20 +619,30 @@ def test_a_model_over_features_needs_nothing_beside_it(tmp_path, capsys) -> None
 def test_what_stands_beside_a_network_must_fit_it(finished, tmp_path, capsys) -> None:
     stored = beside(finished / "out")
     model = load(finished / "out" / "model.safetensors")
+    tokenizer = stored["encoding"]["tokenizer"]
+    nameless = {**tokenizer, "oov": None, "tokens": [f"{token}_" for token in tokenizer["tokens"]]}
     for change, message in (
         ({"version": 2}, "its version is 2, which takes a newer rnn_core"),
         ({"classes": ["a", "b", "c"]}, "it tells of (classes, features, tokens) = (3, None"),
-        ({"encoding": {}}, "must hold what `rnn-core transfer` writes beside a network, got other: there is no 'kind'"),
-        ({"classes": ["a", "a"]}, "its classes must have different names, got a, a"),
+        ({"encoding": {}}, "must hold what `rnn-core transfer` writes beside a network, got other: its encoding must"),
+        ({"classes": ["a", "a"]}, "its classes must have different names, got ['a', 'a']"),
         (
             {"encoding": {**stored["encoding"], "kind": "series"}},
             "its kind is 'series', with another kind's vocabulary",
         ),
         ({"encoding": {**stored["encoding"], "frame": 0}}, "its frame must be a whole number of at least 1, got 0"),
-        ({"encoding": {**stored["encoding"], "max_steps": "9"}}, "its max_steps must be a whole number"),
+        ({"encoding": {**stored["encoding"], "max_steps": "9"}}, "its encoding: max_steps must be an int of 64 bits"),
+        ({"encoding": {**stored["encoding"], "tokenizer": nameless}}, "got other: there is no '<unknown>'"),
+        ({"encoding": {**stored["encoding"], "tokenizer": "x"}}, "got other: "),
+        ({"encoding": {**stored["encoding"], "tokenizer": ["x" * 999]}}, "got other: "),
+        ({"encoding": 9 * [{}]}, "its encoding must be a JSON object"),
+        ({"scores": {"test": "much"}}, "it: scores must be an object, each entry a number"),
+        ({"classes": 10**400}, "it: classes must be a list"),
     ):
         save(model, tmp_path / "m.safetensors", metadata={"transfer": json.dumps({**stored, **change})})
-        assert message in refused(capsys, tmp_path / "m.safetensors", finished / "test.jsonl", command="predict")
+        error = refused(capsys, tmp_path / "m.safetensors", finished / "test.jsonl", command="predict")
+        assert message in error
+        assert len(error) < 460
     assert set(read_arrays(tmp_path / "m.safetensors")) == set(model.parameters)
 
 
@@ -657,7 +667,7 @@ def test_series_of_which_no_class_is_known_take_any_label(tmp_path, capsys) -> N
     out = predicted(capsys, tmp_path / "o" / "model.safetensors", ucr(tmp_path / "b.tsv", 4, 1, ("?",)))
     assert "4 examples; the file has no classes to compare with" in out
     out = predicted(capsys, tmp_path / "o" / "model.safetensors", ucr(tmp_path / "b.tsv", 4, 1, ("x",)))
-    assert "4 examples; the file's classes, x, are none of the network's; if a line begins with the series" in out
+    assert "4 examples; the file's classes, 'x', are none of the network's; if a line begins with the series" in out
 
 
 def test_predict_says_where_it_can_not_write(finished, tmp_path, capsys) -> None:
