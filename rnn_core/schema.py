@@ -16,10 +16,7 @@ from .foreign import shown
 LARGEST = 2**63 - 1
 """The largest integer that a file may name: no size and no count lies beyond."""
 
-_WORDS = {
-    int: "an int of 64 bits", float: "a number", str: "a string of whole characters", bool: "true or false",
-    NoneType: "null",
-}  # fmt: skip
+_WORDS = {int: "an int of 64 bits", float: "a number", str: "a string", bool: "true or false", NoneType: "null"}
 
 
 def check_arguments(
@@ -90,27 +87,16 @@ def _is(expected: Any, value: Any) -> bool:
     origin, inner = get_origin(expected), get_args(expected)
     if origin in (Union, UnionType):
         return any(_is(one, value) for one in inner)
-    if expected in (bool, NoneType):
+    if expected in (str, bool, NoneType):
         return isinstance(value, expected)
     if expected is float and isinstance(value, float):
         return True  # NaN and infinity, which Python's JSON has: whether they make sense, the constructor knows
     if expected in (int, float):
         return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST
-    if expected is str:
-        return isinstance(value, str) and _is_whole(value)
     if origin is list or (origin is tuple and inner[1:] == (Ellipsis,)):
         return isinstance(value, list) and all(_is(inner[0], one) for one in value)
     if origin in (dict, Mapping):
         return isinstance(value, dict) and all(_is(inner[1], one) for one in value.values())
-    return True
-
-
-def _is_whole(text: str) -> bool:
-    """Return whether a text has no half characters, which JSON can hold and no file."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
     return True
 
 
@@ -122,5 +108,5 @@ def _named(expected: Any) -> str:
     if origin in (list, tuple) and inner:
         return f"a list, each of it {_named(inner[0])}"
     if origin in (dict, Mapping) and inner:
-        return f"an object, each entry {_named(inner[1])}"
+        return "an object" if inner[1] is Any else f"an object, each entry {_named(inner[1])}"
     return _WORDS.get(expected, "an object")

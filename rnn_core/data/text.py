@@ -8,7 +8,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..foreign import check_text, shown
 from ..layers.home import to_host
+from ..schema import check_arguments
 
 LEVELS = ("char", "word")
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
@@ -71,7 +73,10 @@ class Tokenizer:
         padding: bool = True,
     ) -> None:
         if level not in LEVELS:
-            raise ValueError(f"Tokenizer: level must be 'char' or 'word', got {level!r}")
+            raise ValueError(f"Tokenizer: level must be 'char' or 'word', got {shown(level)}")
+        for name, text in (("filters", filters), ("oov", oov)):
+            if isinstance(text, str):
+                check_text("Tokenizer", name, text)
         if oov == PADDING:
             raise ValueError("Tokenizer: oov must have at least one character, got ''; None leaves unknown tokens out")
         self.level = level
@@ -124,7 +129,7 @@ class Tokenizer:
         Raises
         ------
         ValueError
-            If the texts hold no token.
+            If the texts hold no token, or half a character, which no file could keep.
         TypeError
             If one of the texts is not a string.
         """
@@ -135,6 +140,8 @@ class Tokenizer:
             counts.pop(self.oov, None)
         if not counts:
             raise ValueError("Tokenizer.fit: texts must hold at least one token, got none")
+        for token in counts:
+            check_text("Tokenizer.fit", f"the token {shown(token)}", token)
         # Neither Counter nor sorted disturbs the order of first appearance, so ties are settled by it.
         ranked = sorted(counts, key=counts.__getitem__, reverse=True)
         self._keep((self._reserved() + ranked)[: self.num_words])
@@ -225,33 +232,40 @@ class Tokenizer:
         Raises
         ------
         ValueError
-            If an entry is missing or unknown, or the tokens do not fit the other entries.
+            If an entry is missing, unknown or of another type, or the tokens do not fit the other entries.
         """
+        where = "Tokenizer.from_dict"
         names = {"level", "num_words", "lower", "filters", "oov", "padding", "tokens"}
-        if set(stored) != names:
+        if not isinstance(stored, Mapping) or set(stored) != names:
+            found = sorted(map(str, stored)) if isinstance(stored, Mapping) else stored
             raise ValueError(
-                f"Tokenizer.from_dict: stored must have the entries {', '.join(sorted(names))}, "
-                f"got {', '.join(sorted(map(str, stored)))}; use what to_dict returned"
+                f"{where}: stored must have the entries {', '.join(sorted(names))}, got {shown(found)}; use what "
+                "to_dict returned"
             )
         options = dict(stored)
-        tokens = list(options.pop("tokens"))
+        tokens = options.pop("tokens")
+        if not isinstance(tokens, list | tuple):
+            raise ValueError(f"{where}: tokens must be a list of words, got {shown(tokens)}")
+        try:
+            check_arguments("stored", cls, options)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from error
         tokenizer = cls(**options)
-        reserved = tokenizer._reserved()
+        reserved, tokens = tokenizer._reserved(), list(tokens)
         if tokens[: len(reserved)] != reserved:
             raise ValueError(
-                f"Tokenizer.from_dict: tokens must begin with {reserved}, got {tokens[: len(reserved)]}; "
+                f"{where}: tokens must begin with {shown(reserved)}, got {shown(tokens[: len(reserved)])}; "
                 "padding and oov decide what comes first"
             )
         for position, token in enumerate(tokens[len(reserved) :], len(reserved)):
             if not isinstance(token, str) or token == PADDING:
-                raise ValueError(f"Tokenizer.from_dict: tokens must be words, got {token!r} at position {position}")
+                raise ValueError(f"{where}: tokens must be words, got {shown(token)} at position {position}")
+            check_text(where, f"token {position}", token)
         if len(set(tokens)) != len(tokens):
             twice = next(token for token, count in Counter(tokens).items() if count > 1)
-            raise ValueError(f"Tokenizer.from_dict: tokens must differ, got {twice!r} more than once")
+            raise ValueError(f"{where}: tokens must differ, got {shown(twice)} more than once")
         if tokenizer.num_words is not None and len(tokens) > tokenizer.num_words:
-            raise ValueError(
-                f"Tokenizer.from_dict: tokens must be at most num_words = {tokenizer.num_words}, got {len(tokens)}"
-            )
+            raise ValueError(f"{where}: tokens must be at most num_words = {tokenizer.num_words}, got {len(tokens)}")
         tokenizer._keep(tokens)
         return tokenizer
 

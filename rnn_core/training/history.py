@@ -133,8 +133,9 @@ class History:
         """
         where, way_out = "History.from_dict", "use what as_dict returned"
         if not isinstance(stored, Mapping) or set(stored) != {"monitor", "records"}:
+            found = list(stored) if isinstance(stored, Mapping) else stored
             raise ValueError(
-                f"{where}: stored must have the entries monitor and records, got {shown(list(stored))}; {way_out}"
+                f"{where}: stored must have the entries monitor and records, got {shown(found)}; {way_out}"
             )
         try:
             check_value("records", list[dict], stored["records"])

@@ -413,7 +413,7 @@ EMPTY = (
     Error(
         "a client's head",
         lambda w: client(w["lstm"], path=w.write("m.safetensors")),
-        "LocalClient: path must be a file that a LocalClient wrote, got '…m.safetensors', which is cut short or …",
+        f"LocalClient: {CUT}",
     ),
     Error(
         "another's file for a client's head",

@@ -344,6 +344,10 @@ def test_a_client_knows_its_file(tmp_path):
     with pytest.raises(ValueError, match="cut short"):
         client(path=path)
     assert path.read_bytes() == content[:50]
+    for rounds in ("", "-1", "1.5", "1" * 5000, "[" * 10**5):
+        save({"head.weight": np.zeros((3, 5))}, path, metadata={"local_client": "1", "rounds": rounds})
+        with pytest.raises(ValueError, match=r"^LocalClient: path must be a file .* which is another safetensors file"):
+            client(path=path)
     with pytest.raises(FileNotFoundError, match="folder of path must exist"):
         client(path=tmp_path / "nowhere" / "head.safetensors")
 

@@ -18,6 +18,7 @@ References
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ from rnn_core.layers.checks import check_seed, positive_int
 from rnn_core.models import Model
 from rnn_core.models.base import Step
 from rnn_core.training import History, Optimizer, fit
+from rnn_core.weights.file import opened
 
 from ..parameters.groups import Patterns, checked_model, chosen
 from ..planning.plan import Plan
@@ -232,21 +234,16 @@ class LocalClient:
 
     def _read(self, path: str | os.PathLike[str]) -> None:
         """Go on with what `_keep` wrote."""
-        try:
-            metadata = weights.read_metadata(path)
-        except ValueError as error:
-            raise ValueError(
-                f"LocalClient: path must be a file that a LocalClient wrote, got {os.fspath(path)!r}, which is cut "
-                "short or something else; name another one"
-            ) from error
-        if metadata.get("local_client") != VERSION:
-            raise ValueError(
-                f"LocalClient: path must be a file that a LocalClient wrote, got {os.fspath(path)!r}, which is another "
-                "safetensors file; name another one"
-            )
-        arrays = weights.read_arrays(path)
-        write(self.model, fitting("LocalClient", f"the arrays in {os.fspath(path)!r}", self.model, self.own, arrays))
-        self.rounds = int(metadata["rounds"])
+        with opened("LocalClient", path) as contents:
+            rounds = contents.metadata.get("rounds", "")
+            if contents.metadata.get("local_client") != VERSION or not re.fullmatch("[0-9]{1,18}", rounds):
+                raise ValueError(
+                    f"LocalClient: path must be a file that a LocalClient wrote, got {contents.path!r}, which is "
+                    "another safetensors file; name another one"
+                )
+            arrays = contents.arrays()
+        write(self.model, fitting("LocalClient", f"the arrays in {contents.path!r}", self.model, self.own, arrays))
+        self.rounds = int(rounds)
 
 
 class Counted:

@@ -73,7 +73,7 @@ def load_network(path: str) -> tuple[Model, Saved | None]:
 def _checked(path: str, model: Model, stored: str) -> Saved:
     """Return what was stored, if it is whole and fits the network."""
     try:
-        found = parse_json(KEY, "its text", stored)
+        found = parse_json(KEY, "its text", stored, unique=True)
         version = found.pop("version", None) if isinstance(found, dict) else VERSION
         if version != VERSION:
             raise ValueError(f"its version is {shown(version)}, which takes a newer rnn_core to read")

@@ -57,6 +57,9 @@ def check_run(
             ("parameters", stored.parameters), ("optimizer", stored.optimizer_state), ("best", stored.best)
         ):  # fmt: skip
             _check_arrays(part, found, homes[part])
+        for k, array in enumerate(stored.carried if isinstance(stored.carried, tuple) else (stored.carried,)):
+            if array is not None:
+                check_finite("carried", str(k), array)
     except ValueError as error:
         raise ValueError(
             f"fit: {str(path)!r} does not hold what this run wrote: {error}; remove it, or name another folder"

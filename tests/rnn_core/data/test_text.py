@@ -122,6 +122,7 @@ def test_what_is_stored_as_json_comes_back(text, level, oov, padding, lower):
         (lambda: Tokenizer(num_words=1), ValueError, "num_words must be at least 2 to hold a token, got 1"),
         (lambda: Tokenizer(num_words=2, oov="?"), ValueError, "num_words must be at least 3 to hold a token, got 2"),
         (lambda: Tokenizer(num_words=2.5), TypeError, "must be an integer or None, got 2.5"),
+        (lambda: Tokenizer().fit("a \ud83db"), ValueError, r"the token '\\ud83db' must be text, got half a character"),
         (lambda: Tokenizer().fit(["...", ""]), ValueError, "texts must hold at least one token"),
         (lambda: Tokenizer().fit([b"bytes"]), TypeError, "must be a string, got bytes"),  # type: ignore[list-item]
         (lambda: Tokenizer().encode("a"), RuntimeError, "call fit first"),
@@ -147,12 +148,35 @@ def test_mistakes_are_named(call, error, message):
         ({"tokens": ["", "a", ""]}, "got '' at position 2"),
         ({"tokens": ["", "a", 3]}, "got 3 at position 2"),
         ({"num_words": 2, "tokens": ["", "a", "b"]}, "at most num_words = 2, got 3"),
+        ({"tokens": "\nab" * 10**5}, r"tokens must be a list of words, got '\\nab"),
+        ({"tokens": {"": 0}}, r"tokens must be a list of words, got \{'': 0\}"),
+        ({"tokens": ["", [], "a"]}, r"tokens must be words, got \[\] at position 1"),
+        ({"level": ["word"]}, r"stored: level must be a string, got \['word'\]"),
+        ({"level": "[" * 10**5}, r"level must be 'char' or 'word', got '\[\[\["),
+        ({"num_words": True}, "stored: num_words must be an int of 64 bits or null, got True"),
+        ({"num_words": 10**30}, "stored: num_words must be an int of 64 bits or null, got 1000"),
+        ({"num_words": -1}, "num_words must be at least 2 to hold a token, got -1"),
+        ({"lower": 1}, "stored: lower must be true or false, got 1"),
+        ({"filters": None}, "stored: filters must be a string, got None"),
+        ({"oov": 3}, "stored: oov must be a string or null, got 3"),
+        ({"oov": ""}, "oov must have at least one character"),
+        ({"oov": "\ud83d"}, r"oov must be text, got half a character \(\\ud83d\)"),
+        ({"filters": "\ud83d"}, r"filters must be text, got half a character \(\\ud83d\)"),
+        ({"tokens": ["", "a\ud83d"]}, r"token 1 must be text, got half a character \(\\ud83d\) at position 1"),
+        ({"padding": "no"}, "stored: padding must be true or false, got 'no'"),
     ],
 )
 def test_a_damaged_dictionary_is_refused(change, message):
     stored = Tokenizer().fit("a b").to_dict()
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         Tokenizer.from_dict({**stored, **change})
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+def test_a_dictionary_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"^Tokenizer.from_dict: stored must have the entries .*, got \[1, 2\]; use"):
+        Tokenizer.from_dict([1, 2])
 
 
 ROWS = [[1, 2, 3, 4], [5], [6, 7]]

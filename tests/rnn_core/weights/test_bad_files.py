@@ -273,7 +273,7 @@ def test_a_file_that_lies_about_itself(changes, message, path):
         (LSTM(2, 3), {"dropout": 10**30}, "config: dropout must be a number, got 1000000000000000000000000000000"),
         (Embedding(4, 2), {"embedding_dim": 10**12, "padding_idx": 1}, "weight must have shape (4, 1000000000000), "),
         (SequenceClassifier(2, 3, input_size=2), {"cell": "x\n" * 999}, "cell must be one of 'rnn', 'lstm', 'gru', "),
-        (SequenceClassifier(2, 3, input_size=2), {"pooling": []}, "config: pooling must be a string of whole c"),
+        (SequenceClassifier(2, 3, input_size=2), {"pooling": []}, "config: pooling must be a string, got []"),
         (SequenceClassifier(2, 3, vocab_size=5), {"vocab_size": 10**12}, "embedding.weight must have shape (100000000"),
         (SequenceClassifier(2, 3, vocab_size=5), {"padding_idx": 9}, "padding_idx must be in 0…4, got 9"),
         (Mine(2, 3), {"out_features": 10**15}, SIZE + "(1000000000000000, 2), got (3, 2)"),

@@ -139,7 +139,7 @@ def summed(path, sums):
         (lambda path: summed(path, "[" * 10**5), "rnn_core.checksums must be JSON of a sensible depth, got '[[["),
         (
             lambda path: summed(path, '{"w": 3}'),
-            "rnn_core.checksums must be an object, each entry a string of whole cha",
+            "rnn_core.checksums must be an object, each entry a string, got",
         ),
         (lambda path: summed(path, '{"w": "0", "w": "1"}'), "the key 'w' comes twice"),
     ],

@@ -643,6 +643,9 @@ def test_what_stands_beside_a_network_must_fit_it(finished, tmp_path, capsys) ->
         error = refused(capsys, tmp_path / "m.safetensors", finished / "test.jsonl", command="predict")
         assert message in error
         assert len(error) < 460
+    for text, message in (("[" * 10**5, "must be JSON of a sensible depth"), ('{"a": 1, "a": 1}', "comes twice")):
+        save(model, tmp_path / "m.safetensors", metadata={"transfer": text})
+        assert message in refused(capsys, tmp_path / "m.safetensors", finished / "test.jsonl", command="predict")
     assert set(read_arrays(tmp_path / "m.safetensors")) == set(model.parameters)
 
 
