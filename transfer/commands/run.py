@@ -18,7 +18,7 @@ from ..comparing.arms import ARMS, Arm
 from ..comparing.comparison import compare
 from ..comparing.data_study import Budget
 from ..comparing.runs import pretrained
-from ..inputs.facts import sides_table
+from ..inputs.facts import longest, sides_table
 from ..inputs.gathering import Inputs, Wanted, gather
 from ..inputs.how import How
 from ..inputs.saved import Saved, load_network, save_network
@@ -85,6 +85,8 @@ def run(args: argparse.Namespace, words: str) -> int:
         seeds = args.seeds or settings.seeds
         try:
             outcome, chosen = _compute(inputs, arms, unsuited, sizes, seeds, workers, save, parts)
+        except MemoryError as error:
+            raise MemoryError(f"{error}{longest(inputs.sides)}") from error
         except KeyboardInterrupt:  # `fit` would name its checkpoint, of which there is none here
             raise KeyboardInterrupt("interrupted; nothing was written") from None
         outcome.command, outcome.files, outcome.quick = words, _files(args), args.quick

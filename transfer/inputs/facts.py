@@ -123,6 +123,16 @@ def note_longest(notes: list[str], sides: Mapping[str, Any]) -> None:
                 )
 
 
+def longest(sides: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what to say of the longest example where the memory is too small; nothing if none is long."""
+    steps = {side: found["steps"] for side, found in sides.items() if "steps" in found}
+    side = max(steps, key=lambda name: steps[name][2], default="")
+    if not side or steps[side][2] < MANY_STEPS:
+        return ""
+    _, median, most = steps[side]
+    return f" (the longest example is of the {side}, {most:,} steps; half of them have at most {median:,})"
+
+
 def note_test(notes: list[str], source: Any, target: Raw, test: Raw, balanced: bool) -> None:
     """Say what makes the test's scores look better than they are: examples that were learned, or one large class."""
     held = {_whole(row) for row in test.rows}

@@ -177,6 +177,7 @@ def _numbers(path: str, kind: str, how: How, labelled: bool, part: str, allow_un
             path,
             labelled=labelled,
             allow_unlabelled=allow_unlabelled,
+            keep_missing_labels=how.keep_missing_labels,
             missing=missing,
             max_steps=how.max_steps,
             encoding=how.encoding,

@@ -208,6 +208,17 @@ def test_a_label_that_is_missing_is_refused_or_allowed(tmp_path) -> None:
             read_series(path)
 
 
+def test_a_label_as_pandas_writes_a_missing_one(tmp_path) -> None:
+    path = write(tmp_path, "a.csv", "null,1,2\nx,3,4\n")
+    with pytest.raises(
+        ValueError, match=r"line 1, must have a label, got 'null'; keep_missing_labels=True takes it for"
+    ):
+        read_series(path)
+    assert read_series(path, keep_missing_labels=True).classes == ("null", "x")
+    assert read_series(path, allow_unlabelled=True).labels.tolist() == [-1, 0]
+    assert read_series(write(tmp_path, "a.ts", "@classLabel true None\n@data\n1:None\n")).classes == ("None",)
+
+
 def test_whether_a_file_says_that_it_has_labels(tmp_path) -> None:
     for name, text, answer in (
         ("a.tsv", "1\t2\n", True),

@@ -140,6 +140,17 @@ def test_rf64_and_big_endian(tmp_path, reader) -> None:
     assert np.abs(samples(tmp_path / "b.wav") - TONE).max() < 1e-4
 
 
+@pytest.mark.parametrize("kind", ["IMA_ADPCM", "MS_ADPCM", "GSM610", "G721_32"])
+def test_packed_samples_are_libsndfiles(tmp_path, kind) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    if kind not in soundfile.available_subtypes("WAV"):
+        pytest.skip("this libsndfile doesn't write it")
+    soundfile.write(tmp_path / "a.wav", np.repeat(TONE, 200), 8000, subtype=kind)
+    wanted, _ = soundfile.read(tmp_path / "a.wav")
+    assert samples(tmp_path / "a.wav").tolist() == wanted.tolist()
+    assert samples(tmp_path / "a.wav", max_steps=100).tolist() == wanted[:100].tolist()
+
+
 # damaged and odd
 
 

@@ -91,6 +91,8 @@ def test_a_place_without_a_stamp_is_a_missing_number(tmp_path) -> None:
     [
         ("(0,1),(1,2),(2.5,3):a\n", r"line 3, must have time stamps at equal steps, got one 2\.5 steps of 1 from"),
         ("(0,1),(1,2),(1e9,3):a\n", r"line 3, must have time stamps at equal steps, got one"),
+        ("(0,1),(1e9,2),(1e9,2):(0,1)::a\n", r"line 3, must have time stamps that rise"),
+        (":(0,1),(1,2),(1e9,2):a\n", r"line 3, must have time stamps at equal steps, got one 1e\+09 steps of 1 from"),
         ("(0,1),(2,2),(1,3):a\n", r"line 3, must have time stamps that rise, got '1' behind a later"),
         ("(0,1),(1,2):a\n(0,1),(2,2):a\n", r"line 4, must have time stamps 1 apart, as line 3 has, got 2; resample"),
         ("(now,1):a\n", r"line 3, must have a number or a date, .* as time stamp, got 'now'"),

@@ -12,6 +12,7 @@ import pytest
 from rnn_core import cli
 from rnn_core.data import Rows
 from rnn_core.weights import read_metadata
+from transfer.commands import run
 from transfer.comparing.data_study import Budget
 from transfer.inputs.gathering import Wanted, gather
 from transfer.inputs.how import How
@@ -257,6 +258,22 @@ def test_one_long_sound_costs_its_own_length(tmp_path) -> None:
     assert inputs.study.labelled_source.inputs.shape == (41, 2, 8)
     assert "1 of the target's 41 examples are cut to their first 2 steps" in inputs.notes
     assert not any("--max-steps cuts it" in note for note in inputs.notes)
+
+
+def test_too_little_memory_names_what_is_long(tmp_path, capsys, monkeypatch) -> None:
+    for name in ("a", "b"):
+        for k in range(3):
+            sound(tmp_path / "m" / name, 8000, 16, f"{k}.wav")
+    sound(tmp_path / "m" / "a", 8000, 20_000, "long.wav")
+
+    def full(*args: object) -> None:
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    monkeypatch.setattr(run, "_compute", full)
+    words = ["--source", tmp_path / "m", "--target", tmp_path / "m", "--frame", 8, *SHORT, "--out", tmp_path / "out"]
+    message = refused(capsys, "transfer", *words)
+    assert "Unable to allocate 9 GiB (the longest example is of the source, 2,500 steps; half of them have" in message
+    assert "or --max-steps" in message
 
 
 def test_a_folder_of_halves_has_its_own_test(tmp_path) -> None:

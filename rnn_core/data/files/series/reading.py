@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ....foreign import shown
-from ..labels import classes_of, numbers_of, remark_on
+from ..labels import classes_of, is_missing, numbers_of, remark_on
 from ..lines import Place, Unread, at, empty, existing, named, remark
 from .arff import arff_has_labels, open_arff
 from .cells import GAPS, MISSING, Case, Content, filled, without_padding
@@ -25,6 +25,7 @@ def read_series(
     *,
     labelled: bool = True,
     allow_unlabelled: bool = False,
+    keep_missing_labels: bool = False,
     missing: str = "refuse",
     max_steps: int | None = None,
     encoding: str = "utf-8",
@@ -41,7 +42,10 @@ def read_series(
     labelled : bool
         Without it no label is read: plain files then have none, and of the others the header tells.
     allow_unlabelled : bool
-        Take a series whose label is blank, ``?`` or ``NaN``: its number is −1. Without it that is an error.
+        Take a series whose label is missing: its number is −1. Without it that is an error.
+    keep_missing_labels : bool
+        Take labels such as ``NA`` and ``null`` for classes. A class that is declared is one without it; what is blank,
+        ``?`` or ``NaN`` never is.
     missing : {"refuse", "drop", "interpolate", "mask"}
         What becomes of a series in which a number is missing (``NaN``, ``?``, a blank, a place without a time stamp,
         the end of a dimension that is shorter than another): an error; the series is left out; a straight line between
@@ -82,11 +86,13 @@ def read_series(
     whole: list[int] = []
     dropped: list[int] = []
     for case in content.cases:
-        label = _label(where, place, case, content, allow_unlabelled) if labelled else None
+        label = None
+        if labelled:
+            label = _label(where, place, case, content, allow_unlabelled, keep_missing_labels)
         values = without_padding(case.values)
-        if not len(values):
+        if not len(values) and missing != "drop":
             raise ValueError(f"{where}: {at(place, case.line)} must have a number, got none")
-        kept = filled(where, place, case.line, values, missing)
+        kept = filled(where, place, case.line, values, missing) if len(values) else None
         if kept is None:
             dropped.append(case.line)
             continue
@@ -119,13 +125,15 @@ def has_labels(path: Path, encoding: str = "utf-8") -> bool:
     return ask is None or ask("read_series", path, encoding)
 
 
-def _label(where: str, place: Path, case: Case, content: Content, allow_unlabelled: bool) -> str | None:
+def _label(where: str, place: Path, case: Case, content: Content, allow_unlabelled: bool, keep: bool) -> str | None:
     """Return a case's label if it has one; errors are those of a label that is missing or isn't declared."""
-    declared = content.declared
-    if case.label is None or case.label.lower() in GAPS:
+    declared, name = content.declared, case.label or ""
+    gap = name.lower() in GAPS
+    if gap or (declared is None and is_missing(name, keep)):
         if allow_unlabelled:
             return None
-        raise ValueError(f"{where}: {at(place, case.line)} must have a label, got {shown(case.label or '', 40)}")
+        told = f"{where}: {at(place, case.line)} must have a label, got {shown(name, 40)}"
+        raise ValueError(told) if gap else Unread(told, "{keep_missing_labels=True} takes it for a class")
     if declared is not None and case.label not in declared:
         raise ValueError(
             f"{where}: {at(place, case.line)} must have one of the classes that line {content.line} declares, "

@@ -78,8 +78,8 @@ class Clock:
         most = max((round(float(place[-1])) + 1 for place in places if len(place)), default=1)
         for place, name in zip(places, of, strict=True):
             off = abs(place - np.round(place)) > CLOSE
-            if off.any() or most > SPARSE * sum(map(len, places)):
-                k = int(off.argmax())
+            if len(place) and (off.any() or most > SPARSE * sum(map(len, places))):
+                k = int(off.argmax()) if off.any() else len(place) - 1
                 raise ValueError(
                     f"{where}: {at(path, line)} must have time stamps at equal steps, got one {float(place[k]):g} "
                     f"steps of {step:g} from the first{name}; {GRIDS}"

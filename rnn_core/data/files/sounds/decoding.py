@@ -15,7 +15,7 @@ import numpy as np
 
 from ....foreign import one_line
 from ..lines import named
-from .riff import Wav, read_wav
+from .riff import PACKED, Wav, read_wav
 
 AT_ONCE = 1 << 24
 """Bytes that are decoded at a time: it bounds the memory beside the samples themselves."""
@@ -67,6 +67,8 @@ def soundfile() -> ModuleType | None:
 
 def _from_wav(where: str, path: Path, most: int | None) -> Sound:
     wav = read_wav(where, path, most)
+    if wav.code in PACKED and soundfile() is not None:  # such data can't be cut
+        return _from_other(where, path, most)
     size = max(1, AT_ONCE // wav.block) * wav.block
     data = [wav.data[start : start + size] for start in range(0, len(wav.data), size)]
     samples = np.concatenate([_decoded(where, path, wav, part) for part in data]) if data else np.empty(0)
@@ -151,7 +153,8 @@ def _from_other(where: str, path: Path, most: int | None) -> Sound:
         raise type(error)(f"{where}: {named(path)} can't be read: {error.strerror or error}") from error
     except (RuntimeError, ValueError, TypeError) as error:  # libsndfile's errors are RuntimeErrors
         raise ValueError(
-            f"{where}: {named(path)} must be a sound that can be decoded, got {one_line(error, 100)}; convert it to WAV"
+            f"{where}: {named(path)} must be a sound that can be decoded, got {one_line(error, 100)}; convert it to a "
+            "WAV file of 16-bit PCM"
         ) from error
     samples = np.concatenate(parts) if parts else np.empty(0)
     whole = most is None or len(samples) < most

@@ -23,11 +23,11 @@ MARKS, EXTENSIBLE = (b"RIFF", b"RIFX", b"RF64"), 0xFFFE
 
 ALL_ONES = 0xFFFFFFFF
 
-FORMATS = {1: "PCM", 3: "float", 6: "A-law", 7: "µ-law", 2: "ADPCM", 17: "ADPCM", 80: "MPEG", 85: "MP3"}
-"""The codes of what may be inside, by name."""
+SAMPLES = {1: "PCM", 3: "float", 6: "A-law", 7: "µ-law"}
+"""Codes of what may be inside, and names, where a block is one sample of each channel."""
 
-SAMPLES = (1, 3, 6, 7)
-"""Those of which a block is one sample of each channel."""
+PACKED = {2: "ADPCM", 17: "ADPCM", 49: "GSM", 56: "ADPCM", 64: "G.721", 80: "MPEG", 85: "MP3"}
+"""Those whose samples follow from the ones before."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Wav:
     @property
     def name(self) -> str:
         """What kind of samples these are."""
-        return f"{self.bits}-bit {FORMATS.get(self.code, f'format {self.code}')}"
+        return f"{self.bits}-bit {(SAMPLES | PACKED).get(self.code, f'format {self.code}')}"
 
     def file(self, data: bytes) -> bytes:
         """Return a plain file with some of the data."""
