@@ -184,7 +184,13 @@ def _numbers(path: str, kind: str, how: How, labelled: bool, part: str, allow_un
         )
     else:
         series = read_waveforms(
-            path, frame=how.samples, labelled=labelled, max_steps=how.max_steps, rate=how.rate, part=part
+            path,
+            frame=how.samples,
+            labelled=labelled,
+            keep_missing_labels=how.keep_missing_labels,
+            max_steps=how.max_steps,
+            rate=how.rate,
+            part=part,
         )
     rows = list(series.rows)
     return Raw(kind, rows, series.labels, series.classes, series.places, series.rate, series.whole, missing)

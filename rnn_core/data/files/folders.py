@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from .lines import named, remark
+from .labels import is_missing
+from .lines import Unread, named, remark
 
 JUNK = ("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin")
 """What systems put into folders and archives for themselves, beside names that begin with a full stop."""
@@ -68,6 +70,19 @@ def class_folders(
             "got none"
         )
     return found
+
+
+def check_class_names(where: str, folder: Path, names: Iterable[str], keep_missing_labels: bool) -> None:
+    """Raise `Unread` for a subfolder whose name is no class: a blank, or what pandas writes where there is no label."""
+    for name in names:
+        if not name.strip():
+            raise ValueError(f"{where}: {named(folder)} must have subfolders named as classes, got {name!r}; rename it")
+        if is_missing(name, keep_missing_labels):
+            raise Unread(
+                f"{where}: {named(folder)} must have subfolders named as classes, got {name!r}, as pandas writes a "
+                "missing label",
+                "rename it or, if it is a class, say so: {keep_missing_labels}",
+            )
 
 
 def has_halves(folder: Path, suffixes: tuple[str, ...]) -> bool:

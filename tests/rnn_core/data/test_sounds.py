@@ -257,6 +257,19 @@ def test_no_mutated_header_ends_in_anything_else(tmp_path) -> None:
                 assert "\n" not in str(error)
 
 
+def test_what_can_not_be_decoded_is_no_sample(tmp_path) -> None:
+    """Blocks are said to be larger than their samples are: a decoder may find fewer samples than there are blocks."""
+    pytest.importorskip("soundfile")
+    head = struct.pack("<HHIIHH", 1, 3, 8000, 16000, 2, 16)
+    path = write(tmp_path / "a.wav", chunk(b"fmt ", head), chunk(b"data", bytes(18)))
+    try:
+        found = read_waveforms(path, labelled=False, frame=4, max_steps=9)
+    except ValueError as error:
+        assert "a.wav' must " in str(error)
+    else:
+        assert all(len(row) for row in found.rows)
+
+
 # other formats, and other rates
 
 
@@ -305,6 +318,17 @@ def test_resampling_says_what_it_takes(tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "scipy.signal", None)
     with pytest.raises(RuntimeError, match=r"rate must be left out without the package scipy: pip install 'rnn_core"):
         read_waveforms(tmp_path, labelled=False, rate=4000)
+
+
+def test_a_class_has_a_name(tmp_path) -> None:
+    for name in ("low", "NA"):
+        write(tmp_path / name / "a.wav", chunk(b"fmt ", form(1, 2)), chunk(b"data", bytes(18)))
+    with pytest.raises(ValueError, match=r"must have subfolders named as classes, got 'NA', as pandas writes a mis"):
+        read_waveforms(tmp_path)
+    assert read_waveforms(tmp_path, keep_missing_labels=True).classes == ("NA", "low")
+    (tmp_path / "NA").rename(tmp_path / " ")
+    with pytest.raises(ValueError, match=r"must have subfolders named as classes, got ' '; rename it"):
+        read_waveforms(tmp_path)
 
 
 def test_waveforms_without_labels(tmp_path) -> None:

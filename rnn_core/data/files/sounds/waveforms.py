@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ....written import writable
-from ..folders import class_folders, files_in
+from ..folders import check_class_names, class_folders, files_in
 from ..labels import classes_of, numbers_of
 from ..lines import Place, Unread, existing, named, remark
 from ..series.kept import Series
@@ -24,6 +24,7 @@ def read_waveforms(
     *,
     frame: int = 1,
     labelled: bool = True,
+    keep_missing_labels: bool = False,
     max_steps: int | None = None,
     rate: int | None = None,
     part: str = "train",
@@ -39,6 +40,8 @@ def read_waveforms(
         Samples that make one step: a step then has so many features, and what does not fill the last is left out.
     labelled : bool
         Without it the files may lie anywhere in the folder, and there may be but one, as the path itself.
+    keep_missing_labels : bool
+        Take subfolders named ``NA``, ``null`` and the like for classes.
     max_steps : int, optional
         Of a longer file the beginning is read.
     rate : int, optional
@@ -70,13 +73,14 @@ def read_waveforms(
     for name, value in (("frame", frame), ("max_steps", max_steps), ("rate", rate)):
         check_whole(where, name, value)
     files = _files(where, place, labelled, part)
+    # What is to be resampled is read whole: a filter at a file's end isn't that of its middle.
+    most = None if rate or max_steps is None else max_steps * frame
     rows: list[np.ndarray] = []
     whole: list[int] = []
     short: list[str] = []
     rates: dict[int, Path] = {}
     for _, file in files:
-        # What is to be resampled is read whole: a filter at a file's end isn't that of its middle.
-        sound = read_sound(where, file, None if rate or max_steps is None else max_steps * frame)
+        sound = read_sound(where, file, most)
         rates.setdefault(sound.rate, file)
         if rate is None and len(rates) > 1:
             (first, one), (second, other) = rates.items()
@@ -86,7 +90,7 @@ def read_waveforms(
             )
         if sound.held < sound.claimed:
             short.append(f"{named(file)} has {sound.held:,} of {sound.claimed:,} samples")
-        samples, count = _at_rate(where, file, sound, rate)
+        samples, count = _at_rate(where, file, sound, rate, most)
         if count < frame:
             raise ValueError(f"{where}: {named(file)} must hold at least {frame} samples, got {count}")
         steps = len(samples) // frame if max_steps is None else min(len(samples) // frame, max_steps)
@@ -101,6 +105,7 @@ def read_waveforms(
     whence = [file.relative_to(place).as_posix() if place.is_dir() else file.name for _, file in files]
     places = tuple(map(writable, whence))
     names = [name for name, _ in files if name is not None]
+    check_class_names(where, place, dict.fromkeys(names), keep_missing_labels)
     classes = classes_of(names)
     labels = numbers_of(names, classes) if labelled else None
     return Series(tuple(rows), labels, classes, places, rate or next(iter(rates)), np.array(whole))
@@ -119,9 +124,10 @@ def _files(where: str, place: Path, labelled: bool, part: str) -> list[tuple[str
     return [(None, place)]
 
 
-def _at_rate(where: str, file: Path, sound: Sound, rate: int | None) -> tuple[np.ndarray, int]:
+def _at_rate(where: str, file: Path, sound: Sound, rate: int | None, most: int | None) -> tuple[np.ndarray, int]:
     """Return samples at the wanted rate, and how many the whole file has of them."""
-    if rate is None or rate == sound.rate:
-        return sound.samples, max(sound.held, len(sound.samples))
-    samples = resampled(where, file, sound.samples, sound.rate, rate)
-    return samples, len(samples)
+    if rate is None:
+        samples = sound.samples
+    else:
+        samples = resampled(where, file, sound.samples, sound.rate, rate)
+    return samples, len(samples) if most is None or len(samples) < most else sound.held

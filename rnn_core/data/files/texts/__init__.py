@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ....written import writable
-from ..folders import class_folders, files_in
-from ..labels import Row, classes_of, is_missing, numbers_of, remark_on
-from ..lines import Place, Unread, empty, existing, named, numbered, remark
+from ..folders import check_class_names, class_folders, files_in
+from ..labels import Row, classes_of, numbers_of, remark_on
+from ..lines import Place, empty, existing, named, numbered, remark
 from . import tables
 from .json_lines import from_json_lines, objects_in
 from .keras import from_keras
@@ -162,12 +162,7 @@ def _from_folder(where: str, folder: Path, columns: Columns, encoding: str, part
     parts: list[tuple[str | None, list[Path]]]
     if columns.label is not None:
         parts = [*class_folders(where, folder, (".txt",), part)]
-        if missing := [name for name, _ in parts if name is not None and is_missing(name, columns.keep_missing_labels)]:
-            raise Unread(
-                f"{where}: {named(folder)} must have subfolders named as classes, got {missing[0]!r}, as pandas writes "
-                "a missing label",
-                "rename it or, if it is a class, say so: {keep_missing_labels}",
-            )
+        check_class_names(where, folder, [name for name, _ in parts if name is not None], columns.keep_missing_labels)
         if any(name == UNLABELLED for name, _ in parts):
             count = sum(len(files) for name, files in parts if name == UNLABELLED)
             several = f"{count:,} text{'s' * (count != 1)} in {UNLABELLED}"
