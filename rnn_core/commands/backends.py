@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 
 from .. import backends
+from ..foreign import one_line
+
+LONGEST = 400
+"""Characters of a reason that are printed: it may be another package's."""
 
 help = "list the backends, the default, and why one is missing"
 
@@ -18,5 +22,5 @@ def run(args: argparse.Namespace) -> int:
     default = backends.default()
     for name, reason in backends.status().items():
         found = "default" if name == default else "available"
-        print(f"{name:<6} {f'not available: {reason}' if reason else found}")
+        print(f"{name:<6} {f'not available: {one_line(reason, LONGEST)}' if reason else found}")
     return 0

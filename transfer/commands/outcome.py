@@ -18,7 +18,7 @@ from ..comparing.data_study import Budget
 from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE
 from ..methods.catalogue import Unsuited
 from ..parameters.report import TransferReport
-from ..showing.page import interval
+from ..showing.page import reasoned
 from ..showing.saliency import Saliency
 from ..showing.surroundings import machine, versions
 
@@ -253,5 +253,4 @@ def _places(differences: Sequence[Difference]) -> str:
 
 def gained(difference: Difference) -> str:
     """Return a difference with its interval, or with the reason why it has none."""
-    note = f"; {difference.note}" if difference.note else ""
-    return interval(difference, 1, UNIT) + note
+    return reasoned(difference, 1, UNIT)

@@ -66,7 +66,8 @@ def differences(figure: Figure, comparison: Comparison, arms: Sequence[str], uni
         ends = np.clip([mean - half, mean + half], -most, most)
         axes.errorbar(at, mean, yerr=abs(ends - mean), capsize=4, elinewidth=2, label=arm, **look)
         for end, goes_on, arrow in ((ends[0], mean - half < -most, "v"), (ends[1], mean + half > most, "^")):
-            axes.plot(at[goes_on], end[goes_on], arrow, color=look["color"], clip_on=False)
+            if goes_on.any():  # a line without points would have the layout make room for it
+                axes.plot(at[goes_on], end[goes_on], arrow, color=look["color"], clip_on=False)
     axes.set_xticks(places, [str(size) for size in comparison.sizes])
     axes.set_xlim(-0.5, len(places) - 0.5)
     axes.grid(axis="x", visible=False)

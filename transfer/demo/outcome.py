@@ -14,7 +14,7 @@ from rnn_core.training import History
 from ..comparing.comparison import Comparison, Difference
 from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, paired
 from ..parameters.report import TransferReport
-from ..showing.page import interval
+from ..showing.page import reasoned
 from ..showing.surroundings import machine, versions
 from . import characters
 from .settings import Settings
@@ -105,12 +105,12 @@ class Outcome:
                 if arm.name == "fine-tuned" or difference.verdict == NEGATIVE:
                     shots = "1 shot" if size == 1 else f"{size} shots"
                     statement = f"digits, {shots}: {arm.name} against scratch"
-                    found.append(Finding(statement, interval(difference, 1, "points"), difference.verdict))
+                    found.append(Finding(statement, reasoned(difference, 1, "points"), difference.verdict))
         saving, (small, large) = self.saving, self.across
         found.append(
             Finding(
                 f"characters: fine-tuned on {small:,} against scratch on {large:,}",
-                f"{interval(saving, 3, 'bits')}; scratch needs {self.worth_in_words}",
+                f"{reasoned(saving, 3, 'bits')}; scratch needs {self.worth_in_words}",
                 {POSITIVE: "better", INCONCLUSIVE: "no difference seen"}.get(saving.verdict, "not reached"),
             )
         )

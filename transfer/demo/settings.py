@@ -54,7 +54,7 @@ class Settings:
     characters: CharactersSettings = field(default_factory=CharactersSettings)
     gradient_steps: int = 50
     fading_steps: int = 100
-    shown_characters: int = 90
+    shown_characters: int = 72
     shown_units: int = 44
     quick: bool = False
 

@@ -122,6 +122,11 @@ def interval(difference: Difference, digits: int, unit: str) -> str:
     return f"{difference.said(digits)} {unit}".replace("-", "−")
 
 
+def reasoned(difference: Difference, digits: int, unit: str) -> str:
+    """Return a difference with its interval, or with the reason why it has none."""
+    return interval(difference, digits, unit) + (f"; {difference.note}" if difference.note else "")
+
+
 def gain(difference: Difference, digits: int, unit: str) -> Markup:
     """Return a difference for a table, below it the reason why it has no interval."""
     note = f'<br><span class="open">{text(difference.note)}</span>' if difference.note else ""
