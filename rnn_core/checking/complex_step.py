@@ -20,7 +20,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .problem import Problem, Reference
+from .problem import Problem, Reference, begin
 
 EPSILON = 1e-30
 """ε² = 1e-60 is far below every f′ that matters, and ε·f′ far above the smallest double, 1e-308."""
@@ -28,7 +28,7 @@ EPSILON = 1e-30
 
 def reference(problem: Problem, upstreams: Mapping[str, np.ndarray]) -> Reference:
     """Return ∂⟨u, output⟩/∂value for each output with upstream gradient u, and each value, by (K1)."""
-    values, run = problem.twin(np.dtype(np.complex128))
+    values, run = begin(problem, np.complex128)
     found = Reference.empty(upstreams, values)
     for name, value in values.items():
         for place in np.ndindex(value.shape):

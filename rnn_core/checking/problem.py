@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..layers.embedding import Embedding, RowGradient
-from ..layers.home import move, to_host
-from ..layers.linear import Linear
-from ..layers.stack import Recurrent
-from ..models import LanguageModel, SequenceClassifier
-from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from ..layers.home import to_host
+from ..layers.layout import describe
+from .places import Axes
 
 Twin = tuple[dict[str, np.ndarray], Callable[[], dict[str, np.ndarray]]]
 
@@ -33,12 +29,16 @@ class Problem:
         outputs by name from what those arrays hold at the time.
     gradients : callable
         ``gradients({output: u})`` returns the claimed ∂Σ⟨u, output⟩/∂value by name.
+    axes : dict of str to tuple of Axis, optional
+        What the axes of a value or an output count, by its name, so that the report can say in words where an element
+        lies. The gradients of an output with an axis "time step" are looked at step by step where they are wrong.
     """
 
     name: str
     dtype: np.dtype
     twin: Callable[[np.dtype], Twin]
     gradients: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+    axes: Mapping[str, Axes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,180 +71,100 @@ class Reference:
         self.terms[output][name][place] = abs(terms).sum()
 
 
-def problem_of(target: Any, x: Any, *, state0: Any, lengths: Any, targets: Any, weights: Any, rng: int) -> Problem:
-    """Return the problem of a layer, model or loss at x."""
-    if isinstance(target, Problem):
-        return target
-    if isinstance(target, Recurrent):
-        return _recurrent(target, x, state0, lengths, rng)
-    if isinstance(target, LanguageModel):
-        return _language_model(target, x, state0, lengths, rng)
-    if isinstance(target, SequenceClassifier):
-        return _classifier(target, x, lengths, rng)
-    if isinstance(target, Linear):
-        return _linear(target, x)
-    if isinstance(target, Embedding):
-        return _embedding(target, x)
-    if not isinstance(target, SoftmaxCrossEntropy | BinaryCrossEntropy | SquaredError):
-        raise TypeError(
-            "gradcheck: target must be a recurrent layer, Linear, Embedding, a model, a loss or a Problem, "
-            f"got {type(target).__name__}; wrap your own function in rnn_core.checking.Problem, and check a model of "
-            "another kind with a batch"
+def begin(problem: Problem, scalar: type) -> Twin:
+    """Return the problem's twin of a dtype, looked over.
+
+    Raises
+    ------
+    ValueError, TypeError
+        It isn't values by name and a function, or a value is not an array of that dtype that can be written to.
+    """
+    where, dtype = f"gradcheck: {problem.name}'s twin", np.dtype(scalar)
+    made = problem.twin(dtype)
+    if not (isinstance(made, tuple) and len(made) == 2 and isinstance(made[0], Mapping) and callable(made[1])):
+        raise TypeError(f"{where} must return a dict of arrays and a function without arguments, got {describe(made)}")
+    values, run = made
+    if not values:
+        raise ValueError(f"{where} must return a value to differentiate by, got an empty dict")
+    for name, value in values.items():
+        if not (isinstance(value, np.ndarray) and value.dtype == dtype and value.flags.writeable):
+            came = getattr(value, "dtype", None) or describe(value)
+            raise TypeError(
+                f"{where} must hold {name!r} in a NumPy array of the dtype that it is called with, {dtype}, and not "
+                f"read-only, got {came}; np.array({name}, dtype) makes one"
+            )
+    return values, run
+
+
+def outputs_of(problem: Problem, run: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return what the forward gives at the point itself, looked over.
+
+    Raises
+    ------
+    ValueError, TypeError
+        It gives no outputs by name, or an output isn't finite.
+    """
+    outputs = run()
+    where = f"gradcheck: {problem.name}'s forward"
+    if not isinstance(outputs, Mapping) or not outputs:
+        raise TypeError(f"{where} must return a dict of outputs by name, got {describe(outputs)}")
+    for name, output in outputs.items():
+        if not np.isfinite(output).all():
+            raise ValueError(f"{where} must be finite at the point that is checked, got {name!r} with NaN or infinity")
+    return {name: np.asarray(output) for name, output in outputs.items()}
+
+
+def claims_of(
+    problem: Problem, upstreams: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
+    """Return the claimed gradients for these upstream ones, in float64 and on the host, looked over.
+
+    Raises
+    ------
+    ValueError
+        A gradient is missing, one is of a value that does not exist, or a shape is not its value's.
+    TypeError
+        They are no dict, or a gradient isn't made of real numbers.
+    """
+    claimed = problem.gradients(upstreams)
+    where = f"gradcheck: {problem.name}'s gradients"
+    if not isinstance(claimed, Mapping):
+        raise TypeError(f"{where} must be a dict of arrays by name, got {describe(claimed)}")
+    missing = [name for name in shapes if claimed.get(name) is None]
+    unknown = [str(name) for name in claimed if name not in shapes]
+    if missing or unknown:
+        raise ValueError(
+            f"{where} must be those of {', '.join(shapes)}; missing: {', '.join(missing) or 'none'}; of no value that "
+            f"twin returns: {', '.join(unknown) or 'none'}; what is a constant stands in neither"
         )
-    return _loss(target, x, targets, weights)
+    found = {}
+    for name, shape in shapes.items():
+        array = np.asarray(to_host(claimed[name]))
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"{where} must be real numbers, got {array.dtype} for {name!r}")
+        if array.shape != shape:
+            raise ValueError(f"{where} must have {name!r} of shape {shape}, as the value, got {array.shape}")
+        found[name] = array.astype(np.float64)
+    return found
 
 
-def _recurrent(layer: Recurrent, x: Any, state0: Any, lengths: Any, rng: int) -> Problem:
-    x, state0 = np.asarray(to_host(x)), _moved(state0, np)
-    home = layer.namespace
-    y, final, tape = layer.forward(move(x, home), _moved(state0, home), lengths, rng=rng)
-    states = [f"{s}0" for s in layer.spec.states]
-    finals = [f"{s}_T" for s in layer.spec.states]
-    state_dict = _named(states, _zeros_like(final) if state0 is None else state0)
-
-    def twin(dtype: np.dtype) -> Twin:
-        other = layer.astype(dtype, backend="numpy")
-        values = _copies({"x": x, **state_dict}, dtype) | other.parameters
-
-        def run() -> dict[str, np.ndarray]:
-            y, final, _ = other.forward(values["x"], _unnamed(states, values), lengths, rng=rng)
-            return {"y": y, **_named(finals, final)}
-
-        return values, run
-
-    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        dy, dfinal = _moved(upstreams.get("y"), home), _moved(_unnamed(finals, upstreams), home)
-        dx, dstate0, grads = layer.backward(tape, dy, dfinal)
-        return {"x": dx, **_named(states, dstate0), **grads}
-
-    return Problem(type(layer).__name__, layer.dtype, twin, gradients)
-
-
-def _language_model(model: LanguageModel, tokens: Any, state0: Any, lengths: Any, rng: int) -> Problem:
-    tokens, state0, home = to_host(tokens), _moved(state0, np), model.namespace
-    logits, final, tape = model.forward(tokens, _moved(state0, home), lengths, rng=rng)
-    spec = model.rnn.spec
-    states, finals = [f"{s}0" for s in spec.states], [f"{s}_T" for s in spec.states]
-    state_dict = _named(states, _zeros_like(final) if state0 is None else state0)
+def by_time_step(problem: Problem, output: str, axis: int, shape: tuple[int, ...], steps: Iterable[int]) -> Problem:
+    """Return the problem of which each of these time steps of one output is an output of its own, by its number."""
+    steps = tuple(steps)
 
     def twin(dtype: np.dtype) -> Twin:
-        other = model.astype(dtype, backend="numpy")
-        values = _copies(state_dict, dtype) | other.parameters
+        values, run = problem.twin(dtype)
 
-        def run() -> dict[str, np.ndarray]:
-            logits, final, _ = other.forward(tokens, _unnamed(states, values), lengths, rng=rng)
-            return {"logits": logits, **_named(finals, final)}
+        def run_by_step() -> dict[str, np.ndarray]:
+            whole = np.asarray(run()[output])
+            return {str(t): whole.take(t, axis) for t in steps}
 
-        return values, run
-
-    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        dlogits = move(upstreams.get("logits", np.zeros(logits.shape, model.dtype)), home)
-        dstate0, grads = model.backward(tape, dlogits, _moved(_unnamed(finals, upstreams), home))
-        return {**_named(states, dstate0), **grads}
-
-    return Problem(type(model).__name__, model.dtype, twin, gradients)
-
-
-def _classifier(model: SequenceClassifier, x: Any, lengths: Any, rng: int) -> Problem:
-    x, home = np.asarray(to_host(x)), model.namespace
-    _, tape = model.forward(move(x, home), lengths, rng=rng)
-    inputs = {"x": x} if x.dtype == model.dtype else {}
-
-    def twin(dtype: np.dtype) -> Twin:
-        other = model.astype(dtype, backend="numpy")
-        values = _copies(inputs, dtype) | other.parameters
-
-        def run() -> dict[str, np.ndarray]:
-            if model.embedding is not None and other.embedding is not None:
-                hold_padding(model.embedding, other.embedding)
-            return {"logits": other.forward(values.get("x", x), lengths, rng=rng)[0]}
-
-        return values, run
+        return values, run_by_step
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        dx, grads = model.backward(tape, move(upstreams["logits"], home))
-        return ({} if dx is None else {"x": dx}) | grads
+        whole = np.zeros(shape, problem.dtype)
+        for t, u in upstreams.items():
+            np.moveaxis(whole, axis, 0)[int(t)] = u
+        return problem.gradients({output: whole})
 
-    return Problem(type(model).__name__, model.dtype, twin, gradients)
-
-
-def _linear(layer: Linear, x: Any) -> Problem:
-    x, home = to_host(x), layer.namespace
-    _, tape = layer.forward(move(x, home))
-
-    def twin(dtype: np.dtype) -> Twin:
-        other = layer.astype(dtype, backend="numpy")
-        values = _copies({"x": x}, dtype) | other.parameters
-        return values, lambda: {"y": other(values["x"])}
-
-    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        dx, grads = layer.backward(tape, move(upstreams["y"], home))
-        return {"x": dx, **grads}
-
-    return Problem("Linear", layer.dtype, twin, gradients)
-
-
-def _embedding(layer: Embedding, tokens: Any) -> Problem:
-    tokens, home = to_host(tokens), layer.namespace
-    _, tape = layer.forward(tokens)
-
-    def twin(dtype: np.dtype) -> Twin:
-        other = layer.astype(dtype, backend="numpy")
-
-        def run() -> dict[str, np.ndarray]:
-            hold_padding(layer, other)
-            return {"y": other(tokens)}
-
-        return other.parameters, run
-
-    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        (gradient,) = layer.backward(tape, move(upstreams["y"], home)).values()
-        return {"weight": gradient.to_dense() if isinstance(gradient, RowGradient) else gradient}
-
-    return Problem("Embedding", layer.dtype, twin, gradients)
-
-
-def _loss(loss: Any, logits: Any, targets: Any, weights: Any) -> Problem:
-    logits = np.asarray(logits)
-    _, tape = loss.forward(logits, targets, weights)
-
-    def twin(dtype: np.dtype) -> Twin:
-        values = _copies({"logits": logits}, dtype)
-        return values, lambda: {"loss": np.asarray(loss.forward(values["logits"], targets, weights)[0])}
-
-    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {"logits": upstreams["loss"] * loss.backward(tape)}
-
-    return Problem(type(loss).__name__, logits.dtype, twin, gradients)
-
-
-def hold_padding(layer: Embedding, twin: Embedding) -> None:
-    """Undo a change of the padding row: it is a constant by definition, so its gradient is zero."""
-    if layer.padding_idx is not None:
-        twin.parameters["weight"][layer.padding_idx] = to_host(layer.parameters["weight"][layer.padding_idx])
-
-
-def _copies(arrays: Mapping[str, Any], dtype: np.dtype) -> dict[str, np.ndarray]:
-    return {name: np.array(array, dtype) for name, array in arrays.items()}
-
-
-def _named(names: list[str], state: Any) -> dict[str, Any]:
-    """Take h or (h, c) apart, by name."""
-    return dict(zip(names, (state,) if len(names) == 1 else state, strict=True))
-
-
-def _unnamed(names: list[str], values: Mapping[str, Any]) -> Any:
-    """Put h or (h, c) together; None where a name is absent."""
-    found = tuple(values.get(name) for name in names)
-    return found[0] if len(names) == 1 else found
-
-
-def _moved(state: Any, xp: Any) -> Any:
-    """Return h or (h, c) as arrays of a namespace; None stays None."""
-    if isinstance(state, tuple | list):
-        return tuple(_moved(s, xp) for s in state)
-    return None if state is None else move(state, xp)
-
-
-def _zeros_like(state: Any) -> Any:
-    return tuple(map(_zeros_like, state)) if isinstance(state, tuple) else np.zeros(state.shape, state.dtype)
+    return Problem(problem.name, problem.dtype, twin, gradients, problem.axes)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..layers.home import to_host
+from .diagnosis import First, Wrong, diagnose
+from .places import Axes, gate_blocks
 
 RANGE = 1e-2
 """An element this much smaller than its row's largest has lost digits to cancellation."""
@@ -20,11 +22,14 @@ class GradientRow:
 
     upstream: str
     name: str
-    size: int  # elements compared
+    size: int  # elements judged
     error: float  # the largest relative error
     place: tuple[int, ...]  # of the largest error
-    unresolved: int  # elements too small for the method or the dtype to tell from what is claimed
+    unresolved: int  # elements not judged: too small for the method or the dtype to tell, or too close to a kink
     passed: bool
+    zeros: int = 0  # elements not judged: a backward that returns nothing but zeros would pass as well
+    silent: tuple[str, ...] = ()  # the gates these are of, "" where a gradient has no gates
+    wrong: Wrong | None = None  # of a row that failed: what is known of it
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,27 @@ class GradientReport:
     dtype: str
     tolerance: float
     rows: tuple[GradientRow, ...]
+    first: First | None = None  # where an output has time steps and failed: the smallest case that is wrong
 
     @property
     def passed(self) -> bool:
-        """Whether every judged element is within the tolerance, and each output's gradients have such elements."""
+        """Whether every judged element is within the tolerance, and nothing is left that was never judged."""
+        return all(row.passed for row in self.rows) and not self.unjudged
+
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """What was never judged: an output none of whose gradients was, a value (or a gate of it) under any output."""
+        outputs = dict.fromkeys(row.upstream for row in self.rows)
         judged = {row.upstream for row in self.rows if row.size}
-        return all(row.passed and row.upstream in judged for row in self.rows)
+        found = [f"every gradient of {output}" for output in outputs if output not in judged]
+        for name in dict.fromkeys(row.name for row in self.rows):
+            rows = [row for row in self.rows if row.name == name]
+            if not any(row.size for row in rows):
+                found.append(name)
+            else:
+                silent = [gate for gate in rows[0].silent if all(gate in row.silent for row in rows)]
+                found += [f"gate {gate} of {name}" for gate in silent]
+        return tuple(found)
 
     @property
     def worst(self) -> GradientRow:
@@ -50,7 +70,7 @@ class GradientReport:
 
     @property
     def size(self) -> int:
-        """How many elements were compared."""
+        """How many elements were judged."""
         return sum(row.size for row in self.rows)
 
     def __bool__(self) -> bool:
@@ -58,7 +78,7 @@ class GradientReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain data, for JSON."""
-        return {**asdict(self), "passed": self.passed}
+        return {**asdict(self), "passed": self.passed, "unjudged": self.unjudged}
 
     def __str__(self) -> str:
         from rich.console import Console
@@ -68,13 +88,39 @@ class GradientReport:
         for heading in ("upstream", "gradient of", "elements", "largest error", "at", ""):
             table.add_column(heading, justify="right" if heading in ("elements", "largest error") else "left")
         for row in self.rows:
-            judged = ("passed" if row.size else "not judged") if row.passed else "FAILED"
-            note = f"{judged}, {row.unresolved} too small to tell" if row.unresolved else judged
             place = ", ".join(map(str, row.place))
-            table.add_row(row.upstream, row.name, str(row.size), f"{row.error:.1e}", f"[{place}]", note)
+            table.add_row(row.upstream, row.name, str(row.size), f"{row.error:.1e}", f"[{place}]", _verdict(row))
         console = Console(file=io.StringIO(), width=100, highlight=False, markup=False)
         console.print(table)
-        return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+        lines = [console.file.getvalue().rstrip()]  # type: ignore[attr-defined]
+        lines += self.first.says if self.first else ()
+        for row in self.rows:
+            if row.wrong is not None:
+                total = row.size + row.unresolved + row.zeros
+                lines.append(f"∂{row.upstream}/∂{row.name}: {row.wrong.size} of {total} elements are wrong")
+                lines += [f"  {line}" for line in row.wrong.says]
+        if self.unjudged:
+            lines.append(f"not judged, and so not passed: {', '.join(self.unjudged)}")
+            lines.append(f"  {UNJUDGED}")
+        return "\n".join(lines)
+
+
+UNJUDGED = (
+    "a backward that returns zeros would pass there as well; give an initial state, more time steps, inputs or\n"
+    "  weights that keep units alive, or leave out what nothing depends on"
+)
+
+
+def _verdict(row: GradientRow) -> str:
+    """Return a row's judgement in a few words."""
+    if not row.passed:
+        return "FAILED"
+    parts = ["passed" if row.size else "not judged"]
+    if row.unresolved:
+        parts.append(f"{row.unresolved} too small to tell")
+    if row.zeros:
+        parts.append(f"{row.zeros} not judged" if row.size else f"{row.zeros} zeros")
+    return ", ".join(parts)
 
 
 def scale_of(reference: np.ndarray, terms: np.ndarray) -> np.ndarray:
@@ -116,11 +162,16 @@ def compare(
     terms: np.ndarray,
     tolerance: float,
     resolution: float,
+    axes: Axes = (),
+    zero: float | None = None,
 ) -> GradientRow:
     """Compare one gradient with its reference.
 
     Where both the scale and the difference are below `resolution`, an element is counted and not judged. A larger
-    difference is judged, and so fails: a gradient that ought to have vanished must have.
+    difference is judged, and so fails: a gradient that ought to have vanished must have. Where the reference has no
+    terms at all, a difference is judged from `zero` on, if that is given. Nor is judged what can't
+    tell a right backward from one that returns zeros: a gradient, or the part of it that is a gate's, in which no
+    element would fail if 0 were claimed. Zeros beside others are judged: in the padding, of a dead unit.
     """
     claimed = np.asarray(to_host(claimed), np.float64)
     if claimed.shape != reference.shape:
@@ -129,11 +180,23 @@ def compare(
     reference = np.where(known, reference, 0.0)
     scale = scale_of(reference, terms)
     difference = abs(claimed - reference)
-    judged = known & ((scale >= resolution) | ~(difference < resolution) | (difference == 0))  # a claimed NaN is judged
+    resolved = known & (scale >= resolution)
+    least = resolution if zero is None else np.where(scale == 0, zero, resolution)
+    judged = resolved | known & (~(difference < least) | (difference == 0))  # a claimed NaN is judged
     error = np.where(judged, relative_error(claimed, reference, scale), 0.0)
+    hidden = int(np.sum(~judged))
+    telling = resolved & (relative_error(np.zeros_like(reference), reference, scale) > tolerance)
+    silent = []
+    for gate, part in gate_blocks(axes, reference.shape):
+        if not telling[part].any() and not (error[part] > tolerance).any():
+            silent.append(gate)
+            judged[part] = False
     place = tuple(int(k) for k in np.unravel_index(int(error.argmax()), error.shape))
-    worst, hidden = float(error[place]), int(np.sum(~judged))
-    return GradientRow(upstream, name, error.size - hidden, worst, place, hidden, worst <= tolerance)
+    worst, size = float(error[place]), int(judged.sum())
+    passed = worst <= tolerance
+    wrong = None if passed else diagnose(claimed, reference, error, tolerance, axes)
+    zeros = error.size - hidden - size
+    return GradientRow(upstream, name, size, worst, place, hidden, passed, zeros, tuple(silent), wrong)
 
 
 def _row_max(array: np.ndarray) -> np.ndarray:

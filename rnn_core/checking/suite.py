@@ -26,10 +26,16 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stacked": {"num_layers": 3},
     "bidirectional": {"bidirectional": True},
     "ragged": {"ragged": True},
-    "ragged, stacked, both ways": {"ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},
-    "no bias, batch first": {"bias": False, "batch_first": True},
+    "combined": {"ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},
+    "no-bias": {"bias": False, "batch_first": True},
 }
 """What each case adds to a single layer with T = 7, B = 3."""
+
+FORMER = {"ragged, stacked, both ways": "combined", "no bias, batch first": "no-bias"}
+"""Options as they were called once."""
+
+SEEDS = {"RNN ReLU": 3}
+"""A layer's seed, 1 for most. With this one units of a ReLU live and die, and no gradient is zero throughout."""
 
 
 class Case(NamedTuple):
@@ -52,7 +58,7 @@ class Case(NamedTuple):
 def standard_cases(
     *, backend: str | None = None, dtype: Any = np.float64, steps: int = 50, options: tuple[str, ...] | None = None
 ) -> Iterator[Case]:
-    """Yield the standard cases: each of `CELLS` with each of `OPTIONS`, or with those named.
+    """Return the standard cases, made one by one: each of `CELLS` with each of `OPTIONS`, or with those named.
 
     Parameters
     ----------
@@ -64,9 +70,26 @@ def standard_cases(
         T of the option "long".
     options : tuple of str, optional
         A selection of `OPTIONS`.
+
+    Raises
+    ------
+    ValueError
+        There is no such option.
     """
+    chosen = [_known(option) for option in (OPTIONS if options is None else options)]
+    return _cases(chosen, backend, dtype, steps)
+
+
+def _known(option: str) -> str:
+    option = FORMER.get(option, option)
+    if option not in OPTIONS:
+        raise ValueError(f"standard_cases: options must be out of {', '.join(OPTIONS)}, got {option!r}")
+    return option
+
+
+def _cases(options: list[str], backend: str | None, dtype: Any, steps: int) -> Iterator[Case]:
     for cell, (layer_type, arguments) in CELLS.items():
-        for option in OPTIONS if options is None else options:
+        for option in options:
             yield _case(cell, option, layer_type, arguments, backend, dtype, steps)
 
 
@@ -82,7 +105,7 @@ def _case(
     settings = dict(OPTIONS[option])
     T, B, I, H = (steps if settings.pop("T", None) else 7), 3, 2, 3
     ragged = settings.pop("ragged", False)
-    layer = layer_type(I, H, **arguments, **settings, backend=backend, dtype=dtype, seed=1)
+    layer = layer_type(I, H, **arguments, **settings, backend=backend, dtype=dtype, seed=SEEDS.get(cell, 1))
     rng = np.random.default_rng(2)
     x = rng.standard_normal((B, T, I) if layer.batch_first else (T, B, I)).astype(dtype)
     shape = (layer.num_layers * layer.directions, B, H)

@@ -13,7 +13,9 @@ from ..data.batches import Batch
 from ..layers.embedding import RowGradient
 from ..layers.home import to_host
 from ..training.updates import Updates, add_penalties, resolve
-from .problem import Problem, Twin, hold_padding
+from .places import parameter_axes
+from .problem import Problem, Twin
+from .targets import hold_padding
 
 
 def training_step(model: Any, batch: Any, *, state0: Any, updates: Updates | None, rng: int) -> Problem:
@@ -59,7 +61,7 @@ def training_step(model: Any, batch: Any, *, state0: Any, updates: Updates | Non
         return {name: of_loss * dense[name] + of_penalty * pull[name] for name in parameters}
 
     first = next(iter(model.parameters.values()))
-    return Problem(type(model).__name__, np.dtype(first.dtype), twin, gradients)
+    return Problem(type(model).__name__, np.dtype(first.dtype), twin, gradients, parameter_axes(model))
 
 
 def _on_host(value: Any, dtype: np.dtype) -> Any:

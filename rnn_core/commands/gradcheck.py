@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -17,9 +19,13 @@ from .. import backends
 from ..atomic import write_atomically
 from ..checking.check import TOLERANCE
 from ..checking.report import GradientReport
-from ..checking.suite import CELLS, OPTIONS, Case, standard_cases
+from ..checking.suite import CELLS, FORMER, OPTIONS, Case, standard_cases
+from ..foreign import shown
 
 help = "check every gradient of every cell, element by element"
+
+CELL_NAMES = {name.lower().replace(" ", "-"): name for name in CELLS}
+"""What is typed for a cell, and what it is called."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of the backward")
     parser.add_argument("--method", choices=list(TOLERANCE), default="complex-step", help="the reference")
     parser.add_argument("--tolerance", type=float, help="largest relative error that passes (1e-12 for float64)")
-    parser.add_argument("--cell", choices=list(CELLS), action="append", help="only this cell; may be repeated")
-    parser.add_argument("--option", choices=list(OPTIONS), action="append", help="only this option; may be repeated")
+    for flag, read, names in (("--cell", _cell, CELL_NAMES), ("--option", _option, OPTIONS)):
+        known = ", ".join(names)
+        parser.add_argument(
+            flag, type=read, action="append", metavar="NAME", help=f"only this one of {known}; may be repeated"
+        )
     parser.add_argument("--steps", type=int, default=50, help="time steps of the option 'long' (50)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every row of every report here too")
 
@@ -62,8 +71,32 @@ def run(args: argparse.Namespace) -> int:
     print(f"{verdict(reports)} ({seconds:.1f} s)")
     if args.json:
         rows = [{"cell": case.cell, "option": case.option, **report.as_dict()} for case, report in reports]
-        write_atomically(args.json, (json.dumps(rows, indent=1) + "\n").encode(), where="gradcheck --json")
+        text = json.dumps(_finite(rows), indent=1, allow_nan=False)
+        write_atomically(args.json, f"{text}\n".encode(), where="gradcheck --json")
     return 1 if failed else 0
+
+
+def _cell(typed: str) -> str:
+    name = CELL_NAMES.get(typed.strip().lower().replace(" ", "-"))
+    if name is None:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(CELL_NAMES)}, got {shown(typed)}")
+    return name
+
+
+def _option(typed: str) -> str:
+    name = FORMER.get(typed, typed.strip().lower())
+    if name not in OPTIONS:
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(OPTIONS)}, got {shown(typed)}")
+    return name
+
+
+def _finite(value: Any) -> Any:
+    """Return plain data that JSON can hold: a number that is not finite becomes null."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def gradient_table(reports: list[tuple[Case, GradientReport]]) -> Table:
@@ -89,7 +122,9 @@ def verdict(reports: list[tuple[Case, GradientReport]]) -> str:
     worst = max((report.worst.error for _, report in reports), default=0.0)
     elements = sum(report.size for _, report in reports)
     hidden = sum(row.unresolved for _, report in reports for row in report.rows)
+    zeros = sum(row.zeros for _, report in reports for row in report.rows)
     note = f", {hidden} more too small for this method to tell" if hidden else ""
+    note += f", {zeros} more not judged, being zero" if zeros else ""
     return (
         f"{len(reports) - failed} of {len(reports)} layers passed: {elements} gradient elements{note}, "
         f"largest relative error {worst:.1e}"

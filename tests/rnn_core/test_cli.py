@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -10,46 +9,7 @@ import sys
 import pytest
 
 from rnn_core import __version__, cli
-from rnn_core.checking.suite import CELLS, OPTIONS
-from tests.mutations import MUTATIONS
-
-QUICK = ["--option", "ragged"]
-
-
-def test_gradcheck_prints_a_line_for_each_layer_and_succeeds(capsys) -> None:
-    assert cli.main(["gradcheck", *QUICK]) == 0
-    out = capsys.readouterr().out
-    assert out.count("passed") == len(CELLS) + 1
-    assert re.search(r"5 of 5 layers passed: \d+ gradient elements, largest relative error \d\.\de-1[3-6]", out)
-
-
-def test_gradcheck_fails_and_shows_where_for_a_planted_bug(capsys) -> None:
-    bug = next(mutation for mutation in MUTATIONS if mutation.bug == "gru: the reset gate is applied to dh")
-    with bug.planted():
-        assert cli.main(["gradcheck", "--cell", "GRU", "--backend", "numpy", *QUICK]) == 1
-    out = capsys.readouterr().out
-    assert "0 of 1 layers passed" in out
-    assert "FAILED" in out
-    assert "weight_ih_l0" in out
-
-
-def test_gradcheck_writes_json(tmp_path, capsys) -> None:
-    file = tmp_path / "report.json"
-    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--json", str(file)]) == 0
-    (report,) = json.loads(file.read_text(encoding="utf-8"))
-    assert report["cell"] == "LSTM"
-    assert report["passed"] is True
-    assert {row["upstream"] for row in report["rows"]} == {"y", "h_T", "c_T"}
-
-
-def test_central_differences_and_float32(capsys) -> None:
-    assert cli.main(["gradcheck", "--cell", "RNN tanh", *QUICK, "--method", "central"]) == 0
-    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--dtype", "float32"]) == 0
-    assert "float32 gradients against the complex-step" in capsys.readouterr().out
-
-
-def test_a_tolerance_that_is_too_tight_fails(capsys) -> None:
-    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--tolerance", "1e-17"]) == 1
+from rnn_core.checking.suite import OPTIONS
 
 
 def test_backends_are_listed_with_the_reason_where_one_is_missing(capsys) -> None:
@@ -145,11 +105,6 @@ def test_a_command_that_cannot_be_loaded_costs_one_line(monkeypatch, capsys) -> 
     monkeypatch.setattr(cli, "entry_points", lambda group: [Broken()])
     assert cli.main(["backends"]) == 0
     assert "'broken' of nowhere:command can't be loaded" in capsys.readouterr().err
-
-
-def test_float32_at_any_length(capsys) -> None:
-    assert cli.main(["gradcheck", "--dtype", "float32", "--cell", "RNN sigmoid", "--option", "long"]) == 0
-    assert "too small" in capsys.readouterr().out
 
 
 def test_traceback_on_request(monkeypatch) -> None:

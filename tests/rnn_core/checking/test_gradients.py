@@ -79,7 +79,8 @@ def test_complex_step_on_any_layer(cell, T, B, I, H, num_layers, bidirectional, 
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, T + 1, B) if ragged else None
     x = rng.uniform(-1, 1, (T, B, I))  # beyond |a| = 4.6 a unit is so saturated that 1 − h² loses more than 1e-12
-    checks.accept(gradcheck(layer, x, lengths=lengths, seed=seed))
+    report = gradcheck(layer, x, lengths=lengths, seed=seed)
+    assert all(row.passed for row in report.rows), f"\n{report}"  # a single step, or a dead unit, proves little
 
 
 def test_vanished_gradients_are_still_checked() -> None:

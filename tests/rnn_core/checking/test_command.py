@@ -1,0 +1,147 @@
+"""`rnn-core gradcheck`: what it prints, what it writes, how its options are named, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from rnn_core import cli
+from rnn_core.checking import standard_cases
+from rnn_core.checking.suite import CELLS, OPTIONS
+from tests.mutations import MUTATIONS
+
+QUICK = ["--option", "ragged"]
+
+
+def test_gradcheck_prints_a_line_for_each_layer_and_succeeds(capsys) -> None:
+    assert cli.main(["gradcheck", *QUICK]) == 0
+    out = capsys.readouterr().out
+    assert out.count("passed") == len(CELLS) + 1
+    assert re.search(r"5 of 5 layers passed: \d+ gradient elements, largest relative error \d\.\de-1[3-6]", out)
+
+
+def test_gradcheck_fails_and_shows_where_for_a_planted_bug(capsys) -> None:
+    bug = next(mutation for mutation in MUTATIONS if mutation.bug == "gru: the reset gate is applied to dh")
+    with bug.planted():
+        assert cli.main(["gradcheck", "--cell", "GRU", "--backend", "numpy", *QUICK]) == 1
+    out = capsys.readouterr().out
+    assert "0 of 1 layers passed" in out
+    assert "FAILED" in out
+    assert "weight_ih_l0" in out
+
+
+def test_gradcheck_writes_json(tmp_path, capsys) -> None:
+    file = tmp_path / "report.json"
+    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--json", str(file)]) == 0
+    (report,) = json.loads(file.read_text(encoding="utf-8"))
+    assert report["cell"] == "LSTM"
+    assert report["passed"] is True
+    assert {row["upstream"] for row in report["rows"]} == {"y", "h_T", "c_T"}
+
+
+def test_central_differences_and_float32(capsys) -> None:
+    assert cli.main(["gradcheck", "--cell", "RNN tanh", *QUICK, "--method", "central"]) == 0
+    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--dtype", "float32"]) == 0
+    assert "float32 gradients against the complex-step" in capsys.readouterr().out
+
+
+def test_a_tolerance_that_is_too_tight_fails(capsys) -> None:
+    assert cli.main(["gradcheck", "--cell", "LSTM", *QUICK, "--tolerance", "1e-17"]) == 1
+
+
+def test_float32_at_any_length(capsys) -> None:
+    assert cli.main(["gradcheck", "--dtype", "float32", "--cell", "RNN sigmoid", "--option", "long"]) == 0
+    assert "too small" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "typed, option",
+    [
+        *((option, option) for option in OPTIONS),
+        ("ragged, stacked, both ways", "combined"),
+        ("no bias, batch first", "no-bias"),
+        ("Ragged ", "ragged"),
+    ],
+)
+def test_options_have_short_names_and_the_former_ones_are_taken(typed, option, tmp_path, capsys) -> None:
+    file = tmp_path / "report.json"
+    assert cli.main(["gradcheck", "--cell", "rnn-tanh", "--option", typed, "--steps", "3", "--json", str(file)]) == 0
+    (report,) = json.loads(file.read_text(encoding="utf-8"))
+    assert (report["cell"], report["option"]) == ("RNN tanh", option)
+
+
+@pytest.mark.parametrize("typed", ["rnn-relu", "RNN ReLU", "rnn relu"])
+def test_cells_can_be_typed_without_blanks(typed, capsys) -> None:
+    assert cli.main(["gradcheck", "--cell", typed, *QUICK]) == 0
+    assert "RNN ReLU" in capsys.readouterr().out
+
+
+def test_every_name_is_one_word_and_stands_in_the_help(capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["gradcheck", "--help"])
+    help_text = " ".join(capsys.readouterr().out.split())
+    assert ", ".join(OPTIONS) in help_text
+    assert "rnn-tanh, rnn-relu, rnn-sigmoid, lstm, gru" in help_text
+    assert all(re.fullmatch(r"[a-z-]+", option) for option in OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "arguments, known",
+    [
+        (["--option", "ragged, long"], "long, stacked, bidirectional, ragged, combined, no-bias, got 'ragged, long'"),
+        (["--cell", "ltsm\n"], r"rnn-tanh, rnn-relu, rnn-sigmoid, lstm, gru, got 'ltsm\n'"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_list(arguments, known, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["gradcheck", *arguments])
+    assert f"must be one of {known}" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_standard_cases_take_the_former_names_and_refuse_others() -> None:
+    assert next(iter(standard_cases(options=("no bias, batch first",)))).option == "no-bias"
+    with pytest.raises(ValueError, match=r"standard_cases: options must be out of long, .*no-bias, got 'curly'"):
+        standard_cases(options=("curly",))
+
+
+def test_a_planted_bug_is_shown_with_its_gate_and_step(tmp_path, capsys) -> None:
+    bug = next(mutation for mutation in MUTATIONS if mutation.bug == "lstm: the forget gate's derivative is missing")
+    file = tmp_path / "report.json"
+    with bug.planted():
+        arguments = ["--cell", "lstm", "--backend", "numpy", *QUICK, "--json", str(file)]
+        assert cli.main(["gradcheck", *arguments]) == 1
+    out = capsys.readouterr().out
+    assert "first wrong: a loss of y at time step 0 alone" in out
+    assert "wrong there: gate f of weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0; x, h0" in out
+    (report,) = json.loads(file.read_text(encoding="utf-8"))
+    assert report["first"]["gates"] == ["f"]
+    assert report["rows"][0]["wrong"]["time_step"] == 6
+
+
+def test_json_holds_no_number_that_json_does_not_know(tmp_path, capsys) -> None:
+    bug = next(mutation for mutation in MUTATIONS if mutation.bug == "relu: the derivative is 1 everywhere")
+    file = tmp_path / "report.json"
+    with bug.planted():
+        arguments = ["--cell", "rnn-relu", "--backend", "numpy", "--option", "long", "--json", str(file)]
+        assert cli.main(["gradcheck", *arguments]) == 1
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    (report,) = json.loads(file.read_text(encoding="utf-8"), parse_constant=refuse)
+    assert not report["passed"]
+
+
+def test_nothing_of_the_standard_cases_is_left_unjudged(tmp_path, capsys) -> None:
+    file = tmp_path / "report.json"
+    assert cli.main(["gradcheck", *QUICK, "--option", "no-bias", "--json", str(file)]) == 0
+    reports = json.loads(file.read_text(encoding="utf-8"))
+    assert not any(row["zeros"] or row["unresolved"] for report in reports for row in report["rows"])
+    assert "not judged" not in capsys.readouterr().out
+
+
+def test_a_tolerance_that_lets_zeros_pass_judges_nothing(capsys) -> None:
+    assert cli.main(["gradcheck", "--cell", "gru", *QUICK, "--tolerance", "2"]) == 1
+    assert "not judged, and so not passed" in capsys.readouterr().out
