@@ -97,17 +97,17 @@ def note_reading(notes: list[str], sides: Mapping[str, Any]) -> None:
         said |= set(found)
 
 
-def note_rows(notes: list[str], here: Encoding, *sides: Raw) -> None:
-    """Say how many of the target's rows were cut, and how many hold nothing."""
+def note_rows(notes: list[str], here: Encoding, *sides: Raw, whose: str = "target") -> None:
+    """Say how many of the target's or the source's rows were cut, and how many hold nothing."""
     rows = [row for side in sides for row in side.rows]
     encoded = [here.tokenizer.encode(row) for row in rows] if here.tokenizer is not None else rows
     steps = [len(row) for row in encoded]
     if all(side.whole is not None for side in sides):  # cut while they were read
         steps = [int(count) for side in sides if side.whole is not None for count in side.whole]
     if here.max_steps and (cut := sum(count > here.max_steps for count in steps)):
-        notes.append(f"{cut:,} of the target's {len(rows):,} examples are cut to their first {here.max_steps} steps")
+        notes.append(f"{cut:,} of the {whose}'s {len(rows):,} examples are cut to their first {here.max_steps} steps")
     if blank := sum(not len(row) for row in encoded):
-        notes.append(f"{blank:,} of the target's texts hold no token and are read as one unknown one")
+        notes.append(f"{blank:,} of the {whose}'s texts hold no token and are read as one unknown one")
 
 
 def note_longest(notes: list[str], sides: Mapping[str, Any]) -> None:

@@ -94,6 +94,8 @@ def gather(wanted: Wanted, budget: Budget) -> Inputs:
         words = there if here.tokenizer is None else here
         study = _with_vectors(study, words, wanted.vectors, wanted.vectors_encoding, sides, notes)
     note_rows(notes, here, target, test)
+    if isinstance(source, Raw):
+        note_rows(notes, there, source, whose="source")
     note_longest(notes, {"--source": source, "--target": target, "--test": test})
     note_test(notes, source, target, test, wanted.balanced)
     rate = source.rate if isinstance(source, Raw) else known and known.rate

@@ -269,6 +269,8 @@ def test_a_folder_named_as_a_missing_label(tmp_path) -> None:
     message = refused(read_texts, tmp_path)
     assert "must have subfolders named as classes, got 'nan', as pandas writes a missing label; rename" in message
     assert read_texts(tmp_path, keep_missing_labels=True).classes == ("nan", "pos")
+    write(tmp_path, " /c.txt", "x")
+    assert "got ' '; rename it" in refused(read_texts, tmp_path, keep_missing_labels=True)
 
 
 def test_an_empty_file_is_an_empty_text_as_in_a_table(tmp_path) -> None:

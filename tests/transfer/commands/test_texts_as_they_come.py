@@ -163,6 +163,16 @@ def test_remarks_of_the_readers_are_among_the_notes(tmp_path, table) -> None:
     assert any(note.startswith("--source: '") and "'Pos', 'pos'" in note for note in inputs.notes)
 
 
+def test_empty_texts_of_either_side_are_counted(tmp_path) -> None:
+    for folder in ("a", "b"):
+        for k, name in enumerate(("neg", "pos") * 3):
+            write(tmp_path, f"{folder}/{name}/{k}.txt", "" if k < 2 and folder == "b" else f"a {name} film {k}")
+    empty, full = str(tmp_path / "b"), str(tmp_path / "a")
+    said = "2 of the {}'s texts hold no token and are read as one unknown one"
+    assert said.format("source") in gather(Wanted(full, empty), TINY).notes
+    assert said.format("target") in gather(Wanted(empty, full), TINY).notes
+
+
 def test_a_headerless_table_of_texts_is_not_taken_for_series(tmp_path) -> None:
     how = How()
     for text, kind in (
