@@ -14,12 +14,14 @@ import numpy as np
 
 from rnn_core import SequenceClassifier
 from rnn_core.data import Rows
+from rnn_core.data.rows import pieces
 from rnn_core.layers.checks import positive_int
 from rnn_core.training import Adam, Cosine
 
 from ..comparing.arms import Method, Start, Trained, one_of
 from ..comparing.data_study import BOOSTED, DataStudy
 from ..comparing.labelled import Labelled
+from ..features.answers import AT_ONCE
 from ..features.estimator import RNNFeatures
 from ..instances.alignment import Alignment, coral, subspace_alignment
 from ..instances.boosting import MisleadingSource, SequenceLearner, TrAdaBoost
@@ -166,10 +168,11 @@ class Voting:
         return self.boost.predict(_rows(inputs, lengths))
 
 
-def pooled(model: SequenceClassifier, inputs: np.ndarray | Rows, lengths: np.ndarray | None) -> np.ndarray:
+def pooled(model: SequenceClassifier, inputs: Any, lengths: np.ndarray | None) -> np.ndarray:
     """Return the pooled features of sequences, (N, F), as the model's head gets them."""
-    if isinstance(inputs, Rows):  # they stay apart until a batch is made of them
-        return RNNFeatures(model, pooling=model.config["pooling"]).fit_transform(list(inputs))
+    if isinstance(inputs, Rows):  # a piece at a time: one long sequence is not to be the measure of all
+        parts = [pooled(model, list(inputs.take(rows)), None) for rows in pieces(inputs.lengths, AT_ONCE)]
+        return np.concatenate(parts)
     return RNNFeatures(model, pooling=model.config["pooling"]).fit_transform(inputs, lengths=lengths)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_core.data import Rows
+from rnn_core import SequenceClassifier
+from rnn_core.data import Rows, pad_sequences
 from transfer.comparing.labelled import Labelled
+from transfer.features.answers import answers
 from transfer.inputs.encoding import Encoding, for_numbers
 from transfer.inputs.reading import Raw
+from transfer.methods.on_features import pooled
 
 
 def raw(rows) -> Raw:
@@ -66,3 +69,15 @@ def test_rows_of_different_lengths_stay_apart() -> None:
         Labelled(Rows([np.ones((2, 1)), np.full((1, 1), np.nan)]), np.array([0, 1]), ("a", "b"))
     even = for_numbers(some, 2, 1).labelled(some)
     assert (even.inputs.shape, even.lengths, even.steps.tolist()) == ((4, 2, 1), None, [2, 2, 2, 2])
+
+
+def test_a_piece_at_a_time_says_what_all_at_once_does(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    sequences = [rng.normal(size=(T, 2)) for T in (3, 9, 1, 5, 2, 4)]
+    padded, lengths = pad_sequences(sequences, dtype=np.float64, padding="post"), np.array([3, 9, 1, 5, 2, 4])
+    model = SequenceClassifier(3, 4, input_size=2, pooling="mean", dtype="float64", seed=0)
+    whole = answers(model, padded, lengths), pooled(model, padded, lengths)
+    monkeypatch.setattr("rnn_core.data.rows.MOST_STEPS", 10)
+    rows = Rows(sequences)
+    for found, wanted in zip((answers(model, rows, rows.lengths), pooled(model, rows, None)), whole, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
