@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,28 +36,27 @@ def undrawn() -> contextlib.AbstractContextManager[None]:
     return _with(np.ones)
 
 
-def outlined(most: int, otherwise: str) -> contextlib.AbstractContextManager[None]:
+def outlined(arrays: int, numbers: int) -> contextlib.AbstractContextManager[None]:
     """Return a context in which new layers have shapes and no memory, so that a size may be whatever a file claims.
 
     Parameters
     ----------
-    most : int
-        How many arrays may be made.
-    otherwise : str
-        The error, a ValueError, of one more.
+    arrays : int
+        How many may be made; one more is a ValueError.
+    numbers : int
+        How many one of them may hold; more is a ValueError.
     """
     made = 0
 
     def outline(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         nonlocal made
         made += 1
-        if made > most:
-            raise ValueError(otherwise)
-        try:
-            # Every element is the same one: writing to it, as a constructor may, costs no memory either.
-            return np.ndarray(shape, dtype, buffer=np.ones(1, dtype), strides=(0,) * len(shape))
-        except ValueError:
-            raise ValueError(f"no memory holds an array of shape {shape}") from None
+        if made > arrays:
+            raise ValueError(f"too large: more than {arrays:,} arrays, far beyond what there is")
+        if prod(shape) > numbers:
+            raise ValueError(f"too large: an array of shape {shape}, far beyond what there is")
+        # Every element is the same one: writing to it, as a constructor may, takes no memory either.
+        return np.ndarray(shape, dtype, buffer=np.ones(1, dtype), strides=(0,) * len(shape))
 
     return _with(outline)
 

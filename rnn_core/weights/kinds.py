@@ -15,8 +15,11 @@ _TORCH = (
     "in torch: safetensors.torch.save_file(torch.load(path, weights_only=True), new), then read_arrays(new) and "
     "load_state_dict here"
 )
-_KERAS = "in Keras: model.get_weights(), written by rnn_core.save({name: array}, new); read_arrays(new) reads it here"
-_ARRAYS = "np.load(path), then rnn_core.save({name: array}, new), or load_state_dict"
+_KERAS = (
+    "in Keras: rnn_core.save({w.path: w.numpy() for w in model.weights}, new), then read_arrays(new); its matrices are "
+    "transposed"
+)
+_ARRAYS = "rnn_core.save(dict(np.load(path)), new), or load_state_dict with its arrays"
 _TORCH_MARK = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 """The number that torch pickled first, before version 1.6."""
 
@@ -48,7 +51,7 @@ KINDS = (
     Kind(rb"\x80[\x02-\x05]", _TORCH_MARK, "an old file of torch.save (.pt, .pth)", _TORCH),
     Kind(rb"\x80[\x02-\x05]", b"", "a pickle, as torch.save and joblib write", _TORCH),
     Kind(rb"\x89HDF\r\n\x1a\n", b"", "an HDF5 file (.h5), as Keras writes", _KERAS),
-    Kind(rb"\x93NUMPY", b"", "an array of NumPy's (.npy)", _ARRAYS),
+    Kind(rb"\x93NUMPY", b"", "an array of NumPy's (.npy)", "rnn_core.save({name: np.load(path)}, new)"),
     Kind(rb"GGUF", b"", "a GGUF file", "its networks are no recurrent ones; there is no way in"),
     Kind(rb"....TFL3", b"", "a TensorFlow Lite file", "take the weights from the Keras model that it was made of"),
     Kind(rb"version https://git-lfs", b"", "a pointer of Git LFS", "`git lfs pull` puts the file in its place"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
+from math import prod
 from typing import Any
 
 from ..foreign import one_line, parse_json, shown
@@ -126,7 +127,8 @@ def _description(header: Mapping[str, str]) -> tuple[type[Layer], dict[str, Any]
 
 def _check_shapes(kind: type[Layer], config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise ValueError, before anything is built, where a description can't be that of the arrays."""
-    with outlined(SPARE + 4 * len(shapes), f"config and arrays must fit, but it asks for more than the {len(shapes)}"):
+    largest = max((prod(shape) for shape in shapes.values()), default=0)
+    with outlined(SPARE_ARRAYS + 4 * len(shapes), SPARE_NUMBERS + 4 * largest):
         expected = {name: tuple(array.shape) for name, array in kind(**config).parameters.items()}
     missing = [name for name in expected if name not in shapes]
     unknown = [name for name in shapes if name not in expected]
@@ -139,8 +141,8 @@ def _check_shapes(kind: type[Layer], config: dict[str, Any], shapes: Mapping[str
             )
 
 
-SPARE = 64
-"""How many arrays, besides some for each that a file holds, a constructor may make that are no parameters."""
+SPARE_ARRAYS, SPARE_NUMBERS = 64, 1 << 20
+"""What a constructor may make that is no parameter, besides as much as a file holds, four times over."""
 
 
 def _few(names: Collection[str]) -> str:
