@@ -13,6 +13,7 @@ from . import report, runner
 from .case import Case
 from .limits import MEMORY, SECONDS
 from .readers import READERS, generate, summary
+from .seeds import large
 from .shrink import shrunk
 
 
@@ -28,9 +29,17 @@ def main(argv: list[str] | None = None) -> int:
     add("--report", type=Path, metavar="FILE", help="write figures and findings here, as JSON")
     add("--save", type=Path, metavar="DIR", help="keep the first input of each kind of finding here, made small")
     add("--replay", type=Path, metavar="FILE", help="run one input that --save has kept")
+    add(
+        "--large",
+        type=int,
+        metavar="BYTES",
+        help="instead, files of this length with much of one thing: the time of each",
+    )
     options = parser.parse_args(argv)
     if options.replay is not None:
         return _replay(options.replay)
+    if options.large is not None:
+        return _large(options.large)
     names = tuple(name for name in READERS if not options.reader or any(map(name.startswith, options.reader)))
     if not names:
         parser.error(f"--reader must be one of {known}, got {', '.join(options.reader)}")
@@ -49,8 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if findings else 0
 
 
-def _outcome(worker: runner.Worker, reader: str, case: Case) -> dict[str, Any]:
-    task = {"reader": reader, "case": case.dumps(), "seconds": SECONDS, "memory": MEMORY, "start": 0, "stop": 1}
+def _outcome(worker: runner.Worker, reader: str, case: Case, seconds: float = SECONDS) -> dict[str, Any]:
+    task = {"reader": reader, "case": case.dumps(), "seconds": seconds, "memory": MEMORY, "start": 0, "stop": 1}
     return next(runner.answers(worker, task))
 
 
@@ -75,6 +84,23 @@ def _save(folder: Path, findings: list[runner.Finding]) -> None:
         (folder / f"{name}.json").write_text(small.dumps(**facts, outcome=finding.outcome), encoding="utf-8")
         print(f"{folder / name}.json: {summary(small)}")
     worker.close()
+
+
+def _large(size: int) -> int:
+    """Run files that are made to be slow, within a second for each 50 kB."""
+    worker = runner.Worker()
+    found = 0
+    for name, case in large.slow(size):
+        outcome = _outcome(worker, name, case, max(SECONDS, size / 50_000))
+        found += bool(outcome["finding"])
+        start = next(content for content in case.files.values() if isinstance(content, bytes))
+        said = outcome["finding"] or outcome["answer"]
+        print(
+            f"{outcome['seconds']:7.2f} s {outcome['memory'] / 2**20:6.0f} MiB  {name}: {said} {start!r:.60}",
+            flush=True,
+        )
+    worker.close()
+    return 1 if found else 0
 
 
 def _replay(path: Path) -> int:

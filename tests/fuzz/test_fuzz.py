@@ -19,6 +19,7 @@ from . import judge, report, runner
 from .case import Case, one
 from .mutators import archives, containers, raw, trees
 from .readers import READERS, Reader, generate
+from .seeds import large
 from .shrink import shrunk
 
 NAMES = list(READERS)
@@ -41,6 +42,13 @@ def test_no_damaged_file_does_harm() -> None:
     assert not findings, "\n" + report.grouped(findings)
     assert sum(part.inputs for part in figures.values()) == 400
     assert all(part.inputs > 0 for name, part in figures.items() if READERS[name].seeds())
+
+
+def test_much_of_one_thing_does_no_harm(tmp_path) -> None:
+    """`--large` has the same files by hand, large enough for what takes time by the square of a file's length."""
+    for number, (name, case) in enumerate(large.slow(50_000)):
+        outcome = judged(name, case, tmp_path / str(number))
+        assert outcome.finding == "", (number, name, case.size, outcome.message)
 
 
 FILES = {
