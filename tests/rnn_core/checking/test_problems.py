@@ -37,23 +37,27 @@ def message(target, error, **options):
 # ── What the four parts must be ──────────────────────────────────────────────────────────────────────────────────────
 
 
+def of(twin, claimed=lambda u: {}):
+    return Problem("mine", V.dtype, twin, claimed)
+
+
 def twin_of(values, run=lambda: {"f": np.ones(2)}):
-    return Problem("mine", V.dtype, lambda dtype: (values(dtype), run), lambda u: {})
+    return of(lambda dtype: (values(dtype), run))
 
 
 @pytest.mark.parametrize(
     "target, error, says",
     [
-        (Problem("mine", V.dtype, problem().twin, lambda u: {}), ValueError, "must be those of v; missing: v; "),
-        (Problem("mine", V.dtype, problem().twin, lambda u: {"v": None}), ValueError, "missing: v"),
-        (Problem("mine", V.dtype, problem().twin, lambda u: {"v": V, "w": V, "b": V}), ValueError,
+        (of(problem().twin), ValueError, "must be those of v; missing: v; "),
+        (of(problem().twin, lambda u: {"v": None}), ValueError, "missing: v"),
+        (of(problem().twin, lambda u: {"v": V, "w": V, "b": V}), ValueError,
          "missing: none; of no value that twin returns: w, b; what is a constant stands in neither"),
         (problem(name="w"), ValueError, "missing: v; of no value that twin returns: w"),
         (problem(claimed=lambda u: u[:1]), ValueError, r"must have 'v' of shape (2, 3), as the value, got (1, 3)"),
         (problem(claimed=lambda u: u.sum()), ValueError, "must have 'v' of shape (2, 3), as the value, got ()"),
         (problem(claimed=lambda u: u + 1j), TypeError, "must be real numbers, got complex128 for 'v'"),
         (problem(claimed=lambda u: "v"), TypeError, "must be real numbers, got <U1 for 'v'"),
-        (Problem("mine", V.dtype, problem().twin, lambda u: [V]), TypeError, "must be a dict of arrays by name, got a"),
+        (of(problem().twin, lambda u: [V]), TypeError, "must be a dict of arrays by name, got a"),
         (problem(dtype=np.float16), TypeError, "dtype must be float32 or float64, got <class 'numpy.float16'>"),
         (problem(dtype="colour"), TypeError, "dtype must be float32 or float64, got 'colour'"),
         (twin_of(lambda dtype: {}), ValueError, "must return a value to differentiate by, got an empty dict"),
@@ -63,7 +67,7 @@ def twin_of(values, run=lambda: {"f": np.ones(2)}):
         (twin_of(lambda dtype: [V]), TypeError, "must return a dict of arrays and a function without arguments"),
         (twin_of(lambda dtype: {"v": V.astype(dtype)}, run=lambda: V), TypeError, "must return a dict of outputs by"),
         (twin_of(lambda dtype: {"v": V.astype(dtype)}, run=dict), TypeError, "must return a dict of outputs by name"),
-        (Problem("mine", V.dtype, lambda dtype: V.astype(dtype), lambda u: {}), TypeError, "must return a dict of arr"),
+        (of(lambda dtype: V.astype(dtype)), TypeError, "must return a dict of arr"),
         (problem(lambda v: v / 0.0 if v.dtype.kind == "f" else v), ValueError, "must be finite at the point that is"),
     ],
 )  # fmt: skip
