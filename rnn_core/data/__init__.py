@@ -2,8 +2,8 @@
 
 from .augmented import Augmented
 from .batches import Batch, Examples, TextStream
+from .ragged import Ragged
 from .repeated import Repeated
-from .rows import Rows
 from .sequences import pad_sequences, sequence_lengths
 from .text import Tokenizer
 
@@ -11,7 +11,7 @@ __all__ = [
     "Tokenizer",
     "pad_sequences",
     "sequence_lengths",
-    "Rows",
+    "Ragged",
     "Batch",
     "Examples",
     "TextStream",

@@ -14,7 +14,7 @@ from array_api_compat import array_namespace, is_array_api_obj
 from kernels.contract import Array
 
 from ..layers.checks import check_finite, check_lengths, first, positive_int
-from .rows import Rows
+from .ragged import Ragged
 
 
 class Batch(NamedTuple):
@@ -47,8 +47,8 @@ class Examples:
 
     Parameters
     ----------
-    inputs : array, shape (N, T), of int, or (N, T, I); or Rows
-        Tokens or features, one example a row. `Rows` are padded a batch at a time, and know their lengths.
+    inputs : array, shape (N, T), of int, or (N, T, I); or Ragged
+        Tokens or features, one example a row. They are padded a batch at a time, and know their lengths.
     targets : array, shape (N, ...)
     lengths : array of int, shape (N,), optional
         Valid steps of each row, at least 1 and at most T.
@@ -80,7 +80,7 @@ class Examples:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        self.inputs = inputs if isinstance(inputs, Rows) else _array(inputs)
+        self.inputs = inputs if isinstance(inputs, Ragged) else _array(inputs)
         self.targets = _array(targets)
         self.weights = None if weights is None else _array(weights)
         self.batch_size = positive_int("Examples", "batch_size", batch_size)
@@ -236,12 +236,12 @@ def _array(value: Any) -> Array:
 
 def lengths_of(inputs: Any) -> np.ndarray | None:
     """Return the lengths that inputs know themselves, if they do."""
-    return inputs.lengths if isinstance(inputs, Rows) else None
+    return inputs.lengths if isinstance(inputs, Ragged) else None
 
 
 def check_inputs(where: str, inputs: Any, valid: Array | None) -> None:
     """Raise ValueError, naming the place, where a number is NaN or infinite within a row's length."""
-    if not isinstance(inputs, Rows):
+    if not isinstance(inputs, Ragged):
         check_finite(where, "inputs", inputs, valid)
         return
     for k, row in enumerate(inputs):
@@ -249,7 +249,7 @@ def check_inputs(where: str, inputs: Any, valid: Array | None) -> None:
 
 
 def _rows(array: Any, rows: np.ndarray) -> Array:
-    if isinstance(array, Rows):
+    if isinstance(array, Ragged):
         return array[rows]
     xp = array_namespace(array)
     return xp.take(array, xp.asarray(rows), axis=0)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
-from rnn_core.data import Examples, Rows
+from rnn_core.data import Examples, Ragged
 from rnn_core.layers.checks import check_seed, positive_int
 from rnn_core.layers.home import to_host
 from rnn_core.models import Model
@@ -246,7 +246,7 @@ def _part(data: Examples, rows: np.ndarray) -> Examples:
     def some(array: Any) -> Any:
         if array is None:
             return None
-        if isinstance(array, Rows):
+        if isinstance(array, Ragged):
             return array.take(rows)
         xp = array_namespace(array)
         return xp.take(array, xp.asarray(rows), axis=0)

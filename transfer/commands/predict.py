@@ -19,7 +19,7 @@ from .tables import MISSING, add_table_options, check_table_options, table_optio
 
 if TYPE_CHECKING:
     from rnn_core import SequenceClassifier
-    from rnn_core.data import Rows
+    from rnn_core.data import Ragged
 
     from ..inputs.encoding import Encoding
     from ..inputs.how import How
@@ -148,7 +148,11 @@ def _how(args: argparse.Namespace, encoding: Encoding) -> How:
 
 
 def predict(
-    model: SequenceClassifier, classes: tuple[str, ...], raw: Raw, inputs: np.ndarray | Rows, lengths: np.ndarray | None
+    model: SequenceClassifier,
+    classes: tuple[str, ...],
+    raw: Raw,
+    inputs: np.ndarray | Ragged,
+    lengths: np.ndarray | None,
 ) -> Prediction:
     """Return the likeliest class of each example, and its probability."""
     from ..features.answers import answers

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnn_core import LanguageModel, SequenceClassifier
 from rnn_core.data import Examples, TextStream, Tokenizer
-from rnn_core.data.rows import pieces
+from rnn_core.data.ragged import pieces
 from rnn_core.data.source import Source
 from rnn_core.models import Model
 

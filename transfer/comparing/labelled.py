@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from rnn_core.data import Examples, Rows, Tokenizer
+from rnn_core.data import Examples, Ragged, Tokenizer
 from rnn_core.data.batches import check_inputs, lengths_of
 from rnn_core.layers.checks import as_array, check_lengths
 
@@ -19,8 +19,8 @@ class Labelled:
 
     Parameters
     ----------
-    inputs : array, shape (N, T, I), or (N, T) of int; or Rows
-        `Rows` stay of their own lengths until a batch is made of them.
+    inputs : array, shape (N, T, I), or (N, T) of int; or Ragged
+        `Ragged` ones stay of their own lengths until a batch is made of them.
     targets : array of int, shape (N,)
         Numbers of classes.
     classes : sequence of str
@@ -39,7 +39,7 @@ class Labelled:
         Targets or tokens are not integers.
     """
 
-    inputs: np.ndarray | Rows
+    inputs: np.ndarray | Ragged
     targets: np.ndarray
     classes: tuple[str, ...]
     lengths: np.ndarray | None = None
@@ -47,7 +47,7 @@ class Labelled:
 
     def __post_init__(self) -> None:
         where = "Labelled"
-        inputs: Any = self.inputs if isinstance(self.inputs, Rows) else as_array(where, "inputs", self.inputs)
+        inputs: Any = self.inputs if isinstance(self.inputs, Ragged) else as_array(where, "inputs", self.inputs)
         targets = as_array(where, "targets", self.targets)
         if inputs.ndim not in (2, 3) or 0 in inputs.shape:
             raise ValueError(
@@ -110,7 +110,7 @@ class Labelled:
         """Return some of the examples."""
         return replace(
             self,
-            inputs=self.inputs.take(rows) if isinstance(self.inputs, Rows) else self.inputs[rows],
+            inputs=self.inputs.take(rows) if isinstance(self.inputs, Ragged) else self.inputs[rows],
             targets=self.targets[rows],
             lengths=None if self.lengths is None else self.lengths[rows],
         )

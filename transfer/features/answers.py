@@ -5,20 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from rnn_core import SequenceClassifier
-from rnn_core.data import Rows
-from rnn_core.data.rows import pieces
+from rnn_core.data import Ragged
+from rnn_core.data.ragged import pieces
 
 AT_ONCE = 512
 """Sequences that are answered at a time, if they aren't long: it bounds the memory."""
 
 
-def answers(model: SequenceClassifier, inputs: np.ndarray | Rows, lengths: np.ndarray | None = None) -> np.ndarray:
+def answers(model: SequenceClassifier, inputs: np.ndarray | Ragged, lengths: np.ndarray | None = None) -> np.ndarray:
     """Return the probabilities of the classes, (N, K).
 
     Parameters
     ----------
     model : SequenceClassifier
-    inputs : array, shape (N, T, I), or (N, T) of int; or Rows
+    inputs : array, shape (N, T, I), or (N, T) of int; or Ragged
     lengths : array of int, shape (N,), optional
         Valid steps of each row.
     """

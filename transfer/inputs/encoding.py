@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.data import Rows, Tokenizer, pad_sequences, sequence_lengths
+from rnn_core.data import Ragged, Tokenizer, pad_sequences, sequence_lengths
 from rnn_core.data.files.series import MISSING
 
 from ..comparing.labelled import Labelled
@@ -76,8 +76,8 @@ class Encoding:
             return self.tokenizer.index[OOV]
         return None if self.vocabulary is None else min(KERAS_OOV, self.vocabulary - 1)
 
-    def encode(self, raw: Raw) -> tuple[np.ndarray | Rows, np.ndarray | None]:
-        """Return inputs (N, T) or (N, T, I), and lengths (N,) where they differ; numbers then stay in `Rows`.
+    def encode(self, raw: Raw) -> tuple[np.ndarray | Ragged, np.ndarray | None]:
+        """Return inputs (N, T) or (N, T, I), and lengths (N,) where they differ; numbers then stay in `Ragged`.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class Encoding:
         if (lengths == lengths[0]).all():
             return np.stack(rows), None
         if self.unknown is None:
-            return Rows(rows), lengths
+            return Ragged(rows), lengths
         return pad_sequences(rows, dtype=rows[0].dtype, padding="post"), lengths
 
     def labelled(self, raw: Raw) -> Labelled:

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from rnn_core import SequenceClassifier
-from rnn_core.data import Rows
-from rnn_core.data.rows import pieces
+from rnn_core.data import Ragged
+from rnn_core.data.ragged import pieces
 from rnn_core.layers.checks import positive_int
 from rnn_core.training import Adam, Cosine
 
@@ -170,7 +170,7 @@ class Voting:
 
 def pooled(model: SequenceClassifier, inputs: Any, lengths: np.ndarray | None) -> np.ndarray:
     """Return the pooled features of sequences, (N, F), as the model's head gets them."""
-    if isinstance(inputs, Rows):  # a piece at a time: one long sequence is not to be the measure of all
+    if isinstance(inputs, Ragged):  # a piece at a time: one long sequence is not to be the measure of all
         parts = [pooled(model, list(inputs.take(rows)), None) for rows in pieces(inputs.lengths, AT_ONCE)]
         return np.concatenate(parts)
     return RNNFeatures(model, pooling=model.config["pooling"]).fit_transform(inputs, lengths=lengths)
@@ -233,7 +233,7 @@ def _classifier(kind: str, seed: int) -> Any:
     return RandomForestClassifier(200, random_state=seed, n_jobs=1)
 
 
-def _rows(inputs: np.ndarray | Rows, lengths: np.ndarray | None) -> list[np.ndarray]:
+def _rows(inputs: np.ndarray | Ragged, lengths: np.ndarray | None) -> list[np.ndarray]:
     return list(inputs) if lengths is None else [row[:n] for row, n in zip(inputs, lengths, strict=True)]
 
 

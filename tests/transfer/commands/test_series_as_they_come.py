@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnn_core import cli
-from rnn_core.data import Rows
+from rnn_core.data import Ragged
 from rnn_core.weights import read_metadata
 from transfer.commands import run
 from transfer.comparing.data_study import Budget
@@ -243,7 +243,7 @@ def test_one_long_sound_costs_its_own_length(tmp_path) -> None:
     wanted = Wanted(str(tmp_path), str(tmp_path), how=How(frame=8), source_how=How(frame=8))
     inputs = gather(wanted, TINY)
     source = inputs.study.labelled_source
-    assert isinstance(source.inputs, Rows)
+    assert isinstance(source.inputs, Ragged)
     assert sum(row.nbytes for row in source.inputs) == (40 * 16 + 20_000) * 4
     assert any(
         note.startswith("--source: short/long.wav has 2,500 steps, half of the examples at most 2: ")

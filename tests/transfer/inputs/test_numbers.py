@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnn_core import SequenceClassifier
-from rnn_core.data import Rows, pad_sequences
+from rnn_core.data import Ragged, pad_sequences
 from transfer.comparing.labelled import Labelled
 from transfer.features.answers import answers
 from transfer.inputs.encoding import Encoding, for_numbers
@@ -57,16 +57,16 @@ def test_what_is_beyond_float32_once_it_is_scaled_is_named() -> None:
 def test_rows_of_different_lengths_stay_apart() -> None:
     some = raw([np.arange(5), np.arange(3), np.arange(4), np.arange(2)])
     data = for_numbers(some, 4, 1).labelled(some)
-    assert isinstance(data.inputs, Rows)
+    assert isinstance(data.inputs, Ragged)
     assert (data.features, data.steps.tolist(), data.lengths.tolist()) == (1, [4, 3, 4, 2], [4, 3, 4, 2])
     part = data.rows(np.array([3, 1]))
     assert (part.inputs.shape, part.steps.tolist()) == ((2, 3, 1), [2, 3])
     one, rest = data.split(2, 0)
-    assert isinstance(rest.inputs, Rows)
+    assert isinstance(rest.inputs, Ragged)
     assert len(one) == len(rest) == 2
     assert [data.rows([k]).batches(1).batch(0, 0).inputs.shape[1] for k in range(4)] == [4, 3, 4, 2]
     with pytest.raises(ValueError, match=r"Labelled: inputs\[1\] must be finite, got nan at index \(0, 0\)"):
-        Labelled(Rows([np.ones((2, 1)), np.full((1, 1), np.nan)]), np.array([0, 1]), ("a", "b"))
+        Labelled(Ragged([np.ones((2, 1)), np.full((1, 1), np.nan)]), np.array([0, 1]), ("a", "b"))
     even = for_numbers(some, 2, 1).labelled(some)
     assert (even.inputs.shape, even.lengths, even.steps.tolist()) == ((4, 2, 1), None, [2, 2, 2, 2])
 
@@ -77,7 +77,7 @@ def test_a_piece_at_a_time_says_what_all_at_once_does(monkeypatch) -> None:
     padded, lengths = pad_sequences(sequences, dtype=np.float64, padding="post"), np.array([3, 9, 1, 5, 2, 4])
     model = SequenceClassifier(3, 4, input_size=2, pooling="mean", dtype="float64", seed=0)
     whole = answers(model, padded, lengths), pooled(model, padded, lengths)
-    monkeypatch.setattr("rnn_core.data.rows.MOST_STEPS", 10)
-    rows = Rows(sequences)
+    monkeypatch.setattr("rnn_core.data.ragged.MOST_STEPS", 10)
+    rows = Ragged(sequences)
     for found, wanted in zip((answers(model, rows, rows.lengths), pooled(model, rows, None)), whole, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-12)

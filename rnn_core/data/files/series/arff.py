@@ -16,7 +16,7 @@ CELL = re.compile(r"""\s*('[^']*'|"[^"]*"|[^,]*)\s*,""")
 NUMERIC = ("numeric", "real", "integer")
 
 
-class Head(NamedTuple):
+class Preamble(NamedTuple):
     """What stands above ``@data``: the classes, their line and column, all columns, and of what kind."""
 
     classes: tuple[str, ...] | None
@@ -49,7 +49,7 @@ def open_arff(where: str, path: Path, encoding: str, labelled: bool, missing: st
     return Content(head.classes if labelled else None, head.line, _cases(where, path, lines, head, labelled, missing))
 
 
-def _head(where: str, path: Path, lines: Iterator[tuple[int, str]]) -> Head:
+def _head(where: str, path: Path, lines: Iterator[tuple[int, str]]) -> Preamble:
     classes: tuple[str, ...] | None = None
     column, declared, columns, relational, inside = None, 0, 0, False, False
     for line, text in lines:
@@ -58,7 +58,7 @@ def _head(where: str, path: Path, lines: Iterator[tuple[int, str]]) -> Head:
         if word.startswith("%") or word == "@relation":
             continue
         if word == "@data":
-            return Head(classes, declared, column, columns, relational)
+            return Preamble(classes, declared, column, columns, relational)
         if word == "@end":
             inside = False
             continue
@@ -94,7 +94,7 @@ def _cells(text: str) -> list[str]:
 
 
 def _cases(
-    where: str, path: Path, lines: Iterator[tuple[int, str]], head: Head, labelled: bool, missing: str
+    where: str, path: Path, lines: Iterator[tuple[int, str]], head: Preamble, labelled: bool, missing: str
 ) -> Iterator[Case]:
     for line, text in lines:
         text = text.strip()

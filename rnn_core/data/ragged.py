@@ -1,4 +1,4 @@
-"""`Rows`: sequences of different lengths, padded only where some of them are taken."""
+"""`Ragged`: sequences of different lengths, padded only where some of them are taken."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MOST_STEPS = 1 << 18
 """Steps, padding included, that are computed at a time where nothing else bounds them: it bounds the memory."""
 
 
-class Rows:
+class Ragged:
     """Sequences of features that stand for one padded array.
 
     `Examples` takes them for inputs. What is taken of them, by a slice or by numbers, is an array padded with zeros to
@@ -39,7 +39,7 @@ class Rows:
 
     Examples
     --------
-    >>> rows = Rows([np.ones((2, 1)), np.ones((5, 1)), np.ones((3, 1))])
+    >>> rows = Ragged([np.ones((2, 1)), np.ones((5, 1)), np.ones((3, 1))])
     >>> rows.shape, rows[[0, 2]].shape
     ((3, 5, 1), (2, 3, 1))
     """
@@ -49,16 +49,16 @@ class Rows:
     def __init__(self, rows: Sequence[np.ndarray]) -> None:
         self._rows = tuple(rows)
         if not self._rows:
-            raise ValueError("Rows: rows must have at least one sequence, got none")
+            raise ValueError("Ragged: rows must have at least one sequence, got none")
         first = self._rows[0]
         for k, row in enumerate(self._rows):
             if row.ndim != 2 or 0 in row.shape:
                 raise ValueError(
-                    f"Rows: rows must have shape (T, I) with at least one number, got {row.shape} in row {k}"
+                    f"Ragged: rows must have shape (T, I) with at least one number, got {row.shape} in row {k}"
                 )
             if row.shape[1] != first.shape[1] or row.dtype != first.dtype:
                 raise ValueError(
-                    f"Rows: rows must have {first.shape[1]} features of {first.dtype}, as the first, got "
+                    f"Ragged: rows must have {first.shape[1]} features of {first.dtype}, as the first, got "
                     f"{row.shape[1]} of {row.dtype} in row {k}"
                 )
         self.lengths = np.array([len(row) for row in self._rows], np.int64)
@@ -85,9 +85,9 @@ class Rows:
         """Return all of them as one array."""
         return self[:] if dtype is None else self[:].astype(dtype, copy=False)
 
-    def take(self, rows: Any) -> Rows:
+    def take(self, rows: Any) -> Ragged:
         """Return some sequences, still apart."""
-        return Rows([self._rows[k] for k in np.arange(len(self))[rows]])
+        return Ragged([self._rows[k] for k in np.arange(len(self))[rows]])
 
 
 def pieces(lengths: np.ndarray, most: int) -> Iterator[slice]:
