@@ -66,12 +66,13 @@ class Evaluation(NamedTuple):
 class Model(Layer, ABC):
     """A small composition of layers. Subclasses set `config` and `loss`, and call `_compose`.
 
+    Its ``parameters`` are every layer's, as ``layer.parameter``; an array that two layers share stands under its first
+    name.
+
     Attributes
     ----------
     layers : dict of str to Layer
         The layers that have parameters, from the input upwards: embedding, rnn, head.
-    parameters : dict of str to ndarray
-        Every layer's parameters as ``layer.parameter``; an array that two layers share stands under its first name.
     frozen : frozenset of str
         Parameters that do not train: `loss_and_gradients` leaves them out unless asked. Empty at first.
     loss : SoftmaxCrossEntropy or BinaryCrossEntropy

@@ -50,7 +50,7 @@ OTHERS = {
 
 
 @dataclass
-class Source:
+class Opened:
     """A file of word vectors, open at its first line.
 
     Attributes
@@ -97,7 +97,7 @@ class Source:
 
 
 @contextmanager
-def opened(where: str, path: Path) -> Iterator[Source]:
+def opened(where: str, path: Path) -> Iterator[Opened]:
     """Open a file, through gzip if it is packed so.
 
     Raises
@@ -122,7 +122,7 @@ def opened(where: str, path: Path) -> Iterator[Source]:
                 file.read(3)  # a byte-order mark is no part of the first word
             if not file.peek(1):
                 raise empty(where, path, "a word")
-            yield Source(where, path, file, packed, most)
+            yield Opened(where, path, file, packed, most)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise OSError(f"{where}: {said} can't be unpacked: {one_line(error)}; it is damaged or cut short") from error
     except OSError as error:
@@ -141,7 +141,7 @@ def _refuse_others(where: str, said: str, file: io.BufferedReader) -> None:
         raise ValueError(f"{where}: {said} must be word vectors, text or word2vec's binary format, got {other}")
 
 
-def kind_of(source: Source) -> str:
+def kind_of(source: Opened) -> str:
     """Read the first line if it holds counts, and return what follows: `BINARY`, `COUNTED` or `PLAIN`.
 
     Raises

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...foreign import shown
 from .lines import at, misread, named, number_in
-from .vector_files import UNPACKED, Source, is_number
+from .vector_files import UNPACKED, Opened, is_number
 
 LETTERS = 4096
 """Bytes of a word in a binary file beyond which it is none."""
@@ -104,7 +104,7 @@ class Kept:
         return [*found, self.more] if self.more else found
 
 
-def read_lines(kept: Kept, source: Source) -> None:
+def read_lines(kept: Kept, source: Opened) -> None:
     """Read text: a word and its numbers a line.
 
     Raises
@@ -191,7 +191,7 @@ def _numbers(kept: Kept, line: int, word: str, parts: list[bytes]) -> np.ndarray
     return vector
 
 
-def read_records(kept: Kept, source: Source) -> None:
+def read_records(kept: Kept, source: Opened) -> None:
     """Read word2vec's binary format: a word, a blank, and the bytes of its numbers.
 
     Raises
