@@ -18,7 +18,7 @@ BIN  := $(VENV)/bin
 help:  ## list the habits
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: $(VENV)/report.installed  ## the demonstration: check gradients, train, transfer; writes runs/demo/report.html
+run: $(VENV)/report.installed  ## the demonstration: gradients, training, transfer; writes runs/demo/report.html (four processor minutes)
 	$(BIN)/rnn-core demo $(ARGS)
 
 test: $(VENV)/test.installed test-sim  ## the whole test suite
@@ -31,10 +31,10 @@ test-sim: $(VENV)/test.installed  ## the CUDA kernels without a GPU, thread by t
 ptx: $(VENV)/ptx.installed  ## every CUDA kernel compiled and assembled without a GPU: registers, shared memory, spills
 	$(BIN)/python -m kernels.cuda.assembly $(ARGS)
 
-lint: $(VENV)/lint.installed  ## style and likely bugs, by ruff
+lint: $(VENV)/lint.installed  ## style and likely bugs, by ruff (a second)
 	$(BIN)/ruff check $(ARGS) .
 
-type: $(VENV)/lint.installed $(VENV)/test.installed  ## types, by mypy
+type: $(VENV)/lint.installed $(VENV)/test.installed  ## types, by mypy (ten seconds the first time)
 	$(BIN)/mypy $(ARGS)
 
 bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs torch; a quarter of an hour)
@@ -47,7 +47,7 @@ fuzz: $(VENV)/test.installed  ## mutated files for every reader, 100,000 of them
 	$(BIN)/python -m tests.fuzz --inputs 100000 --workers 2 --save runs/fuzz $(ARGS)
 
 # With the interpreter as it is: what this needs beside CUDA, a machine with a GPU has, and maybe no network.
-gpu:  ## check and time backend="cuda" on a GPU, beside torch; writes gpu.json and gpu.md into OUT=
+gpu:  ## check and time backend="cuda" on a GPU, beside torch; writes gpu.json and gpu.md into OUT= (seven minutes)
 	'$(PYTHON)' -m benchmarks gpu --out '$(OUT)' $(ARGS)
 
 docs: $(VENV)/docs.installed  ## the documentation as HTML in docs/_build/html; a warning is an error

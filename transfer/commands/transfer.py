@@ -73,7 +73,7 @@ class Transfer:
         add("--out", metavar="DIR", help="where to write (runs/transfer)")
         add("--overwrite", action="store_true", help="over the results that are there")
         add("--workers", type=int, metavar="N", help="processes side by side (as many as processors, at most 4)")
-        add("--quick", action="store_true", help="tiny, in seconds, to see that all works; the numbers mean nothing")
+        add("--quick", action="store_true", help="tiny: see in ten seconds that all works; the numbers mean nothing")
 
     def run(self, args: argparse.Namespace) -> int:
         """Run the comparison and write what it found.

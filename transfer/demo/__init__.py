@@ -17,7 +17,7 @@ class Demo:
         add("--out", type=Path, metavar="DIR", help="where to write (runs/demo; with --quick runs/demo-quick)")
         add("--seeds", type=int, metavar="N", help="seeds for the digits (10); the characters get two fifths of it")
         add("--workers", type=int, metavar="N", help="processes side by side (as many as processors, at most 4)")
-        add("--quick", action="store_true", help="tiny, in seconds, to see that all works; the numbers mean nothing")
+        add("--quick", action="store_true", help="tiny: see in twenty seconds that all works; the numbers mean nothing")
         add("--resume", action="store_true", help="go on from an interrupted run's checkpoint")
 
     def run(self, args: argparse.Namespace) -> int:
