@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import os
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -21,6 +18,7 @@ from ..checking.check import TOLERANCE
 from ..checking.report import GradientReport
 from ..checking.suite import CELLS, FORMER, OPTIONS, Case, standard_cases
 from ..foreign import shown
+from ..written import json_bytes
 
 help = "check every gradient of every cell, element by element"
 
@@ -71,8 +69,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{verdict(reports)} ({seconds:.1f} s)")
     if args.json:
         rows = [{"cell": case.cell, "option": case.option, **report.as_dict()} for case, report in reports]
-        text = json.dumps(_finite(rows), indent=1, allow_nan=False)
-        write_atomically(args.json, f"{text}\n".encode(), where="gradcheck --json")
+        write_atomically(args.json, json_bytes(rows), where="gradcheck --json")
     return 1 if failed else 0
 
 
@@ -88,15 +85,6 @@ def _option(typed: str) -> str:
     if name not in OPTIONS:
         raise argparse.ArgumentTypeError(f"must be one of {', '.join(OPTIONS)}, got {shown(typed)}")
     return name
-
-
-def _finite(value: Any) -> Any:
-    """Return plain data that JSON can hold: a number that is not finite becomes null."""
-    if isinstance(value, dict):
-        return {name: _finite(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def gradient_table(reports: list[tuple[Case, GradientReport]]) -> Table:
