@@ -29,7 +29,7 @@ SCRAPS = (
 )  # fmt: skip
 """Bytes that mean something to one format or another."""
 
-MOST = 1 << 18
+MOST = 1 << 17
 """Bytes of a file that grows by mutation, about: few enough that none takes a second which is read as it should be."""
 
 

@@ -177,6 +177,13 @@ def test_what_a_file_claims_is_compared_with_its_size(tmp_path) -> None:
         read_texts(archive(bomb, x, LABELS))
 
 
+@pytest.mark.parametrize(("shape", "kind"), [("(" + "1, " * 900 + "2)", "<i8"), ("(3,)", "<i" + "9" * 5000)])
+def test_a_long_header_makes_no_long_message(tmp_path, shape, kind) -> None:
+    with pytest.raises(ValueError, match=r"got (8 bytes for the shape \(1, 1, .*…|the type <i9999.*…)") as caught:
+        read_texts(archive(tmp_path / "a.npz", npy(bytes(8), shape, kind), LABELS))
+    assert len(str(caught.value)) < 400
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

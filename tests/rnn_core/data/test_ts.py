@@ -86,6 +86,19 @@ def test_a_place_without_a_stamp_is_a_missing_number(tmp_path) -> None:
     assert found.rows[1][:, 0].tolist() == [1, 2, 3, 4, 5]  # the step is the first line's
 
 
+def test_a_step_far_below_the_first_lines_is_none(tmp_path) -> None:
+    """Two pairs within a ten-thousandth of a step would fall on one place, and the first be lost."""
+    path = ts(tmp_path, head(timestamps="true") + "(0,1),(1,2):a\n(0,1),(0.00005,2):a\n")
+    with pytest.raises(ValueError, match=r"line 4, must have time stamps 1 apart, as line 3 has, got 5e-05"):
+        read_series(path, missing="interpolate")
+
+
+def test_colons_and_parentheses_part_a_long_line_as_a_short_one(tmp_path) -> None:
+    stamped = ",".join(f"(2026-01-01 00:{t // 60:02}:{t % 60:02},{t})" for t in range(3600))
+    found = read_series(ts(tmp_path, head(timestamps="true") + f"{stamped}:{stamped}:a\n"))
+    assert found.rows[0].tolist() == [[t, t] for t in range(3600)]
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

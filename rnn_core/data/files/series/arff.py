@@ -46,7 +46,8 @@ def open_arff(where: str, path: Path, encoding: str, labelled: bool, missing: st
             f"{where}: {named(path)} must have a nominal attribute, {{a, b}}, for the classes, got none",
             "{labelled=False} reads series without classes, and a regression is no task here",
         )
-    return Content(head.classes if labelled else None, head.line, _cases(where, path, lines, head, labelled, missing))
+    declared = dict.fromkeys(head.classes) if labelled and head.classes else None
+    return Content(declared, head.line, _cases(where, path, lines, head, labelled, missing))
 
 
 def _head(where: str, path: Path, lines: Iterator[tuple[int, str]]) -> Preamble:

@@ -32,9 +32,9 @@ class Case(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What is in a file: the classes that it declares, if it does, and in which line; and its cases one by one."""
+    """What is in a file: the classes that it declares, as keys, if it does; in which line; and its cases one by one."""
 
-    declared: tuple[str, ...] | None
+    declared: dict[str, None] | None  # there may be many, and each case asks for its own
     line: int
     cases: Iterator[Case]
 

@@ -109,7 +109,7 @@ def read_series(
     names = [name for name in labels if name is not None]
     if content.declared is None:
         _check_labels(where, place, names)
-    classes = content.declared or classes_of(names)
+    classes = tuple(content.declared or classes_of(names))
     return Series(tuple(rows), numbers_of(labels, classes), classes, tuple(places), None, np.array(whole))
 
 

@@ -31,13 +31,19 @@ GRIDS = "resample the series to equal steps, or leave the stamps out if they don
 
 def parted(text: str) -> list[str]:
     """Return the parts of a line between colons; within parentheses a colon is a part of a time."""
-    parts = [""]
+    parts: list[list[str]] = [[]]
     for piece in PIECE.findall(text):
         if piece == ":":
-            parts.append("")
+            parts.append([])
         else:
-            parts[-1] += piece
-    return parts
+            parts[-1].append(piece)
+    return ["".join(part) for part in parts]
+
+
+def _first_hole(steps: np.ndarray) -> int:
+    """Return the first of the steps from 0 on that isn't among these, which rise."""
+    off = np.flatnonzero(steps != np.arange(len(steps)))
+    return int(off[0]) if len(off) else len(steps)
 
 
 class Clock:
@@ -66,7 +72,8 @@ class Clock:
         step = float(gaps.min()) if len(gaps) else self.step or 1.0
         if self.step is not None and len(gaps):
             multiple = step / self.step
-            if abs(multiple - 1) > CLOSE and (missing == "refuse" or abs(multiple - round(multiple)) > CLOSE):
+            whole = 1 if missing == "refuse" else max(1, round(multiple))
+            if abs(multiple - whole) > CLOSE:
                 raise ValueError(
                     f"{where}: {at(path, line)} must have time stamps {self.step:g} apart, as line {self.line} has, "
                     f"got {step:g}; {GRIDS}"
@@ -84,18 +91,18 @@ class Clock:
                     f"{where}: {at(path, line)} must have time stamps at equal steps, got one {float(place[k]):g} "
                     f"steps of {step:g} from the first{name}; {GRIDS}"
                 )
-        grid = np.full((most, len(parts)), np.nan)
-        empty = np.ones(grid.shape, bool)
-        for d, (place, (_, values)) in enumerate(zip(places, pairs, strict=True)):
-            grid[np.round(place).astype(np.int64), d] = values
-            empty[np.round(place).astype(np.int64), d] = False
-        if missing == "refuse" and empty.any():
-            t, d = (int(k) for k in np.argwhere(empty)[0])
+        taken = [np.round(place).astype(np.int64) for place in places]
+        holes = [(_first_hole(steps), d) for d, steps in enumerate(taken) if len(steps) < most]
+        if missing == "refuse" and holes:  # before there is a grid, which may be far larger than the file
+            t, d = min(holes)
             raise Unread(
                 f"{where}: {at(path, line)} must have time stamps without a gap, got none for step {t}{of[d]}, "
                 f"counted in steps of {step:g}",
                 WAY_OUT,
             )
+        grid = np.full((most, len(parts)), np.nan)
+        for d, (steps, (_, values)) in enumerate(zip(taken, pairs, strict=True)):
+            grid[steps, d] = values
         return grid
 
     def _pairs(self, line: int, part: str, of: str) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ dimension is numbers, parted by commas, or with time stamps ``(stamp,number)`` f
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,7 +80,7 @@ def open_ts(where: str, path: Path, encoding: str, labelled: bool, missing: str)
             f"{where}: {at(path, header.lines[name])} must tell of classes, got @{NAMES[name]} false",
             "{labelled=False} reads series without",
         )
-    declared = header.classes if labelled else None
+    declared = dict.fromkeys(header.classes) if labelled and header.classes else None
     return Content(declared, header.lines.get("classlabel", 0), _cases(where, path, lines, header, labelled, missing))
 
 
@@ -134,7 +135,7 @@ def _take_classes(where: str, path: Path, line: int, header: Header, values: lis
             f"{shown(' '.join(names), 40)}"
         )
     if len(set(names)) < len(names):
-        again = next(name for k, name in enumerate(names) if name in names[:k])
+        again, _ = Counter(names).most_common(1)[0]
         raise ValueError(f"{where}: {at(path, line)} must name each class once, got {shown(again, 40)} again")
     header.classes = names or None
 

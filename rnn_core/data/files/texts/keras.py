@@ -109,13 +109,13 @@ class _Member:
         if kind == "O":
             return self._objects(data, start, shape)
         if kind not in "iufb" or item not in ("1", "2", "4", "8"):
-            wrong = "texts" if kind in "US" else f"the type {order}{kind}{item}"
+            wrong = "texts" if kind in "US" else f"the type {one_line(order + kind + item, 40)}"
             raise self.refused(wrong, "; write numbers, those of classes or of words")
         count = 1
         for size in shape:  # Python's own numbers, which don't overflow
             count *= size
         if count * int(item) != len(data) - start or not shape:
-            raise self.refused(f"{len(data) - start:,} bytes for the shape {shape}")
+            raise self.refused(f"{len(data) - start:,} bytes for the shape {shown(shape)}")
         if shape[0] > self._most():
             raise self.refused(f"{shape[0]:,} rows in a file of {self.size:,} bytes")
         try:
@@ -126,7 +126,7 @@ class _Member:
 
     def _objects(self, data: bytes, start: int, shape: tuple[int, ...]) -> list[array[int]] | array[int]:
         if len(shape) != 1:
-            raise self.refused(f"objects of the shape {shape}")
+            raise self.refused(f"objects of the shape {shown(shape)}")
         try:
             return lists_of_numbers(data, start, shape[0], self._most())
         except Refused as error:
