@@ -84,11 +84,13 @@ class Series:
                 f"Series.inputs: {shape[0]:,} series padded to the {shape[1]:,} steps of {shown(self.places[longest])} "
                 f"are {4e-9 * np.prod(shape, dtype=float):.1f} GB; give the reader max_steps, or pad few at a time"
             ) from None
-        lost = []
-        for place, padded, row in zip(self.places, inputs, self.rows, strict=True):
-            padded[: len(row)] = row
-            if (EPSILON * abs(row[0]) > LOST / 4 * np.ptp(row, axis=0)).any() and _is_lost(padded[: len(row)], row):
-                lost.append(place)
+        lengths = np.array([len(row) for row in self.rows])
+        values = np.concatenate(self.rows)
+        inputs[np.arange(shape[1]) < lengths[:, None]] = values
+        starts = np.cumsum(lengths) - lengths
+        varies = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
+        suspects = np.flatnonzero((EPSILON * abs(values[starts]) > LOST / 4 * varies).any(axis=1))
+        lost = [self.places[k] for k in suspects if _is_lost(inputs[k, : lengths[k]], self.rows[k])]
         if lost:
             warnings.warn(
                 f"Series.inputs: float32 keeps little of how {len(lost):,} of {len(self.rows):,} series vary, "
