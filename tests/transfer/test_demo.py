@@ -50,6 +50,9 @@ def test_the_report_is_one_file_with_its_pictures_inside(finished) -> None:
         assert min(width, height) > 300
     assert not re.search(r'(src|href)="(?!#|data:)', page)  # nothing from a network, nor from beside it
     assert "Its numbers mean nothing" in page
+    cards = re.findall(r'<div class="card">(.*?)</div>', page)
+    said = ["A quick run, whose numbers mean nothing:" in card for card in cards]
+    assert said == [False, True, True, True]  # the gradients are checked in earnest
 
 
 def test_the_results_hold_seeds_protocol_scores_and_verdicts(finished) -> None:

@@ -163,7 +163,7 @@ def _controls(outcome: Outcome) -> list[str]:
 
 
 def _data(outcome: Outcome) -> list[str]:
-    sides = outcome.sides
+    sides = {name: side for name, side in outcome.sides.items() if name != "vectors"}
     facts = dict.fromkeys(fact for side in sides.values() for fact in side if fact != "classes")
     rows = [(fact, *(_said(fact, side.get(fact)) for side in sides.values())) for fact in facts]
     files = [(role, html.code(path)) for role, path in outcome.files.items()]
@@ -172,6 +172,9 @@ def _data(outcome: Outcome) -> list[str]:
         html.table(("", "file"), files),
         html.table(("", *sides), rows, numbers=range(1, len(sides) + 1)),
     ]
+    if vectors := outcome.sides.get("vectors"):
+        found = [(fact, _said(fact, value)) for fact, value in vectors.items()]
+        parts += [html.Markup("<h3>Word vectors</h3>"), html.table(("", ""), found)]
     counts = {name: side.get("classes") or {} for name, side in sides.items()}
     classes = dict.fromkeys(label for side in counts.values() for label in side)
     rows = [

@@ -180,6 +180,8 @@ class Comparison:
     def caution(self) -> str:
         """How many intervals there are, and what that means for each."""
         count = sum(difference.half_width is not None for difference in self.differences)
+        if count and all(difference.note for difference in self.differences):
+            return "no interval is narrow enough to say anything: that takes more seeds"
         if not count:
             return "there are no intervals: that takes two seeds or more, and scores that differ"
         return (

@@ -185,6 +185,7 @@ def test_an_interval_as_wide_as_the_scale_is_not_printed_anywhere() -> None:
         assert "too few seeds to say" in said
         assert "285" not in said
         assert "286" not in said
+    assert "no interval is narrow enough to say anything: that takes more seeds" in made
     assert found.as_dict()["comparison"]["differences"][0]["half_width"] == pytest.approx(285.9, abs=0.1)
 
 
@@ -267,6 +268,15 @@ def test_results_are_json_without_nan_and_hold_every_score(outcome) -> None:
     assert found["budget"]["rate"] == Budget().rate
     assert found["copy"]["rows"][0]["status"] == "copied"
     assert found["versions"]["numpy"] == np.__version__
+
+
+def test_word_vectors_have_a_table_of_their_own(outcome) -> None:
+    made = page(replace(outcome, sides={**outcome.sides, "vectors": {"read as": "GloVe's text", "words": 1300}}), {})
+    assert "<h3>Word vectors</h3>" in made
+    assert "<tr><td>read as</td><td>GloVe&#x27;s text</td></tr>" in made
+    assert "<tr><td>words</td><td>1,300</td></tr>" in made
+    assert '<th class="number">vectors</th>' not in made
+    assert "Word vectors" not in page(outcome, {})
 
 
 def test_what_users_wrote_breaks_nothing(outcome) -> None:
