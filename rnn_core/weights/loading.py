@@ -12,8 +12,11 @@ from collections.abc import Collection, Mapping
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from ..foreign import one_line, parse_json, shown
 from ..layers.base import Layer
+from ..layers.checks import check_finite
 from ..layers.first_values import outlined, undrawn
 from ..layers.stack import Recurrent
 from ..schema import check_arguments
@@ -39,7 +42,7 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
     ------
     ValueError
         The file is cut short or damaged (the message says which array), comes from another program or a newer version,
-        holds plain arrays, or its arrays don't fit its own description or aren't finite.
+        holds plain arrays, or its arrays don't fit its own description or aren't finite, in `dtype` if one is given.
     OSError
         The file is missing or can't be read.
     RuntimeError
@@ -65,8 +68,12 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
         raise _liar(contents, error) from error
     if dtype is None and backend is None:
         return target
-    with undrawn():
-        return target.astype(target.dtype if dtype is None else dtype, backend)
+    with undrawn(), np.errstate(over="ignore"):
+        twin = target.astype(target.dtype if dtype is None else dtype, backend)
+    for name, array in twin.parameters.items():
+        if twin.dtype.itemsize < target.dtype.itemsize:
+            check_finite(f"load: {contents.path!r} as {twin.dtype}", name, array)
+    return twin
 
 
 def class_named(name: str) -> type[Layer]:

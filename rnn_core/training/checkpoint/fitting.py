@@ -57,6 +57,9 @@ def check_run(
             ("parameters", stored.parameters), ("optimizer", stored.optimizer_state), ("best", stored.best)
         ):  # fmt: skip
             _check_arrays(part, found, homes[part])
+        for name, array in stored.optimizer_state.items():
+            if array.dtype.kind in "iu" and not ((array >= 0) & (array <= stored.position.step)).all():
+                raise ValueError(f"optimizer/{name} must be in 0…{stored.position.step}, got {shown(array.tolist())}")
         for k, array in enumerate(stored.carried if isinstance(stored.carried, tuple) else (stored.carried,)):
             if array is not None:
                 check_finite("carried", str(k), array)

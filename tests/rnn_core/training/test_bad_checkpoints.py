@@ -172,6 +172,8 @@ WEIGHT = np.zeros((2, 6), np.float32)
         ),
         ({"parameters/head.weight": WEIGHT + np.float32("nan")}, "parameters: head.weight must be finite, got nan"),
         ({"optimizer/head.weight/m": None}, "optimizer/head.weight/m is there, or should be, and isn't"),
+        ({"optimizer/head.weight/step": np.array(-(2**62))}, "optimizer/head.weight/step must be in 0…4, got -4"),
+        ({"optimizer/head.weight/step": np.array(5)}, "optimizer/head.weight/step must be in 0…4, got 5"),
         ({"best/head.weight": None}, "best/head.weight is there, or should be, and isn't"),
         ({"elsewhere/w": WEIGHT}, "an array is called 'elsewhere/w'"),
         ({"carried/0": WEIGHT + np.float32("inf")}, "carried: 0 must be finite, got inf"),

@@ -41,7 +41,7 @@ def refused(path, read=load, kind=ValueError):
     assert type(caught.value) is kind
     message = str(caught.value)
     assert "\n" not in message
-    assert message.startswith(f"{read.__name__}: ")
+    assert message.startswith(("load: ", f"{read.__name__}: "))
     assert str(path) in message
     assert len(message.replace(str(path), "")) < 350
     return message
@@ -307,3 +307,12 @@ def test_sizes_that_only_empty_arrays_have_take_no_memory(path):
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
+
+
+def test_what_the_dtype_asked_for_can_not_hold(path):
+    layer = Linear(2, 3, dtype=np.float64, seed=0)
+    layer.parameters["weight"][1, 0] = 1e39
+    save(layer, path)
+    assert load(path, dtype="float64").parameters["weight"][1, 0] == 1e39
+    said = "as float32: weight must be finite, got inf at index (1, 0)"
+    assert said in refused(path, lambda path: load(path, dtype="float32"))
