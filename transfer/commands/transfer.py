@@ -25,7 +25,7 @@ POSITIVE = (
 class Transfer:
     """The subcommand, as `rnn_core.cli` wants it."""
 
-    help = "carry over what is learned from your own data to other data of yours, and see whether it helps"
+    help = "carry over what is learned from your own data to other data of yours, and see whether it helps (minutes)"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add what can be chosen. Every default is None or False: so what was said can be told from what was not."""
