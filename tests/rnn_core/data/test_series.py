@@ -219,6 +219,12 @@ def test_a_label_as_pandas_writes_a_missing_one(tmp_path) -> None:
     assert read_series(write(tmp_path, "a.ts", "@classLabel true None\n@data\n1:None\n")).classes == ("None",)
 
 
+def test_a_label_of_very_many_digits_is_one(tmp_path) -> None:
+    """It is looked at once, from left to right: asking whether it is written with an exponent took minutes."""
+    digits = "9" * 200_000
+    assert read_series(write(tmp_path, "a.tsv", f"{digits}\t1\t2\n1.50e+01\t3\t4\n")).classes == ("15", digits)
+
+
 def test_whether_a_file_says_that_it_has_labels(tmp_path) -> None:
     for name, text, answer in (
         ("a.tsv", "1\t2\n", True),

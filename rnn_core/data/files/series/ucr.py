@@ -10,7 +10,7 @@ from ....foreign import shown
 from ..lines import at, numbered
 from .cells import GAPS, Case, Content, numbers_in
 
-EXPONENT = re.compile(r"[+-]?\d+\.?\d*e[+-]?\d{1,2}", re.IGNORECASE)
+EXPONENT = re.compile(r"[+-]?\d+(?:\.\d*)?e[+-]?\d{1,2}", re.IGNORECASE)
 """How the archive wrote its labels before 2018: ``1.0000000e+00``."""
 
 
