@@ -52,8 +52,8 @@ def gradcheck(
         Input as `forward` takes it: a sequence, tokens, or a loss's logits. Or a batch as `fit` takes it, and the
         output is the loss that `fit` makes small.
     state0, lengths, targets, weights
-        As `forward` takes them. Without `state0` the gradient of a zero state is checked. A batch has the other three
-        itself, and its state is a constant.
+        As `forward` takes them. Without `state0` one is drawn: from a state of zeros the first step tells nothing of
+        `weight_hh`, nor of a forget gate. A batch has the other three itself, and its state is a constant.
     updates : Updates, optional
         With a batch: what trains, and the anchors, whose penalty is another output. `transfer.Plan.resolve` makes it.
     method : {"complex-step", "central"}
@@ -63,7 +63,7 @@ def gradcheck(
         Largest relative error that passes, as defined in `rnn_core.checking.report.relative_error`. 1e-12 for the
         complex step and 1e-5 for central differences in float64; in float32 larger in proportion to its rounding.
     seed : int
-        Draws the upstream gradients and the dropout masks.
+        Draws the upstream gradients, the dropout masks and the initial state.
 
     Returns
     -------

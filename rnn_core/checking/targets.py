@@ -41,12 +41,14 @@ def problem_of(target: Any, x: Any, *, state0: Any, lengths: Any, targets: Any, 
 
 
 def _recurrent(layer: Recurrent, x: Any, state0: Any, lengths: Any, rng: int) -> Problem:
-    x, state0 = np.asarray(to_host(x)), _moved(state0, np)
-    home = layer.namespace
-    y, final, tape = layer.forward(move(x, home), _moved(state0, home), lengths, rng=rng)
+    x, home = np.asarray(to_host(x)), layer.namespace
+    if state0 is None:
+        state0 = _drawn(layer(move(x, home), None, lengths)[1], rng)
+    state0 = _moved(state0, np)
+    tape = layer.forward(move(x, home), _moved(state0, home), lengths, rng=rng)[2]
     states = [f"{s}0" for s in layer.spec.states]
     finals = [f"{s}_T" for s in layer.spec.states]
-    state_dict = _named(states, _zeros_like(final) if state0 is None else state0)
+    state_dict = _named(states, state0)
 
     def twin(dtype: np.dtype) -> Twin:
         other = layer.astype(dtype, backend="numpy")
@@ -71,11 +73,14 @@ def _recurrent(layer: Recurrent, x: Any, state0: Any, lengths: Any, rng: int) ->
 
 
 def _language_model(model: LanguageModel, tokens: Any, state0: Any, lengths: Any, rng: int) -> Problem:
-    tokens, state0, home = to_host(tokens), _moved(state0, np), model.namespace
-    logits, final, tape = model.forward(tokens, _moved(state0, home), lengths, rng=rng)
+    tokens, home = to_host(tokens), model.namespace
+    if state0 is None:
+        state0 = _drawn(model(tokens, None, lengths)[1], rng)
+    state0 = _moved(state0, np)
+    logits, _, tape = model.forward(tokens, _moved(state0, home), lengths, rng=rng)
     spec = model.rnn.spec
     states, finals = [f"{s}0" for s in spec.states], [f"{s}_T" for s in spec.states]
-    state_dict = _named(states, _zeros_like(final) if state0 is None else state0)
+    state_dict = _named(states, state0)
 
     def twin(dtype: np.dtype) -> Twin:
         other = model.astype(dtype, backend="numpy")
@@ -204,5 +209,13 @@ def _moved(state: Any, xp: Any) -> Any:
     return None if state is None else move(state, xp)
 
 
-def _zeros_like(state: Any) -> Any:
-    return tuple(map(_zeros_like, state)) if isinstance(state, tuple) else np.zeros(state.shape, state.dtype)
+def _drawn(state: Any, rng: int) -> Any:
+    """Return an initial state like this final one, but drawn: one of zeros would hide what the first step does."""
+    draws = np.random.default_rng([rng, STATE])
+    parts = state if isinstance(state, tuple) else (state,)
+    drawn = tuple((0.5 * draws.standard_normal(part.shape)).astype(to_host(part).dtype) for part in parts)
+    return drawn if isinstance(state, tuple) else drawn[0]
+
+
+STATE = 2**31
+"""The second word of the initial state's seed: upstream gradients and masks have none."""

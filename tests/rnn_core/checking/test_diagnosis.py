@@ -143,7 +143,8 @@ def test_a_lost_factor_shows(factor, says):
 
 def test_both_directions_are_followed_from_where_they_begin():
     layer = claiming(times("bias_ih_l0_reverse", slice(None), 2), bidirectional=True)
-    first = gradcheck(layer, checks.normal(5, 2, 2)).first
+    zeros = (np.zeros((2, 2, 3)), np.zeros((2, 2, 3)))
+    first = gradcheck(layer, checks.normal(5, 2, 2), state0=zeros).first
     assert (first.time_step, set(first.gradients)) == (4, {"bias_ih_l0_reverse"})  # f has none beside a zero c
     assert "gates i, g, o of bias_ih_l0_reverse" in first.says[1]
 
@@ -204,7 +205,8 @@ def test_central_differences_say_as_much():
 
 
 def test_a_long_sequence_is_searched_at_some_of_its_steps():
-    first = gradcheck(claiming(times("weight_hh_l0", F, 2)), 0.1 * checks.normal(70, 1, 2)).first
+    zeros = (np.zeros((1, 1, 3)), np.zeros((1, 1, 3)))
+    first = gradcheck(claiming(times("weight_hh_l0", F, 2)), 0.1 * checks.normal(70, 1, 2), state0=zeros).first
     assert first.gates == ("f",)
     assert first.time_step == 1  # with a zero state W_hh has no gradient before
 

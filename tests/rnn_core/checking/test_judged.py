@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_core import GRU, LSTM, RNN, SequenceClassifier, gradcheck
+from rnn_core import GRU, LSTM, RNN, LanguageModel, SequenceClassifier, gradcheck
 from rnn_core.checking import Axis, Problem, standard_cases
 from rnn_core.checking.report import compare
 from rnn_core.checking.suite import CELLS
@@ -63,12 +63,21 @@ def test_a_dead_unit_beside_living_ones_is_judged_with_them():
 @pytest.mark.parametrize("layer_type", [LSTM, GRU, RNN])
 def test_one_step_from_a_zero_state_proves_nothing_of_the_recurrent_weights(layer_type):
     layer, x = layer_type(2, 3, dtype=np.float64, seed=0), checks.normal(1, 2, 2)
-    report = gradcheck(layer, x)
+    zeros = tuple(np.zeros((1, 2, 3)) for _ in layer.spec.states)
+    report = gradcheck(layer, x, state0=zeros if len(zeros) > 1 else zeros[0])
     assert not report.passed
     assert all(row.passed for row in report.rows)
     assert "weight_hh_l0" in report.unjudged
-    state = tuple(checks.normal(1, 2, 3, seed=k) for k in range(len(layer.spec.states)))
-    checks.accept(gradcheck(layer, x, state0=state if len(state) > 1 else state[0]))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("layer_type", [LSTM, GRU, RNN])
+def test_one_step_is_judged_whole_from_a_state_that_is_drawn(layer_type, dtype):
+    layer = layer_type(2, 3, num_layers=2, bidirectional=True, dtype=dtype, seed=0)
+    checks.accept(gradcheck(layer, checks.normal(1, 2, 2).astype(dtype)))
+    checks.accept(gradcheck(layer, checks.normal(1, 2).astype(dtype)))  # unbatched
+    model = LanguageModel(5, 3, cell=layer_type.__name__.lower(), dtype=dtype, seed=0)
+    checks.accept(gradcheck(model, np.array([[1], [4]])))
 
 
 def test_a_gate_without_a_gradient_is_not_judged_though_others_are():
@@ -217,7 +226,7 @@ def test_a_layer_exactly_on_its_kink():
     layer = RNN(2, 3, nonlinearity="relu", dtype=np.float64, seed=0, bias=False)
     x = checks.normal(4, 1, 2)
     x[0] = 0  # the first pre-activation is 0 exactly
-    report = gradcheck(layer, x, method="central")
+    report = gradcheck(layer, x, state0=np.zeros((1, 1, 3)), method="central")
     assert all(row.passed for row in report.rows), str(report)
     assert sum(row.unresolved for row in report.rows) > 0
 
