@@ -69,7 +69,7 @@ def another_scanner(quick: bool, workers: int, progress: Progress) -> Outcome:
     label = np.concatenate([part.label + CLASSES * k for k, part in enumerate(parts)])
     whole = _labelled(Images(x, label))
     here, there = whole.split(len(whole) // 2, SPLIT)
-    test, target = Labelled(scanned(here.inputs), here.targets, here.classes).split(TEST, SPLIT)
+    test, target = Labelled(scanned(np.asarray(here.inputs)), here.targets, here.classes).split(TEST, SPLIT)
     study = ClassificationStudy(there, target, test, _network(quick), TINY if quick else Budget())
     sizes = [2 * CLASSES * shots for shots in ((1,) if quick else (1, 4, 16))]
     protocol = {

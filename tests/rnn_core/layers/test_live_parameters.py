@@ -177,7 +177,8 @@ def test_no_parameter_can_be_taken_out(call):
 @pytest.mark.parametrize("layer", [LSTM(3, 4), Linear(3, 4), SequenceClassifier(2, 4, input_size=3)])
 def test_the_arrays_of_a_layer_are_not_exchanged_as_a_whole(layer):
     says = f"{type(layer).__name__}.parameters: the arrays must stay.*load_state_dict"
-    for arrays in (layer.state_dict(), {}):
+    exchanged: list[dict] = [layer.state_dict(), {}]
+    for arrays in exchanged:
         with pytest.raises(ValueError, match=says):
             layer.parameters = arrays
     layer.parameters = dict(layer.parameters)  # the same arrays
