@@ -18,7 +18,7 @@ BIN  := $(VENV)/bin
 help:  ## list the habits
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: $(VENV)/report.installed  ## the demonstration: gradients, training, transfer; writes runs/demo/report.html (four processor minutes)
+run: $(VENV)/report.installed  ## the demonstration: gradients, training, transfer; writes runs/demo/report.html (four minutes)
 	$(BIN)/rnn-core demo $(ARGS)
 
 test: $(VENV)/test.installed test-sim  ## the whole test suite

@@ -9,7 +9,7 @@ from pathlib import Path
 class Demo:
     """The subcommand, as `rnn_core.cli` wants it."""
 
-    help = "check gradients, train on real data, transfer, and write a report with pictures (four processor minutes)"
+    help = "check gradients, train on real data, transfer, and write a report with pictures (four minutes)"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add what can be chosen."""
