@@ -10,6 +10,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
+from .first_values import undrawn
 from .home import move
 from .layout import describe
 from .live import LiveParameters, keep, write
@@ -113,7 +114,8 @@ class Layer:
         if "backend" in config:
             complex_step = np.dtype(dtype).kind == "c"  # which the equations alone can take
             config["backend"] = backend or ("numpy" if complex_step else config["backend"])
-        twin = type(self)(**config)
+        with undrawn():
+            twin = type(self)(**config)
         for name, array in self.parameters.items():
             twin.parameters[name][...] = move(array, twin.namespace)
         return twin

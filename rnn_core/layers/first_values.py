@@ -31,6 +31,11 @@ def first_values(xp: Any, shape: tuple[int, ...], dtype: np.dtype, draw: Callabl
     return xp.asarray(draw(shape).astype(dtype) if instead is None else instead(shape, dtype))
 
 
+def drawing() -> bool:
+    """Return whether a new layer is for itself: within `undrawn` and `outlined` it is another's twin, or a draft."""
+    return _instead.get() is None
+
+
 def undrawn() -> contextlib.AbstractContextManager[None]:
     """Return a context in which new layers hold ones: their values are written next, and drawing takes longer."""
     return _with(np.ones)

@@ -25,7 +25,8 @@ class RNN(Recurrent):
     batch_first : bool
         Input and output are (B, T, ·) instead of (T, B, ·); states are not affected.
     dropout : float
-        Probability, at least 0 and below 1, that a unit between two layers is dropped in `forward`.
+        Probability, at least 0 and below 1, that a unit between two layers is dropped in `forward`. A single layer has
+        nothing between, and warns.
     bidirectional : bool
         Adds a direction from each row's last valid step to its first; the outputs stand side by side.
     nonlinearity : {"tanh", "relu", "sigmoid"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -26,7 +27,7 @@ from .checks import (
     probability,
 )
 from .dropout import dropout_mask
-from .first_values import first_values
+from .first_values import drawing, first_values
 from .home import namespace_of, to_host
 from .layout import Layout, describe, join, turn
 from .live import or_build
@@ -94,6 +95,12 @@ class Recurrent(Layer):
             "seed": seed,
         }
         self._initialise(bias, dtype, seed)
+        if self.dropout and self.num_layers == 1 and drawing():
+            warnings.warn(
+                f"{name}: dropout must be 0 with num_layers=1, as it acts between layers alone, got {self.dropout:g}, "
+                "which drops nothing; leave it out, stack layers, or put rnn_core.layers.Dropout before or behind",
+                stacklevel=2 + (type(self).__init__ is not Recurrent.__init__),
+            )
 
     def _initialise(self, bias: bool, dtype: np.dtype, seed: int | None) -> None:
         """Draw every parameter from U(−1/√H, 1/√H), as torch does, in the order of the names; take them home."""

@@ -470,7 +470,7 @@ def test_a_sparse_gradient_trains():
 def test_gradcheck_takes_layers_and_models_on_the_device(home):
     x, k = at(home, random(T, 2, I)), at(home, tokens(2, 3))
     reports = [
-        gradcheck(LSTM(I, 2, dropout=0.3, backend="device", dtype=float, seed=0), x),
+        gradcheck(LSTM(I, 2, 2, dropout=0.3, backend="device", dtype=float, seed=0), x),
         gradcheck(GRU(I, 2, backend="device", dtype=float, seed=0), x, state0=at(home, random(1, 2, 2))),
         gradcheck(LanguageModel(V, 2, backend="device", dtype=float, seed=0), k),
         gradcheck(SequenceClassifier(2, 2, input_size=I, backend="device", dtype=float, seed=0), x),

@@ -259,7 +259,7 @@ def test_what_looks_odd_and_is_right_is_accepted():
     world.layer(world.x, (None, world.state[1]), np.array([1, 5], np.uint8))
     world.layer(world.x, list(world.state))
     world.layer.backward(world.tape, None, (world.state[0], None), needs=())
-    LSTM(np.int64(3), np.uint8(4), dropout=np.float32(0.5), bias=np.True_, dtype="float64", seed=np.int32(1))
+    LSTM(np.int64(3), np.uint8(4), np.int64(2), dropout=np.float32(0.5), bias=np.True_, dtype="float64", seed=np.int32(1))
 
 
 def test_large_finite_numbers_are_not_mistaken_for_infinite_ones():

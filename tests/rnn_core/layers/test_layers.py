@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kernels.contract import CELLS
-from rnn_core import backends
+from rnn_core import backends, load, save
 from rnn_core.layers import GRU, LSTM, RNN
 
 LAYERS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
@@ -283,7 +283,8 @@ def test_a_generator_goes_on_from_call_to_call():
 
 def test_dropout_is_between_layers_alone():
     x = draw(T, B, I).astype(np.float32)
-    layer = LSTM(I, H, dropout=0.9, seed=0)
+    with pytest.warns(UserWarning, match="LSTM: dropout must be 0 with num_layers=1"):
+        layer = LSTM(I, H, dropout=0.9, seed=0)
     np.testing.assert_array_equal(layer.forward(x)[0], layer(x)[0])
 
 
@@ -472,3 +473,23 @@ def test_relu_does_not_hide_a_nan():
     layer = RNN(2, 3, nonlinearity="relu", seed=0)
     layer.parameters["weight_hh_l0"][...] = np.nan
     assert np.isnan(layer(np.ones((3, 1, 2), np.float32))[0]).any()
+
+
+def test_dropout_in_a_single_layer_warns_once_a_construction(kind):
+    with pytest.warns(UserWarning, match="dropout must be 0") as found:
+        layer = kind(I, H, dropout=0.5, seed=0)
+    (warning,) = found
+    assert str(warning.message).startswith(f"{kind.__name__}: dropout must be 0 with num_layers=1, as it acts between")
+    assert "got 0.5" in str(warning.message)
+    assert warning.filename == __file__
+    # Warnings are errors here: a twin of it, and a stack, are silent.
+    layer.astype(np.float64)
+    copy.deepcopy(layer)
+    kind(I, H, 2, dropout=0.5)
+
+
+def test_the_single_layer_that_warned_is_loaded_in_silence(kind, tmp_path):
+    with pytest.warns(UserWarning, match="dropout must be 0"):
+        layer = kind(I, H, dropout=0.5, seed=0)
+    save(layer, tmp_path / "layer")
+    assert load(tmp_path / "layer").dropout == 0.5

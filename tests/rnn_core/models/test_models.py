@@ -244,3 +244,10 @@ def test_a_language_models_masks_differ_from_seed_to_seed_before_the_head_too():
     one, other = (model.forward(tokens, rng=seed)[2] for seed in (1, 2))
     assert not np.array_equal(one.dropout_out.mask, other.dropout_out.mask)
     assert not np.array_equal(one.dropout_in.mask, other.dropout_in.mask)
+
+
+@pytest.mark.parametrize("make", [language_model, classifier, tokens_classifier])
+def test_a_model_of_one_layer_drops_around_its_core_and_warns_of_nothing(make):
+    model = make(num_layers=1, dropout=0.5)
+    model.astype(np.float32)
+    assert (model.dropout.p, model.rnn.dropout, model.config["dropout"]) == (0.5, 0, 0.5)
