@@ -12,7 +12,8 @@
     v ← β₂ v + (1 − β₂) g²                         (O7)
     θ ← θ − η m̂ / (√v̂ + ε)                         (O8)   m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ)
 
-θ is a parameter, g its gradient, η its learning rate, t counts the parameter's own steps.
+θ is a parameter, g its gradient, η its learning rate, t counts the parameter's own steps. Where g stays 0, as for the
+row of a token that is seldom seen, u, m and v decay; what falls below the smallest normal number becomes 0.
 
 References
 ----------
@@ -37,7 +38,10 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from ..layers.embedding import RowGradient
-from .blocks import blocks
+from .blocks import blocks, flush
+
+FLUSHED = 8
+"""In every so many of a parameter's steps Adam looks for moments that have become subnormal."""
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,8 @@ class SGD(Optimizer):
                 u += step  # (O2)
                 step = step + momentum * u if self.nesterov else u  # (O3)
             p_k -= lr * step  # (O4)
+        for u in slots:
+            flush(u)
 
 
 @dataclass(frozen=True)
@@ -251,6 +257,11 @@ class Adam(Optimizer):
             step = m_k / root
             step *= rate
             p_k -= step  # (O8)
+        if t % FLUSHED == 0:
+            flush(m)
+            # Not where it would show: √v̂ must be nothing beside ε.
+            if sqrt(np.finfo(v.dtype).tiny) < eps * np.finfo(v.dtype).eps / 4:
+                flush(v)
 
     def _decay(self, p: Array, g: Array, lr: float) -> Array:
         """Return the gradient with weight decay."""

@@ -12,7 +12,7 @@ import pytest
 
 from rnn_core.layers.embedding import RowGradient
 from rnn_core.training import SGD, Adam, AdamW, clip_by_global_norm
-from rnn_core.training.blocks import BLOCK, blocks
+from rnn_core.training.blocks import BLOCK, SHORT, blocks, flush
 
 OPTIMIZERS = [
     SGD(0.1),
@@ -176,6 +176,99 @@ def test_plain_sgd_touches_only_the_rows_of_a_row_gradient():
 def test_settings_out_of_range_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+# ── subnormal numbers ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+MOVING = [SGD(0.1, momentum=0.9), SGD(0.1, momentum=0.9, nesterov=True), Adam(0.1), AdamW(0.1, betas=(0.9, 0.95))]
+
+
+def subnormal(array):
+    """How many numbers are below the smallest normal one, zero apart."""
+    return np.count_nonzero((abs(array) < np.finfo(array.dtype).tiny) & (array != 0))
+
+
+def seldom_seen(optimizer, steps, dtype=np.float32, state=None, p=None, begin=0):
+    """Rows of a table that have a gradient in every step, and rows that have one in the first alone."""
+    rng = np.random.default_rng(0)
+    p = {"w": rng.standard_normal((200, 33)).astype(dtype)} if p is None else p
+    state = optimizer.init(p) if state is None else state
+    for step in range(begin, begin + steps):
+        g = np.random.default_rng(step).standard_normal((200, 33)).astype(dtype)
+        g[:, 1:] *= 1e-3
+        if step:
+            g[7:] = 0
+        optimizer.update(p, {"w": g}, state)
+    return p, state
+
+
+@pytest.mark.parametrize("optimizer", MOVING, ids=repr)
+def test_moments_that_sink_end_at_zero_and_no_parameter_knows(optimizer, monkeypatch):
+    p, state = seldom_seen(optimizer, 1000)
+    with monkeypatch.context() as patch:
+        patch.setattr("rnn_core.training.optimizers.flush", lambda array: None)
+        sunk_p, sunk = seldom_seen(optimizer, 1000)
+    kept = [slot for slot in optimizer.slots if slot != "step" and (slot != "v" or optimizer.betas[1] < 0.99)]
+    for slot in kept:
+        array = state[f"w/{slot}"]
+        assert subnormal(sunk[f"w/{slot}"]) > 1000 or slot == "v"
+        assert subnormal(array) < array.size / 100  # less than a sample can see
+        assert np.count_nonzero(array[7:]) < array.size / 100 or slot == "v"
+        np.testing.assert_array_equal(array[:7], sunk[f"w/{slot}"][:7])
+    np.testing.assert_array_equal(p["w"], sunk_p["w"])
+
+
+@pytest.mark.parametrize("optimizer", MOVING, ids=repr)
+def test_a_run_that_stops_among_sinking_moments_ends_in_the_same_bits(optimizer):
+    whole, state = seldom_seen(optimizer, 860)
+    for stop in (819, 824, 831):
+        p, half = seldom_seen(optimizer, stop)
+        half = {key: np.array(array) for key, array in half.items()}
+        p, half = seldom_seen(optimizer, 860 - stop, state=half, p=p, begin=stop)
+        np.testing.assert_array_equal(p["w"], whole["w"])
+        for key, array in state.items():
+            np.testing.assert_array_equal(half[key], array)
+
+
+@pytest.mark.parametrize("eps", [0.0, 1e-25])
+def test_a_second_moment_that_counts_is_left_alone(eps):
+    """Without ε a v of zero would be an infinite step."""
+    p, g = {"w": np.ones((200, 33), np.float32)}, {"w": np.full((200, 33), 1e-20, np.float32)}
+    state = run(Adam(1e-3, eps=eps), p, g, steps=20)
+    assert subnormal(state["w/v"]) == p["w"].size
+    np.testing.assert_allclose(p["w"], 1 - 20 * 1e-3, rtol=1e-2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_flushing_takes_what_is_subnormal_and_nothing_else(dtype):
+    tiny = np.finfo(dtype).tiny
+    array = np.resize(np.array([1, -1, tiny, -tiny, tiny / 2, -tiny / 4, 0, 5e-30], dtype), (100, 81))
+    expected = np.where(abs(array) < tiny, 0, array)
+    assert subnormal(array)
+    flush(array)
+    np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize("turn", [lambda a: a, lambda a: a.T, lambda a: a[::2, ::2]])
+@pytest.mark.parametrize("shape", [(2 * BLOCK // 256, 256), (640, 480), (512, 512), (SHORT + 1,)])
+def test_a_row_or_column_that_sinks_is_found(shape, turn):
+    for place in [(slice(4, 8),), (..., 6), (..., -2)]:
+        array = np.ones(shape, np.float32)
+        if array.ndim == 1:
+            array[: array.size // 2] = 1e-40
+        else:
+            array[place] = 1e-40
+        array = turn(array) if array.ndim > 1 else array
+        assert subnormal(array)
+        flush(array)
+        assert subnormal(array) == 0
+
+
+def test_short_arrays_are_not_looked_at():
+    array = np.full(SHORT, 1e-40, np.float32)
+    flush(array)
+    assert (array == np.float32(1e-40)).all()
 
 
 # ── clipping ──────────────────────────────────────────────────────────────────────────────────────────────────
