@@ -8,8 +8,9 @@ import numpy as np
 
 from kernels.contract import Array
 
+from ..foreign import shown
 from ..layers.checks import check_seed
-from .batches import Batch, checked_source
+from .batches import Batch, as_data, checked_source
 from .source import Source
 
 
@@ -35,7 +36,7 @@ class Augmented:
 
     def __init__(self, data: Source, change: Callable[[Array, np.random.Generator], Array], *, seed: int = 0) -> None:
         if not callable(change):
-            raise TypeError(f"Augmented: change must be a function of inputs and a generator, got {change!r}")
+            raise TypeError(f"Augmented: change must be a function of inputs and a generator, got {shown(change)}")
         self.data, self.change = checked_source("Augmented", "data", data), change
         self.seed = check_seed("Augmented", seed) or 0
 
@@ -47,7 +48,7 @@ class Augmented:
         """Return a batch by its place; errors are those of the data's own `batch`."""
         batch = self.data.batch(epoch, index)
         rng = np.random.default_rng([self.seed, epoch * len(self) + index])
-        inputs = self.change(batch.inputs, rng)
+        inputs = as_data("Augmented", "what change returns", self.change(batch.inputs, rng))
         if inputs.shape != batch.inputs.shape:
             raise ValueError(
                 f"Augmented: change must return inputs of the shape that it was given, {tuple(batch.inputs.shape)}, "

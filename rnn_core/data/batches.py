@@ -13,7 +13,8 @@ from array_api_compat import array_namespace, is_array_api_obj
 
 from kernels.contract import Array
 
-from ..layers.checks import check_finite, check_lengths, first, positive_int
+from ..foreign import shown
+from ..layers.checks import as_array, check_finite, check_lengths, first, flag, positive_int
 from .ragged import Ragged
 
 
@@ -63,10 +64,10 @@ class Examples:
     Raises
     ------
     ValueError
-        There is no example, the numbers of examples differ, a length or weight is out of range, a value is NaN or
-        infinite (the message says where), or `batch_size` is below 1.
+        There is no example, the numbers of examples differ, rows differ in length, a length or weight is out of range,
+        a value is NaN or infinite (the message says where), or `batch_size` is below 1.
     TypeError
-        Lengths, `batch_size` or `seed` are not integers.
+        Lengths, `batch_size` or `seed` are not integers, or something is no array of numbers, as texts are none.
     """
 
     def __init__(
@@ -80,11 +81,11 @@ class Examples:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        self.inputs = inputs if isinstance(inputs, Ragged) else _array(inputs)
-        self.targets = _array(targets)
-        self.weights = None if weights is None else _array(weights)
+        self.inputs = inputs if isinstance(inputs, Ragged) else as_data("Examples", "inputs", inputs)
+        self.targets = as_data("Examples", "targets", targets)
+        self.weights = None if weights is None else as_data("Examples", "weights", weights)
         self.batch_size = positive_int("Examples", "batch_size", batch_size)
-        self.shuffle = bool(shuffle)
+        self.shuffle = flag("Examples", "shuffle", shuffle)
         self.seed = count("Examples", "seed", seed)
         if self.inputs.ndim < 2 or 0 in self.inputs.shape:
             raise ValueError(
@@ -183,7 +184,7 @@ class TextStream:
     """
 
     def __init__(self, tokens: Array, *, batch_size: int, steps: int) -> None:
-        tokens = _array(tokens)
+        tokens = as_data("TextStream", "tokens", tokens)
         self.batch_size = positive_int("TextStream", "batch_size", batch_size)
         self.steps = positive_int("TextStream", "steps", steps)
         if tokens.ndim != 1:
@@ -230,8 +231,10 @@ class TextStream:
         return Batch(self.inputs[:, columns], self.targets[:, columns], carry=index > 0)
 
 
-def _array(value: Any) -> Array:
-    return value if is_array_api_obj(value) else np.asarray(value)
+def as_data(where: str, name: str, value: Any) -> Array:
+    """Return `value` as an array of numbers, where it was: on the host NumPy's, or another library's, as it is."""
+    foreign = is_array_api_obj(value) and not isinstance(value, np.ndarray)
+    return value if foreign else as_array(where, name, value)
 
 
 def lengths_of(inputs: Any) -> np.ndarray | None:
@@ -258,7 +261,7 @@ def _rows(array: Any, rows: np.ndarray) -> Array:
 def count(where: str, name: str, value: Any) -> int:
     """Return `value` as an int, if it is a whole number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{where}: {name} must be an int, got {value!r}")
+        raise TypeError(f"{where}: {name} must be an int, got {shown(value)}")
     if value < 0:
         raise ValueError(f"{where}: {name} must be at least 0, got {value}")
     return int(value)

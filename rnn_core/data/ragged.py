@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..layers.layout import describe
+
 MOST_STEPS = 1 << 18
 """Steps, padding included, that are computed at a time where nothing else bounds them: it bounds the memory."""
 
@@ -36,6 +38,8 @@ class Ragged:
     ------
     ValueError
         There is no row, one is empty, or they differ in features or dtype.
+    TypeError
+        A row is no array of numbers.
 
     Examples
     --------
@@ -52,6 +56,8 @@ class Ragged:
             raise ValueError("Ragged: rows must have at least one sequence, got none")
         first = self._rows[0]
         for k, row in enumerate(self._rows):
+            if not isinstance(row, np.ndarray) or row.dtype.kind not in "biufc":
+                raise TypeError(f"Ragged: rows must be arrays of numbers, got {describe(row)} in row {k}")
             if row.ndim != 2 or 0 in row.shape:
                 raise ValueError(
                     f"Ragged: rows must have shape (T, I) with at least one number, got {row.shape} in row {k}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import numpy as np
+
+from ..foreign import shown
+from ..layers.checks import as_array
 
 
 def pad_sequences(
@@ -44,7 +48,8 @@ def pad_sequences(
         different shapes, `maxlen` is below 1, `padding` or `truncating` is another word, or `value` or a number of
         a row is beyond the range of `dtype` (Keras wraps it in silence).
     TypeError
-        If a row is no sequence, or `dtype` is of a kind that would cut its numbers off, as int does to floats.
+        If a row is no sequence or holds no numbers, or `dtype` is of a kind that would cut its numbers off, as int
+        does to floats.
 
     See Also
     --------
@@ -59,12 +64,12 @@ def pad_sequences(
     array([[2, 3],
            [4, 0]], dtype=int32)
     """
-    dtype = np.dtype(dtype)
+    dtype = _dtype(dtype)
     _check_word("padding", padding)
     _check_word("truncating", truncating)
     filler = _filler(value, dtype)
     lengths = _lengths("pad_sequences", sequences, maxlen)
-    rows = [np.asarray(row) for row in sequences]
+    rows = [as_array("pad_sequences", f"sequences[{k}]", row) for k, row in enumerate(sequences)]
     length = int(lengths.max()) if maxlen is None else maxlen
     features = rows[0].shape[1:]
     padded = np.full((len(rows), length, *features), filler, dtype=dtype)
@@ -128,16 +133,19 @@ def sequence_lengths(sequences: Sequence[Any], maxlen: int | None = None) -> np.
 
 def _lengths(caller: str, sequences: Sequence[Any], maxlen: int | None) -> np.ndarray:
     if maxlen is not None and (isinstance(maxlen, bool) or not isinstance(maxlen, (int, np.integer))):
-        raise TypeError(f"{caller}: maxlen must be an integer or None, got {maxlen!r}")
+        raise TypeError(f"{caller}: maxlen must be an integer or None, got {shown(maxlen)}")
     if maxlen is not None and maxlen < 1:
         raise ValueError(f"{caller}: maxlen must be at least 1, got {maxlen}")
+    if isinstance(sequences, str | bytes | Mapping | AbstractSet) or _count(sequences) is None:
+        raise TypeError(f"{caller}: sequences must be a list of rows, got {shown(sequences)}")
     if len(sequences) == 0:
         raise ValueError(f"{caller}: sequences must have at least one row, got none")
     lengths = np.empty(len(sequences), dtype=np.int64)
     for k, row in enumerate(sequences):
-        if isinstance(row, str) or not hasattr(row, "__len__"):
-            raise TypeError(f"{caller}: sequences must hold sequences, got {row!r} in row {k}; one row is [row]")
-        lengths[k] = len(row)
+        steps = None if isinstance(row, str | bytes | Mapping | AbstractSet) else _count(row)
+        if steps is None:
+            raise TypeError(f"{caller}: sequences must hold sequences, got {shown(row)} in row {k}; one row is [row]")
+        lengths[k] = steps
     if not lengths.all():
         raise ValueError(
             f"{caller}: sequences must not be empty, got no step in row {int(np.argmin(lengths))}; leave such rows "
@@ -146,21 +154,36 @@ def _lengths(caller: str, sequences: Sequence[Any], maxlen: int | None) -> np.nd
     return lengths if maxlen is None else np.minimum(lengths, maxlen)
 
 
-def _check_word(name: str, word: str) -> None:
-    if word not in ("pre", "post"):
-        raise ValueError(f"pad_sequences: {name} must be 'pre' or 'post', got {word!r}")
+def _count(value: Any) -> int | None:
+    """Return how many parts something has; None of what has none, as a number or a generator."""
+    try:
+        return len(value)
+    except TypeError:
+        return None
+
+
+def _check_word(name: str, word: Any) -> None:
+    if not isinstance(word, str) or word not in ("pre", "post"):
+        raise ValueError(f"pad_sequences: {name} must be 'pre' or 'post', got {shown(word)}")
+
+
+def _dtype(dtype: Any) -> np.dtype:
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise TypeError(f"pad_sequences: dtype must be a NumPy dtype, got {shown(dtype)}") from None
 
 
 def _filler(value: Any, dtype: np.dtype) -> Any:
     """`value` as `dtype`, refused where it would become another number: Keras's 0.0 is 0, but 0.5 is not."""
     try:
         with np.errstate(invalid="ignore", over="ignore"):
-            filler = np.asarray(value).astype(dtype)
-        fits = not _misfits(np.asarray(value), filler)
+            filler = np.asarray(value).astype(dtype, casting="unsafe" if np.isrealobj(value) else "same_kind")
+        fits = filler.ndim == 0 and not _misfits(np.asarray(value), filler)
     except (ValueError, TypeError, OverflowError):
         fits = False
     if not fits:
-        raise ValueError(f"pad_sequences: value must fit in dtype {dtype}, got {value!r}")
+        raise ValueError(f"pad_sequences: value must fit in dtype {dtype}, got {shown(value)}")
     return filler[()]
 
 

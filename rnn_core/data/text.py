@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..foreign import check_text, shown
+from ..layers.checks import as_array, flag
 from ..layers.home import to_host
 from ..schema import check_arguments
 
@@ -46,7 +47,7 @@ class Tokenizer:
     ValueError
         For a level there is none of, a `num_words` that leaves no room for a token, or an empty `oov`.
     TypeError
-        For a `num_words` that is not an integer.
+        For a `num_words` that is not an integer, or another option of another kind.
 
     Notes
     -----
@@ -72,25 +73,28 @@ class Tokenizer:
         oov: str | None = None,
         padding: bool = True,
     ) -> None:
-        if level not in LEVELS:
+        if not isinstance(level, str) or level not in LEVELS:
             raise ValueError(f"Tokenizer: level must be 'char' or 'word', got {shown(level)}")
-        for name, text in (("filters", filters), ("oov", oov)):
-            if isinstance(text, str):
-                check_text("Tokenizer", name, text)
+        if not isinstance(filters, str):
+            raise TypeError(f"Tokenizer: filters must be a string of characters, got {shown(filters)}")
+        if oov is not None and not isinstance(oov, str):
+            raise TypeError(f"Tokenizer: oov must be a string or None, got {shown(oov)}")
+        for name, text in (("filters", filters), ("oov", oov or "")):
+            check_text("Tokenizer", name, text)
         if oov == PADDING:
             raise ValueError("Tokenizer: oov must have at least one character, got ''; None leaves unknown tokens out")
         self.level = level
         self.num_words = num_words
-        self.lower = lower
+        self.lower = flag("Tokenizer", "lower", lower)
         self.filters = filters
         self.oov = oov
-        self.padding = padding
+        self.padding = flag("Tokenizer", "padding", padding)
         self._parting = str.maketrans(dict.fromkeys(filters, " "))
         self._tokens: list[str] | None = None
         self._index: dict[str, int] = {}
         if num_words is not None:
             if isinstance(num_words, bool) or not isinstance(num_words, (int, np.integer)):
-                raise TypeError(f"Tokenizer: num_words must be an integer or None, got {num_words!r}")
+                raise TypeError(f"Tokenizer: num_words must be an integer or None, got {shown(num_words)}")
             least = len(self._reserved()) + 1
             if num_words < least:
                 raise ValueError(f"Tokenizer: num_words must be at least {least} to hold a token, got {num_words}")
@@ -134,7 +138,7 @@ class Tokenizer:
             If one of the texts is not a string.
         """
         counts: Counter[str] = Counter()
-        for text in [texts] if isinstance(texts, str) else texts:
+        for text in [texts] if isinstance(texts, str) else _several("fit", texts):
             counts.update(self._split(text, "fit"))
         if self.oov is not None:
             counts.pop(self.oov, None)
@@ -179,7 +183,7 @@ class Tokenizer:
         """Return the ids of several texts, one array each; `pad_sequences` makes one array of them."""
         if isinstance(texts, str):
             raise TypeError("Tokenizer.encode_all: texts must be several texts, got a string; use encode for one")
-        return [self.encode(text) for text in texts]
+        return [self.encode(text) for text in _several("encode_all", texts)]
 
     def decode(self, ids: Any) -> str:
         """Return the text of a sequence of ids; padding leaves no trace.
@@ -198,7 +202,7 @@ class Tokenizer:
             For ids that are not integers.
         """
         tokens = self._fitted()
-        ids = np.asarray(to_host(ids))
+        ids = as_array("Tokenizer.decode", "ids", to_host(ids))
         if ids.ndim != 1:
             raise ValueError(f"Tokenizer.decode: ids must have shape (n,), got {ids.shape}; decode one row at a time")
         if ids.size and ids.dtype.kind not in "iu":
@@ -252,7 +256,7 @@ class Tokenizer:
             raise ValueError(f"{where}: {error}") from error
         tokenizer = cls(**options)
         reserved, tokens = tokenizer._reserved(), list(tokens)
-        if tokens[: len(reserved)] != reserved:
+        if not all(isinstance(token, str) for token in tokens[: len(reserved)]) or tokens[: len(reserved)] != reserved:
             raise ValueError(
                 f"{where}: tokens must begin with {shown(reserved)}, got {shown(tokens[: len(reserved)])}; "
                 "padding and oov decide what comes first"
@@ -288,3 +292,10 @@ class Tokenizer:
         if self.lower:
             text = text.lower()
         return text if self.level == "char" else text.translate(self._parting).split()
+
+
+def _several(caller: str, texts: Any) -> Iterable[str]:
+    """Return `texts`, if there can be several in it."""
+    if not isinstance(texts, Iterable) or isinstance(texts, bytes):
+        raise TypeError(f"Tokenizer.{caller}: texts must be strings, in a list for instance, got {shown(texts)}")
+    return texts

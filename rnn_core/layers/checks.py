@@ -10,7 +10,7 @@ from array_api_compat import array_namespace, is_numpy_namespace
 
 from kernels.contract import Array
 
-from ..foreign import shown
+from ..foreign import one_line, shown
 from .home import lives_in, on_gpu, to_host
 from .layout import describe
 
@@ -42,16 +42,38 @@ def as_array(where: str, name: str, value: Any, xp: Any = np) -> Array:
     except ValueError:
         raise ValueError(
             f"{where}: {name} must be an array or lists of equal length, got {describe(value)} whose parts differ in "
-            "length; pad them to the longest"
+            "length; pad them to the longest, with rnn_core.data.pad_sequences"
         ) from None
     except (RuntimeError, TypeError) as error:  # torch's, of a tensor that requires grad, or of bfloat16
         raise TypeError(
-            f"{where}: {name} must be an array of numbers, got {describe(value)}, which NumPy can't read ({error}); "
+            f"{where}: {name} must be an array of numbers, got {describe(value)}, which NumPy can't read "
+            f"({one_line(error)}); "
             "of a torch tensor take .detach().cpu(), of bfloat16 also .float()"
         ) from None
-    if is_numpy_namespace(xp) and array.dtype.kind not in "biufc":
-        raise TypeError(f"{where}: {name} must be an array of numbers, got {describe(value)}")
+    if is_numpy_namespace(xp) and (array.dtype.kind not in "biufc" or isinstance(value, np.ma.MaskedArray)):
+        return _numbers(where, name, value, array)
     return array
+
+
+def _numbers(where: str, name: str, value: Any, array: np.ndarray) -> np.ndarray:
+    """Return `array`, made of a masked one that masks nothing; raise the error of everything else that is no number."""
+    got, kind = f"{where}: {name} must be an array of numbers, got {describe(value)}", array.dtype.kind
+    if isinstance(value, np.ma.MaskedArray) and kind in "biufc":
+        if not np.ma.getmaskarray(value).any():
+            return array
+        raise ValueError(f"{got} with masked ones; put numbers in their place with .filled(), or leave the rows out")
+    if kind in "US" and array.ndim and array.size:
+        raise TypeError(
+            f"{got} that holds text, as {shown(array.flat[0], 20)}; a Tokenizer makes numbers of texts, and "
+            "np.unique(labels, return_inverse=True)[1] of labels"
+        )
+    if kind == "O" and array.ndim == 1 and any(isinstance(part, np.ndarray | list | tuple) for part in array):
+        raise ValueError(f"{got} of arrays or lists; pad them to the longest, with rnn_core.data.pad_sequences")
+    if kind == "O" and array.ndim:
+        odd = [part for part in array.flat if not isinstance(part, float | int) or abs(part) >= 2**63]
+        example = f", such as {shown(odd[0], 20)}" if odd else ""
+        raise TypeError(f"{got} of objects{example}; convert it with astype(float), or leave such rows out")
+    raise TypeError(got if kind in "OUS" else f"{got} of {array.dtype}; make numbers of it")
 
 
 def as_found(where: str, name: str, value: Any, xp: Any) -> Array:
@@ -170,7 +192,7 @@ def check_needs(where: str, needs: Iterable[str] | None, names: Iterable[str]) -
     if needs is None:
         return frozenset(names)
     if isinstance(needs, str) or not isinstance(needs, Iterable):
-        raise TypeError(f"{where}: needs must be a set of names, got {needs!r}")
+        raise TypeError(f"{where}: needs must be a set of names, got {shown(needs)}")
     needs = frozenset(needs)
     if unknown := sorted(map(str, needs.difference(names))):
         raise ValueError(f"{where}: needs must name some of {', '.join(names)}; got {', '.join(unknown)}")
@@ -180,7 +202,7 @@ def check_needs(where: str, needs: Iterable[str] | None, names: Iterable[str]) -
 def positive_int(where: str, name: str, value: Any) -> int:
     """Return `value` as an int, if it is a whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{where}: {name} must be an int, got {type(value).__name__} {value!r}")
+        raise TypeError(f"{where}: {name} must be an int, got {type(value).__name__} {shown(value)}")
     if value < 1:
         raise ValueError(f"{where}: {name} must be at least 1, got {value}")
     return int(value)
@@ -189,7 +211,7 @@ def positive_int(where: str, name: str, value: Any) -> int:
 def flag(where: str, name: str, value: Any) -> bool:
     """Return `value` as a bool, if it is one."""
     if not isinstance(value, bool | np.bool_):
-        raise TypeError(f"{where}: {name} must be True or False, got {value!r}")
+        raise TypeError(f"{where}: {name} must be True or False, got {shown(value)}")
     return bool(value)
 
 
@@ -198,7 +220,7 @@ def check_seed(where: str, seed: Any) -> int | None:
     if seed is None:
         return None
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"{where}: seed must be an int or None, got {seed!r}")
+        raise TypeError(f"{where}: seed must be an int or None, got {shown(seed)}")
     if seed < 0:
         raise ValueError(f"{where}: seed must be at least 0, got {seed}")
     return int(seed)
@@ -207,7 +229,7 @@ def check_seed(where: str, seed: Any) -> int | None:
 def probability(where: str, name: str, value: Any) -> float:
     """Return `value` as a float, if 0 ≤ value < 1."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.floating):
-        raise TypeError(f"{where}: {name} must be a number, got {type(value).__name__} {value!r}")
+        raise TypeError(f"{where}: {name} must be a number, got {type(value).__name__} {shown(value)}")
     if not 0 <= value < 1:
         raise ValueError(f"{where}: {name} must be at least 0 and below 1, got {value}")
     return float(value)

@@ -9,6 +9,8 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
+from ..foreign import shown
+
 
 class Layout(NamedTuple):
     """The layout of one call: (T, B, ·), (B, T, ·) with batch_first, or (T, ·) unbatched."""
@@ -76,4 +78,4 @@ def describe(value: Any) -> str:
     """Say what `value` is, in an error's few words."""
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
-    return f"{type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+    return f"{type(value).__name__} of shape {value.shape}" if hasattr(value, "shape") else shown(value)

@@ -68,7 +68,8 @@ def as_targets(
     """
     targets = as_found(where, "targets", batch.targets, home)
     if tuple(targets.shape) != shape:
-        raise ValueError(f"{where}: targets{of} must have shape {shape}{why}, got {tuple(targets.shape)}")
+        hint = "; of one-hot rows take argmax(axis=-1)" if tuple(targets.shape[:-1]) == shape else ""
+        raise ValueError(f"{where}: targets{of} must have shape {shape}{why}, got {tuple(targets.shape)}{hint}")
     rows = shape if rows is None else rows
     lengths = check_lengths(where, batch.lengths, rows[1], rows[0]) if len(rows) == 2 else None
     weights = target_weights(where, batch.weights, lengths, rows, home)
@@ -95,6 +96,8 @@ def target_weights(
             f"{where}: weights must have shape {shape} or {shape[:1]}, a weight for each target or row, "
             f"got {tuple(weights.shape)}"
         )
+    if xp.isdtype(weights.dtype, "complex floating"):
+        raise TypeError(f"{where}: weights must be real numbers, got {weights.dtype}")
     weights = xp.reshape(weights, weights.shape + (1,) * (len(shape) - weights.ndim))
     weights = xp.astype(xp.broadcast_to(weights, shape), xp.float64)
     return weights if lengths is None else xp.where(valid_steps(xp, lengths, shape[1]), weights, 0)

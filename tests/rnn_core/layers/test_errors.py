@@ -127,7 +127,7 @@ ERRORS = (
           FLOAT + "int64; convert it with x.astype(np.float32)"),
     Error("ragged lists", lambda w: w.layer([[[1, 2, 3]], [[1, 2]]]), V,
           "LSTM.__call__: x must be an array or lists of equal length, got a list of 2 whose parts differ in length; "
-          "pad them to the longest"),
+          "pad them to the longest, with rnn_core.data.pad_sequences"),
     Error("None for x", lambda w: w.layer(None), T, "LSTM.__call__: x must be an array of numbers, got None"),
     Error("text for x", lambda w: w.layer("text"), T, "LSTM.__call__: x must be an array of numbers, got 'text'"),
     Error("NaN in x", lambda w: w.layer.forward(w.x_with(np.nan, 3, 1, 2)), V,
@@ -259,7 +259,7 @@ def test_what_looks_odd_and_is_right_is_accepted():
     world.layer(world.x, (None, world.state[1]), np.array([1, 5], np.uint8))
     world.layer(world.x, list(world.state))
     world.layer.backward(world.tape, None, (world.state[0], None), needs=())
-    LSTM(np.int64(3), np.uint8(4), np.int64(2), dropout=np.float32(0.5), bias=np.True_, dtype="float64", seed=np.int32(1))
+    LSTM(np.int64(3), np.uint8(4), 2, dropout=np.float32(0.5), bias=np.True_, dtype="float64", seed=np.int32(1))
 
 
 def test_large_finite_numbers_are_not_mistaken_for_infinite_ones():
