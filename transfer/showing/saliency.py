@@ -27,11 +27,11 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from kernels.contract import Array
-from rnn_core.layers.checks import as_array, check_finite, check_lengths, check_range
+from rnn_core.layers.checks import as_array, check_finite, check_range
 from rnn_core.layers.home import move, to_host
 from rnn_core.layers.pooling import Pooling
 from rnn_core.models import LanguageModel, Model, SequenceClassifier
-from rnn_core.models.inputs import as_tokens, valid_steps
+from rnn_core.models.inputs import valid_steps
 
 NODES = 16
 """Of Gauss and Legendre's rule, in each piece of the way from the baseline."""
@@ -249,16 +249,8 @@ def _core_inputs(
     where: str, model: SequenceClassifier | LanguageModel, x: Any, lengths: Any
 ) -> tuple[Array, np.ndarray | None]:
     """Return what the core reads, (B, T, I), and lengths; None where every row is full."""
-    if model.embedding is not None:
-        tokens, lengths = as_tokens(where, x, lengths, model.namespace)
-        return model.embedding(tokens), lengths
-    x = as_array(where, "x", x, model.namespace)
-    I = model.rnn.input_size
-    if x.ndim != 3 or x.shape[2] != I or 0 in x.shape:
-        raise ValueError(
-            f"{where}: x must have shape (B, T, {I}), B rows of T ≥ 1 steps, got {tuple(x.shape)}; input_size is {I}"
-        )
-    return x, check_lengths(where, lengths, x.shape[1], x.shape[0])
+    x, lengths = model._checked(where, x, lengths)
+    return x if model.embedding is None else model.embedding(x), lengths
 
 
 def _baseline(where: str, model: Model, baseline: Any, e: Array) -> Array:
