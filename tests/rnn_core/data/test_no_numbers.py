@@ -117,7 +117,7 @@ def test_one_hot_targets_are_named():
         (lambda: pad_sequences([[1]], value=1 + 1j), ValueError, r"value must fit in dtype int32, got \(1\+1j\)"),
         (lambda: pad_sequences([[1]], padding=np.arange(3)), ValueError, "padding must be 'pre' or 'post', got array"),
         (lambda: Ragged([[1, 2]]), TypeError, "Ragged: rows must be arrays of numbers, got a list of 2 in row 0"),
-        (lambda: Ragged([np.array([["a"]])]), TypeError, "Ragged: rows must be arrays of numbers, got ndarray of shape"),
+        (lambda: Ragged([np.array([["a"]])]), TypeError, "Ragged: rows must be arrays .* got ndarray of shape"),
         (lambda: Tokenizer(np.arange(3)), ValueError, "Tokenizer: level must be 'char' or 'word', got array"),
         (lambda: Tokenizer(filters=None), TypeError, "Tokenizer: filters must be a string of characters, got None"),
         (lambda: Tokenizer(oov=3), TypeError, "Tokenizer: oov must be a string or None, got 3"),
