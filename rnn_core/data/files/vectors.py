@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,8 +17,9 @@ DUPLICATES = ("first", "error")
 """What may become of a word that is there twice."""
 
 
-class WordVectors(NamedTuple):
-    """Words and their vectors.
+@dataclass(frozen=True, eq=False)
+class WordVectors:
+    """Words and their vectors. It unpacks into these two: ``index, vectors = read_vectors(path)``.
 
     Attributes
     ----------
@@ -30,10 +32,13 @@ class WordVectors(NamedTuple):
         What was left out, and how often; where the file isn't what it says.
     """
 
-    index: dict[str, int]  # type: ignore[assignment]  # a tuple's method of this name is of no use here
+    index: dict[str, int]
     vectors: np.ndarray
     kind: str = ""
     notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter((self.index, self.vectors))
 
     def rows(self, tokens: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the vectors of some words, and which of them are known; the others have the mean of all.

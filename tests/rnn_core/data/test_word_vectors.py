@@ -252,3 +252,10 @@ def test_a_folder_is_no_file(tmp_path) -> None:
         read_vectors(tmp_path)
     with pytest.raises(FileNotFoundError, match="path must be an existing file"):
         read_vectors(tmp_path / "nothing")
+
+
+def test_words_and_vectors_unpack(tmp_path):
+    (tmp_path / "v.txt").write_text("a 1 2\nb 3 4\n", encoding="utf-8")
+    index, vectors = read_vectors(tmp_path / "v.txt")
+    assert index == {"a": 0, "b": 1}
+    np.testing.assert_array_equal(vectors, [[1, 2], [3, 4]])
