@@ -43,7 +43,7 @@ bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs 
 experiments: $(VENV)/report.installed  ## the known transfer experiments again, all methods in one table (half an hour)
 	$(BIN)/python -m benchmarks.experiments $(ARGS)
 
-fuzz: $(VENV)/test.installed  ## mutated files for every reader, 100,000 of them (a quarter of an hour); ARGS='--inputs 1000'
+fuzz: $(VENV)/test.installed  ## 100,000 damaged files for all that reads (a quarter of an hour); ARGS='--inputs 1000'
 	$(BIN)/python -m tests.fuzz --inputs 100000 --workers 2 --save runs/fuzz $(ARGS)
 
 # With the interpreter as it is: what this needs beside CUDA, a machine with a GPU has, and maybe no network.

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from transfer.showing.surroundings import machine
+
 from . import report, runner
 from .case import Case
 from .limits import MEMORY, SECONDS
@@ -48,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
     figures, findings = runner.run(settings)
     seconds = time.perf_counter() - began
     print(report.table(figures))
-    print(f"\nseed {options.seed}, {seconds:.0f} s, {options.workers} workers on {report.processor()}")
+    print(f"\nseed {options.seed}, {seconds:.0f} s, {options.workers} workers on {machine()['processor']}")
     if findings:
         print("\n" + report.grouped(findings))
     if options.report is not None:

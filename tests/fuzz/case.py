@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,14 @@ class Case:
         The one that the reader is given; "" is the folder itself.
     options : dict
         What else it is given, in types that JSON has.
+    refused : bool
+        Whether a reader must refuse it, though nothing is damaged: it is of another kind, or of another program.
     """
 
     files: dict[str, Content]
     path: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    refused: bool = False
 
     def write(self, folder: Path) -> Path:
         """Write the files into a folder, and return the path for the reader. What can't be written is left out."""
@@ -62,7 +65,8 @@ class Case:
             return None if content is None else {"link": content}
 
         files = {name: packed(content) for name, content in self.files.items()}
-        return json.dumps({**facts, "path": self.path, "options": self.options, "files": files})
+        told = {"path": self.path, "options": self.options, "refused": self.refused}
+        return json.dumps({**facts, **told, "files": files})
 
     @classmethod
     def loads(cls, text: str) -> Case:
@@ -75,13 +79,18 @@ class Case:
 
         stored = json.loads(text)
         files = {name: unpacked(content) for name, content in stored["files"].items()}
-        return cls(files, stored["path"], stored["options"])
+        return cls(files, stored["path"], stored["options"], stored["refused"])
 
 
 def one(name: str, content: bytes | str, **options: Any) -> Case:
     """Return the input of a single file; text is written as UTF-8."""
     data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
     return Case({name: data}, name, options)
+
+
+def another(name: str, content: bytes | str) -> Case:
+    """Return the input of a single file that is to be refused."""
+    return replace(one(name, content), refused=True)
 
 
 def split_name(name: str) -> tuple[str, str]:

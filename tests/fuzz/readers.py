@@ -162,7 +162,9 @@ READERS: dict[str, Reader] = {
     "vectors: text": Reader(vectors.text, _vectors, raw.TEXT, checks.vectors, 2, _vector_options),
     "vectors: binary": Reader(vectors.binary, _vectors, raw.RAW, checks.vectors, 2, _vector_options),
     "vectors: packed": Reader(vectors.gzipped, _vectors, (archives.as_gzip,), checks.vectors, 1, _vector_options),
-    "load": Reader(stored.weights, _calling(load), _safe, checks.layer, 4, _load_options),
+    "load": Reader(
+        lambda: [*stored.weights(), *stored.strangers()], _calling(load), _safe, checks.layer, 4, _load_options
+    ),
     "read_arrays": Reader(stored.arrays, _calling(read_arrays), _safe, checks.arrays, 2),
     "read_metadata": Reader(stored.arrays, _calling(read_metadata), _safe, checks.metadata, 1),
     "fit, resumed": Reader(stored.checkpoints, _resume, _safe, checks.resumed, 3),
@@ -195,7 +197,7 @@ def generate(name: str, seed: int, index: int) -> Case:
 
 
 def _mutated(rng: Random, case: Case, reader: Reader) -> Case:
-    if len(case.files) > 1 and rng.random() < 0.3:
+    if case.files and rng.random() < (0.3 if len(case.files) > 1 else 0.02):
         return rng.choice((names.rename, names.litter))(rng, case)
     whole = [name for name, content in case.files.items() if isinstance(content, bytes)]
     if not whole:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
+
+from transfer.showing.surroundings import machine
 
 from .runner import Figures, Finding, Settings
 
@@ -68,19 +69,10 @@ def as_json(settings: Settings, figures: dict[str, Figures], findings: list[Find
     """Return all that is known of a run."""
     facts: dict[str, Any] = {
         "settings": asdict(settings),
-        "processor": processor(),
+        **machine(),
         "python": platform.python_version(),
         "seconds": round(seconds, 1),
         "figures": {name: asdict(part) for name, part in figures.items()},
         "findings": [asdict(finding) for finding in findings],
     }
     return json.dumps(facts, indent=1)
-
-
-def processor() -> str:
-    """Return the processor's name, as far as the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -31,10 +31,11 @@ def judged(name: str, case: Case, folder, seconds: float = 2.0, memory: int = 1 
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_valid_files_are_accepted(name, tmp_path) -> None:
+def test_whole_files_are_accepted_and_those_of_another_kind_refused(name, tmp_path) -> None:
     for number, case in enumerate(READERS[name].seeds()):
         outcome = judged(name, case, tmp_path / str(number), seconds=60)
-        assert (outcome.answer, outcome.finding) == ("accepted", ""), (number, outcome.message)
+        assert outcome.finding == "", (number, outcome.message)
+        assert (outcome.answer != "accepted") == case.refused, (number, outcome.answer, outcome.message)
 
 
 def test_no_damaged_file_does_harm() -> None:

@@ -60,4 +60,4 @@ def litter(rng: Random, case: Case) -> Case:
             files[folder + "link" + last] = rng.choice((".", "..", "nowhere", last, "link" + last))
         case _:
             del files[name]
-    return replace(case, files=files) if files else case
+    return replace(case, files=files)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..case import Case, one
+from ..case import Case, another, one
 
 RNG = np.random.default_rng(1)
 VALUES = np.round(RNG.normal(size=(6, 6)), 3)
@@ -47,4 +47,7 @@ def ts() -> list[Case]:
         *(one("a.ts", text) for text in (plain, two, uneven, stamped)),
         *(one("a.ts", gaps, missing=kind) for kind in ("drop", "interpolate", "mask")),
         one("a.ts", unlabelled, labelled=False),
+        another("a.ts", unlabelled),
+        another("a.ts", gaps),
+        another("a.ts", "@problemName x\n@targetLabel true\n@data\n1,2,3:0.51\n4,5,6:0.7\n"),
     ]

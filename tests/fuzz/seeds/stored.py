@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,9 @@ from transfer import Head, MultiTask
 from transfer.inputs.encoding import Encoding, for_texts
 from transfer.inputs.saved import Saved, save_network
 
-from ..case import Case, one
+from ..case import Case, another, one
 from ..mutators import containers
+from ..mutators.archives import npy, packed, zipped
 
 FILE = "last.safetensors"
 
@@ -48,12 +51,41 @@ def weights() -> list[Case]:
     return [one("a.safetensors", _written(save, target, metadata={"note": "x"})) for target in targets]
 
 
+def strangers() -> list[Case]:
+    """Return what people take for weights: other programs' files, and what comes instead of a download."""
+    pickled = pickle.dumps({"weight": [1.0, 2.0]}, 2)
+    return [
+        another(
+            "a.pt", zipped([("archive/data.pkl", pickled), ("archive/data/0", bytes(8)), ("archive/version", b"3")])
+        ),
+        another("a.pth", pickled),
+        another(
+            "a.keras", zipped([("metadata.json", b"{}"), ("config.json", b"{}"), ("model.weights.h5", b"\x89HDF")])
+        ),
+        another("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(64)),
+        another("a.npz", zipped([("weight.npy", npy(np.ones(3)))])),
+        another("a.npy", npy(np.ones(3))),
+        another("a.onnx", b"\x08\x07\x12\x07pytorch"),
+        another("a.gguf", b"GGUF\x03" + bytes(64)),
+        another("a.safetensors", ""),
+        another("a.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
+        another("a.safetensors", "<!DOCTYPE html><html><title>Not Found</title></html>"),
+        another("a.gz", packed(pickled)),
+        *(replace(case, refused=True) for case in _plain()),
+        replace(checkpoints()[0], path=FILE, refused=True),
+    ]
+
+
 def arrays() -> list[Case]:
     """Return the same, and files of plain arrays: ours, and another program's."""
+    return [*weights(), *_plain()]
+
+
+def _plain() -> list[Case]:
     dtypes = ("float16", "float64", "bool", "int8", "int64", "uint8", "uint64")
     plain = {**{name: np.ones((2, 1), name) for name in dtypes}, "empty": np.zeros((0, 3)), "scalar": np.float32(1)}
     files = _written(save, plain), foreign({"weight": np.ones((2, 3), np.float32)})
-    return [*weights(), *(one("a.safetensors", data) for data in files)]
+    return [one("a.safetensors", data) for data in files]
 
 
 def classifier() -> SequenceClassifier:
