@@ -129,6 +129,7 @@ TEN_THOUSAND = "text,label\n" + "fine,1\n" * 9_998
         ("a.csv", "text,label\n", r"must hold at least a text, got none"),
         ("a.csv", "body,label\nx,1\n", r"line 1, must name the column 'text' once, got 'body, label'; text and"),
         ("a.csv", TEN_THOUSAND + "broken\n", r"line 10000, must have 2 columns, as the first line, got 1"),
+        ("a.csv", 'label\ttext\n""g\t1\n', r"line 2, must be a row of a table, got '\\t' expected after '\"'; write"),
         ("a.csv", TEN_THOUSAND + 'open,"1\n', r"line 10000, must be a row of a table, got a quotation mark that opens"),
         ("a.csv", "text,label\nx,\n", r"line 2, must have a label in column 'label', got none"),
         ("a.jsonl", '{"text": "x", "label": 1}\n{"text": \n', r"line 2, must be JSON, got"),

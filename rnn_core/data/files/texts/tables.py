@@ -159,7 +159,8 @@ def _broken(where: str, path: Path, lines: tuple[int, int], line: str, error: cs
     if "new-line character" in str(error) or "\r" in line:
         return ValueError(f"{where}: {at(path, first)} {what}, got line ends of an old Mac; save it with others")
     upto = f", of a row that begins in line {first}: is a quotation mark open there" if last > first else ""
-    return ValueError(f"{where}: {at(path, last)} {what}, got {error}{upto}; write two for a mark that is meant")
+    said = str(error).replace("\t", r"\t")  # the separator stands in it as it is
+    return ValueError(f"{where}: {at(path, last)} {what}, got {said}{upto}; write two for a mark that is meant")
 
 
 def _separator(where: str, path: Path, columns: Columns, encoding: str) -> str:
