@@ -188,7 +188,9 @@ def generate(name: str, seed: int, index: int) -> Case:
     """Return an input: the same for the same reader, seed and index."""
     reader = READERS[name]
     rng = Random(f"{seed}/{name}/{index}")
-    case = rng.choice(reader.seeds())
+    seeds = reader.seeds()
+    of_another_kind = rng.random() < 0.1 and any(case.refused for case in seeds)
+    case = rng.choice([case for case in seeds if case.refused == of_another_kind])
     if reader.options and rng.random() < 0.2:
         case = replace(case, options=case.options | dict([rng.choice(reader.options)]))
     for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 6))):
