@@ -64,6 +64,8 @@ FILES = {
 @pytest.mark.parametrize("file", FILES)
 @given(data=st.one_of(st.binary(max_size=80), st.text(max_size=60).map(lambda text: text.encode("utf-8", "replace"))))
 def test_any_bytes_at_all(tmp_path_factory, file, data) -> None:
+    if not READERS[FILES[file]].seeds():
+        pytest.skip("FLAC takes soundfile")
     folder = tmp_path_factory.mktemp("any")
     case = Case({file: data}, "" if "/" in file or file == "last.safetensors" else file)
     outcome = judged(FILES[file], case, folder / "in")
