@@ -80,6 +80,13 @@ def _calling(function: Callable[..., Any]) -> Callable[[Path, dict[str, Any]], A
     return lambda path, options: function(path, **{name: options[name] for name in options if name in known})
 
 
+def _texts(path: Path, options: dict[str, Any]) -> Any:
+    found = _all_texts(path, options)
+    if options.get("keep_missing_labels"):  # a class called "null" is no fault where it is asked for
+        found = found._replace(classes=tuple(f"kept {name}" for name in found.classes))
+    return found
+
+
 def _network(path: Path, _: dict[str, Any]) -> Any:
     return load_network(str(path))
 
@@ -147,7 +154,7 @@ _vector_options: tuple[tuple[str, Any], ...] = (
     ("duplicates", "error"),
 )
 _load_options = (("dtype", "float64"), ("dtype", "float32"), ("backend", "numpy"))
-_texts, _series, _waveforms, _vectors = map(_calling, (read_texts, read_series, read_waveforms, read_vectors))
+_all_texts, _series, _waveforms, _vectors = map(_calling, (read_texts, read_series, read_waveforms, read_vectors))
 
 READERS: dict[str, Reader] = {
     "texts: tables": Reader(texts.tables, _texts, raw.TEXT, checks.texts, 3, _table_options),
