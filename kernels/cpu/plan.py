@@ -7,7 +7,7 @@ from typing import NamedTuple
 from .emitting.cell import KernelCell
 from .emitting.microkernel import max_rows
 from .emitting.simd import Lanes
-from .loops import max_panel
+from .loops.forward import max_panel
 
 
 class Split(NamedTuple):

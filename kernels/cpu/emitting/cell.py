@@ -16,7 +16,8 @@ from llvmlite import ir
 
 from kernels.contract import CellSpec
 
-from .simd import INT, Code, Lanes, Vector, emission, intrinsic
+from .integers import call
+from .simd import INT, Code, Lanes, Vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +107,11 @@ FORWARD_ARGUMENTS = (
 )
 
 
-def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Any:
-    """Return an intrinsic that takes a tile's step; with `keep`, what the backward needs goes to the tape."""
+def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Callable[..., None]:
+    """Return ``finish(…)`` of `FORWARD_ARGUMENTS`, by name: it takes a tile's step, inside what is `written`.
+
+    With `keep`, what the backward needs goes to the tape.
+    """
     states: Any = _named("states", cell.spec.states)
     slot_count, name = len(cell.slot_names), f"finish.{cell.name}.{lanes.suffix}.{keep}"
 
@@ -142,12 +146,8 @@ def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Any:
 
         _rows_and_vectors(code, at["rows"], at["vectors"], body)
 
-    @intrinsic
-    def finish(
-        typing, sums, sums_row, rows, vectors, prev_h, next_h, h_row, prev_c, next_c, c_vector, kept, kept_vector,
-        y, y_row, order, valid,
-    ):  # fmt: skip
-        return emission(name, len(FORWARD_ARGUMENTS), emit, lanes)
+    def finish(**at: int) -> None:
+        call(name, emit, lanes, *(at[argument] for argument in FORWARD_ARGUMENTS))
 
     return finish
 
@@ -178,8 +178,8 @@ BACKWARD_ARGUMENTS = (
 )
 
 
-def make_finish_backward(cell: KernelCell, lanes: Lanes) -> Any:
-    """Return an intrinsic that takes a tile's step backwards."""
+def make_finish_backward(cell: KernelCell, lanes: Lanes) -> Callable[..., None]:
+    """Return the same of `BACKWARD_ARGUMENTS`: it takes a tile's step backwards."""
     states: Any = _named("states", cell.spec.states)
     kept: Any = _named("kept", cell.kept)
     name = f"finish backward.{cell.name}.{lanes.suffix}"
@@ -221,11 +221,7 @@ def make_finish_backward(cell: KernelCell, lanes: Lanes) -> Any:
 
         _rows_and_vectors(code, at["rows"], at["vectors"], body)
 
-    @intrinsic
-    def finish_backward(
-        typing, sums, sums_row, rows, vectors, dy, dy_row, order, prev_h, next_h, h_row, prev_c, next_c, c_vector,
-        carry_h, carry_c, carry_row, kept, kept_vector, da, da_vector, da_slot, valid,
-    ):  # fmt: skip
-        return emission(name, len(BACKWARD_ARGUMENTS), emit, lanes)
+    def finish_backward(**at: int) -> None:
+        call(name, emit, lanes, *(at[argument] for argument in BACKWARD_ARGUMENTS))
 
     return finish_backward

@@ -1,16 +1,20 @@
-"""Vectors from one place in memory to another: copies, copies with a ragged edge, transposes; and ahead of time."""
+"""Vectors from one place in memory to another: copies, copies with a ragged edge, transposes; and ahead of time.
+
+What is made here is for functions that are `written`, or is to be `written` itself: see integers.py.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from llvmlite import ir
 
-from .simd import INT, Code, Lanes, emission, intrinsic
+from .integers import call
+from .simd import INT, Code, Lanes
 
 
-def make_copy(lanes: Lanes) -> Any:
-    """Return an intrinsic that copies rows of vectors; with a `source_row` of 0 the same row each time."""
+def make_copy(lanes: Lanes) -> Callable[..., None]:
+    """Return ``copy(…)`` of rows of vectors; with a `source_row` of 0 the same row each time."""
 
     def emit(code: Code, rows: ir.Value, vectors: ir.Value, out: ir.Value, out_row: ir.Value,
              source: ir.Value, source_row: ir.Value) -> None:  # fmt: skip
@@ -20,15 +24,14 @@ def make_copy(lanes: Lanes) -> Any:
             value = code.load(source, builder.add(builder.mul(row.index, source_row), offset))
             code.store(value, out, builder.add(builder.mul(row.index, out_row), offset))
 
-    @intrinsic
-    def copy(typing: Any, rows: Any, vectors: Any, out: Any, out_row: Any, source: Any, source_row: Any) -> Any:
-        return emission(f"copy.{lanes.suffix}", 6, emit, lanes)
+    def copy(rows: int, vectors: int, out: int, out_row: int, source: int, source_row: int) -> None:
+        call(f"copy.{lanes.suffix}", emit, lanes, rows, vectors, out, out_row, source, source_row)
 
     return copy
 
 
-def make_transpose(lanes: Lanes) -> Any:
-    """Return an intrinsic that packs `lanes` rows: vector k of `out` is column k of `source`."""
+def make_transpose(lanes: Lanes) -> Callable[..., None]:
+    """Return ``transpose(…)``, which packs `lanes` rows: vector k of `out` is column k of `source`."""
     n = lanes.count
 
     def emit(code: Code, rows: ir.Value, K: ir.Value, source: ir.Value, source_row: ir.Value,
@@ -50,15 +53,14 @@ def make_transpose(lanes: Lanes) -> Any:
                 with builder.if_then(builder.icmp_signed("<", ir.Constant(INT, k), left), likely=True):
                     code.store(column, out, builder.mul(builder.add(first, ir.Constant(INT, k)), out_row))
 
-    @intrinsic
-    def transpose(typing: Any, rows: Any, K: Any, source: Any, source_row: Any, out: Any, out_row: Any) -> Any:
-        return emission(f"transpose.{lanes.suffix}", 6, emit, lanes)
+    def transpose(rows: int, K: int, source: int, source_row: int, out: int, out_row: int) -> None:
+        call(f"transpose.{lanes.suffix}", emit, lanes, rows, K, source, source_row, out, out_row)
 
     return transpose
 
 
-def make_copy_columns(lanes: Lanes) -> Any:
-    """Return an intrinsic that copies rows of `vectors` vectors; the last has `valid` numbers, then zeros."""
+def make_copy_columns(lanes: Lanes) -> Callable[..., None]:
+    """Return ``copy_columns(…)`` of rows of `vectors` vectors; the last has `valid` numbers, then zeros."""
 
     def emit(code: Code, rows: ir.Value, vectors: ir.Value, source: ir.Value, source_row: ir.Value,
              out: ir.Value, valid: ir.Value) -> None:  # fmt: skip
@@ -71,9 +73,8 @@ def make_copy_columns(lanes: Lanes) -> Any:
             value = code.load_first(mask, source, builder.add(builder.mul(row.index, source_row), offset))
             code.store(value, out, builder.add(builder.mul(builder.mul(row.index, vectors), width), offset))
 
-    @intrinsic
-    def copy_columns(typing: Any, rows: Any, vectors: Any, source: Any, source_row: Any, out: Any, valid: Any) -> Any:
-        return emission(f"copy columns.{lanes.suffix}", 6, emit, lanes)
+    def copy_columns(rows: int, vectors: int, source: int, source_row: int, out: int, valid: int) -> None:
+        call(f"copy columns.{lanes.suffix}", emit, lanes, rows, vectors, source, source_row, out, valid)
 
     return copy_columns
 
@@ -82,8 +83,8 @@ LINE = 64
 """Bytes that memory hands out at a time."""
 
 
-def make_fetch(lanes: Lanes) -> Any:
-    """Return an intrinsic that asks for `vectors` vectors at each of `rows` places, and does not wait for them."""
+def make_fetch(lanes: Lanes) -> Callable[..., None]:
+    """Return ``fetch(…)``, which asks for `vectors` vectors at each of `rows` places, and does not wait for them."""
 
     def emit(code: Code, rows: ir.Value, row_bytes: ir.Value, vectors: ir.Value, address: ir.Value) -> None:
         builder = code.builder
@@ -95,8 +96,7 @@ def make_fetch(lanes: Lanes) -> Any:
             offset = builder.mul(line.index, ir.Constant(INT, LINE))
             code.prefetch(address, builder.add(builder.mul(row.index, row_bytes), offset))
 
-    @intrinsic
-    def fetch(typing: Any, rows: Any, row_bytes: Any, vectors: Any, address: Any) -> Any:
-        return emission(f"fetch.{lanes.suffix}", 4, emit, lanes)
+    def fetch(rows: int, row_bytes: int, vectors: int, address: int) -> None:
+        call(f"fetch.{lanes.suffix}", emit, lanes, rows, row_bytes, vectors, address)
 
     return fetch

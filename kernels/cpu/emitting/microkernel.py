@@ -29,9 +29,13 @@ number of threads: same bits. The chains keep the rounding error down: that of o
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from llvmlite import ir
 
-from .simd import INT, Code, Lanes, Vector, emission, emitted, intrinsic
+from .integers import call
+from .simd import INT, Code, Lanes, Vector, emitted
 
 TILES = {32: {1: 8, 2: 8, 3: 8, 4: 6}, 16: {1: 6, 2: 5, 3: 3, 4: 2}}
 """Most rows of a tile, by the registers there are and by the vectors of a panel."""
@@ -118,11 +122,36 @@ ARGUMENTS = 12
 """Of a tile, as named above."""
 
 
-def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]):
-    """Return an intrinsic ``product(rows, vectors, *arguments of a tile)`` for panels of so many vectors.
+class View(NamedTuple):
+    """Rows of numbers in memory."""
 
-    It calls the tile of that size, once for every chain. A tile is a function of its own, emitted once a module.
-    K is at least 1, or nothing is written; several blocks have at most `CHAIN` terms each.
+    at: int  # address of the first number
+    row: int  # bytes from row to row; 0: the same row again and again
+
+    def below(self, rows: int) -> View:
+        """Return the view from some row on."""
+        return View(self.at + rows * self.row, self.row)
+
+    def along(self, offset: int) -> View:
+        """Return the view from some bytes of each row on."""
+        return View(self.at + offset, self.row)
+
+
+class Factor(NamedTuple):
+    """The left factor of a product: rows of numbers, which may come in blocks."""
+
+    at: int
+    row: int
+    blocks: int = 1
+    block: int = 0  # bytes from block to block
+
+
+def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable[..., None]:
+    """Return ``product(rows, vectors, out, start, a, K, w, valid)``: out = start + a·w, for panels of so many vectors.
+
+    It is for functions that are `written`, and calls the tile of that size, once for every chain. A tile is a function
+    of its own, emitted once a module. K, the terms of a block, is at least 1, or nothing is written; several blocks
+    have at most `CHAIN` terms each. Of the last vector, `valid` numbers exist.
     """
 
     def choose(code: Code, rows: ir.Value, vectors: ir.Value, arguments: list[ir.Value]) -> None:
@@ -172,8 +201,7 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]):
 
     name = f"product.{lanes.suffix}.{layout}.{panels}"
 
-    @intrinsic
-    def product(typing, rows, vectors, out, out_row, start, start_row, a, a_row, blocks, a_block, K, w, w_row, valid):
-        return emission(name, 2 + ARGUMENTS, chains, lanes)
+    def product(rows: int, vectors: int, out: View, start: View, a: Factor, K: int, w: View, valid: int) -> None:
+        call(name, chains, lanes, rows, vectors, *out, *start, *a, K, *w, valid)
 
     return product

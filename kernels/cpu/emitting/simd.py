@@ -23,7 +23,7 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import extending, types
+from numba import extending
 
 INT = ir.IntType(64)
 """Addresses, counts and strides in bytes: one type for all of them."""
@@ -319,13 +319,3 @@ def emitted(module: ir.Module, name: str, arguments: int, body: Callable[..., No
         body(Code(builder, lanes), *found.args)
         builder.ret_void()
     return found
-
-
-def emission(name: str, arguments: int, body: Callable[..., None], lanes: Lanes) -> tuple[Any, Callable[..., Any]]:
-    """Return what numba wants of an intrinsic that calls such a function: its signature, and how to emit a call."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
-        builder.call(emitted(builder.module, name, arguments, body, lanes), values)
-        return context.get_dummy_value()
-
-    return types.void(*[types.int64] * arguments), generate

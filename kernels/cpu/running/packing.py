@@ -20,6 +20,7 @@ from numba.core.typing import signature
 
 from ..emitting.addresses import make_pointer, word
 from ..emitting.copying import make_copy, make_copy_columns, make_transpose
+from ..emitting.integers import written
 from ..emitting.simd import Lanes
 from . import threads
 from .compiled import compiled
@@ -57,7 +58,7 @@ record_at = make_pointer(PACK_JOB)
 def make_pack_rows(lanes: Lanes) -> Any:
     """Return the function, uncompiled, that packs W (G·H, K) into panels [K][gate][units], for products x·Wᵀ."""
     width, count = lanes.width, lanes.count
-    transpose = make_transpose(lanes)
+    transpose = written(make_transpose(lanes))
 
     def pack(thread, address):
         job: Any = carray(record_at(address), 1)[0]
@@ -80,7 +81,7 @@ def make_pack_rows(lanes: Lanes) -> Any:
 def make_pack_columns(lanes: Lanes) -> Any:
     """Return the function, uncompiled, that packs W (G·H, K) into panels [gate][Hp][columns], for products da·W."""
     width, count = lanes.width, lanes.count
-    copy_columns, copy = make_copy_columns(lanes), make_copy(lanes)
+    copy_columns, copy = written(make_copy_columns(lanes)), written(make_copy(lanes))
 
     def pack(thread, address):
         job: Any = carray(record_at(address), 1)[0]

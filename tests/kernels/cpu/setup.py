@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kernels.cpu import plan, recurrence
+from kernels.cpu import plan, shapes
 from tests.cases import Problem
 from tests.conformance import Results
 
@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def forget_shapes() -> None:
     """Let the next call work out its plan anew."""
-    recurrence._forward_shape.cache_clear()
-    recurrence._backward_shape.cache_clear()
+    shapes.forward_shape.cache_clear()
+    shapes.backward_shape.cache_clear()
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def settings(*, width: int | None = None, **of_plan: Any) -> Iterator[None]:
     """Force a vector width, and constants of kernels.cpu.plan such as SUM and NEAR, on whatever runs inside."""
     with pytest.MonkeyPatch.context() as patch:
         if width is not None:
-            patch.setattr(recurrence, "host_width", lambda: width)
+            patch.setattr(shapes, "host_width", lambda: width)
         for name, value in of_plan.items():
             patch.setattr(plan, name, value)
         forget_shapes()

@@ -12,7 +12,8 @@ from numba import njit
 from kernels.contract import CELLS, Parameters
 from kernels.cpu import gru, lstm, rnn
 from kernels.cpu.emitting import pointwise
-from kernels.cpu.emitting.simd import INT, WIDTHS, Lanes, emission, intrinsic
+from kernels.cpu.emitting.integers import call, written
+from kernels.cpu.emitting.simd import INT, WIDTHS, Lanes
 from rnn_core.equations import activations
 from rnn_core.equations import gru as exact_gru
 from rnn_core.equations import lstm as exact_lstm
@@ -34,9 +35,9 @@ def applied(lanes):
                 at = code.builder.add(offset, code.builder.mul(block, INT(k)))
                 code.store(getattr(pointwise, name)(a), out, at)
 
-    @intrinsic
-    def apply(typing, out, x, vectors):
-        return emission(f"apply.{lanes.suffix}", 3, emit, lanes)
+    @written
+    def apply(out: int, x: int, vectors: int) -> None:
+        call(f"apply.{lanes.suffix}", emit, lanes, out, x, vectors)
 
     @njit
     def compiled(out, x, vectors):

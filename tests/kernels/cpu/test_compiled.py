@@ -13,9 +13,11 @@ import pytest
 from numba.core import event
 
 from kernels.cpu import recurrence
+from kernels.cpu.emitting.integers import call, written
 from kernels.cpu.emitting.pointwise import sigmoid
-from kernels.cpu.emitting.simd import Lanes, emission, host_width, intrinsic
-from kernels.cpu.loops import make_backward, make_forward
+from kernels.cpu.emitting.simd import Lanes, host_width
+from kernels.cpu.loops.backward import make_backward
+from kernels.cpu.loops.forward import make_forward
 from kernels.cpu.running import compiled as compiling
 from kernels.cpu.running.packing import make_pack_columns, make_pack_rows
 from tests.kernels.cpu.setup import ROOT, in_a_process
@@ -183,9 +185,9 @@ def test_numbers_are_rounded_to_the_dtype():
     def emit(code, at):
         code.store(sigmoid(code.load(at) * 0.1 + 1 / 3), at)
 
-    @intrinsic
-    def one(typing, at):
-        return emission("one", 1, emit, lanes)
+    @written
+    def one(at: int) -> None:
+        call("one", emit, lanes, at)
 
     def job(thread, address):
         one(address)

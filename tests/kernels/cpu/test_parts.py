@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels.contract import CELLS
-from kernels.cpu import plan, recurrence
+from kernels.cpu import plan, recurrence, shapes
 from kernels.cpu.emitting.microkernel import max_rows
 from kernels.cpu.emitting.simd import WIDTHS, Lanes
-from kernels.cpu.loops import max_panel
+from kernels.cpu.loops.forward import max_panel
 from kernels.cpu.running import memory, rows
 
 ragged = st.integers(1, 8).flatmap(lambda T: st.tuples(st.just(T), st.lists(st.integers(1, T), min_size=1, max_size=9)))
@@ -110,7 +110,7 @@ def test_constants(dtype):
 
 
 def test_parts_lie_one_behind_another_at_cache_lines():
-    parts = recurrence.Parts(a=1, b=64, c=65, d=0)
+    parts = shapes.Parts(a=1, b=64, c=65, d=0)
     assert dict(parts) == {"a": 0, "b": 64, "c": 128, "d": 256}
     assert parts.size == 256
 

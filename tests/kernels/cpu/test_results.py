@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kernels import cpu
 from kernels.contract import CELLS, gradient_names
-from kernels.cpu import recurrence
+from kernels.cpu import calls as calling
 from kernels.cpu.emitting import simd
 from kernels.cpu.emitting.microkernel import CHAIN
 from kernels.cpu.emitting.simd import Lanes
@@ -144,7 +144,7 @@ def test_lengths_of_any_integers(kind):
 @pytest.mark.parametrize("name", CELLS)
 def test_what_memory_held_before_has_no_influence(name, dtype, monkeypatch):
     """Not even where it is NaN, as every byte of 255 makes it."""
-    taken = recurrence.take
+    taken = calling.take
 
     def spoiled(size):
         block = taken(size)
@@ -156,6 +156,6 @@ def test_what_memory_held_before_has_no_influence(name, dtype, monkeypatch):
         problem = case.problem(name, dtype)
         expected = run(cell, problem)
         with monkeypatch.context() as patch:
-            patch.setattr(recurrence, "take", spoiled)
+            patch.setattr(calling, "take", spoiled)
             patch.setattr(packing, "take", spoiled)
             assert_same_bits(run(cell, problem.map(np.copy)), expected)  # copies, so that panels are made anew

@@ -1,0 +1,151 @@
+"""The time loop forwards: products, finish, meet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import carray
+
+from ..emitting.cell import KernelCell, make_finish
+from ..emitting.copying import make_copy
+from ..emitting.integers import written
+from ..emitting.microkernel import ALONG_K, Factor, View, make_product, max_rows
+from ..emitting.simd import Lanes
+from .job import Job, job_at
+from .layout import Layout
+from .parts import (
+    Panel,
+    Step,
+    Tile,
+    first_row,
+    meet,
+    mine_of,
+    panel_of,
+    phase,
+    step_in_turn,
+    step_on_tape,
+    tile_of,
+)
+
+
+def max_panel(cell: KernelCell) -> int:
+    """Return the most vectors of hidden units in a panel: a cell's gates share the registers of a tile."""
+    return max(1, 4 // len(cell.from_x))
+
+
+def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
+    """Return the time loop of a cell, uncompiled; with `keep`, it writes a tape."""
+    products_ahead, step_forward = make_products_ahead(cell, lanes), make_step(cell, lanes, keep)
+
+    def forward(thread, address):
+        job: Any = carray(job_at(address), 1)[0]
+        mine = mine_of(job, thread, job.panel)
+        chunk = job.chunk if job.chunk > 0 else job.T
+        for t0 in range(0, job.T, chunk):
+            t1 = min(job.T, t0 + chunk)
+            begin = first_row(job, t0)
+            if job.chunk > 0:
+                products_ahead(job, mine, begin, first_row(job, t1))
+            for t in range(t0, t1):
+                step_forward(job, mine, t, begin)
+                meet(job, mine.group)
+
+    return forward
+
+
+def make_products_ahead(cell: KernelCell, lanes: Lanes) -> Any:
+    """Return ``products_ahead(job, mine, begin, end)``: b + W_x x_t of these valid rows, ahead of the recurrence."""
+    input_product = written(Products(cell, lanes).of_input)
+    sums_ahead = written(Layout(cell, lanes).sums_ahead)
+    most = tuple(max_rows(lanes, len(cell.from_x) * v) if v else 0 for v in range(max_panel(cell) + 1))
+
+    @phase
+    def products_ahead(job, mine, begin, end):
+        for p in range(mine.first, mine.last):
+            panel = panel_of(p, job.panel, job.vectors)
+            for row in range(begin, end, most[panel.vectors]):
+                rows = min(most[panel.vectors], end - row)
+                input_product(job, panel, row, rows, sums_ahead(job, mine, panel, row - begin))
+
+    return products_ahead
+
+
+def make_step(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
+    """Return ``step_forward(job, mine, t, begin)``: a thread's rows and units a step further.
+
+    A panel serves all rows before the next one is touched, so it comes from far away once a step. `begin` is the first
+    row whose input product has been done ahead, if any has.
+    """
+    step_of = step_on_tape if keep else step_in_turn
+    products, layout = Products(cell, lanes), Layout(cell, lanes)
+    input_product, state_product = written(products.of_input), written(products.of_state)
+    sums_now, sums_ahead = written(layout.sums), written(layout.sums_ahead)
+    finish = written(Finish(cell, lanes, keep).tile)
+
+    @phase
+    def step_forward(job, mine, t, begin):
+        step = step_of(job, t)
+        for p in range(mine.first, mine.last):
+            panel = panel_of(p, job.panel, job.vectors)
+            for number in range(mine.group, job.tiles, job.groups):
+                tile = tile_of(job, number, step.rows)
+                if tile.rows <= 0:  # these sequences have ended: their state stays as it is (V1), and y is 0 (V2)
+                    break
+                row = step.first + tile.first
+                if job.chunk > 0:
+                    sums = sums_ahead(job, mine, panel, row - begin)
+                else:
+                    sums = sums_now(mine, panel)
+                    input_product(job, panel, row, tile.rows, sums)
+                state_product(job, panel, step, tile, sums)
+                finish(job, panel, step, tile, sums)
+
+    return step_forward
+
+
+class Products:
+    """The two products of a step, of one tile each."""
+
+    def __init__(self, cell: KernelCell, lanes: Lanes):
+        self.at = Layout(cell, lanes)
+        vectors = range(1, max_panel(cell) + 1)
+        widths = {gates * v for gates in (len(cell.from_x), len(cell.from_h)) for v in vectors}
+        self.product = make_product(lanes, ALONG_K, tuple(sorted(widths)))
+        self.copy = make_copy(lanes)
+
+    def of_input(self, job: Job, panel: Panel, row: int, rows: int, sums: View) -> None:
+        """Sums = b + W_x x_t, from a valid row on."""
+        at = self.at
+        out, bias, x = at.slot(sums, at.first_x, panel), at.bias(job, at.first_x, panel), Factor(*at.x(job, row))
+        self.product(rows, at.from_x * panel.vectors, out, bias, x, job.I, at.w_x(job, panel), at.count)
+
+    def of_state(self, job: Job, panel: Panel, step: Step, tile: Tile, sums: View) -> None:
+        """Sums += W_h h_{t−1}: now they are complete."""
+        at = self.at
+        if at.slots > at.from_x:  # a GRU's m has a bias, and nothing of the input
+            rest, bias = at.slot(sums, at.from_x, panel), at.bias(job, at.from_x, panel)
+            self.copy(tile.rows, (at.slots - at.from_x) * panel.vectors, *rest, *bias)
+        own = at.slot(sums, at.first_h, panel)
+        h = Factor(job.h + (step.prev + tile.first) * job.h_row, job.h_row)
+        self.product(tile.rows, at.from_h * panel.vectors, own, own, h, job.H, at.w_h(job, panel), at.count)
+
+
+class Finish:
+    """The end of a tile: from sums to gates, c_t, h_t and y_t."""
+
+    def __init__(self, cell: KernelCell, lanes: Lanes, keep: bool):
+        self.at, self.finish = Layout(cell, lanes), make_finish(cell, lanes, keep=keep)
+
+    def tile(self, job: Job, panel: Panel, step: Step, tile: Tile, sums: View) -> None:
+        """Take the units of a panel and the rows of a tile a step further."""
+        at = self.at
+        before, after, row = step.prev + tile.first, step.next + tile.first, step.first + tile.first
+        h, c, tape = at.h(job, before, panel), at.c(job, before, panel), at.tape(job, row, panel)
+        self.finish(
+            sums=sums.at, sums_row=sums.row, rows=tile.rows, vectors=panel.vectors,
+            prev_h=h.at, next_h=at.h(job, after, panel).at, h_row=h.row,
+            prev_c=c.at, next_c=at.c(job, after, panel).at, c_vector=c.row,
+            kept=tape.at, kept_vector=tape.row,
+            y=job.y + step.t * job.y_step + panel.first * at.width, y_row=job.y_row,
+            order=job.order + 8 * tile.first, valid=job.H - panel.first * at.count,
+        )  # fmt: skip

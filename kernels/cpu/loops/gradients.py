@@ -1,0 +1,236 @@
+"""What some steps add to the gradients, once their da is there: dx, dW_x and dW_h, db."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..emitting.cell import KernelCell
+from ..emitting.copying import make_copy, make_copy_columns
+from ..emitting.integers import least, pick, where, written
+from ..emitting.microkernel import ALONG_K, ALONG_ROWS, Factor, View, make_product, max_rows
+from ..emitting.simd import Lanes
+from .job import Job
+from .layout import Layout
+from .parts import Panel, panel_of, phase
+
+BAND = 48
+"""Rows of dx that are finished before the next ones are begun."""
+
+WIDEST = 4
+"""Vectors of a panel, at most."""
+
+SIDE_BY_SIDE, SHORT = 4, 16
+"""How many sums of a bias's gradient are taken side by side, and how many rows at a time."""
+
+
+class Part(NamedTuple):
+    """The valid rows of some steps."""
+
+    begin: int  # the first among those of all steps
+    rows: int
+    da: int  # [slots][vectors][rows]
+
+
+@written
+def part_of(begin: int, end: int, da: int) -> Part:
+    """Return the rows from `begin` up to `end`."""
+    return Part(begin, end - begin, da)
+
+
+def most_rows(lanes: Lanes) -> tuple[int, ...]:
+    """Return the most rows of a tile, by the vectors of its panel."""
+    return (0, *(max_rows(lanes, vectors) for vectors in range(1, WIDEST + 1)))
+
+
+def make_input_gradient(cell: KernelCell, lanes: Lanes) -> Any:
+    """Return ``input_gradient(job, thread, part)``: dx = da W_x. A thread has bands of rows."""
+    most, count = most_rows(lanes), lanes.count
+    tile = written(InputGradient(cell, lanes).tile)
+
+    @phase
+    def input_gradient(job, thread, part):
+        threads = job.groups * job.members
+        columns = (job.I + count - 1) // count
+        bands = (part.rows + BAND - 1) // BAND
+        for band in range(bands * thread // threads, bands * (thread + 1) // threads):
+            end = min(part.rows, (band + 1) * BAND)
+            for p in range((columns + job.dx_panel - 1) // job.dx_panel):
+                panel = panel_of(p, job.dx_panel, columns)
+                for row in range(band * BAND, end, most[panel.vectors]):
+                    tile(job, part, panel, row, min(most[panel.vectors], end - row))
+
+    return input_gradient
+
+
+class InputGradient:
+    """A tile of dx."""
+
+    def __init__(self, cell: KernelCell, lanes: Lanes):
+        self.at, self.product = Layout(cell, lanes), make_product(lanes, ALONG_K, (1, 2, 3, 4))
+
+    def tile(self, job: Job, part: Part, panel: Panel, row: int, rows: int) -> None:
+        """Make some rows of dx, in a panel of columns."""
+        at = self.at
+        dx = View(job.dx + (part.begin + row) * job.dx_row + panel.first * at.width, job.dx_row)
+        da = at.gates(job, part.da, at.first_x, at.from_x, row)
+        valid = least(at.count, job.I - (panel.first + panel.vectors - 1) * at.count)
+        self.product(rows, panel.vectors, dx, View(job.zeros, 0), da, at.count, at.w_dx(job, panel), valid)
+
+
+class Columns(NamedTuple):
+    """Some columns of x, or of the states before each step: the right factor of a product over all rows."""
+
+    first: int  # vectors before them
+    vectors: int
+    valid: int  # numbers of the last vector
+    at: int
+    row: int
+    apart: int  # 1 if they have to be gathered first: they don't lie together, or end within a vector
+
+
+def make_weight_gradient(cell: KernelCell, lanes: Lanes, weight: str) -> Any:
+    """Return ``weight_gradient(job, thread, scratch, part)``: dW_x += Σ daᵀ x, or dW_h += Σ daᵀ h_{t−1}.
+
+    A thread has some rows of dW, and takes some columns at a time.
+    """
+    of = WeightGradient(cell, lanes, weight)
+    column_vectors, columns_of, gathered = written(of.column_vectors), written(of.columns_of), written(of.gathered)
+    tiles_of, tile = written(of.tiles_of), written(of.tile)
+    gates = len(of.gates)
+
+    @phase
+    def weight_gradient(job, thread, scratch, part):
+        threads = job.groups * job.members
+        items = gates * job.vectors  # of da: the vectors of a gate, then those of the next
+        begin, end = items * thread // threads, items * (thread + 1) // threads
+        if begin == end:
+            return
+        for p in range(0, column_vectors(job), WIDEST):
+            columns = columns_of(job, part, p)
+            if columns.apart:
+                columns = gathered(part, columns, scratch)
+            for item in range(begin, end):
+                tiles = tiles_of(job, item, columns)
+                for number in range(tiles):
+                    tile(job, part, columns, item, number, tiles)
+
+    return weight_gradient
+
+
+class WeightGradient:
+    """A tile of dW_x or dW_h."""
+
+    def __init__(self, cell: KernelCell, lanes: Lanes, weight: str):
+        self.at, self.lanes, self.of_x = Layout(cell, lanes), lanes, weight == "W_x"
+        self.gates = cell.gates(cell.from_x if self.of_x else cell.from_h)
+        self.product, self.gather = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4)), make_copy_columns(lanes)
+
+    def numbers(self, job: Job) -> int:
+        """Return the columns of the weight."""
+        return job.I if self.of_x else job.H
+
+    def column_vectors(self, job: Job) -> int:
+        """Return how many vectors those are."""
+        return (self.numbers(job) + self.at.count - 1) // self.at.count
+
+    def columns_of(self, job: Job, part: Part, first: int) -> Columns:
+        """Return the columns of the right factor from some vector on."""
+        at, numbers, all_vectors = self.at, self.numbers(job), self.column_vectors(job)
+        x = View(job.x, job.x_row) if self.of_x else View(job.h_prev, job.h_prev_row)
+        x = x.below(part.begin).along(first * at.width)
+        vectors = least(WIDEST, all_vectors - first)
+        valid = least(at.count, numbers - (first + vectors - 1) * at.count)
+        apart = where(all_vectors > WIDEST, 1, where(at.count > valid, 1, 0))
+        return Columns(first, vectors, valid, *x, apart)
+
+    def gathered(self, part: Part, columns: Columns, scratch: int) -> Columns:
+        """Copy the columns to where they lie together."""
+        self.gather(part.rows, columns.vectors, columns.at, columns.row, scratch, columns.valid)
+        return columns._replace(at=scratch, row=columns.vectors * self.at.width)
+
+    def _rows(self, job: Job, item: int) -> int:
+        """Return how many units of a vector there are: the last vector of a gate may have fewer."""
+        return least(self.at.count, job.H - item % job.vectors * self.at.count)
+
+    def tiles_of(self, job: Job, item: int, columns: Columns) -> int:
+        """Return how many tiles the rows of a vector of da are cut into."""
+        most = pick(most_rows(self.lanes), columns.vectors)
+        return (self._rows(job, item) + most - 1) // most
+
+    def tile(self, job: Job, part: Part, columns: Columns, item: int, number: int, tiles: int) -> None:
+        """Add to some rows of dW; the first part finds in their memory what is left over from others."""
+        at, numbers, rows = self.at, self.numbers(job), self._rows(job, item)
+        first, end = rows * number // tiles, rows * (number + 1) // tiles
+        gate, unit = pick(self.gates, item // job.vectors), item % job.vectors * at.count + first
+        dw = View(job.dw_x if self.of_x else job.dw_h, numbers * at.size)
+        out = dw.below(gate * job.H + unit).along(columns.first * at.width)
+        added_to = job.N > part.begin + part.rows
+        start = View(where(added_to, out.at, job.zeros), where(added_to, out.row, 0))
+        vector = at.da(job, part.da, at.first_x if self.of_x else at.first_h, 0).below(item)
+        da = Factor(vector.at + first * at.size, at.width)
+        x = View(columns.at, columns.row)
+        self.product(end - first, columns.vectors, out, start, da, part.rows, x, columns.valid)
+
+
+def make_bias_gradient(cell: KernelCell, lanes: Lanes) -> Any:
+    """Return ``bias_gradient(job, thread, scratch, part)``: db += Σ da.
+
+    Four sums are taken side by side, each of every fourth row and in short chains, and then added up.
+    """
+    of, slots = BiasGradient(cell, lanes), len(cell.slot_names)
+    begin, begin_four, add_to_four = written(of.begin), written(of.begin_four), written(of.add_to_four)
+    add_four, add_rows = written(of.add_four), written(of.add_rows)
+
+    @phase
+    def bias_gradient(job, thread, scratch, part):
+        threads, items, turns = job.groups * job.members, slots * job.vectors, part.rows // SIDE_BY_SIDE
+        for item in range(items * thread // threads, items * (thread + 1) // threads):
+            if part.begin + part.rows == job.N:  # the first part: what is there is left over from others
+                begin(job, item)
+            begin_four(job, scratch)
+            for turn in range(0, turns, SHORT):
+                add_to_four(job, scratch, part, item, turn, min(SHORT, turns - turn))
+            add_four(job, scratch, item)
+            if part.rows > SIDE_BY_SIDE * turns:
+                add_rows(job, part, item, SIDE_BY_SIDE * turns)
+
+    return bias_gradient
+
+
+class BiasGradient:
+    """One vector of db."""
+
+    def __init__(self, cell: KernelCell, lanes: Lanes):
+        self.at, self.copy = Layout(cell, lanes), make_copy(lanes)
+        self.product = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4))
+
+    def _add(self, job: Job, sums: View, vectors: int, rows: int, da: View) -> None:
+        """Add rows of da: their product with ones."""
+        self.product(1, vectors, sums, sums, Factor(job.ones, 0), rows, da, self.at.count)
+
+    def _sum(self, job: Job, item: int) -> View:
+        return View(job.db + item * self.at.width, 0)
+
+    def _da(self, job: Job, part: Part, item: int, row: int) -> View:
+        return View(self.at.da(job, part.da, 0, row).below(item).at, self.at.width)
+
+    def begin(self, job: Job, item: int) -> None:
+        """Set the sum to 0."""
+        self.copy(1, 1, *self._sum(job, item), job.zeros, 0)
+
+    def begin_four(self, job: Job, scratch: int) -> None:
+        """Set the four sums to 0."""
+        self.copy(1, SIDE_BY_SIDE, scratch, 0, job.zeros, 0)
+
+    def add_to_four(self, job: Job, scratch: int, part: Part, item: int, turn: int, turns: int) -> None:
+        """Add `turns` times four rows to the four sums."""
+        da = self._da(job, part, item, SIDE_BY_SIDE * turn)
+        self._add(job, View(scratch, 0), SIDE_BY_SIDE, turns, View(da.at, SIDE_BY_SIDE * da.row))
+
+    def add_four(self, job: Job, scratch: int, item: int) -> None:
+        """Add the four sums to the one."""
+        self._add(job, self._sum(job, item), 1, SIDE_BY_SIDE, View(scratch, self.at.width))
+
+    def add_rows(self, job: Job, part: Part, item: int, first: int) -> None:
+        """Add the rows that are left to the sum."""
+        self._add(job, self._sum(job, item), 1, part.rows - first, self._da(job, part, item, first))

@@ -1,0 +1,129 @@
+"""All that follows from the sizes of a call: the plan, the parts of its memory, the numbers of its job."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .emitting.cell import KernelCell
+from .emitting.simd import Lanes, host_width
+from .loops.job import Job
+from .plan import Split, make_plan
+from .running import threads
+from .running.memory import ALIGNMENT, aligned, constant
+from .running.packing import BiasPanels, Panels
+
+PAGE = 4096
+"""Bytes after which a core's nearest cache begins again with its first line."""
+
+
+def spread(row: int) -> int:
+    """Return the bytes from row to row: a little more than a row where rows would fall on the same lines of a cache.
+
+    The rows of a tile are read side by side. Whole pages apart, all of them would want the same few places in the
+    nearest cache, and drive one another out.
+    """
+    return row if row % PAGE else row + ALIGNMENT
+
+
+class Parts(dict[str, int]):
+    """Where parts of one piece of memory lie, by name: sizes go in, offsets come out."""
+
+    def __init__(self, **sizes: int):
+        super().__init__()
+        self.size = 0
+        for name, size in sizes.items():
+            self[name] = self.size
+            self.size += aligned(size)
+
+
+class Shape(NamedTuple):
+    """All that follows from the sizes of a call."""
+
+    plan: Split
+    lanes: Lanes
+    Hp: int  # H, filled up to whole vectors
+    work: Parts  # of the memory that a call needs
+    tape: Parts  # of the memory that a tape keeps
+    job: np.ndarray  # a `Job` with all sizes; addresses are still to come
+    how: tuple[Any, ...]  # weights and biases are packed
+
+
+@lru_cache(maxsize=512)
+def forward_shape(
+    cell: KernelCell, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int, keep: bool
+) -> Shape:
+    """Return what follows for a forward, with or without a tape."""
+    lanes = Lanes(dtype, host_width())
+    plan = make_plan(cell, lanes, T, B, N, I, H, count)
+    Hp, slots = lanes.filled(H), len(cell.slot_names)
+    panels_each = ceil(ceil(Hp / lanes.count / plan.panel) / plan.members)
+    scratch_rows = max(ceil(B / plan.tiles), plan.chunk * B * panels_each)
+    scratch_size = aligned(scratch_rows * slots * plan.panel * lanes.width)
+    blocks, h_row, x_row = B + N if keep else 2 * B, spread(Hp * lanes.size), spread(I * lanes.size)
+    states = {s: blocks * (h_row if s == "h" else Hp * lanes.size) for s in cell.spec.states}
+    work = Parts(
+        meeting=(1 + plan.groups) * threads.BETWEEN,
+        scratch=scratch_size * plan.groups * plan.members,
+        **({"x": N * x_row} if x_row > I * lanes.size else {}),
+        **({} if keep else states),
+    )
+    tape = Parts(**states, kept=N * len(cell.kept) * Hp * lanes.size) if keep else Parts()
+    job = Job(
+        T=T, B=B, I=I, H=H, Hp=Hp, vectors=Hp // lanes.count, N=N,
+        groups=plan.groups, members=plan.members, tiles=plan.tiles,
+        scratch_size=scratch_size, x_row=x_row, chunk=plan.chunk, panel=plan.panel,
+        blocks=blocks, h_row=h_row, y_row=H * lanes.size, y_step=B * H * lanes.size,
+    )  # fmt: skip
+    slot = cell.slot_names.index
+    return Shape(
+        plan, lanes, Hp, work, tape, np.array(job, np.int64),
+        how=(
+            Panels(True, cell.gates(cell.from_x), plan.panel, lanes),
+            Panels(True, cell.gates(cell.from_h), plan.panel, lanes),
+            BiasPanels(
+                slots,
+                tuple(zip(map(slot, cell.from_x), cell.gates(cell.from_x), strict=True)),
+                tuple(zip(map(slot, cell.from_h), cell.gates(cell.from_h), strict=True)),
+                plan.panel,
+                lanes,
+            ),
+        ),
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=512)
+def backward_shape(cell: KernelCell, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int) -> Shape:
+    """Return what follows for a backward."""
+    lanes = Lanes(dtype, host_width())
+    plan = make_plan(cell, lanes, T, B, N, I, H, count)
+    slots, size = len(cell.slot_names), lanes.size
+    Hp, span = lanes.filled(H), min(N, plan.steps * B)
+    scratch_size = aligned(max(ceil(B / plan.tiles) * plan.back_panel, 4 * span) * lanes.width)
+    forward = forward_shape(cell, dtype, T, B, N, I, H, count, True)
+    work = Parts(
+        meeting=(1 + plan.groups) * threads.BETWEEN,
+        scratch=scratch_size * plan.groups * plan.members,
+        carry_h=B * Hp * size,
+        carry_c=B * Hp * size,
+        da=2 * slots * Hp * span * size,
+        dh0=B * Hp * size,
+        db=slots * Hp * size,
+    )
+    job = Job(
+        T=T, B=B, I=I, H=H, Hp=Hp, vectors=Hp // lanes.count, N=N,
+        groups=plan.groups, members=plan.members, tiles=plan.tiles,
+        scratch_size=scratch_size, zeros=constant(0, dtype, max(Hp, 4 * lanes.count)).address,
+        ones=constant(1, dtype, 1).address, x_row=I * size, blocks=B + N, h_row=spread(Hp * size), steps=plan.steps,
+        span=span, back_panel=plan.back_panel, dx_row=I * size, dx_panel=plan.dx_panel,
+    )  # fmt: skip
+    return Shape(
+        plan, lanes, Hp, work, forward.tape, np.array(job, np.int64),
+        how=(
+            Panels(False, cell.gates(cell.from_h), plan.back_panel, lanes),
+            Panels(False, cell.gates(cell.from_x), plan.dx_panel, lanes),
+        ),
+    )  # fmt: skip
