@@ -97,6 +97,7 @@ class Case:
     H: int = 4
     lengths: tuple[int, ...] | None = None
     bias: bool = True
+    inputs: float = 2.0  # size of x
     state: float = 1.0  # size of the initial states
     saturation: float = 0.0  # added, with either sign, to the bias of every other unit
     upstream: tuple[str, ...] = ("y", "h", "c")  # the outputs that a gradient comes from
@@ -123,7 +124,7 @@ class Case:
             bias_ih=draw(bound, GH) + shift if self.bias else None,
             bias_hh=draw(bound, GH) if self.bias else None,
         )
-        x = draw(2, T, B, I)
+        x = draw(self.inputs, T, B, I)
         state0 = tuple(draw(self.state, B, H) for _ in spec.states)
         dy = draw(1, T, B, H)
         dstate_T = tuple(draw(1, B, H) if name in self.upstream else None for name in spec.states)
@@ -150,6 +151,7 @@ CASES = (
     Case("large-state", state=5),
     Case("saturated", saturation=25),
     Case("beyond-exp", saturation=1e4),
+    Case("extreme-inputs", inputs=1e30),  # a σ that is not quite 0 shows in dW, multiplied by x
     Case("from-y-alone", upstream=("y",)),
     Case("from-h_T-alone", upstream=("h",)),
     Case("from-c_T-alone", upstream=("c",)),

@@ -13,10 +13,14 @@ import numpy as np
 
 
 def sigmoid(a: np.ndarray) -> np.ndarray:
-    """σ(a) = 1/(1 + e^{−a}), without overflow and with full relative accuracy in the lower tail.  (A1)"""
+    """σ(a) = 1/(1 + e^{−a}), without overflow and with full relative accuracy in the lower tail.  (A1)
+
+    Where that is smaller than the smallest normal number it is 0, on every backend: a limit that all of them reach.
+    """
     positive = a.real >= 0
     e = np.exp(np.where(positive, -a, a))
-    return np.where(positive, 1, e) / (1 + e)
+    s = np.where(positive, 1, e) / (1 + e)
+    return np.where(s.real < np.finfo(s.dtype).tiny, 0, s)
 
 
 def dsigmoid(s: np.ndarray) -> np.ndarray:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
+import numpy as np
 import pytest
 
-from kernels.contract import CELLS
+from kernels.contract import CELLS, Parameters
 from rnn_core import backends
 from tests.cases import CASES
 from tests.conformance import CHECKS
@@ -46,6 +47,29 @@ def test_backend(backend):
         assert all(callable(getattr(module.cell(cell), function)) for function in ("infer", "forward", "backward"))
     with pytest.raises(ValueError, match=", ".join(CELLS)):
         module.cell("perceptron")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", backends.available())
+def test_limits(backend, dtype):
+    """(A1), (A2): far out, and at infinity, σ is 0 or 1 and tanh −1 or 1, to the bit and on every backend."""
+    xp, module = backends.namespace(backend), backends.get(backend)
+    ends = np.array([-np.inf, -1e30, -1e4, -104, 104, 1e4, 1e30, np.inf])
+    x = ends if dtype == "float32" else np.where(np.isinf(ends), ends, ends * 10)
+    x = xp.asarray(x.reshape(1, -1, 1), dtype=dtype)
+    high = (x > 0).astype(dtype)[0]
+
+    def infer(cell: str, weight: float, c0: float = 0.0) -> tuple[Any, ...]:
+        spec = CELLS[cell]
+        W_x = xp.full((spec.gate_count, 1), weight, dtype=dtype)
+        W_h = xp.zeros((spec.gate_count, 1), dtype=dtype)
+        state0 = tuple(xp.full((x.shape[1], 1), c0, dtype=dtype) for _ in spec.states)
+        return module.cell(cell).infer(Parameters(W_x, W_h, None, None), x, state0)[1]
+
+    assert (infer("rnn_sigmoid", 1.0)[0] == high).all()
+    assert (infer("rnn_tanh", 1.0)[0] == 2 * high - 1).all()
+    assert (infer("lstm", 1.0, 3.0)[1] == high * 4).all()  # f·3 + i·g is 1·3 + 1·1, or 0·3 − 0·1
+    assert (infer("gru", 1.0, 3.0)[0] == high * 3 - (1 - high)).all()  # (1 − z)·n + z·3
 
 
 def test_every_expected_failure_is_one():

@@ -107,7 +107,7 @@ def call(name: str, body: Callable[..., None], lanes: Lanes, *arguments: Any) ->
 
 
 class _Record:
-    """A record in memory; a field is read where it is named."""
+    """A record in memory that stays as it is while the loop runs: a field is read once, and kept."""
 
     def __init__(self, builder: ir.IRBuilder, kind: types.Record, pointer: ir.Value):
         self._builder, self._kind, self._pointer = builder, kind, pointer
@@ -115,7 +115,9 @@ class _Record:
     def __getattr__(self, field: str) -> Int:
         base = self._builder.bitcast(self._pointer, ir.PointerType())
         place = self._builder.gep(base, [ir.Constant(INT, self._kind.offset(field))], source_etype=BYTE)
-        return Int(self._builder, self._builder.load(place, typ=INT, align=8))
+        value = self._builder.load(place, typ=INT, align=8)
+        value.set_metadata("invariant.load", self._builder.module.add_metadata([]))
+        return Int(self._builder, value)
 
 
 @cache

@@ -23,12 +23,12 @@ class Reduction(NamedTuple):
     terms: int  # of the series
     ln2_high: float  # ln 2 in two parts: n·high is exact
     ln2_low: float
-    largest: float  # |x| is held below this: 2ⁿ must stay a normal number
+    largest: float  # |x| is held below this: eˣ and 2ⁿ must stay normal numbers
 
 
 REDUCTIONS = {
-    "float32": Reduction(7, 0.693359375, -2.12194440054690583e-4, 87.0),
-    "float64": Reduction(13, 0.693147180369123816490, 1.90821492927058770002e-10, 708.0),
+    "float32": Reduction(7, 0.693359375, -2.12194440054690583e-4, 87.33),
+    "float64": Reduction(13, 0.693147180369123816490, 1.90821492927058770002e-10, 708.39),
 }
 
 LOG2_E = 1.4426950408889634
@@ -47,9 +47,10 @@ def _scale_and_series(x: Vector) -> tuple[Vector, Vector]:
 
 
 def sigmoid(a: Vector) -> Vector:
-    """σ(a) = 1/(1 + e^{−a}).  (A1)"""
+    """σ(a) = 1/(1 + e^{−a}), and 0 where that is no normal number.  (A1)"""
     scale, p = _scale_and_series(-1 * a)
-    return 1 / (scale.fma(p, scale) + 1)
+    smallest = -REDUCTIONS[a.code.lanes.dtype].largest
+    return a.where_below(smallest, 0, 1 / (scale.fma(p, scale) + 1))
 
 
 def tanh(a: Vector) -> Vector:

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from numba import njit, types
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
+
+from .kept import Files
 
 
 def _fingerprint() -> str:
@@ -33,7 +35,17 @@ SOURCES = _fingerprint()
 
 
 class _Cache(FunctionCache):
-    """numba's cache on disk; where it can't be written to, there is a warning and no error."""
+    """numba's cache on disk; where it can't be written to, there is a warning and no error.
+
+    What has been kept counts as long as no file of the kernels has changed, and as it is whole (kept.py).
+    """
+
+    def __init__(self, function: Callable[..., Any]):
+        super().__init__(function)
+        self._keep_in(self._impl.filename_base)
+
+    def _keep_in(self, name: str) -> None:
+        self._cache_file = Files(self._cache_path, name, SOURCES)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what has been compiled."""
@@ -53,9 +65,7 @@ class _OwnFiles(_Cache):
     def __init__(self, function: Callable[..., Any]):
         super().__init__(function)
         self._key = (function.__qualname__, SOURCES)
-        self._cache_file = IndexDataCacheFile(
-            cache_path=self._cache_path, filename_base=function.__name__, source_stamp=SOURCES
-        )
+        self._keep_in(function.__name__)
 
     def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
         return (signature, codegen.magic_tuple(), self._key)

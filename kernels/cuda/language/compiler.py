@@ -35,6 +35,19 @@ exp, tanh = math.exp, math.tanh  # float32 stays float32
 
 
 @intrinsic
+def normal(typing, number):
+    """Return a number, and 0 where it is smaller than the smallest normal one."""
+
+    def emit(context, builder, signature, arguments):
+        kind = arguments[0].type
+        smallest = float(np.finfo(str(number)).tiny)
+        below = builder.fcmp_ordered("<", arguments[0], kind(smallest))
+        return builder.select(below, kind(0), arguments[0])
+
+    return number(number), emit
+
+
+@intrinsic
 def _pointer(typing, array):
     """Return an array's address: its elements are reached without numba's look at negative indexes."""
 

@@ -33,6 +33,9 @@ device_function = _names.device_function
 
 exp, tanh = _names.exp, _names.tanh
 
+normal = _names.normal
+"""normal(number): a number that isn't negative, and 0 where it is smaller than the smallest normal one."""
+
 shared_memory = _names.shared_memory
 """shared_memory(real): the block's shared memory, as a pointer to numbers."""
 

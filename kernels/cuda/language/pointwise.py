@@ -15,8 +15,8 @@ zero = np.float32(0)
 
 @device_function
 def sigmoid(a: Any) -> Any:
-    """σ(a) = 1/(1 + e^{−a}).  (A1)"""
-    return one / (one + device.exp(-a))
+    """σ(a) = 1/(1 + e^{−a}), and 0 where that is no normal number.  (A1)"""
+    return device.normal(one / (one + device.exp(-a)))
 
 
 @device_function

@@ -74,6 +74,11 @@ def shared_memory(real: Any) -> Any:
 exp, tanh = np.exp, np.tanh
 
 
+def normal(number: Any) -> Any:
+    """Return a number, and 0 where it is smaller than the smallest normal one."""
+    return type(number)(0) if number < np.finfo(type(number)).tiny else number
+
+
 def load_vector(source: Any, at: int) -> tuple[Any, ...]:
     """Return the numbers of a vector."""
     _check_aligned(source, at)

@@ -128,8 +128,8 @@ def _kernel(
     cell, *rest = made_of
     what = (make.__qualname__, cell.name, dtype, rest, options, architecture, compilers())
     path = _folder() / f"{make.__name__}-{hashlib.sha256(repr((what, SOURCES)).encode()).hexdigest()[:24]}.ptx"
-    if not path.exists():
-        _write(path, compile_ptx(function(), types, dtype, architecture).encode())
+    if not is_whole(path):
+        _write(path, sealed(compile_ptx(function(), types, dtype, architecture)))
     module = namespace().RawModule(path=str(path), enable_cooperative_groups=cooperative)
     return Kernel(module.get_function(entry(path.read_text())), cooperative)
 
@@ -168,6 +168,26 @@ def _folder() -> Path:
             return folder
     except OSError:
         return Path(tempfile.mkdtemp(prefix="rnn_core_cuda"))
+
+
+SEAL = b"\n// sha256 "
+"""What stands before the checksum, in a file's last line: to PTX it is a comment."""
+
+
+def sealed(ptx: str) -> bytes:
+    """Return PTX as it is kept, with a checksum."""
+    content = ptx.encode()
+    return content + SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n"
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file holds PTX to its end: a full disk or a killed machine may have cut it short."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    content, seal, _ = data.rpartition(SEAL)
+    return bool(seal) and data == content + SEAL + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 def _write(path: Path, data: bytes) -> None:

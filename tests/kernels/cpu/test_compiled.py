@@ -225,3 +225,63 @@ def test_code_of_two_processes_stays_apart_in_a_third(tmp_path):
             timeout=300, check=False,
         )  # fmt: skip
         assert ended.returncode == 0, ended.stderr
+
+
+def kept(folder):
+    """Return the files that hold machine code, and their indexes, by what their names end in."""
+    return {path.suffix: path for path in folder.rglob("*") if path.is_file()}
+
+
+CUTS = (0, 1, 20, 30, 60, 200, -1)
+"""Bytes that are left of a file; negative: all but so many."""
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("left", CUTS)
+def test_a_file_that_was_cut_short_is_made_anew(compile_nothing, tmp_path, suffix, left):
+    """As a full disk or a killed machine leaves it."""
+    assert [compile_nothing("a") for _ in range(2)] == [False, True]
+    path = kept(tmp_path)[suffix]
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.warns(RuntimeWarning, match=f"compiled anew, because .*{re.escape(path.name)} can't be used") as found:
+        assert not compile_nothing("a")
+    assert len(found) == 1
+    assert compile_nothing("a")  # it has been written over, and nobody is warned any more
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_a_file_with_another_byte_in_it_is_made_anew(compile_nothing, tmp_path, suffix):
+    """Machine code is never run unless it is what was compiled, and no byte is unpickled before that is known."""
+    compile_nothing("a")
+    path = kept(tmp_path)[suffix]
+    whole = path.read_bytes()
+    for place in (0, 30, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.warns(RuntimeWarning, match="can't be used: it is damaged"):
+            assert not compile_nothing("a")
+    path.write_bytes(b"cos\nsystem\n(S'exit 1'\ntR.")
+    with pytest.warns(RuntimeWarning, match="can't be used: it is damaged"):
+        assert not compile_nothing("a")
+    assert compile_nothing("a")
+
+
+def test_a_helper_is_made_anew_too(tmp_path, monkeypatch):
+    """What Python calls by itself is kept the same way, and is as old as the oldest of the kernels' files."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    def twice(number):
+        return 2 * number
+
+    def hits():
+        made = compiling.helper(twice)
+        assert made(3) == 6
+        return sum(made.stats.cache_hits.values())
+
+    assert [hits() for _ in range(2)] == [0, 1]
+    path = kept(tmp_path)[".nbc"]
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.warns(RuntimeWarning, match="can't be used: it is damaged"):
+        assert hits() == 0
+    assert hits() == 1
+    monkeypatch.setattr(compiling, "SOURCES", "another simd.py")
+    assert [hits() for _ in range(2)] == [0, 1]

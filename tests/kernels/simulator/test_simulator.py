@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kernels.cuda.language.simulator import arrive, cuda, launch, load_vector, shared_memory, store_vector, wait
+from kernels.cuda.running.launch import entry, is_whole, sealed
 from kernels.cuda.running.persistent import announce, await_all
 
 
@@ -82,3 +83,15 @@ def test_a_vector_begins_at_a_multiple_of_16_bytes(at):
         load_vector(array, at)
     with pytest.raises(IndexError, match=f"multiple of 4 within 8 numbers, got {at}"):
         store_vector(array, at, (1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("left", [0, 10, -1, -2, -70])
+def test_kept_code_is_whole_or_not_used(tmp_path, left):
+    """PTX that was cut short would be loaded as it is, and every later call end in the driver's words."""
+    path = tmp_path / "kernel.ptx"
+    assert not is_whole(path)
+    path.write_bytes(sealed(".visible .entry kernel()\n{\n}"))
+    assert is_whole(path)
+    assert entry(path.read_text()) == "kernel"
+    path.write_bytes(path.read_bytes()[:left])
+    assert not is_whole(path)
