@@ -80,7 +80,7 @@ def make_step_backward(cell: KernelCell, lanes: Lanes) -> Any:
             panel = panel_of(p, job.back_panel, job.vectors)
             for number in range(mine.group, job.tiles, job.groups):
                 tile = tile_of(job, number, step.rows)
-                if tile.rows <= 0:  # past a sequence's length nothing is masked, because nothing is done: (V1′), (V2′)
+                if tile.rows <= 0:  # past a sequence's length nothing is masked, because nothing is done: (V1), (V2)
                     break
                 fetch(job, panel, step, tile)
                 for row in range(tile.first, tile.first + tile.rows):
@@ -88,7 +88,7 @@ def make_step_backward(cell: KernelCell, lanes: Lanes) -> Any:
                 going_on = going_on_of(tile, after)
                 if going_on > 0:
                     from_after(job, mine, panel, tile, after, going_on)
-                if going_on < tile.rows:  # sequences that end with this step: da_{t+1} is 0 there (V1′)
+                if going_on < tile.rows:  # sequences that end with this step: da_{t+1} is 0 there (V1)
                     nothing_from_after(job, mine, panel, tile, going_on)
                 finish(job, mine, panel, step, tile, da)
 
