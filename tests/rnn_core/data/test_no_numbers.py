@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +94,9 @@ def test_one_hot_targets_are_named():
         tokens_classifier().evaluate(Batch(TOKENS, np.eye(3, dtype=int)))
 
 
+LISTS: Any = [[1, 2]]
+
+
 @pytest.mark.parametrize(
     "call, error, says",
     [
@@ -116,7 +120,7 @@ def test_one_hot_targets_are_named():
         (lambda: pad_sequences([[1]], value=[0, 0]), ValueError, r"value must fit in dtype int32, got \[0, 0\]"),
         (lambda: pad_sequences([[1]], value=1 + 1j), ValueError, r"value must fit in dtype int32, got \(1\+1j\)"),
         (lambda: pad_sequences([[1]], padding=np.arange(3)), ValueError, "padding must be 'pre' or 'post', got array"),
-        (lambda: Ragged([[1, 2]]), TypeError, "Ragged: rows must be arrays of numbers, got a list of 2 in row 0"),
+        (lambda: Ragged(LISTS), TypeError, "Ragged: rows must be arrays of numbers, got a list of 2 in row 0"),
         (lambda: Ragged([np.array([["a"]])]), TypeError, "Ragged: rows must be arrays .* got ndarray of shape"),
         (lambda: Tokenizer(np.arange(3)), ValueError, "Tokenizer: level must be 'char' or 'word', got array"),
         (lambda: Tokenizer(filters=None), TypeError, "Tokenizer: filters must be a string of characters, got None"),
