@@ -11,6 +11,8 @@ SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """What parts a table's cells, as it is typed."""
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+SERIES = (".txt", ".ts", ".arff", "")
+"""Files that may have labels and are no tables: those of series."""
 
 OPTIONS = ("text", "label", "source_text", "source_label", "separator", "no_header", "keep_missing_labels")
 """What is about tables alone."""
@@ -51,11 +53,11 @@ def check_table_options(args: argparse.Namespace, paths: Iterable[str | None]) -
             f"--no-header must go with the numbers of columns, --text 1 --label 2, got {columns[0][:40]!r}"
         )
     given = [path for path in paths if path is not None]
-    folders = any(Path(path).is_dir() for path in given)
+    labelled = any(Path(path).is_dir() or Path(path).suffix.lower() in SERIES for path in given)
     if any(Path(path).suffix.lower() in TABLES and not Path(path).is_dir() for path in given):
         return
     for name in OPTIONS:
-        if getattr(args, name, None) and not (folders and name == "keep_missing_labels"):
+        if getattr(args, name, None) and not (labelled and name == "keep_missing_labels"):
             raise ValueError(
                 f"--{name.replace('_', '-')} must be left out where there is no table ({', '.join(TABLES)}), got "
                 f"{' and '.join(Path(path).name[-40:] for path in given)}"

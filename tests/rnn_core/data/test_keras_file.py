@@ -187,6 +187,7 @@ def test_a_long_header_makes_no_long_message(tmp_path, shape, kind) -> None:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
+        (np.array([0.0, np.inf]), r"must have whole numbers as labels in y_train, got inf; give each text"),
         (np.array([0.2, 0.7, 1.4]), r"must have whole numbers as labels in y_train, got 0\.2; give each text"),
         (np.array([0.0, np.nan, 1.0]), r"as labels in y_train, got nan"),
         (np.eye(3), r"as labels in y_train, got an array of shape \(3, 3\); is it one-hot\? y\.argmax\(axis=1\)"),

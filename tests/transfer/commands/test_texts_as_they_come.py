@@ -283,3 +283,11 @@ def test_predict_says_what_was_left_out(tmp_path, network, capsys) -> None:
 def test_the_api_and_the_commands_read_the_same(table) -> None:
     found = read_texts(table)
     assert read(table, How()).rows == found.texts
+
+
+def test_missing_labels_of_series_can_be_kept_as_the_error_says(tmp_path, capsys):
+    series = write(tmp_path, "s.txt", "NA 1 2 3\nx 2 3 4\n")
+    other = ("--source", series, "--target", series, "--kind", "series")
+    assert "--keep-missing-labels" in refused(capsys, "transfer", *other)
+    said = refused(capsys, "transfer", *other, "--keep-missing-labels")  # too few examples, and no word of the option
+    assert "--keep-missing-labels" not in said

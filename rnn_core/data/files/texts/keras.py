@@ -73,8 +73,8 @@ def _labels(where: str, path: Path, member: _Member, part: str) -> list[str]:
         what = "lists"
     elif isinstance(found, np.ndarray) and found.ndim != 1:
         what, way_out = f"an array of shape {found.shape}", "; is it one-hot? y.argmax(axis=1) makes numbers of it"
-    elif isinstance(found, np.ndarray) and found.dtype.kind == "f" and (found != np.round(found)).any():
-        what = repr(next(value for value in found.tolist() if not value.is_integer()))
+    elif isinstance(found, np.ndarray) and found.dtype.kind == "f":
+        what = next((repr(value) for value in found.tolist() if not value.is_integer()), "")  # nor is inf or NaN
     if what:
         raise ValueError(f"{where}: {named(path)} must have whole numbers as labels in y_{part}, got {what}{way_out}")
     return [str(int(label)) for label in found]
