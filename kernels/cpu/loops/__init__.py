@@ -10,6 +10,6 @@ the rows still running, and they are the first ones. What has ended costs nothin
 steps.
 
 **Phases.** A loop is put together from functions that have names and cost nothing: numba writes their lines into the
-loop (`inlined`), before there are types. What they hand to one another are views (layout.py), tuples of a few integers
+loop (`phase`), before there are types. What they hand to one another are views (layout.py), tuples of a few integers
 that say what an address points at; LLVM leaves nothing of them but the additions that are needed anyhow.
 """
