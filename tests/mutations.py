@@ -59,7 +59,7 @@ class Mutation(NamedTuple):
         exec(compile(mutant, file, "exec"), vars(module), scope)
         holders = [owner]
         if not owners:  # a function may have been imported by name elsewhere
-            holders = [m for m in tuple(sys.modules.values()) if getattr(m, name, None) is original]
+            holders = [m for m in tuple(sys.modules.values()) if vars(m).get(name) is original]  # getattr may import
         for holder in holders:
             setattr(holder, name, scope[name])
         try:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from ...foreign import shown
 from .labels import is_missing
 from .lines import Unread, named, remark
 
@@ -57,13 +58,21 @@ def class_folders(
         remark(where, f"{named(folder)} has its classes in train and in test: {part} is read")
         folder = folder / part
     found: list[tuple[str, list[Path]]] = []
+    unread: list[str] = []
     left_out = [child.name for child in folder.iterdir() if is_junk(child.name)]
     for child in _subfolders(folder):
         files, junk = _walk(where, child, suffixes)
         left_out += junk
         if files:
             found.append((_class_name(where, child), files))
+        elif any(not is_junk(name) for _, _, names in os.walk(child) for name in names):
+            unread.append(child.name)
     _tell(where, folder, left_out)
+    _check_splits(where, folder, [name for name, _ in found], suffixes)
+    if found and unread:
+        some = ", ".join(shown(name, 40) for name in sorted(unread)[:3]) + "…" * (len(unread) > 3)
+        kinds = ", ".join(suffixes)
+        remark(where, f"{len(unread):,} subfolders of {named(folder)} left out, without files {kinds}: {some}")
     if not found:
         raise ValueError(
             f"{where}: {named(folder)} must have a subfolder for each class, with files {', '.join(suffixes)} in it, "
@@ -92,6 +101,19 @@ def has_halves(folder: Path, suffixes: tuple[str, ...]) -> bool:
     if any(_holds(child, suffixes) for child in _subfolders(folder) if child.name not in HALVES):
         return False
     return all(any(_holds(child, suffixes) for child in _subfolders(folder / half)) for half in HALVES)
+
+
+SPLITS = frozenset(("train", "training", "test", "testing", "val", "valid", "validation", "dev"))
+"""What people call the parts of a data set."""
+
+
+def _check_splits(where: str, folder: Path, names: list[str], suffixes: tuple[str, ...]) -> None:
+    """Raise if what would be classes are the parts of a data set, with the classes within."""
+    if names and all(name.casefold() in SPLITS and has_classes(folder / name, suffixes) for name in names):
+        raise ValueError(
+            f"{where}: {named(folder)} must have a subfolder for each class, got {', '.join(names)}, parts of a data "
+            "set with the classes in them; name one part, and the one to test on apart"
+        )
 
 
 def has_classes(folder: Path, suffixes: tuple[str, ...]) -> bool:

@@ -349,3 +349,27 @@ def test_tables_of_pandas(tmp_path) -> None:
     assert "line 4, must have a label in column 'label', got none" in refused(read_texts, path)
     found = read_texts(path, allow_unlabelled=True)
     assert (found.classes, found.labels.dtype, found.labels.tolist()) == (("0.0", "1.0"), np.int64, [1, 0, -1])
+
+
+@pytest.mark.parametrize("splits", [("train", "test", "val"), ("Train", "Test"), ("train",)])
+def test_the_parts_of_a_data_set_are_no_classes(tmp_path, splits):
+    for part in splits:
+        for name in ("neg", "pos"):
+            (tmp_path / part / name).mkdir(parents=True)
+            (tmp_path / part / name / "1.txt").write_text("fine", encoding="utf-8")
+    with pytest.raises(ValueError, match="got .*, parts of a data set with the classes in them; name one part"):
+        read_texts(tmp_path)
+
+
+def test_a_class_whose_files_are_of_another_kind_is_told(tmp_path):
+    for name, ending in (("neg", "txt"), ("pos", "txt"), ("meh", "text")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"1.{ending}").write_text("fine", encoding="utf-8")
+    with pytest.warns(UserWarning, match=r"1 subfolders of '.*' left out, without files \.txt: 'meh'"):
+        assert read_texts(tmp_path).classes == ("neg", "pos")
+
+
+def test_a_key_that_comes_twice_is_refused(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "text": "c", "label": 1}\n', encoding="utf-8")
+    with pytest.raises(ValueError, match="line 1"):
+        read_texts(tmp_path / "a.jsonl")

@@ -420,3 +420,17 @@ def test_a_checkpoint_is_one_safetensors_file_with_facts_in_json(tmp_path):
     assert facts["position"]["step"] == BATCHES
     names = {name.split("/")[0] for name in weights.read_arrays(tmp_path / "last.safetensors")}
     assert names == {"parameters", "optimizer", "best", "carried"}
+
+
+class Patient(SGD):
+    """Keeps the lowest gradient norm that it has seen, at first infinite, and a count of its own."""
+
+    def init(self, parameters):
+        return super().init(parameters) | {"lowest": np.array(np.inf), "budget": np.array(-7)}
+
+
+def test_what_a_users_optimizer_keeps_need_not_be_finite(tmp_path):
+    model, data = Line(), line_data()
+    options = {"optimizer": Patient(0.01, momentum=0.5), "progress": False, "checkpoint": tmp_path}
+    fit(model, data, epochs=1, **options)
+    fit(model, data, epochs=2, resume=True, **options)

@@ -54,7 +54,7 @@ def objects_in(where: str, path: Path, encoding: str) -> Iterator[tuple[int, dic
     for number, line in numbered(where, path, encoding):
         if not line.strip():
             continue
-        row = parse_json(where, at(path, number), line)
+        row = parse_json(where, at(path, number), line, unique=True)
         if not isinstance(row, dict):
             raise ValueError(f"{where}: {at(path, number)} must be a JSON object, got {shown(row)}")
         yield number, row
