@@ -18,8 +18,21 @@ from ..emitting.microkernel import ALONG_K, View, make_product
 from ..emitting.simd import Lanes
 from .gradients import make_bias_gradient, make_input_gradient, make_weight_gradient, part_of
 from .job import Job, job_at
-from .layout import Layout
-from .parts import Mine, Panel, Step, Tile, first_row, meet, meet_all, mine_of, panel_of, phase, step_on_tape, tile_of
+from .layout import MemoryLayout
+from .parts import (
+    Mine,
+    Panel,
+    RowTile,
+    Step,
+    first_row,
+    meet,
+    meet_all,
+    mine_of,
+    panel_of,
+    phase,
+    step_on_tape,
+    tile_of,
+)
 
 
 class After(NamedTuple):
@@ -99,7 +112,7 @@ class StepBack:
     """What a step back does with a tile, each a few instructions and a call."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at, self.has_c = Layout(cell, lanes), "c" in cell.spec.states
+        self.at, self.has_c = MemoryLayout(cell, lanes), "c" in cell.spec.states
         self.product = make_product(lanes, ALONG_K, (1, 2, 3, 4))
         self.finish, self.copy, self.ask = make_finish_backward(cell, lanes), make_copy(lanes), make_fetch(lanes)
 
@@ -111,7 +124,7 @@ class StepBack:
         """Return where da of a step goes that begins with this row of them."""
         return da + row * self.at.width
 
-    def fetch(self, job: Job, panel: Panel, step: Step, tile: Tile) -> None:
+    def fetch(self, job: Job, panel: Panel, step: Step, tile: RowTile) -> None:
         """Ask for what the tape holds of these rows: it comes from far, and can travel while the products are done."""
         at = self.at
         tape, h = at.tape(job, step.first + tile.first, panel), at.h(job, step.prev + tile.first, panel)
@@ -129,25 +142,25 @@ class StepBack:
     def _dy(self, job: Job, panel: Panel, step: Step) -> int:
         return job.dy + step.t * job.dy_step + panel.first * self.at.width
 
-    def going_on(self, tile: Tile, after: After) -> int:
+    def going_on(self, tile: RowTile, after: After) -> int:
         """Return how many of a tile's sequences have a step after this one: the first ones."""
         return greatest(least(tile.rows, after.rows - tile.first), 0)
 
     def _sums(self, mine: Mine, panel: Panel) -> View:
         return View(mine.scratch, panel.vectors * self.at.width)
 
-    def from_after(self, job: Job, mine: Mine, panel: Panel, tile: Tile, after: After, rows: int) -> None:
+    def from_after(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, after: After, rows: int) -> None:
         """Sums = da_{t+1} W_h: what dh gets from the step after."""
         at = self.at
         da = at.gates(job, after.da, at.first_h, at.from_h, tile.first)
         zeros, weights = View(job.zeros, 0), at.w_back(job, panel)
         self.product(rows, panel.vectors, self._sums(mine, panel), zeros, da, at.count, weights, at.count)
 
-    def nothing_from_after(self, job: Job, mine: Mine, panel: Panel, tile: Tile, going_on: int) -> None:
+    def nothing_from_after(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, going_on: int) -> None:
         """Sums = 0, in the rows that don't go on."""
         self.copy(tile.rows - going_on, panel.vectors, *self._sums(mine, panel).below(going_on), job.zeros, 0)
 
-    def finish_tile(self, job: Job, mine: Mine, panel: Panel, step: Step, tile: Tile, da: int) -> None:
+    def finish_tile(self, job: Job, mine: Mine, panel: Panel, step: Step, tile: RowTile, da: int) -> None:
         """From dh and dc to da, and to what the step before gets directly."""
         at, sums = self.at, self._sums(mine, panel)
         before, after, row = step.prev + tile.first, step.next + tile.first, step.first + tile.first
@@ -165,7 +178,7 @@ class StepBack:
             valid=job.H - panel.first * at.count,
         )  # fmt: skip
 
-    def initial_h(self, job: Job, panel: Panel, tile: Tile, after: After) -> None:
+    def initial_h(self, job: Job, panel: Panel, tile: RowTile, after: After) -> None:
         """Make dh0: what is carried beyond the first step + da_1 W_h."""
         at = self.at
         dh0, carried = (at.carry(job, place, tile, panel) for place in (job.dh0, job.carry_h))

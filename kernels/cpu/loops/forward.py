@@ -12,11 +12,11 @@ from ..emitting.integers import written
 from ..emitting.microkernel import ALONG_K, Factor, View, make_product, max_rows
 from ..emitting.simd import Lanes
 from .job import Job, job_at
-from .layout import Layout
+from .layout import MemoryLayout
 from .parts import (
     Panel,
+    RowTile,
     Step,
-    Tile,
     first_row,
     meet,
     mine_of,
@@ -56,7 +56,7 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
 def make_products_ahead(cell: KernelCell, lanes: Lanes) -> Any:
     """Return ``products_ahead(job, mine, begin, end)``: b + W_x x_t of these valid rows, ahead of the recurrence."""
     input_product = written(Products(cell, lanes).of_input)
-    sums_ahead = written(Layout(cell, lanes).sums_ahead)
+    sums_ahead = written(MemoryLayout(cell, lanes).sums_ahead)
     most = tuple(max_rows(lanes, len(cell.from_x) * v) if v else 0 for v in range(max_panel(cell) + 1))
 
     @phase
@@ -77,7 +77,7 @@ def make_step(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
     row whose input product has been done ahead, if any has.
     """
     step_of = step_on_tape if keep else step_in_turn
-    products, layout = Products(cell, lanes), Layout(cell, lanes)
+    products, layout = Products(cell, lanes), MemoryLayout(cell, lanes)
     input_product, state_product = written(products.of_input), written(products.of_state)
     sums_now, sums_ahead = written(layout.sums), written(layout.sums_ahead)
     finish = written(Finish(cell, lanes, keep).tile)
@@ -107,7 +107,7 @@ class Products:
     """The two products of a step, of one tile each."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at = Layout(cell, lanes)
+        self.at = MemoryLayout(cell, lanes)
         vectors = range(1, max_panel(cell) + 1)
         widths = {gates * v for gates in (len(cell.from_x), len(cell.from_h)) for v in vectors}
         self.product = make_product(lanes, ALONG_K, tuple(sorted(widths)))
@@ -119,7 +119,7 @@ class Products:
         out, bias, x = at.slot(sums, at.first_x, panel), at.bias(job, at.first_x, panel), Factor(*at.x(job, row))
         self.product(rows, at.from_x * panel.vectors, out, bias, x, job.I, at.w_x(job, panel), at.count)
 
-    def of_state(self, job: Job, panel: Panel, step: Step, tile: Tile, sums: View) -> None:
+    def of_state(self, job: Job, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
         """Sums += W_h h_{t−1}: now they are complete."""
         at = self.at
         if at.slots > at.from_x:  # a GRU's m has a bias, and nothing of the input
@@ -134,9 +134,9 @@ class Finish:
     """The end of a tile: from sums to gates, c_t, h_t and y_t."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes, keep: bool):
-        self.at, self.finish = Layout(cell, lanes), make_finish(cell, lanes, keep=keep)
+        self.at, self.finish = MemoryLayout(cell, lanes), make_finish(cell, lanes, keep=keep)
 
-    def tile(self, job: Job, panel: Panel, step: Step, tile: Tile, sums: View) -> None:
+    def tile(self, job: Job, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
         """Take the units of a panel and the rows of a tile a step further."""
         at = self.at
         before, after, row = step.prev + tile.first, step.next + tile.first, step.first + tile.first

@@ -10,7 +10,7 @@ from ..emitting.integers import least, pick, where, written
 from ..emitting.microkernel import ALONG_K, ALONG_ROWS, Factor, View, make_product, max_rows
 from ..emitting.simd import Lanes
 from .job import Job
-from .layout import Layout
+from .layout import MemoryLayout
 from .parts import Panel, panel_of, phase
 
 BAND = 48
@@ -66,7 +66,7 @@ class InputGradient:
     """A tile of dx."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at, self.product = Layout(cell, lanes), make_product(lanes, ALONG_K, (1, 2, 3, 4))
+        self.at, self.product = MemoryLayout(cell, lanes), make_product(lanes, ALONG_K, (1, 2, 3, 4))
 
     def tile(self, job: Job, part: Part, panel: Panel, row: int, rows: int) -> None:
         """Make some rows of dx, in a panel of columns."""
@@ -121,7 +121,7 @@ class WeightGradient:
     """A tile of dW_x or dW_h."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes, weight: str):
-        self.at, self.lanes, self.of_x = Layout(cell, lanes), lanes, weight == "W_x"
+        self.at, self.lanes, self.of_x = MemoryLayout(cell, lanes), lanes, weight == "W_x"
         self.gates = cell.gates(cell.from_x if self.of_x else cell.from_h)
         self.product, self.gather = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4)), make_copy_columns(lanes)
 
@@ -201,7 +201,7 @@ class BiasGradient:
     """One vector of db."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at, self.copy = Layout(cell, lanes), make_copy(lanes)
+        self.at, self.copy = MemoryLayout(cell, lanes), make_copy(lanes)
         self.product = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4))
 
     def _add(self, job: Job, sums: View, vectors: int, rows: int, da: View) -> None:

@@ -10,10 +10,10 @@ from ..emitting.cell import KernelCell
 from ..emitting.microkernel import Factor, View
 from ..emitting.simd import Lanes
 from .job import Job
-from .parts import Mine, Panel, Tile
+from .parts import Mine, Panel, RowTile
 
 
-class Layout:
+class MemoryLayout:
     """What is known of a cell and its vectors when a loop is compiled, for functions that are `written`."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
@@ -32,7 +32,7 @@ class Layout:
         """Return h of a panel's units, from a row of the states on."""
         return View(job.h + row * job.h_row + panel.first * self.width, job.h_row)
 
-    def carry(self, job: Job, carry: int, tile: Tile, panel: Panel) -> View:
+    def carry(self, job: Job, carry: int, tile: RowTile, panel: Panel) -> View:
         """Return a tile of what is carried from step to step, (B, Hp)."""
         row = job.Hp * self.size
         return View(carry + tile.first * row + panel.first * self.width, row)

@@ -44,7 +44,7 @@ class Step(NamedTuple):
     next: int
 
 
-class Tile(NamedTuple):
+class RowTile(NamedTuple):
     """Some rows of a step."""
 
     first: int
@@ -89,10 +89,10 @@ def step_in_turn(job: Job, t: int) -> Step:
 
 
 @written
-def tile_of(job: Job, number: int, rows: int) -> Tile:
+def tile_of(job: Job, number: int, rows: int) -> RowTile:
     """Return what still runs of a tile, in a step of so many rows."""
     first = job.B * number // job.tiles
-    return Tile(first, least(job.B * (number + 1) // job.tiles, rows) - first)
+    return RowTile(first, least(job.B * (number + 1) // job.tiles, rows) - first)
 
 
 @phase

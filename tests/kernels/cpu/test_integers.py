@@ -13,7 +13,7 @@ from numba import carray, njit
 from kernels.cpu.emitting.integers import greatest, least, pick, where, word_at, written
 from kernels.cpu.emitting.simd import Lanes
 from kernels.cpu.loops.job import JOB, Job, job_at
-from kernels.cpu.loops.layout import Layout
+from kernels.cpu.loops.layout import MemoryLayout
 from kernels.cpu.loops.parts import Panel
 from kernels.cpu.recurrence import CELLS as KERNEL_CELLS
 
@@ -84,7 +84,7 @@ def test_a_function_of_nothing_returned():
 @pytest.mark.parametrize("name", ["rnn_tanh", "lstm", "gru"])
 def test_a_layout_is_that_of_plain_integers(name):
     """A job is read from memory: each number by its name."""
-    layout = Layout(KERNEL_CELLS[name], Lanes("float32", 16))
+    layout = MemoryLayout(KERNEL_CELLS[name], Lanes("float32", 16))
     tape = written(layout.tape)
 
     @njit
