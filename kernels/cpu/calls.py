@@ -167,7 +167,7 @@ def run_backward(
 
 
 def _wanted(params: Parameters, tape: Tape, shape: Shape, needs: frozenset[str]) -> Gradients:
-    """Return memory for the gradients that are needed, and what the loop is to know of it."""
+    """Return memory for the gradients that are needed, and their addresses; one that stays 0 has no product done."""
     x, rows, _, kept = tape
     W_x, W_h = params.weight_ih, params.weight_hh
     dx = dW_x = dW_h = w_dx = h_prev = None

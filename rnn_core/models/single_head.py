@@ -16,7 +16,7 @@ from ..layers.checks import check_array, check_needs
 from ..layers.home import move
 from ..layers.layout import describe
 from ..layers.linear import Linear
-from ..training.losses import BinaryCrossEntropy
+from ..training.losses import BinaryCrossEntropy, SquaredError
 from .base import Evaluation, Step
 from .inputs import total, total_of
 from .trunk import Branch, Tape, Trunk
@@ -26,7 +26,8 @@ class SingleHead(Trunk):
     """A trunk with one head, called "head". Subclasses call `_build`, set `loss`, and say what `_targets` are.
 
     With `SoftmaxCrossEntropy` the logits are the head's outputs, one a class. With `BinaryCrossEntropy` the head has
-    one output, a sigmoid, and the logits have no axis for it.
+    one output, a sigmoid, and the logits have no axis for it. With another loss a subclass has its own `_logits` and
+    `_score`, because numbers are neither right nor wrong.
     """
 
     @property
@@ -98,6 +99,11 @@ class SingleHead(Trunk):
 
     def _decide(self, logits: Array) -> Array:
         """Return the likeliest class; for one sigmoid whether it says yes."""
+        if isinstance(self.loss, SquaredError):
+            raise TypeError(
+                f"{type(self).__name__}: loss must be of classes, for what is right to be counted, got SquaredError; "
+                "override _logits and _score"
+            )
         return logits > 0 if self._sigmoid else array_namespace(logits).argmax(logits, axis=-1)
 
     def _from_logits(

@@ -186,9 +186,9 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any) -> Callable[..., Any]
                 dy_t = dy[(t * B + row) * H + unit] if with_dy else zero
                 if back > 0:
                     product(shared, da_h, (t + 1) * B * K, source, K, w_row, thread)
-                    sums = shared[sums_at] if t + 1 < length else zero
+                    sums = shared[sums_at] if t + 1 < length else zero  # (V1)
                     carry = states(carry.h + sums, carry[-1])
-                if t < length:
+                if t < length:  # past it da stays the zero that it began as (V1)
                     dstate = states(carry.h + dy_t, carry[-1])
                     carry = retreat(recalled, dstate, t, row, unit, B, H, Hq, da_x, da_h)
                 if t > 0 or with_dh0:

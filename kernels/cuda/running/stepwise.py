@@ -80,10 +80,10 @@ def make_step_backward(cell: KernelCell, real: Any) -> Callable[..., Any]:
         if place < B * H:
             row, unit = place // H, place % H
             length = lengths[row]
-            if t < length:
+            if t < length:  # past it da stays the zero that it began as (V1)
                 with_dy, with_sums = options % 2, options // 2
                 up = dh[place]
-                if with_sums and t + 1 < length:
+                if with_sums and t + 1 < length:  # (V1)
                     up += sums[place]
                 if with_dy:
                     up += dy[(t * B + row) * H + unit]

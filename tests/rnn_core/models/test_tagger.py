@@ -8,7 +8,7 @@ import pytest
 from examples.tagger import TOKENS, Tagger, brackets, main
 from rnn_core import gradcheck, load, save
 from rnn_core.data import Batch, Examples
-from rnn_core.training import Adam, fit
+from rnn_core.training import Adam, SquaredError, fit
 from tests.model_cases import CELLS, LENGTHS, B, H, T, V, text
 
 C = 3
@@ -116,3 +116,10 @@ def test_the_example_runs(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["tagger.py", "--epochs", "1", "--hidden-size", "2"])
     main()
     assert capsys.readouterr().out.startswith("right: ")
+
+
+def test_a_loss_of_numbers_is_not_counted_as_right_or_wrong():
+    model = Tagger(2, 3, input_size=2, seed=0)
+    model.loss = SquaredError()
+    with pytest.raises(TypeError, match="Tagger: loss must be of classes.*got SquaredError; override _logits and _sc"):
+        model.predict(np.zeros((3, 3, 2), np.float32))
