@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from rnn_core.data.files.lines import named
+from rnn_core.data.files.series import MISSING
 from rnn_core.foreign import one_line
 from rnn_core.written import json_bytes, printable
 
 from ..inputs.facts import listed
-from .tables import MISSING, add_table_options, check_table_options, table_options
+from .tables import add_table_options, check_table_options, table_options
 
 if TYPE_CHECKING:
     from rnn_core import SequenceClassifier

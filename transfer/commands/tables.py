@@ -7,27 +7,33 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+from rnn_core.data.files.texts import TABLES
+
+NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """What parts a table's cells, as it is typed."""
 
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+CELLS = (".csv", ".tsv")
+"""Tables whose rows are cells, and have to be parted."""
+
 SERIES = (".txt", ".ts", ".arff", "")
 """Files that may have labels and are no tables: those of series."""
 
-OPTIONS = ("text", "label", "source_text", "source_label", "separator", "no_header", "keep_missing_labels")
-"""What is about tables alone."""
+HEEDED = {
+    "text": TABLES, "label": TABLES, "source_text": TABLES, "source_label": TABLES,
+    "separator": CELLS, "no_header": CELLS,
+    "keep_missing_labels": (*TABLES, *SERIES),
+}  # fmt: skip
+"""The options on tables, and the files that heed them."""
 
-
-MISSING = ("refuse", "drop", "interpolate", "mask")
-"""What can be done about numbers that are missing in series."""
+COLUMNS = ("text", "label", "source_text", "source_label")
 
 
 def add_table_options(add: Callable[..., Any]) -> None:
     """Add what can be said of every table."""
     add("--text", metavar="COLUMN", help="of a table (text)")
     add("--label", metavar="COLUMN", help="of a table (label)")
-    separators = [*SEPARATORS, *SEPARATORS.values()]
-    add("--separator", choices=separators, metavar="NAME", help=f"of a table's cells: {', '.join(SEPARATORS)}")
+    separators = [*NAMED, *NAMED.values()]
+    add("--separator", choices=separators, metavar="NAME", help=f"of a table's cells: {', '.join(NAMED)}")
     add("--no-header", action="store_true", help="tables have no line of names: --text 1 --label 2, say")
     add("--keep-missing-labels", action="store_true", help="labels such as NA, nan and None are classes")
 
@@ -39,26 +45,36 @@ def table_options(args: argparse.Namespace, source: bool = False) -> dict[str, A
         if value := (getattr(args, f"source_{name}") if source else None) or getattr(args, name):
             found[name] = value
     if args.separator:
-        found["separator"] = SEPARATORS.get(args.separator, args.separator)
+        found["separator"] = NAMED.get(args.separator, args.separator)
     if args.no_header:  # names lead to a line of names all the same: on the side that has one, if the other has none
         found["header"] = any(not found.get(name, "1").isdecimal() for name in ("text", "label"))
     return found
 
 
-def check_table_options(args: argparse.Namespace, paths: Iterable[str | None]) -> None:
-    """Raise ValueError for an option on tables where no path is one, and for columns with names without any."""
-    columns = [value for name in OPTIONS[:4] if (value := getattr(args, name, None))]
+def check_table_options(args: argparse.Namespace, others: Iterable[str | None], source: str | None = None) -> None:
+    """Raise ValueError for an option that no file heeds: neither the source nor the others, each by its own options."""
+    columns = [value for name in COLUMNS if (value := getattr(args, name, None))]
     if args.no_header and columns and not any(value.isdecimal() for value in columns):
         raise ValueError(
             f"--no-header must go with the numbers of columns, --text 1 --label 2, got {columns[0][:40]!r}"
         )
-    given = [path for path in paths if path is not None]
-    labelled = any(Path(path).is_dir() or Path(path).suffix.lower() in SERIES for path in given)
-    if any(Path(path).suffix.lower() in TABLES and not Path(path).is_dir() for path in given):
-        return
-    for name in OPTIONS:
-        if getattr(args, name, None) and not (labelled and name == "keep_missing_labels"):
+    ours = [path for path in others if path is not None]
+    theirs = [] if source is None else [source]
+    for name, kinds in HEEDED.items():
+        if not getattr(args, name, None):
+            continue
+        if name.startswith("source_"):
+            concerned = theirs
+        else:  # the source has its own where that is given
+            concerned = ours if getattr(args, f"source_{name}", None) else [*ours, *theirs]
+        if not any(_heeds(path, name, kinds) for path in concerned):
+            endings = ", ".join(filter(None, kinds))
             raise ValueError(
-                f"--{name.replace('_', '-')} must be left out where there is no table ({', '.join(TABLES)}), got "
-                f"{' and '.join(Path(path).name[-40:] for path in given)}"
+                f"--{name.replace('_', '-')} must be left out where there is no table ({endings}), "
+                f"got {' and '.join(Path(path).name[-40:] for path in concerned) or 'none'}"
             )
+
+
+def _heeds(path: str, name: str, kinds: tuple[str, ...]) -> bool:
+    place = Path(path)
+    return name == "keep_missing_labels" if place.is_dir() else place.suffix.lower() in kinds

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from rnn_core.data.files.lines import named
+from rnn_core.data.files.series import MISSING
 from rnn_core.foreign import one_line
 
-from .tables import MISSING, add_table_options, check_table_options
+from .tables import add_table_options, check_table_options
 
 RESULTS = ("report.html", "results.json", "model.safetensors")
 """Files that tell that a folder holds a run's results."""
@@ -128,10 +129,10 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"--test-share must be between 0 and 1, got {args.test_share}")
     if args.test is not None and args.test_share is not None:
         raise ValueError("--test-share must be left out with --test, which is judged by")
-    check_table_options(args, (args.source, args.target, args.test))
     for name in ("source_text", "source_label", "source_updates", "source_rate"):
         if args.source_model is not None and getattr(args, name) is not None:
             raise ValueError(f"{_option(name)} must be left out with --source-model, which has learned already")
+    check_table_options(args, (args.target, args.test), args.source)
     if args.vectors_encoding is not None and args.vectors is None:
         raise ValueError("--vectors-encoding must be left out without --vectors, whose words it is about")
     for name in ("source_model", "vectors"):

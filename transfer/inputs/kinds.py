@@ -15,7 +15,7 @@ from .how import How
 HERE = "reading"
 """What errors name, behind the name of the command."""
 
-SEPARATORS = {".tsv": "\t", ".csv": ","}
+USUAL = {".tsv": "\t", ".csv": ","}
 """What parts the cells of files that hold texts or series."""
 
 WORDS = 1000
@@ -42,7 +42,7 @@ def kind_of(path: str, how: How) -> str:
     suffix = place.suffix.lower()
     if place.is_dir():
         return how.kind if how.kind in ("text", "waveforms") else _kind_of_folder(place)
-    if suffix in SEPARATORS:  # a table of texts, or a file of the UCR archive
+    if suffix in USUAL:  # a table of texts, or a file of the UCR archive
         told = how.kind in ("text", "series") and not (how.predicting and suffix == ".csv")
         return str(how.kind) if told else _kind_of_table(place, how)
     if suffix in (".txt", "") and how.kind == "series":  # the UCR archive before 2018
@@ -77,7 +77,7 @@ def is_number(text: str) -> bool:
 def _kind_of_table(table: Path, how: How) -> str:
     """Return "series" where numbers follow a label, "text" for a table with columns of texts and labels."""
     line = next((line for _, line in numbered(HERE, table, how.encoding) if line.strip()), "")
-    first, *others = line.split(SEPARATORS[table.suffix.lower()])
+    first, *others = line.split(USUAL[table.suffix.lower()])
     if not how.header or how.separator or not all(is_number(cell) or cell.strip() in ("", "?") for cell in others):
         return "text"
     if is_number(first):

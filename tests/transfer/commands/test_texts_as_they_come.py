@@ -132,13 +132,13 @@ def test_one_side_may_have_names_where_the_other_has_none(tmp_path, table) -> No
         (["--no-header", "--source-text", "1"], ("text", "label", False), ("1", "label", False)),
     ):
         args = parser.parse_args(["--source", table, "--target", bare, *options])
-        check_table_options(args, (table, bare))
+        check_table_options(args, (bare,), table)
         for source, how in ((False, ours), (True, theirs)):
             found = How(**table_options(args, source))
             assert (found.text, found.label, found.header) == how
     args = parser.parse_args(["--no-header", "--text", "body"])
     with pytest.raises(ValueError, match=r"--no-header must go with the numbers of columns, .*, got 'body'"):
-        check_table_options(args, (table, bare))
+        check_table_options(args, (bare,), table)
 
 
 # what is read
@@ -291,3 +291,29 @@ def test_missing_labels_of_series_can_be_kept_as_the_error_says(tmp_path, capsys
     assert "--keep-missing-labels" in refused(capsys, "transfer", *other)
     said = refused(capsys, "transfer", *other, "--keep-missing-labels")  # too few examples, and no word of the option
     assert "--keep-missing-labels" not in said
+
+
+def test_each_option_on_tables_needs_a_file_that_heeds_it(tmp_path, table, capsys):
+    lines = write(tmp_path, "a.jsonl", '{"text": "a", "label": 1}\n')
+    folder = str(tmp_path / "folder")
+    for name in ("neg/a.txt", "pos/b.txt"):
+        write(tmp_path, f"folder/{name}", "a film")
+    for options, words in (
+        (("--source", lines, "--target", lines, "--separator", "tab"), "--separator must be left out where"),
+        (("--source", lines, "--target", lines, "--no-header"), "--no-header must be left out where there is no table"),
+        (("--source", folder, "--target", table, "--source-text", "x"), "--source-text must be left out where"),
+        (
+            ("--source", table, "--source-text", "text", "--target", folder, "--text", "x"),
+            "--text must be left out where there is no table (.csv, .tsv, .jsonl, .ndjson), got folder",
+        ),
+    ):
+        assert words in refused(capsys, "transfer", *options)
+
+
+def test_a_label_that_no_object_has_is_an_error(tmp_path):
+    path = write(tmp_path, "a.jsonl", '{"text": "a", "kind": 1}\n{"text": "b"}\n')
+    with pytest.raises(ValueError, match=r"line 2, must have the keys 'text' and 'lable', got text; .*label"):
+        read_texts(path, label="lable", allow_unlabelled=True)
+    assert read_texts(path, label="kind", allow_unlabelled=True).labels.tolist() == [0, -1]
+    with pytest.raises(ValueError, match="must have the keys 'text' and 'lable'"):
+        read_to_predict(path, How(label="lable"), labelled=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ def from_json_lines(where: str, path: Path, columns: Columns, encoding: str) -> 
     """
     spelled: dict[str, Any] = {}
     mixed: dict[str, tuple[Any, Any]] = {}
+    labelled, last = columns.label is None, None
     for number, row in objects_in(where, path, encoding):
         place = at(path, number)
-        keys = _keys(where, place, row, columns)
-        text = row[keys[0]]
+        key, label_key = _keys(where, place, row, columns)
+        text = row[key]
         if not isinstance(text, str):
             raise Unread(
                 f"{where}: {place} must have a string under {shown(columns.text, 40)}, got {shown(text)}",
@@ -37,11 +39,15 @@ def from_json_lines(where: str, path: Path, columns: Columns, encoding: str) -> 
         check_text(where, place, text)
         name = None
         if columns.label is not None:
-            label = row[keys[1]]
+            label = None if label_key is None else row[label_key]
+            labelled |= label_key is not None
             name = columns.label_in(where, place, _name(where, place, columns.label, label))
             if name is not None and type(spelled.setdefault(name, label)) is not type(label):
                 mixed.setdefault(name, (spelled[name], label))
         yield text, name, f"line {number}"
+        last = place, row
+    if last is not None and not labelled:  # a row may lack the key, but the file must have it somewhere
+        _keys(where, *last, replace(columns, allow_unlabelled=False))
     for name, (one, other) in list(mixed.items())[:3]:
         remark(
             where,
@@ -60,13 +66,12 @@ def objects_in(where: str, path: Path, encoding: str) -> Iterator[tuple[int, dic
         yield number, row
 
 
-def _keys(where: str, place: str, row: dict[str, Any], columns: Columns) -> list[str]:
-    """Return the keys of text and label, as they are spelled in this object."""
+def _keys(where: str, place: str, row: dict[str, Any], columns: Columns) -> tuple[str, str | None]:
+    """Return the keys of text and label, as they are spelled in this object; None where it has or needs no label."""
     names = list(row)
     places = [names.index(key) if key in row else place_of(key, names) for key in columns.wanted]
     if columns.allow_unlabelled and places[-1] is None and columns.label is not None and places[0] is not None:
-        row[columns.label] = None
-        return [names[places[0]], columns.label]
+        return names[places[0]], None
     found = [names[k] for k in places if k is not None]
     if len(found) < len(places):
         wanted = " and ".join(shown(key, 40) for key in columns.wanted)
@@ -75,7 +80,7 @@ def _keys(where: str, place: str, row: dict[str, Any], columns: Columns) -> list
             f"{shown(', '.join(names), 100)[1:-1] or 'none'}",
             f"{columns.options} name{'s' * (len(places) == 1)} {'them' if len(places) > 1 else 'it'}",
         )
-    return found
+    return found[0], found[1] if len(found) > 1 else None
 
 
 def _name(where: str, place: str, key: str, label: Any) -> str:

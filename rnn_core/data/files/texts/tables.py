@@ -233,8 +233,11 @@ def _wrong_width(
     where: str, path: Path, lines: tuple[int, int], row: list[str], width: int, separator: str
 ) -> ValueError:
     first, last = lines
+    marks = path.suffix.lower() != ".tsv" or separator != "\t"  # as in `_rows`
     begun = f" (the row begins in line {first}: is a quotation mark open there?)" if last > first else ""
     return Unread(
         f"{where}: {at(path, last)} must have {width} columns, as the first line, got {len(row)}{begun}",
-        f"put a text that has {SEPARATORS[separator]} in it into quotation marks",
+        f"put a text that has {SEPARATORS[separator]} in it into quotation marks"
+        if marks
+        else "a .tsv has no quotation marks to hold a tab or a line's end in a text: save it as .csv",
     )
