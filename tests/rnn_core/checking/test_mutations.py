@@ -1,4 +1,4 @@
-"""The suite's own test: every planted bug of `mutations.py` is caught by the check that it names.
+"""The suite's own test: every planted bug of `tests/mutations` is caught by the check that it names.
 
 ``pytest tests/rnn_core/checking/test_mutations.py -v`` ends with a table of who caught what.
 """

@@ -1,0 +1,227 @@
+"""Bugs in layers, models, losses and the optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests import checks
+
+from .mutation import Mutation
+
+
+def _layer_bugs() -> Iterator[Mutation]:
+    """Bugs in what is built around the cells."""
+
+    def bug(name: str, target: str, old: str, new: str, check: Callable[..., None], *arguments: Any, times: int = 1):
+        return Mutation(name, f"rnn_core.{target}", old, new, check, arguments, times)
+
+    recurrent = "layers.stack:Recurrent"
+    yield bug(
+        "layers: the second direction's dx is not turned back",
+        f"{recurrent}.backward",
+        "dxs.append(turn(dx_d, lengths, d) if",
+        "dxs.append(dx_d if",
+        checks.standard_gradients,
+        "LSTM",
+        "bidirectional",
+    )
+    yield bug(
+        "layers: dy of both directions is exchanged",
+        f"{recurrent}.backward",
+        "dy[..., d * H : (d + 1) * H]",
+        "dy[..., (D - 1 - d) * H : (D - d) * H]",
+        checks.standard_gradients,
+        "GRU",
+        "bidirectional",
+    )
+    yield bug(
+        "layers: the directions' states are exchanged",
+        f"{recurrent}.backward",
+        "s[k * D + d]",
+        "s[k * D + D - 1 - d]",
+        checks.standard_gradients,
+        "LSTM",
+        "bidirectional",
+    )
+    yield bug(
+        "layers: the initial states' gradients come in reverse",
+        f"{recurrent}.backward",
+        "dstates0[::-1]",
+        "dstates0",
+        checks.standard_gradients,
+        "RNN tanh",
+        "stacked",
+    )
+    yield bug(
+        "layers: dropout is not applied in the backward",
+        f"{recurrent}.backward",
+        "dx if mask is None else dx * mask",
+        "dx",
+        checks.dropout_masks_hold,
+        "LSTM",
+    )
+    yield bug(
+        "layers: dropout is not scaled",
+        "layers.dropout:dropout_mask",
+        "(1 / (1 - p))",
+        "1",
+        checks.dropout_masks_hold,
+        "GRU",
+    )
+    yield bug(
+        "layers: the second direction begins in the padding",
+        "layers.layout:turn",
+        "lengths - 1 - t, t)",
+        "len(sequence) - 1 - t, t)",
+        checks.rows_alone_equal_rows_together,
+        "LSTM",
+    )
+    yield bug(
+        "affine: the bias is summed over one axis only",
+        "equations.affine:affine_backward_b",
+        "da.reshape(-1, da.shape[-1]).sum(axis=0)",
+        "da[0].reshape(-1, da.shape[-1]).sum(axis=0)",
+        checks.standard_gradients,
+        "RNN tanh",
+        "ragged",
+    )
+    yield bug(
+        "pooling: the mean divides by T",
+        "layers.pooling:_mean",
+        "/ _counts(xp, lengths, y)",
+        "/ y.shape[0]",
+        checks.classifier_gradients,
+        "mean",
+    )
+    yield bug(
+        "pooling: the last step is the last of the padding",
+        "layers.pooling:Pooling._last",
+        "lengths[:, None] - 1",
+        "lengths[:, None] * 0 + lengths.max() - 1",
+        checks.classifier_pools_valid_steps,
+        "last",
+    )
+    yield bug(
+        "pooling: the maximum may lie in the padding",
+        "layers.pooling:_argmax",
+        "real, -xp.inf)",
+        "real, xp.inf)",
+        checks.classifier_pools_valid_steps,
+        "max",
+    )
+    yield bug(
+        "embedding: the padding row learns",
+        "layers.embedding:Embedding.backward",
+        "if self.padding_idx is not None:",
+        "if False:",
+        checks.padding_row_has_no_gradient,
+    )
+    yield bug(
+        "embedding: a token seen twice counts once",
+        "layers.embedding:_sum_by_token",
+        "np.add.reduceat(vectors[order], first, axis=0)",
+        "vectors[order][first]",
+        checks.language_model_gradients,
+        False,
+    )
+    yield bug(
+        "tied: the gradient of one use is forgotten",
+        "models.trunk:Trunk._backward",
+        'grads["embedding.weight"] += grads.pop("head.weight")',
+        'grads.pop("head.weight")',
+        checks.language_model_gradients,
+        True,
+    )
+    for place, sequence in (("in", "dx"), ("out", "dy")):
+        yield bug(
+            f"models: the dropout on the way {place} is not applied in the backward",
+            "models.trunk:Trunk._backward",
+            f"{sequence} = self.dropout.backward(tape.dropout_{place}, {sequence})",
+            "pass",
+            checks.model_gradients_with_dropout,
+        )
+    yield bug(
+        "models: the gradient of the final state is dropped",
+        "models.trunk:Trunk._backward",
+        "dy, dstate, needs=core",
+        "dy, None, needs=core",
+        checks.language_model_gradients,
+        False,
+    )
+    yield bug(
+        "models: targets in the padding count",
+        "models.inputs:target_weights",
+        "valid_steps(np, lengths, shape[1])",
+        "np.ones(shape)",
+        checks.padding_counts_nothing,
+    )
+    yield bug(
+        "models: a weight in the padding counts",
+        "models.inputs:target_weights",
+        "xp.where(valid_steps(xp, lengths, shape[1]), weights, 0)",
+        "weights",
+        checks.padding_counts_nothing,
+    )
+    yield bug(
+        "softmax: the −1 on the target is missing",
+        "training.losses:SoftmaxCrossEntropy.backward",
+        "dz[n, t] = ",
+        "_ = ",
+        checks.loss_gradients,
+        "softmax",
+    )
+    yield bug(
+        "losses: weights are not used in the backward",
+        "training.losses:_weighted_mean",
+        "/ total, w / total",
+        "/ total, w / w / len(w)",
+        checks.loss_gradients,
+        "binary",
+    )
+    yield bug(
+        "squared error: the factor 2 is missing",
+        "training.losses:SquaredError.forward",
+        "ElementTape(2 * difference",
+        "ElementTape(difference",
+        checks.loss_gradients,
+        "squared",
+    )
+    yield bug(
+        "momentum: the first gradient is forgotten",
+        "training.optimizers:SGD._step",
+        "u += step",
+        "u[...] = step",
+        checks.optimizers_by_hand,
+    )
+    yield bug(
+        "adam: the bias correction is missing",
+        "training.optimizers:Adam._step",
+        "correction = sqrt(1 - beta2**t)",
+        "correction = 1.0",
+        checks.optimizers_by_hand,
+    )
+    yield bug(
+        "adam: the step counter stands still",
+        "training.optimizers:Adam._step",
+        "count += 1",
+        "count[...] = 1",
+        checks.optimizers_by_hand,
+    )
+    yield bug(
+        "clipping: each gradient on its own",
+        "training.clipping:clip_by_global_norm",
+        "_scaled(g, factor)",
+        "_scaled(g, float(max_norm) / _norm(where, name, g, *_sums_of_squares([g])))",
+        checks.clipping_keeps_the_direction,
+    )
+    yield bug(
+        "freezing: the core's gradients are computed all the same",
+        "models.base:Model._trainable",
+        "if name not in self.frozen",
+        "",
+        checks.frozen_parameters_get_no_gradient,
+    )
+
+
+MUTATIONS = (*_layer_bugs(),)
