@@ -44,9 +44,7 @@ class GRUTape(NamedTuple):
     lengths: np.ndarray | None  # (B,)
 
 
-def step(
-    params: Parameters, a_x: np.ndarray, h_prev: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def step(params: Parameters, a_x: np.ndarray, h_prev: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One time step, from a_x = W_x x_t + b_x (B, 3·H) and h_{t−1} to h_t, the gates and m_t."""
     _, W_h, _, b_h = params
     block = GRU.blocks(h_prev.shape[-1])

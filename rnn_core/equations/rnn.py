@@ -42,9 +42,7 @@ def step(params: Parameters, f: Activation, a_x: np.ndarray, h_prev: np.ndarray)
     return f.f(a)  # (R2)
 
 
-def step_backward(
-    params: Parameters, f: Activation, h: np.ndarray, dh: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def step_backward(params: Parameters, f: Activation, h: np.ndarray, dh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same step backwards: from dh_t to da_t and dh_{t−1}."""
     W_h = params.weight_hh
     da = dh * f.df(h)  # (R2′)

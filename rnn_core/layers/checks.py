@@ -176,8 +176,10 @@ def check_lengths(where: str, lengths: Any, T: int, B: int) -> np.ndarray | None
         raise TypeError(f"{where}: lengths must be integers, got {lengths.dtype}")
     if lengths.shape != (B,):
         raise ValueError(f"{where}: lengths must have shape ({B},), one for each sequence, got {lengths.shape}")
-    for bad, way_out in ((lengths < 1, "drop empty rows, or give each a single padding step"),
-                         (lengths > T, "shorten them, or pad x to the longest")):
+    for bad, way_out in (
+        (lengths < 1, "drop empty rows, or give each a single padding step"),
+        (lengths > T, "shorten them, or pad x to the longest"),
+    ):
         if bad.any():
             row = int(np.argmax(bad))
             raise ValueError(

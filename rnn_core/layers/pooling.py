@@ -97,9 +97,7 @@ class Pooling:
         if y.ndim != 3 or 0 in y.shape or (self.bidirectional and y.shape[2] % 2):
             axes = "(B, T, F)" if self.batch_first else "(T, B, F)"
             odd = ", F even" if self.bidirectional else ""
-            raise ValueError(
-                f"{where}: y must have shape {axes} with at least one number{odd}, got {tuple(y.shape)}"
-            )
+            raise ValueError(f"{where}: y must have shape {axes} with at least one number{odd}, got {tuple(y.shape)}")
         xp = array_namespace(y)
         y = self._turn(y)
         T, B, F = y.shape

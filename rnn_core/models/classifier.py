@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ class SequenceClassifier(SingleHead):
     input_size : int, optional
         I, for sequences of features.
     vocab_size : int, optional
-        V, for sequences of tokens. One of the two sizes must be given, and not both.
+        V, for sequences of tokens. One of the two sizes must be given, and not both, unless there is a `front`.
     embedding_size : int, optional
         E, with `vocab_size` alone; H by default.
     padding_idx : int, optional
@@ -69,6 +69,9 @@ class SequenceClassifier(SingleHead):
         float32 or float64 (complex128 for the complex step).
     seed : int, optional
         Draws the parameters.
+    front : mapping, optional
+        In the place of both sizes, what stands before the core: its ``kind``, one of `rnn_core.models.fronts`, and what
+        that is built from.
 
     Raises
     ------
@@ -103,6 +106,7 @@ class SequenceClassifier(SingleHead):
         backend: str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
+        front: Mapping[str, Any] | None = None,
     ) -> None:
         name = "SequenceClassifier"
         self.num_classes = positive_int(name, "num_classes", num_classes)
@@ -110,7 +114,7 @@ class SequenceClassifier(SingleHead):
             name, {"head": (self.num_classes, pooling)}, hidden_size=hidden_size, input_size=input_size,
             vocab_size=vocab_size, embedding_size=embedding_size, padding_idx=padding_idx, num_layers=num_layers,
             cell=cell, nonlinearity=nonlinearity, bidirectional=bidirectional, dropout=dropout, backend=backend,
-            dtype=dtype, seed=seed,
+            dtype=dtype, seed=seed, front=front,
         )  # fmt: skip
         self.hidden_size = built["hidden_size"]
         self.pooling: Pooling = self._branch.pooling

@@ -3,7 +3,7 @@
 ::
 
     e_t = x_t                       features, or
-    e_t = m ⊙ W_e[k_t]              embedding of token k_t                                  (E1), (D1)
+    e_t = m ⊙ W_e[k_t]              embedding of token k_t, or what another front makes     (E1), (D1)
     y_t = core(e_t, state)          RNN, LSTM or GRU, in one direction or two
     p   = pool(y)                   last, mean or max over the valid steps; or y, as it is  (T1)–(T3)
     z   = W_v (m ⊙ p) + b_v         what a head says                                        (D1), (F1)
@@ -29,7 +29,8 @@ from ..layers.linear import Linear
 from ..layers.pooling import Pooling
 from ..layers.stack import Recurrent
 from .base import Model, named, needed, recurrent_core, seeds
-from .inputs import as_features, as_tokens
+from .fronts.front import Front
+from .fronts.making import front_of
 
 
 class Branch(NamedTuple):
@@ -45,8 +46,8 @@ class Tape(NamedTuple):
 
     owner: Trunk
     branch: Branch
-    embedding: Any  # None for features
-    dropout_in: Any  # None for features
+    front: Any
+    dropout_in: Any  # None for features as they come
     rnn: Any
     pooling: Any  # None where every step is answered
     dropout_out: Any
@@ -54,16 +55,18 @@ class Tape(NamedTuple):
 
 
 class Trunk(Model):
-    """Embedding → dropout → core → dropout → heads. Subclasses call `_build`, and know what the heads are asked.
+    """Front → dropout → core → dropout → heads. Subclasses call `_build`, and know what the heads are asked.
 
     Attributes
     ----------
+    front : Front
+        What makes of what comes in the features that the core reads.
     embedding : Embedding or None
-        None where features come in.
+        Of a front that has one.
     rnn : Recurrent
         The core.
     dropout : Dropout
-        On the way into the core from an embedding, and on the way out of it.
+        On the way into the core from a front with parameters, such as an embedding, and on the way out of it.
     branches : dict of str to Branch
         What stands on the core, by the name of its head's layer.
     tied : bool
@@ -72,6 +75,7 @@ class Trunk(Model):
         Whether a batch may go on from the state in which the one before it stopped.
     """
 
+    front: Front
     embedding: Embedding | None
     rnn: Recurrent
     dropout: Dropout
@@ -85,40 +89,44 @@ class Trunk(Model):
         heads: Mapping[str, tuple[int, str | None]],
         *,
         hidden_size: int,
-        input_size: int | None = None,
-        vocab_size: int | None = None,
-        embedding_size: int | None = None,
-        padding_idx: int | None = None,
         dropout: float = 0.0,
         tied: bool = False,
         dtype: Any = np.float32,
         seed: int | None = None,
+        input_size: int | None = None,
+        vocab_size: int | None = None,
+        embedding_size: int | None = None,
+        padding_idx: int | None = None,
+        front: Any = None,
         **core: Any,
     ) -> dict[str, Any]:
         """Build every layer, and return what was given, checked and converted, for `config`.
 
-        `heads` has the outputs and the pooling, None for none, of each head by the name of its layer. `core` is for
-        `recurrent_core`.
+        `heads` has the outputs and the pooling, None for none, of each head by the name of its layer. What comes in is
+        for `front_of` to read, and `core` is for `recurrent_core`.
         """
         H = positive_int(name, "hidden_size", hidden_size)
         dtype, seed = checked_dtype(name, dtype), check_seed(name, seed)
-        I = _width(name, H, input_size, vocab_size, embedding_size, padding_idx)
+        front_seed, core_seed, *head_seeds = seeds(seed, 2 + len(heads))
+        made: dict[str, Any] = {"backend": core.get("backend"), "dtype": dtype}
+        self.front = front_of(
+            name, hidden_size=H, input_size=input_size, vocab_size=vocab_size, embedding_size=embedding_size,
+            padding_idx=padding_idx, front=front, seed=front_seed, **made,
+        )  # fmt: skip
+        I, self.embedding = self.front.out_features, None
+        if isinstance(embedding := self.front.layers.get("embedding"), Embedding):
+            self.embedding = embedding
         if tied and I != H:
             raise ValueError(
                 f"{name}: embedding_size must equal hidden_size = {H} with tied=True, got {I}; leave embedding_size "
                 "out, or tied"
             )
         self.tied = tied
-        embedding_seed, core_seed, *head_seeds = seeds(seed, 2 + len(heads))
         self.rnn = recurrent_core(
             name, input_size=I, hidden_size=H, dropout=dropout, dtype=dtype, seed=core_seed, **core
         )
-        made: dict[str, Any] = {"backend": self.rnn.backend, "dtype": dtype}
-        layers: dict[str, Layer] = {}
-        self.embedding = None
-        if vocab_size is not None:
-            layers["embedding"] = self.embedding = Embedding(vocab_size, I, padding_idx, seed=embedding_seed, **made)
-        layers["rnn"] = self.rnn
+        made["backend"] = self.rnn.backend
+        layers: dict[str, Layer] = {**self.front.layers, "rnn": self.rnn}
         self.dropout = Dropout(dropout)
         self.branches = {}
         for (part, (outputs, kind)), head_seed in zip(heads.items(), head_seeds, strict=True):
@@ -128,15 +136,21 @@ class Trunk(Model):
                 head._share("weight", layers["embedding"].parameters["weight"])
             self.branches[part] = Branch(part, pooling, head)
         self._compose(layers)
-        read = {"input_size": I, **dict.fromkeys(("vocab_size", "embedding_size", "padding_idx"))}
-        if self.embedding is not None:
-            its = self.embedding.config
-            read = {"input_size": None, "vocab_size": its["num_embeddings"], "embedding_size": I, **its}
         return {
-            **core, **read, "hidden_size": H, "num_layers": self.rnn.num_layers, "dropout": self.dropout.p,
+            **core, **self._read(), "hidden_size": H, "num_layers": self.rnn.num_layers, "dropout": self.dropout.p,
             "bidirectional": self.rnn.directions == 2, "tied": tied, "backend": self.rnn.backend, "dtype": dtype.name,
             "seed": seed,
         }  # fmt: skip
+
+    def _read(self) -> dict[str, Any]:
+        """Return the arguments that say what comes in, as they were checked."""
+        told = dict.fromkeys(("input_size", "vocab_size", "embedding_size", "padding_idx", "front"))
+        if self.front.config is not None:
+            return {**told, "front": self.front.config}
+        if self.embedding is None:
+            return {**told, "input_size": self.front.out_features}
+        its = self.embedding.config
+        return {**told, "vocab_size": its["num_embeddings"], "embedding_size": self.front.out_features, **its}
 
     @property
     def vocabulary_parameters(self) -> tuple[str, ...]:
@@ -147,12 +161,12 @@ class Trunk(Model):
     def _inputs(self) -> tuple[str, ...]:
         """What may have a gradient and is no parameter, as the core calls it."""
         states = (f"{state}0" for state in self.rnn.spec.states) if self.carries else ()
-        return (*(("x",) if self.embedding is None else ()), *states)
+        return (*(("x",) if self.front.differentiable else ()), *states)
 
     def _hidden(self, where: str, x: Any, state0: Any, lengths: Any) -> tuple[Array, Any, np.ndarray | None]:
         """Return the core's hidden states, its final state, and lengths; without a tape and without dropout."""
-        x, lengths = self._checked(where, x, lengths)
-        y, state = self.rnn(x if self.embedding is None else self.embedding(x), state0, lengths)
+        x, lengths = self.front.checked(where, x, lengths, self.namespace)
+        y, state = self.rnn(self.front(x, lengths), state0, lengths)
         return y, state, lengths
 
     def _infer(self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any) -> tuple[Array, Any]:
@@ -164,18 +178,18 @@ class Trunk(Model):
         self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any, rng: np.random.Generator | int | None
     ) -> tuple[Array, Any, Tape]:
         """Return what a head says, z, the core's final state, and a tape; dropout is on."""
-        x, lengths = self._checked(where, x, lengths)
+        x, lengths = self.front.checked(where, x, lengths, self.namespace)
         rng = mask_generator(rng, self.dropout.p, where)
-        embedding = dropout_in = pooling = None
-        if self.embedding is not None:
-            x, embedding = self.embedding.forward(x)  # (E1)
+        dropout_in = pooling = None
+        x, front = self.front.forward(x, lengths, rng)
+        if self.front.layers:
             x, dropout_in = self.dropout.forward(x, rng=rng)  # (D1)
         y, state, rnn = self.rnn.forward(x, state0, lengths, rng=rng)
         if branch.pooling is not None:
             y, pooling = branch.pooling.forward(y, lengths)  # (T1)–(T3)
         y, dropout_out = self.dropout.forward(y, rng=rng)  # (D1)
         z, head = branch.head.forward(y)  # (F1)
-        return z, state, Tape(self, branch, embedding, dropout_in, rnn, pooling, dropout_out, head)
+        return z, state, Tape(self, branch, front, dropout_in, rnn, pooling, dropout_out, head)
 
     def _backward(
         self, tape: Tape, dz: Array, dstate: Any, needs: frozenset[str]
@@ -185,9 +199,10 @@ class Trunk(Model):
         What isn't needed is not computed: the walk back stops at the lowest layer that something needed depends on.
         """
         branch = tape.branch
-        embedding, core, head = (needed(needs, part) for part in ("embedding", "rnn", branch.part))
+        front = {name for part in self.front.layers for name in needs if name.startswith(f"{part}.")}
+        core, head = (needed(needs, part) for part in ("rnn", branch.part))
         core |= needs.intersection(self._inputs)
-        if embedding:
+        if front:
             core.add("x")
             head |= {"weight"} if self.tied else set()
         if core:
@@ -201,37 +216,14 @@ class Trunk(Model):
             dy = branch.pooling.backward(tape.pooling, dy)  # (T1′)–(T3′)
         dx, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, needs=core)
         grads |= named("rnn", gradients)
-        if embedding and self.embedding is not None:
-            dx = self.dropout.backward(tape.dropout_in, dx)  # (D1′)
-            grads |= named("embedding", self.embedding.backward(tape.embedding, dx))  # (E1′)
-            if self.tied:
+        if "x" in core:
+            if self.front.layers:
+                dx = self.dropout.backward(tape.dropout_in, dx)  # (D1′)
+            dx, gradients = self.front.backward(tape.front, dx, front | needs.intersection({"x"}))
+            grads |= gradients
+            if front and self.tied:
                 grads["embedding.weight"] += grads.pop("head.weight")
-        return dx if "x" in needs else None, dstate0, grads
-
-    def _checked(self, where: str, x: Any, lengths: Any) -> tuple[Array, np.ndarray | None]:
-        """Return the input, (B, T, I) or (B, T), and lengths."""
-        if self.embedding is not None:
-            return as_tokens(where, x, lengths, self.namespace)
-        return as_features(where, x, lengths, self.rnn.input_size, self.namespace)
-
-
-def _width(name: str, H: int, input_size: Any, vocab_size: Any, embedding_size: Any, padding_idx: Any) -> int:
-    """Return how many features the core reads: those that come in, or those of the embedding."""
-    if (input_size is None) == (vocab_size is None):
-        raise ValueError(
-            f"{name}: one of input_size (for features) and vocab_size (for tokens) must be given, "
-            f"got input_size={input_size}, vocab_size={vocab_size}"
-        )
-    if vocab_size is not None:
-        positive_int(name, "vocab_size", vocab_size)
-        return H if embedding_size is None else positive_int(name, "embedding_size", embedding_size)
-    I = positive_int(name, "input_size", input_size)
-    if embedding_size is not None or padding_idx is not None:
-        raise ValueError(
-            f"{name}: embedding_size and padding_idx must be left out with input_size, "
-            f"got {embedding_size} and {padding_idx}; tokens are read with vocab_size"
-        )
-    return I
+        return dx, dstate0, grads
 
 
 def arguments(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,9 +120,7 @@ def _things(name: str) -> Iterator[object]:
             continue
         yield thing
         if inspect.isclass(thing):
-            yield from (
-                part for part in _public(thing) if inspect.isroutine(part) or isinstance(part, property)
-            )
+            yield from (part for part in _public(thing) if inspect.isroutine(part) or isinstance(part, property))
 
 
 def _public(owner: object) -> list[object]:

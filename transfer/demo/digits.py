@@ -137,9 +137,7 @@ class DigitsStudy(Study):
         """Return `size` images of each digit that are not among the test images."""
         rest = self._order()[self.settings.test_images :]
         rest = np.random.default_rng([seed, 1]).permutation(rest)
-        return self._rows(
-            np.concatenate([rest[self.target.label[rest] == digit][:size] for digit in range(CLASSES)])
-        )
+        return self._rows(np.concatenate([rest[self.target.label[rest] == digit][:size] for digit in range(CLASSES)]))
 
     def _order(self) -> np.ndarray:
         return np.random.default_rng(SPLIT).permutation(len(self.target.label))

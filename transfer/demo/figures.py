@@ -76,9 +76,7 @@ def differences(figure: Figure, comparison: Comparison, arms: Sequence[str], uni
     legend_below(figure, axes)
 
 
-def data_needed(
-    figure: Figure, comparison: Comparison, untouched: float, reached_at: int, worth: float | None
-) -> None:
+def data_needed(figure: Figure, comparison: Comparison, untouched: float, reached_at: int, worth: float | None) -> None:
     """Draw bits a character against the characters trained on, and what the transfer is worth in characters."""
     figure.set_size_inches(7.4, 4.6)
     axes = figure.subplots()

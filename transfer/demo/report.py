@@ -34,9 +34,7 @@ def pictures(outcome: Outcome) -> dict[str, bytes]:
         "characters-curves.png": png(
             figures.learning_curves, text, both, "bits", sizes, "bits a character, validation text", untouched
         ),
-        "characters-data.png": png(
-            figures.data_needed, text, outcome.untouched, outcome.across[0], outcome.worth
-        ),
+        "characters-data.png": png(figures.data_needed, text, outcome.untouched, outcome.across[0], outcome.worth),
         "fading-gradient.png": png(figures.fading_gradient, outcome.norms),
         "hidden-states.png": png(figures.state_map, outcome.states, outcome.states_text),
     }
@@ -234,6 +232,4 @@ def _verdicts(comparison: Comparison, digits: int, unit: str) -> html.Markup:
                 difference = comparison.difference(arm.name, size)
                 gain = html.gain(difference, digits, unit)
                 rows.append((label, arm.name, score, gain, html.badge(difference.verdict)))
-    return html.table(
-        ("size", "arm", comparison.metric, "better than scratch by", "verdict"), rows, numbers=(0, 2, 3)
-    )
+    return html.table(("size", "arm", comparison.metric, "better than scratch by", "verdict"), rows, numbers=(0, 2, 3))

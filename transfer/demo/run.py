@@ -78,9 +78,7 @@ def run(settings: Settings, folder: Path, workers: int, resume: bool, again: Seq
     return 0 if outcome.passed else 1
 
 
-def _compute(
-    settings: Settings, folder: Path, checkpoint: Path, workers: int, resume: bool, parts: Parts
-) -> Outcome:
+def _compute(settings: Settings, folder: Path, checkpoint: Path, workers: int, resume: bool, parts: Parts) -> Outcome:
     """Return everything that is found, its weights written to the folder."""
     if settings.quick:
         parts.plain("a quick run: the numbers mean nothing\n")
@@ -139,9 +137,7 @@ def _gradients(settings: Settings, parts: Parts) -> list[tuple[Case, GradientRep
     return reports
 
 
-def _digits(
-    settings: Settings, folder: Path, workers: int, parts: Parts
-) -> tuple[Comparison, TransferReport]:
+def _digits(settings: Settings, folder: Path, workers: int, parts: Parts) -> tuple[Comparison, TransferReport]:
     study = digits.DigitsStudy.of(settings.digits)
     source, target = study.pretrain(0, False), study.build(0)
     copied = study.copy(source, target)
@@ -187,9 +183,7 @@ def _characters(
     parts.plain(f"What is copied:\n{copied}\n")
     arms = characters.arms(chosen)
     with runs_shown(parts.console, "characters") as progress:
-        result = compare(
-            study, sizes=chosen.sizes, seeds=chosen.seeds, arms=arms, workers=workers, progress=progress
-        )
+        result = compare(study, sizes=chosen.sizes, seeds=chosen.seeds, arms=arms, workers=workers, progress=progress)
     parts.plain(result)
     study.train(tuned, arms[0].plan, chosen.sizes[-2], 0)
     _save_with_tokens(tuned, study.target_tokens, folder / "characters-tuned")

@@ -202,8 +202,12 @@ def _cached_stream(where: str, model: LanguageModel, stream: TextStream) -> Text
 
 def _check_dropout(where: str, model: WithCore) -> None:
     """Raise if units are dropped before or within the core. Above it they still are, anew in every step."""
-    if model.dropout.p and (model.embedding is not None or model.rnn.num_layers > 1):
-        below = "an embedding" if model.embedding is not None else f"{model.rnn.num_layers} layers"
+    if model.dropout.p and (model.front.layers or model.rnn.num_layers > 1):
+        below = (
+            f"{' and '.join(model.front.layers)} below the core"
+            if model.front.layers
+            else f"{model.rnn.num_layers} layers"
+        )
         raise ValueError(
             f"{where}: model must have no dropout below its head, got dropout={model.dropout.p} with {below}: the "
             "features would differ in every step; build one with dropout=0, and give it this one's state_dict()"

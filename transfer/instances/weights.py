@@ -216,7 +216,7 @@ def _matched(where: str, K: np.ndarray, kappa: np.ndarray, bound: float) -> np.n
 
 
 def _kernel(a: np.ndarray, b: np.ndarray, bandwidth: float) -> np.ndarray:
-    return np.exp(-(_distances(a, b) / bandwidth) ** 2 / 2)
+    return np.exp(-((_distances(a, b) / bandwidth) ** 2) / 2)
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -249,8 +249,8 @@ def _core_inputs(
     where: str, model: SequenceClassifier | LanguageModel, x: Any, lengths: Any
 ) -> tuple[Array, np.ndarray | None]:
     """Return what the core reads, (B, T, I), and lengths; None where every row is full."""
-    x, lengths = model._checked(where, x, lengths)
-    return x if model.embedding is None else model.embedding(x), lengths
+    x, lengths = model.front.checked(where, x, lengths, model.namespace)
+    return model.front(x, lengths), lengths
 
 
 def _baseline(where: str, model: Model, baseline: Any, e: Array) -> Array:

@@ -27,7 +27,7 @@ def backward(model, x, dlogits):
         (lambda: LanguageModel(5, 4, cell="rnn", nonlinearity="x"), ValueError, "'relu' or 'sigmoid', got 'x'"),
         (lambda: LanguageModel(5, 4, dropout=1), ValueError, "dropout must be at least 0 and below 1"),
         (lambda: LanguageModel(5, 4, dtype=np.float16), TypeError, "LanguageModel: dtype must be float32 or float64"),
-        (lambda: LanguageModel(5, 4, backend="gpu"), ValueError, "^LSTM: backend must be one of"),
+        (lambda: LanguageModel(5, 4, backend="gpu"), ValueError, "^Embedding: backend must be one of"),
         (
             lambda: LanguageModel(5, 4, embedding_size=3, tied=True),
             ValueError,

@@ -1,0 +1,8 @@
+"""What stands before a model's core, and makes of what comes in the features (B, T, I) that the core reads.
+
+==============  =====================================================================================================
+front.py        `Front`: what each of them provides
+plain.py        `Features`, as they come, and `Tokens`, through an embedding
+making.py       `front_of`: which of them a model's arguments ask for
+==============  =====================================================================================================
+"""
