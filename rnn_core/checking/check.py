@@ -13,7 +13,7 @@ from . import analytic, central_difference, complex_step
 from .diagnosis import First, first_wrong
 from .problem import Problem, Reference, begin, by_time_step, claims_of, outputs_of
 from .report import GradientReport, GradientRow, compare
-from .targets import problem_of
+from .targets import Point, problem_of
 from .training_step import training_step
 
 TOLERANCE = {"complex-step": 1e-12, "central": 1e-5}
@@ -89,7 +89,7 @@ def gradcheck(
     elif updates is not None:
         raise ValueError(f"gradcheck: updates must come with a batch, got x of type {type(x).__name__}")
     else:
-        problem = problem_of(target, x, state0=state0, lengths=lengths, targets=targets, weights=weights, rng=seed)
+        problem = problem_of(target, Point(x, state0, lengths, targets, weights, seed))
     dtype = _checked_dtype(problem)
     if tolerance is not None and not 0 < tolerance < np.inf:
         raise ValueError(f"gradcheck: tolerance must be above 0 and finite, got {tolerance}")

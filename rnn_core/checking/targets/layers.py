@@ -1,0 +1,72 @@
+"""Layers of one input, and losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...layers.embedding import Embedding, RowGradient
+from ...layers.home import move, to_host
+from ...layers.linear import Linear
+from ...training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from ..places import Axis, parameter_axes
+from ..problem import Problem, Twin
+from .dispatch import Point, problem_of
+from .values import copies, hold_padding
+
+
+@problem_of.register(Linear)
+def _linear(layer: Linear, point: Point) -> Problem:
+    x, home = to_host(point.x), layer.namespace
+    _, tape = layer.forward(move(x, home))
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = layer.astype(dtype, backend="numpy")
+        values = copies({"x": x}, dtype) | other.parameters
+        return values, lambda: {"y": other(values["x"])}
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dx, grads = layer.backward(tape, move(upstreams["y"], home))
+        return {"x": dx, **grads}
+
+    return Problem(type(layer).__name__, layer.dtype, twin, gradients, parameter_axes(layer))
+
+
+@problem_of.register(Embedding)
+def _embedding(layer: Embedding, point: Point) -> Problem:
+    tokens, home = to_host(point.x), layer.namespace
+    _, tape = layer.forward(tokens)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = layer.astype(dtype, backend="numpy")
+
+        def run() -> dict[str, np.ndarray]:
+            hold_padding(layer, other)
+            return {"y": other(tokens)}
+
+        return other.parameters, run
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        (gradient,) = layer.backward(tape, move(upstreams["y"], home)).values()
+        return {"weight": gradient.to_dense() if isinstance(gradient, RowGradient) else gradient}
+
+    return Problem("Embedding", layer.dtype, twin, gradients, {"weight": (Axis("token"), Axis("column"))})
+
+
+@problem_of.register(SoftmaxCrossEntropy)
+@problem_of.register(BinaryCrossEntropy)
+@problem_of.register(SquaredError)
+def _loss(loss: Any, point: Point) -> Problem:
+    logits, targets, weights = np.asarray(point.x), point.targets, point.weights
+    _, tape = loss.forward(logits, targets, weights)
+
+    def twin(dtype: np.dtype) -> Twin:
+        values = copies({"logits": logits}, dtype)
+        return values, lambda: {"loss": np.asarray(loss.forward(values["logits"], targets, weights)[0])}
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"logits": upstreams["loss"] * loss.backward(tape)}
+
+    return Problem(type(loss).__name__, logits.dtype, twin, gradients)

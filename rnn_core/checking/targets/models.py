@@ -1,0 +1,40 @@
+"""Models that answer with logits for each row or step, and carry no state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ...layers.home import move, to_host
+from ...models import SequenceClassifier
+from ..places import parameter_axes, sequence_axes
+from ..problem import Problem, Twin
+from .dispatch import Point, problem_of
+from .values import copies, hold_padding
+
+
+@problem_of.register(SequenceClassifier)
+def _classifier(model: SequenceClassifier, point: Point) -> Problem:
+    x, home, lengths, rng = np.asarray(to_host(point.x)), model.namespace, point.lengths, point.rng
+    _, tape = model.forward(move(x, home), lengths, rng=rng)
+    inputs = {"x": x} if x.dtype == model.dtype else {}
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = model.astype(dtype, backend="numpy")
+        values = copies(inputs, dtype) | other.parameters
+
+        def run() -> dict[str, np.ndarray]:
+            if model.embedding is not None and other.embedding is not None:
+                hold_padding(model.embedding, other.embedding)
+            return {"logits": other.forward(values.get("x", x), lengths, rng=rng)[0]}
+
+        return values, run
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dx, grads = model.backward(tape, move(upstreams["logits"], home))
+        return ({} if dx is None else {"x": dx}) | grads
+
+    both_ways = model.rnn.directions == 2
+    sequence = sequence_axes(x.ndim, batch_first=True, both_ways=both_ways, lengths=to_host(lengths))
+    return Problem(type(model).__name__, model.dtype, twin, gradients, {"x": sequence, **parameter_axes(model)})

@@ -1,0 +1,86 @@
+"""What carries states: recurrent layers, and the language model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ...layers.home import move, to_host
+from ...layers.stack import Recurrent
+from ...models import LanguageModel
+from ..places import Axes, parameter_axes, sequence_axes, state_axes
+from ..problem import Problem, Twin
+from .dispatch import Point, problem_of
+from .values import copies, drawn, moved, named, unnamed
+
+
+@problem_of.register(Recurrent)
+def _recurrent(layer: Recurrent, point: Point) -> Problem:
+    x, home = np.asarray(to_host(point.x)), layer.namespace
+    lengths, rng, state0 = point.lengths, point.rng, point.state0
+    if state0 is None:
+        state0 = drawn(layer(move(x, home), None, lengths)[1], rng)
+    state0 = moved(state0, np)
+    tape = layer.forward(move(x, home), moved(state0, home), lengths, rng=rng)[2]
+    states = [f"{s}0" for s in layer.spec.states]
+    finals = [f"{s}_T" for s in layer.spec.states]
+    state_dict = named(states, state0)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = layer.astype(dtype, backend="numpy")
+        values = copies({"x": x, **state_dict}, dtype) | other.parameters
+
+        def run() -> dict[str, np.ndarray]:
+            y, final, _ = other.forward(values["x"], unnamed(states, values), lengths, rng=rng)
+            return {"y": y, **named(finals, final)}
+
+        return values, run
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dy, dfinal = moved(upstreams.get("y"), home), moved(unnamed(finals, upstreams), home)
+        dx, dstate0, grads = layer.backward(tape, dy, dfinal)
+        return {"x": dx, **named(states, dstate0), **grads}
+
+    sequence = sequence_axes(
+        x.ndim, batch_first=layer.batch_first, both_ways=layer.directions == 2, lengths=to_host(lengths)
+    )
+    axes = {"x": sequence, "y": sequence, **_axes_of_states(layer, state_dict), **parameter_axes(layer)}
+    return Problem(type(layer).__name__, layer.dtype, twin, gradients, axes)
+
+
+@problem_of.register(LanguageModel)
+def _language_model(model: LanguageModel, point: Point) -> Problem:
+    tokens, home = to_host(point.x), model.namespace
+    lengths, rng, state0 = point.lengths, point.rng, point.state0
+    if state0 is None:
+        state0 = drawn(model(tokens, None, lengths)[1], rng)
+    state0 = moved(state0, np)
+    logits, _, tape = model.forward(tokens, moved(state0, home), lengths, rng=rng)
+    spec = model.rnn.spec
+    states, finals = [f"{s}0" for s in spec.states], [f"{s}_T" for s in spec.states]
+    state_dict = named(states, state0)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = model.astype(dtype, backend="numpy")
+        values = copies(state_dict, dtype) | other.parameters
+
+        def run() -> dict[str, np.ndarray]:
+            logits, final, _ = other.forward(tokens, unnamed(states, values), lengths, rng=rng)
+            return {"logits": logits, **named(finals, final)}
+
+        return values, run
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dlogits = move(upstreams.get("logits", np.zeros(logits.shape, model.dtype)), home)
+        dstate0, grads = model.backward(tape, dlogits, moved(unnamed(finals, upstreams), home))
+        return {**named(states, dstate0), **grads}
+
+    sequence = sequence_axes(3, batch_first=True, both_ways=False, lengths=to_host(lengths))
+    axes = {"logits": sequence, **_axes_of_states(model.rnn, state_dict), **parameter_axes(model)}
+    return Problem(type(model).__name__, model.dtype, twin, gradients, axes)
+
+
+def _axes_of_states(layer: Recurrent, states: Mapping[str, Any]) -> dict[str, Axes]:
+    return {name: state_axes(layer.num_layers, layer.directions, state.ndim) for name, state in states.items()}
