@@ -10,12 +10,13 @@ import numpy as np
 
 from ....written import writable
 from ..folders import check_class_names, class_folders, files_in
+from ..json_rows import objects_in
 from ..labels import Row, classes_of, numbers_of, remark_on
 from ..lines import Place, empty, existing, named, numbered, remark
-from . import tables
-from .json_lines import from_json_lines, objects_in
+from ..tables import has_columns, place_of
+from .json_lines import from_json_lines
 from .keras import from_keras
-from .tables import Columns, from_table, place_of
+from .labelled import Labelled, columns_of, from_table
 
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
@@ -101,7 +102,7 @@ def read_texts(
         There is no such file or folder.
     """
     where, place = "read_texts", existing("read_texts", path)
-    columns = Columns(str(text), label and str(label), separator, header, keep_missing_labels, allow_unlabelled)
+    columns = columns_of(str(text), label and str(label), separator, header, keep_missing_labels, allow_unlabelled)
     found = list(_rows(where, place, columns, encoding, part))
     if not found:
         raise empty(where, place, "a text")
@@ -134,13 +135,13 @@ def has_labels(
     """
     where, place = "read_texts", existing("read_texts", path)
     if place.suffix.lower() in (".csv", ".tsv"):
-        return tables.has_label(where, place, Columns(text, label, separator, header), encoding)
+        return has_columns(where, place, columns_of(text, label, separator, header), encoding)[-1]
     if place.suffix.lower() not in TABLES:
         return False
     return any(place_of(label, list(row)) is not None for _, row in objects_in(where, place, encoding))
 
 
-def _rows(where: str, path: Path, columns: Columns, encoding: str, part: str) -> Iterator[Row]:
+def _rows(where: str, path: Path, columns: Labelled, encoding: str, part: str) -> Iterator[Row]:
     suffix = path.suffix.lower()
     if path.is_dir():
         return _from_folder(where, path, columns, encoding, part)
@@ -158,7 +159,7 @@ def _rows(where: str, path: Path, columns: Columns, encoding: str, part: str) ->
     )
 
 
-def _from_folder(where: str, folder: Path, columns: Columns, encoding: str, part: str) -> Iterator[Row]:
+def _from_folder(where: str, folder: Path, columns: Labelled, encoding: str, part: str) -> Iterator[Row]:
     parts: list[tuple[str | None, list[Path]]]
     if columns.label is not None:
         parts = [*class_folders(where, folder, (".txt",), part)]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ....foreign import check_text, parse_json, shown
+from ....foreign import check_text, shown
+from ..json_rows import keys_of, objects_in, text_under
 from ..labels import Row
-from ..lines import Unread, at, named, numbered, remark
-from .tables import Columns, place_of
+from ..lines import Unread, at, named, remark
+from .labelled import Labelled
 
 
-def from_json_lines(where: str, path: Path, columns: Columns, encoding: str) -> Iterator[Row]:
+def from_json_lines(where: str, path: Path, columns: Labelled, encoding: str) -> Iterator[Row]:
     """Yield the rows of a file of JSON Lines.
 
     Raises
@@ -29,58 +29,24 @@ def from_json_lines(where: str, path: Path, columns: Columns, encoding: str) -> 
     labelled, last = columns.label is None, None
     for number, row in objects_in(where, path, encoding):
         place = at(path, number)
-        key, label_key = _keys(where, place, row, columns)
-        text = row[key]
-        if not isinstance(text, str):
-            raise Unread(
-                f"{where}: {place} must have a string under {shown(columns.text, 40)}, got {shown(text)}",
-                "{text} names the key",
-            )
-        check_text(where, place, text)
+        key, *label_keys = keys_of(where, place, row, columns, ("label",) if columns.allow_unlabelled else ())
+        text = text_under(where, place, row, str(key), "text")
         name = None
-        if columns.label is not None:
+        for label_key in label_keys:
             label = None if label_key is None else row[label_key]
             labelled |= label_key is not None
-            name = columns.label_in(where, place, _name(where, place, columns.label, label))
+            name = columns.label_in(where, place, _name(where, place, columns.wanted["label"], label))
             if name is not None and type(spelled.setdefault(name, label)) is not type(label):
                 mixed.setdefault(name, (spelled[name], label))
         yield text, name, f"line {number}"
         last = place, row
     if last is not None and not labelled:  # a row may lack the key, but the file must have it somewhere
-        _keys(where, *last, replace(columns, allow_unlabelled=False))
+        keys_of(where, *last, columns)
     for name, (one, other) in list(mixed.items())[:3]:
         remark(
             where,
             f"{named(path)} has the labels {shown(one)} and {shown(other)}, which are one class, {shown(name, 40)}",
         )
-
-
-def objects_in(where: str, path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line, object)."""
-    for number, line in numbered(where, path, encoding):
-        if not line.strip():
-            continue
-        row = parse_json(where, at(path, number), line, unique=True)
-        if not isinstance(row, dict):
-            raise ValueError(f"{where}: {at(path, number)} must be a JSON object, got {shown(row)}")
-        yield number, row
-
-
-def _keys(where: str, place: str, row: dict[str, Any], columns: Columns) -> tuple[str, str | None]:
-    """Return the keys of text and label, as they are spelled in this object; None where it has or needs no label."""
-    names = list(row)
-    places = [names.index(key) if key in row else place_of(key, names) for key in columns.wanted]
-    if columns.allow_unlabelled and places[-1] is None and columns.label is not None and places[0] is not None:
-        return names[places[0]], None
-    found = [names[k] for k in places if k is not None]
-    if len(found) < len(places):
-        wanted = " and ".join(shown(key, 40) for key in columns.wanted)
-        raise Unread(
-            f"{where}: {place} must have the key{'s' * (len(places) > 1)} {wanted}, got "
-            f"{shown(', '.join(names), 100)[1:-1] or 'none'}",
-            f"{columns.options} name{'s' * (len(places) == 1)} {'them' if len(places) > 1 else 'it'}",
-        )
-    return found[0], found[1] if len(found) > 1 else None
 
 
 def _name(where: str, place: str, key: str, label: Any) -> str:

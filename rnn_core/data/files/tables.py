@@ -1,16 +1,15 @@
-"""Tables of texts: rows of cells parted by commas, semicolons or tabs, as CSV and TSV files have them."""
+"""Tables: rows of cells parted by commas, semicolons or tabs, as CSV and TSV files have them."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ....foreign import shown
-from ..labels import Row, is_missing
-from ..lines import Unread, at, numbered
+from ...foreign import shown
+from .lines import Unread, at, numbered
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 """What parts the cells of a table."""
@@ -27,64 +26,38 @@ class Columns:
 
     Attributes
     ----------
-    text, label : str
-        Names or, without a line of names, numbers from 1 on; no label if it is None.
+    wanted : dict of str to str
+        The option that names each, as it stands in braces in a message, and its name or, without a line of names, its
+        number from 1 on.
     separator : str, optional
         What parts cells; found out where it is not given.
     header : bool
         Whether the first line names the columns.
-    keep_missing_labels : bool
-        Take labels such as ``NA`` as they stand.
-    allow_unlabelled : bool
-        Let a row have no label.
     """
 
-    text: str
-    label: str | None
+    wanted: Mapping[str, str]
     separator: str | None = None
     header: bool = True
-    keep_missing_labels: bool = False
-    allow_unlabelled: bool = False
 
     @property
-    def wanted(self) -> tuple[str, ...]:
+    def names(self) -> tuple[str, ...]:
         """Names of the columns that are read."""
-        return (self.text,) if self.label is None else (self.text, self.label)
+        return tuple(self.wanted.values())
 
     @property
     def options(self) -> str:
         """The options that name them, for a message."""
-        return "{text}" if self.label is None else "{text} and {label}"
-
-    def label_in(self, where: str, place: str, name: str) -> str | None:
-        """Return a label as the name of a class; None if it is missing and may be.
-
-        Raises
-        ------
-        Unread
-            It is missing.
-        """
-        name = name.strip()
-        if not is_missing(name, self.keep_missing_labels):
-            return name
-        if self.allow_unlabelled:
-            return None
-        said = f"{where}: {place} must have a label in column {shown(self.label)}, got "
-        if not name:
-            raise Unread(f"{said}none", "{label} names another column; or leave the row out")
-        raise Unread(
-            f"{said}{shown(name)}, as pandas writes a missing one",
-            "leave the row out or, if it is a class, say so: {keep_missing_labels}",
-        )
+        *others, last = (f"{{{option}}}" for option in self.wanted)
+        return f"{', '.join(others)} and {last}" if others else last
 
 
-def from_table(where: str, path: Path, columns: Columns, encoding: str) -> Iterator[Row]:
-    """Yield the rows of a table.
+def cells_of(where: str, path: Path, columns: Columns, encoding: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the last line of each row and its cells in the columns that are read.
 
     Raises
     ------
     Unread
-        The columns are not there, or a label is missing.
+        The columns are not there.
     ValueError
         A row is broken, or in another encoding.
     """
@@ -97,7 +70,7 @@ def from_table(where: str, path: Path, columns: Columns, encoding: str) -> Itera
     places: list[int] = []
     width = least = 0
     for first, last, row in _rows(where, path, separator, encoding):
-        if not _without_blanks(row) and (len(row) != 1 or columns.label is not None):
+        if not _without_blanks(row) and (len(row) != 1 or len(columns.wanted) > 1):
             continue  # an empty line, or one of separators alone
         if not places:
             places = _found(where, at(path, first), row, columns, separator)
@@ -106,20 +79,17 @@ def from_table(where: str, path: Path, columns: Columns, encoding: str) -> Itera
                 continue
         if len(row) < least or len(_without_blanks(row)) > width:
             raise _wrong_width(where, path, (first, last), row, width, separator)
-        name = None
-        if columns.label is not None:
-            name = columns.label_in(where, at(path, last), row[places[1]])
-        yield row[places[0]], name, f"line {last}"
+        yield last, [row[place] for place in places]
 
 
-def has_label(where: str, path: Path, columns: Columns, encoding: str) -> bool:
-    """Return whether a table's first line has a column of labels beside that of texts."""
+def has_columns(where: str, path: Path, columns: Columns, encoding: str) -> tuple[bool, ...]:
+    """Return which of the columns a table's first line has, each once."""
     separator = columns.separator or _separator(where, path, columns, encoding)
     if separator in SEPARATORS:
         for _, _, row in _rows(where, path, separator, encoding):
             if _without_blanks(row):
-                return _places(row, columns)[-1] is not None
-    return False
+                return tuple(place is not None for place in _places(row, columns))
+    return (False,) * len(columns.wanted)
 
 
 def _rows(where: str, path: Path, separator: str, encoding: str) -> Iterator[tuple[int, int, list[str]]]:
@@ -187,9 +157,9 @@ def _fit(where: str, path: Path, separator: str, columns: Columns, encoding: str
 def _places(row: Sequence[str], columns: Columns) -> list[int | None]:
     """Return where each wanted column stands in the first line; None where that is not clear."""
     if not columns.header:
-        found = [int(name) - 1 if name.isdecimal() and len(name) < 10 else -1 for name in columns.wanted]
+        found = [int(name) - 1 if name.isdecimal() and len(name) < 10 else -1 for name in columns.names]
         return [place if 0 <= place < len(row) else None for place in found]
-    return [place_of(name, row) for name in columns.wanted]
+    return [place_of(name, row) for name in columns.names]
 
 
 def place_of(name: str, names: Sequence[str]) -> int | None:
@@ -210,12 +180,12 @@ def _found(where: str, place: str, row: list[str], columns: Columns, separator: 
     got = shown(", ".join(row), 100) if row else "none"
     if not columns.header:
         raise Unread(
-            f"{where}: {place} must have columns {' and '.join(columns.wanted)}, numbers from 1 to {len(row)}, got "
+            f"{where}: {place} must have columns {' and '.join(columns.names)}, numbers from 1 to {len(row)}, got "
             f"{got}",
             f"without a line of names {columns.options} give their numbers, such as 1 and 2",
         )
     raise Unread(
-        f"{where}: {place} must name the column {shown(columns.wanted[places.index(None)], 40)} once, got {got}",
+        f"{where}: {place} must name the column {shown(columns.names[places.index(None)], 40)} once, got {got}",
         f"{columns.options} say which columns to read, {{separator}} what parts them (here {SEPARATORS[separator]}), "
         "{header} that there are no names",
     )
