@@ -1,0 +1,1 @@
+"""How far what a model says is from what it should say."""
