@@ -2,6 +2,7 @@
 
 from .augmented import Augmented
 from .batches import Batch, Examples, TextStream
+from .dialogue import context_of, reply_pairs
 from .ragged import Ragged
 from .repeated import Repeated
 from .sequences import pad_sequences, sequence_lengths
@@ -17,4 +18,6 @@ __all__ = [
     "TextStream",
     "Repeated",
     "Augmented",
+    "context_of",
+    "reply_pairs",
 ]

@@ -1,7 +1,8 @@
-"""From text to token ids and back: one tokenizer, for characters or for words."""
+"""From text to token ids and back: one tokenizer, for characters, for words, or for words and all between them."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
@@ -13,11 +14,13 @@ from ..layers.checks import as_array, flag
 from ..layers.home import to_host
 from ..schema import check_arguments
 
-LEVELS = ("char", "word")
+LEVELS = ("char", "word", "piece")
 FILTERS = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """Characters that part words without belonging to one, as in Keras. The apostrophe stays."""
 PADDING = ""
 """What stands in `Tokenizer.tokens` at the padding slot: no text holds an empty token."""
+PIECE = re.compile(r" ?(?:[^\W\d_]+|\d+|[^\w\s]|_)|\s")
+"""A word, a number or a sign, with the blank before it; or a blank alone. A text is its pieces, one after another."""
 
 
 class Tokenizer:
@@ -28,15 +31,16 @@ class Tokenizer:
 
     Parameters
     ----------
-    level : {"word", "char"}
-        What a token is. Words are what remains between white space and the characters in `filters`.
+    level : {"word", "char", "piece"}
+        What a token is. Words are what remains between white space and the characters in `filters`. Pieces are words,
+        numbers and signs, each with the blank before it, so that nothing is lost: decoded, they are the text again.
     num_words : int, optional
         Upper bound of the vocabulary's size: all ids stay below it. With a padding slot, the ``num_words - 1`` most
         frequent tokens are kept (the unknown token is one of them), as in Keras. By default all are kept.
     lower : bool
         Read capital letters as small ones.
     filters : str
-        Characters that part words. Without effect on ``level="char"``.
+        Characters that part words. Without effect on characters and pieces.
     oov : str, optional
         The token that stands for every unknown one. Without it unknown tokens are left out, as in Keras.
     padding : bool
@@ -74,7 +78,7 @@ class Tokenizer:
         padding: bool = True,
     ) -> None:
         if not isinstance(level, str) or level not in LEVELS:
-            raise ValueError(f"Tokenizer: level must be 'char' or 'word', got {shown(level)}")
+            raise ValueError(f"Tokenizer: level must be 'char', 'word' or 'piece', got {shown(level)}")
         if not isinstance(filters, str):
             raise TypeError(f"Tokenizer: filters must be a string of characters, got {shown(filters)}")
         if oov is not None and not isinstance(oov, str):
@@ -215,7 +219,7 @@ class Tokenizer:
                 f"the vocabulary has {len(tokens)} tokens"
             )
         words = [tokens[i] for i in ids.tolist()]
-        return "".join(words) if self.level == "char" else " ".join(word for word in words if word != PADDING)
+        return " ".join(word for word in words if word != PADDING) if self.level == "word" else "".join(words)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all there is to know, in types that JSON has."""
@@ -291,6 +295,8 @@ class Tokenizer:
             raise TypeError(f"Tokenizer.{caller}: a text must be a string, got {type(text).__name__}")
         if self.lower:
             text = text.lower()
+        if self.level == "piece":
+            return PIECE.findall(text)
         return text if self.level == "char" else text.translate(self._parting).split()
 
 

@@ -19,6 +19,23 @@ def texts(found: Any) -> str | None:
     return _labels(found, len(found.texts))
 
 
+def pairs(found: Any) -> str | None:
+    """Check `read_pairs`'s result."""
+    if not len(found.sources) == len(found.targets) == len(found.places) > 0:
+        return f"pairs must have two sides and a place, got {[len(part) for part in found]}"
+    return _said([*found.sources, *found.targets])
+
+
+def dialogues(found: Any) -> str | None:
+    """Check `read_dialogues`'s result."""
+    for turns, speakers, _ in found:
+        if len(turns) != len(speakers) or not turns:
+            return f"a dialogue must have a speaker or None for each turn, got {len(speakers)} for {len(turns)}"
+        if (complaint := _said([*turns, *filter(None, speakers)])) is not None:
+            return complaint
+    return None
+
+
 def series(found: Any) -> str | None:
     """Check `read_series`'s and `read_waveforms`'s result."""
     for row in found.rows:
@@ -105,6 +122,11 @@ def encoded(found: Any) -> str | None:
     if targets is not None and (len(targets) != len(inputs) or targets.min() < -1 or targets.max() >= len(classes)):
         return f"targets must be within {len(classes)} classes, got {targets}"
     return _writable(classes)
+
+
+def _said(texts: list[str]) -> str | None:
+    blank = [text for text in texts if not text.strip()]
+    return f"texts must not be blank, got {blank[0]!r}" if blank else _writable(texts)
 
 
 def _labels(found: Any, count: int) -> str | None:

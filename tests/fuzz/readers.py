@@ -17,7 +17,7 @@ from typing import Any
 
 from rnn_core import load
 from rnn_core.data import Tokenizer
-from rnn_core.data.files import read_series, read_texts, read_vectors, read_waveforms
+from rnn_core.data.files import read_dialogues, read_pairs, read_series, read_texts, read_vectors, read_waveforms
 from rnn_core.foreign import parse_json
 from rnn_core.training import Adam, fit
 from rnn_core.weights import read_arrays, read_metadata
@@ -31,7 +31,7 @@ from . import checks
 from .case import Case
 from .mutators import archives, containers, names, raw, trees
 from .mutators.raw import Mutator
-from .seeds import commands, series, sound, stored, texts, vectors
+from .seeds import commands, pairs, series, sound, stored, texts, vectors
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,10 @@ def _texts(path: Path, options: dict[str, Any]) -> Any:
     if options.get("keep_missing_labels"):  # a class called "null" is no fault where it is asked for
         found = found._replace(classes=tuple(f"kept {name}" for name in found.classes))
     return found
+
+
+def _two_files(path: Path, options: dict[str, Any]) -> Any:
+    return read_pairs(path, path.with_suffix(".de"), **options)
 
 
 def _network(path: Path, _: dict[str, Any]) -> Any:
@@ -143,6 +147,10 @@ _table_options = (
     ("keep_missing_labels", True), ("allow_unlabelled", True), ("encoding", "latin-1"),
     ("part", "test"),
 )  # fmt: skip
+_pair_options = (
+    ("source", "target"), ("separator", ";"), ("header", False), ("encoding", "latin-1"), ("prompt", "reply"),
+    ("turns", "messages"), ("text", "role"), ("speaker", "text"),
+)  # fmt: skip
 _series_options = (
     ("missing", "drop"), ("missing", "interpolate"), ("missing", "mask"), ("labelled", False), ("max_steps", 2),
     ("rate", 4000), ("frame", 3), ("encoding", "latin-1"),
@@ -155,12 +163,16 @@ _vector_options: tuple[tuple[str, Any], ...] = (
 )
 _load_options = (("dtype", "float64"), ("dtype", "float32"), ("backend", "numpy"))
 _all_texts, _series, _waveforms, _vectors = map(_calling, (read_texts, read_series, read_waveforms, read_vectors))
+_pairs, _dialogues = map(_calling, (read_pairs, read_dialogues))
 
 READERS: dict[str, Reader] = {
     "texts: tables": Reader(texts.tables, _texts, raw.TEXT, checks.texts, 3, _table_options),
     "texts: JSON Lines": Reader(texts.json_lines, _texts, _json, checks.texts, 3, _table_options),
     "texts: folders": Reader(texts.folders, _texts, raw.TEXT, checks.texts, 2, _table_options),
     "texts: Keras": Reader(texts.keras, _texts, (archives.as_zip,), checks.texts, 4, _table_options),
+    "pairs: rows": Reader(pairs.rows, _pairs, _json, checks.pairs, 2, _pair_options),
+    "pairs: two files": Reader(pairs.lines, _two_files, raw.TEXT, checks.pairs, 1),
+    "dialogues": Reader(pairs.dialogues, _dialogues, _json, checks.dialogues, 2, _pair_options),
     "series: tables": Reader(series.tables, _series, raw.TEXT, checks.series, 2, _series_options),
     "series: ARFF": Reader(series.arff, _series, (_arff_words, *raw.TEXT), checks.series, 1, _series_options),
     "series: .ts": Reader(series.ts, _series, (_ts_words, _ts_words, *raw.TEXT), checks.series, 3, _series_options),

@@ -1,9 +1,10 @@
-"""A user's own data, read from where it lies: labelled texts, series and waveforms, and word vectors.
+"""A user's own data, read from where it lies: labelled texts, pairs, dialogues, series and waveforms, and word vectors.
 
 Every fault is named by file and line. Nothing that is read is ever executed.
 """
 
 from .lines import FileWarning
+from .pairs import Dialogue, Pairs, read_dialogues, read_pairs
 from .series import Series, read_series
 from .sounds import read_waveforms
 from .texts import Texts, read_texts
@@ -13,6 +14,10 @@ __all__ = [
     "FileWarning",
     "Texts",
     "read_texts",
+    "Pairs",
+    "read_pairs",
+    "Dialogue",
+    "read_dialogues",
     "Series",
     "read_series",
     "read_waveforms",

@@ -11,6 +11,9 @@ from pathlib import Path
 from ...foreign import shown
 from .lines import Unread, at, numbered
 
+TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
+"""The endings of files with rows, each of them with columns or keys."""
+
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 """What parts the cells of a table."""
 

@@ -122,7 +122,7 @@ LISTS: Any = [[1, 2]]
         (lambda: pad_sequences([[1]], padding=np.arange(3)), ValueError, "padding must be 'pre' or 'post', got array"),
         (lambda: Ragged(LISTS), TypeError, "Ragged: rows must be arrays of numbers, got a list of 2 in row 0"),
         (lambda: Ragged([np.array([["a"]])]), TypeError, "Ragged: rows must be arrays .* got ndarray of shape"),
-        (lambda: Tokenizer(np.arange(3)), ValueError, "Tokenizer: level must be 'char' or 'word', got array"),
+        (lambda: Tokenizer(np.arange(3)), ValueError, "Tokenizer: level must be 'char', 'word' or 'piece', got array"),
         (lambda: Tokenizer(filters=None), TypeError, "Tokenizer: filters must be a string of characters, got None"),
         (lambda: Tokenizer(oov=3), TypeError, "Tokenizer: oov must be a string or None, got 3"),
         (lambda: Tokenizer(padding=5), TypeError, "Tokenizer: padding must be True or False, got 5"),

@@ -114,10 +114,22 @@ def test_what_is_stored_as_json_comes_back(text, level, oov, padding, lower):
     np.testing.assert_array_equal(tokenizer.encode(tokenizer.decode(ids)) if oov is None else ids, ids)
 
 
+def test_pieces_are_words_numbers_and_signs_with_the_blank_before_them():
+    tokenizer = Tokenizer("piece", lower=False).fit("No, 2 of _it_ (über 3,5).\n")
+    pieces = ["No", ",", " 2", " of", " _", "it", "_", " (", "über", " 3", ",", "5", ")", ".", "\n"]
+    assert [tokenizer.tokens[k] for k in tokenizer.encode("No, 2 of _it_ (über 3,5).\n")] == pieces
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_pieces_decoded_are_the_text_again(text):
+    tokenizer = Tokenizer("piece", lower=False).fit(text)
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+
+
 @pytest.mark.parametrize(
     "call, error, message",
     [
-        (lambda: Tokenizer("byte"), ValueError, "level must be 'char' or 'word', got 'byte'"),
+        (lambda: Tokenizer("byte"), ValueError, "level must be 'char', 'word' or 'piece', got 'byte'"),
         (lambda: Tokenizer(oov=""), ValueError, "oov must have at least one character"),
         (lambda: Tokenizer(num_words=1), ValueError, "num_words must be at least 2 to hold a token, got 1"),
         (lambda: Tokenizer(num_words=2, oov="?"), ValueError, "num_words must be at least 3 to hold a token, got 2"),
@@ -152,7 +164,7 @@ def test_mistakes_are_named(call, error, message):
         ({"tokens": {"": 0}}, r"tokens must be a list of words, got \{'': 0\}"),
         ({"tokens": ["", [], "a"]}, r"tokens must be words, got \[\] at position 1"),
         ({"level": ["word"]}, r"stored: level must be a string, got \['word'\]"),
-        ({"level": "[" * 10**5}, r"level must be 'char' or 'word', got '\[\[\["),
+        ({"level": "[" * 10**5}, r"level must be 'char', 'word' or 'piece', got '\[\[\["),
         ({"num_words": True}, "stored: num_words must be an int of 64 bits or null, got True"),
         ({"num_words": 10**30}, "stored: num_words must be an int of 64 bits or null, got 1000"),
         ({"num_words": -1}, "num_words must be at least 2 to hold a token, got -1"),

@@ -13,12 +13,10 @@ from ..folders import check_class_names, class_folders, files_in
 from ..json_rows import objects_in
 from ..labels import Row, classes_of, numbers_of, remark_on
 from ..lines import Place, empty, existing, named, numbered, remark
-from ..tables import has_columns, place_of
+from ..tables import TABLES, has_columns, place_of
 from .json_lines import from_json_lines
 from .keras import from_keras
 from .labelled import Labelled, columns_of, from_table
-
-TABLES = (".csv", ".tsv", ".jsonl", ".ndjson")
 
 UNLABELLED = "unsup"
 """IMDB's folder of texts without a label, beside those of its classes."""
