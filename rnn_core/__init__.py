@@ -2,7 +2,7 @@
 
 from .checking import gradcheck
 from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
-from .models import LanguageModel, SequenceClassifier
+from .models import BidirectionalLanguageModel, LanguageModel, SequenceClassifier, contextual_features
 from .weights import load, save
 
 __version__ = "0.1.0"
@@ -11,11 +11,13 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "BidirectionalLanguageModel",
     "Dropout",
     "Embedding",
     "LanguageModel",
     "Linear",
     "SequenceClassifier",
+    "contextual_features",
     "gradcheck",
     "load",
     "save",

@@ -5,6 +5,7 @@ from .batches import Batch, Examples, TextStream
 from .dialogue import context_of, reply_pairs
 from .ragged import Ragged
 from .repeated import Repeated
+from .rows import bounded, windows
 from .sequences import pad_sequences, sequence_lengths
 from .text import Tokenizer
 
@@ -12,6 +13,8 @@ __all__ = [
     "Tokenizer",
     "pad_sequences",
     "sequence_lengths",
+    "bounded",
+    "windows",
     "Ragged",
     "Batch",
     "Examples",

@@ -3,6 +3,7 @@
 from .dropout import Dropout
 from .embedding import Embedding
 from .linear import Linear
+from .mixing.scalar_mix import ScalarMix
 from .recurrent import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "Dropout", "Embedding", "Linear"]
+__all__ = ["GRU", "LSTM", "RNN", "Dropout", "Embedding", "Linear", "ScalarMix"]

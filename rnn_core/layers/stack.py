@@ -156,9 +156,20 @@ class Recurrent(Layer):
 
         Parameters and errors are `forward`'s; the result is its first two values.
         """
-        where = f"{type(self).__name__}.__call__"
+        (y,), state = self._infer(f"{type(self).__name__}.__call__", x, state0, lengths, every=False)
+        return y, state
+
+    def every_layer(self, x: Array, state0: Any = None, lengths: Any = None) -> tuple[list[Array], Any]:
+        """Run the layer as by calling it, and return what each layer of the stack says, the lowest first.
+
+        Parameters and errors are `forward`'s; the last of the outputs is its y.
+        """
+        return self._infer(f"{type(self).__name__}.every_layer", x, state0, lengths, every=True)
+
+    def _infer(self, where: str, x: Any, state0: Any, lengths: Any, *, every: bool) -> tuple[list[Array], Any]:
+        """Return the output of every layer, or of the top one alone, and the final state; without a tape."""
         x, lengths, states, layout = self._checked_inputs(where, x, state0, lengths)
-        finals = []
+        outputs, finals = [], []
         for k in range(self.num_layers):
             ys = []
             for d in range(self.directions):
@@ -169,7 +180,9 @@ class Recurrent(Layer):
                 ys.append(turn(y, lengths, d))
                 finals.append(final)
             x = join(ys)
-        return layout.outward(x), self._stacked_state(finals, layout)
+            if every or k == self.num_layers - 1:
+                outputs.append(layout.outward(x))
+        return outputs, self._stacked_state(finals, layout)
 
     def forward(
         self,

@@ -2,6 +2,16 @@
 
 from .base import Evaluation, Model, Step
 from .classifier import SequenceClassifier
+from .contextual.bidirectional_language_model import BidirectionalLanguageModel
+from .contextual.features import contextual_features
 from .language_model import LanguageModel
 
-__all__ = ["LanguageModel", "SequenceClassifier", "Model", "Step", "Evaluation"]
+__all__ = [
+    "BidirectionalLanguageModel",
+    "LanguageModel",
+    "SequenceClassifier",
+    "contextual_features",
+    "Model",
+    "Step",
+    "Evaluation",
+]

@@ -1,8 +1,8 @@
 """Bugs to plant, a file a topic, one at a time: each must be caught by the check that it names."""
 
-from . import cells, layers
+from . import cells, contextual, layers
 from .mutation import Mutation
 
-MUTATIONS = (*cells.MUTATIONS, *layers.MUTATIONS)
+MUTATIONS = (*cells.MUTATIONS, *layers.MUTATIONS, *contextual.MUTATIONS)
 
 __all__ = ["MUTATIONS", "Mutation"]

@@ -10,6 +10,7 @@ import numpy as np
 from ...layers.embedding import Embedding, RowGradient
 from ...layers.home import move, to_host
 from ...layers.linear import Linear
+from ...layers.mixing.scalar_mix import ScalarMix
 from ...training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from ..places import Axis, parameter_axes
 from ..problem import Problem, Twin
@@ -18,7 +19,8 @@ from .values import copies, hold_padding
 
 
 @problem_of.register(Linear)
-def _linear(layer: Linear, point: Point) -> Problem:
+@problem_of.register(ScalarMix)
+def _of_each_step(layer: Any, point: Point) -> Problem:
     x, home = to_host(point.x), layer.namespace
     _, tape = layer.forward(move(x, home))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...layers.home import move, to_host
-from ...models import SequenceClassifier
+from ...models import BidirectionalLanguageModel, SequenceClassifier
 from ..places import parameter_axes, sequence_axes
 from ..problem import Problem, Twin
 from .dispatch import Point, problem_of
@@ -38,3 +38,23 @@ def _classifier(model: SequenceClassifier, point: Point) -> Problem:
     both_ways = model.rnn.directions == 2
     sequence = sequence_axes(x.ndim, batch_first=True, both_ways=both_ways, lengths=to_host(lengths))
     return Problem(type(model).__name__, model.dtype, twin, gradients, {"x": sequence, **parameter_axes(model)})
+
+
+@problem_of.register(BidirectionalLanguageModel)
+def _bidirectional(model: BidirectionalLanguageModel, point: Point) -> Problem:
+    tokens, home, lengths, rng = to_host(point.x), model.namespace, point.lengths, point.rng
+    logits, tape = model.forward(tokens, lengths, rng=rng)
+    names = ("forward logits", "backward logits")
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = model.astype(dtype, backend="numpy")
+        return dict(other.parameters), lambda: dict(zip(names, other.forward(tokens, lengths, rng=rng)[0], strict=True))
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        nothing = np.zeros(logits[0].shape, model.dtype)
+        return model.backward(tape, [move(upstreams.get(name, nothing), home) for name in names])
+
+    sequence = sequence_axes(3, batch_first=True, both_ways=False, lengths=to_host(lengths))
+    return Problem(
+        type(model).__name__, model.dtype, twin, gradients, {**dict.fromkeys(names, sequence), **parameter_axes(model)}
+    )

@@ -3,6 +3,7 @@
 ==============  =====================================================================================================
 front.py        `Front`: what each of them provides
 plain.py        `Features`, as they come, and `Tokens`, through an embedding
+mix.py          `Mix`: several layers' states at each step, as their weighted sum
 making.py       `front_of`: which of them a model's arguments ask for
 ==============  =====================================================================================================
 """

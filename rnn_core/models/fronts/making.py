@@ -9,9 +9,10 @@ from ...foreign import shown
 from ...layers.checks import positive_int
 from ...layers.embedding import Embedding
 from .front import Front
+from .mix import Mix
 from .plain import Features, Tokens
 
-FRONTS: dict[str, Callable[..., Front]] = {}
+FRONTS: dict[str, Callable[..., Front]] = {"mix": Mix}
 """Those that ``front={"kind": …}`` names; each takes what stands beside the kind, and backend, dtype and seed."""
 
 
