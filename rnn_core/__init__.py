@@ -2,7 +2,7 @@
 
 from .checking import gradcheck
 from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
-from .models import BidirectionalLanguageModel, LanguageModel, SequenceClassifier, contextual_features
+from .models import BidirectionalLanguageModel, LanguageModel, Seq2Seq, SequenceClassifier, contextual_features
 from .weights import load, save
 
 __version__ = "0.1.0"
@@ -16,6 +16,7 @@ __all__ = [
     "Embedding",
     "LanguageModel",
     "Linear",
+    "Seq2Seq",
     "SequenceClassifier",
     "contextual_features",
     "gradcheck",

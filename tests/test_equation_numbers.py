@@ -16,8 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "equations.md"
 NUMBER = re.compile(r"\(([A-Z]{1,2}\d+′?)\)|\\tag\{([A-Z]{1,2}\d+′?)\}")
 ALONE = re.compile(r"(?<=\|) *\(([A-Z]{1,2}\d+′?)\) *(?=\|)")
-DERIVATIONS = {"R": "rnn", "L": "lstm", "G": "gru", "M": "losses", "S": "losses", "B": "losses", "Q": "losses",
-               "CF": "contextual"}  # fmt: skip
+DERIVATIONS = {
+    "R": "rnn", "L": "lstm", "G": "gru", "M": "losses", "S": "losses", "B": "losses", "Q": "losses",
+    "CF": "contextual",
+    "AT": "attention",
+}  # fmt: skip
 """Where each family of equations is derived."""
 
 

@@ -3,6 +3,7 @@
 from .augmented import Augmented
 from .batches import Batch, Examples, TextStream
 from .dialogue import context_of, reply_pairs
+from .pairs import Pairs
 from .ragged import Ragged
 from .repeated import Repeated
 from .rows import bounded, windows
@@ -16,6 +17,7 @@ __all__ = [
     "bounded",
     "windows",
     "Ragged",
+    "Pairs",
     "Batch",
     "Examples",
     "TextStream",

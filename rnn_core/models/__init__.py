@@ -5,10 +5,13 @@ from .classifier import SequenceClassifier
 from .contextual.bidirectional_language_model import BidirectionalLanguageModel
 from .contextual.features import contextual_features
 from .language_model import LanguageModel
+from .seq2seq import Hypothesis, Seq2Seq
 
 __all__ = [
     "BidirectionalLanguageModel",
+    "Hypothesis",
     "LanguageModel",
+    "Seq2Seq",
     "SequenceClassifier",
     "contextual_features",
     "Model",

@@ -41,14 +41,20 @@ class Branch(NamedTuple):
     head: Linear
 
 
+class CoreTape(NamedTuple):
+    """What the way back through core and front needs: the tape of each layer, in order."""
+
+    front: Any
+    dropout_in: Any  # None for features as they come
+    rnn: Any
+
+
 class Tape(NamedTuple):
     """What `backward` needs: the tape of each layer, in order. Opaque to the caller."""
 
     owner: Trunk
     branch: Branch
-    front: Any
-    dropout_in: Any  # None for features as they come
-    rnn: Any
+    core: CoreTape
     pooling: Any  # None where every step is answered
     dropout_out: Any
     head: Any
@@ -178,18 +184,14 @@ class Trunk(Model):
         self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any, rng: np.random.Generator | int | None
     ) -> tuple[Array, Any, Tape]:
         """Return what a head says, z, the core's final state, and a tape; dropout is on."""
-        x, lengths = self.front.checked(where, x, lengths, self.namespace)
         rng = mask_generator(rng, self.dropout.p, where)
-        dropout_in = pooling = None
-        x, front = self.front.forward(x, lengths, rng)
-        if self.front.layers:
-            x, dropout_in = self.dropout.forward(x, rng=rng)  # (D1)
-        y, state, rnn = self.rnn.forward(x, state0, lengths, rng=rng)
+        y, state, lengths, core = self._forward_core(where, x, state0, lengths, rng)
+        pooling = None
         if branch.pooling is not None:
             y, pooling = branch.pooling.forward(y, lengths)  # (T1)–(T3)
         y, dropout_out = self.dropout.forward(y, rng=rng)  # (D1)
         z, head = branch.head.forward(y)  # (F1)
-        return z, state, Tape(self, branch, front, dropout_in, rnn, pooling, dropout_out, head)
+        return z, state, Tape(self, branch, core, pooling, dropout_out, head)
 
     def _backward(
         self, tape: Tape, dz: Array, dstate: Any, needs: frozenset[str]
@@ -199,12 +201,10 @@ class Trunk(Model):
         What isn't needed is not computed: the walk back stops at the lowest layer that something needed depends on.
         """
         branch = tape.branch
-        front = {name for part in self.front.layers for name in needs if name.startswith(f"{part}.")}
-        core, head = (needed(needs, part) for part in ("rnn", branch.part))
-        core |= needs.intersection(self._inputs)
-        if front:
-            core.add("x")
-            head |= {"weight"} if self.tied else set()
+        front, core = self._core_needs(needs)
+        head = needed(needs, branch.part)
+        if front and self.tied:
+            head.add("weight")
         if core:
             head.add("x")
         dy, gradients = branch.head.backward(tape.head, dz, head)  # (F1′)
@@ -214,16 +214,43 @@ class Trunk(Model):
         dy = self.dropout.backward(tape.dropout_out, dy)  # (D1′)
         if branch.pooling is not None:
             dy = branch.pooling.backward(tape.pooling, dy)  # (T1′)–(T3′)
+        dx, dstate0, gradients = self._backward_core(tape.core, dy, dstate, needs)
+        grads |= gradients
+        if front and self.tied:
+            grads["embedding.weight"] += grads.pop("head.weight")
+        return dx, dstate0, grads
+
+    def _forward_core(
+        self, where: str, x: Any, state0: Any, lengths: Any, rng: np.random.Generator | None
+    ) -> tuple[Array, Any, np.ndarray | None, CoreTape]:
+        """Return the core's hidden states, its final state, lengths, and a tape; dropout is on."""
+        x, lengths = self.front.checked(where, x, lengths, self.namespace)
+        dropout_in = None
+        x, front = self.front.forward(x, lengths, rng)
+        if self.front.layers:
+            x, dropout_in = self.dropout.forward(x, rng=rng)  # (D1)
+        y, state, rnn = self.rnn.forward(x, state0, lengths, rng=rng)
+        return y, state, lengths, CoreTape(front, dropout_in, rnn)
+
+    def _backward_core(
+        self, tape: CoreTape, dy: Array | None, dstate: Any, needs: frozenset[str]
+    ) -> tuple[Array | None, Any, dict[str, Array]]:
+        """Return ∂L/∂x, ∂L/∂state0 and ∂L/∂parameter of core and front from ∂L/∂y and ∂L/∂state, as far as needed."""
+        front, core = self._core_needs(needs)
         dx, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, needs=core)
-        grads |= named("rnn", gradients)
+        grads = named("rnn", gradients)
         if "x" in core:
             if self.front.layers:
                 dx = self.dropout.backward(tape.dropout_in, dx)  # (D1′)
             dx, gradients = self.front.backward(tape.front, dx, front | needs.intersection({"x"}))
             grads |= gradients
-            if front and self.tied:
-                grads["embedding.weight"] += grads.pop("head.weight")
         return dx, dstate0, grads
+
+    def _core_needs(self, needs: frozenset[str]) -> tuple[set[str], set[str]]:
+        """Return what of `needs` belongs to the front, and what the core has to give for all that is below it."""
+        front = {name for part in self.front.layers for name in needs if name.startswith(f"{part}.")}
+        core = needed(needs, "rnn") | needs.intersection(self._inputs)
+        return front, core | {"x"} if front else core
 
 
 def arguments(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:

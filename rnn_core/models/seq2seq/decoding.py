@@ -1,0 +1,144 @@
+"""Writing what is likeliest: beam search over the decoder's steps.
+
+::
+
+    s(y) = Σ_t log p(y_t | y_{<t}, x)                 (DE1)
+    score(y) = s(y) / ((5 + |y|) / 6)^α               (DE2)   |y| counts the end
+
+References
+----------
+.. [1] Y. Wu et al., "Google's neural machine translation system", arXiv:1609.08144v2 (2016), equation 14.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from ...foreign import shown
+from ...layers.checks import check_lengths, positive_int
+from ...layers.home import move, to_host
+from .beams import Beams, Found
+
+
+class Hypothesis(NamedTuple):
+    """A sequence that may be written.
+
+    Attributes
+    ----------
+    tokens : ndarray of int, shape (n,)
+        Without the end.
+    score : float
+        (DE2): what hypotheses are ranked by.
+    log_probability : float
+        (DE1), in nats.
+    weights : ndarray, shape (n + 1, Tx), or None
+        What each step looked at, of what was read up to its length; the last row is the end's, and is missing where
+        there is none. None without attention.
+    ended : bool
+        Whether it ended, or was cut off at `max_length`.
+    """
+
+    tokens: np.ndarray
+    score: float
+    log_probability: float
+    weights: np.ndarray | None
+    ended: bool
+
+
+def decode(
+    model: Any, x: Any, lengths: Any, *, beam: int, max_length: int | None, length_penalty: float, n_best: int
+) -> list[list[Hypothesis]]:
+    """Return the best hypotheses of each row; see `Seq2Seq.decode`."""
+    where = "Seq2Seq.decode"
+    K, n_best = positive_int(where, "beam", beam), positive_int(where, "n_best", n_best)
+    if n_best > K:
+        raise ValueError(f"{where}: n_best must be at most beam = {K}, got {n_best}; widen the beam")
+    alpha = _checked_penalty(where, length_penalty)
+    state, memory = model._begin(where, x, lengths)
+    B, Tx = x.shape[:2] if hasattr(x, "shape") else np.shape(x)[:2]
+    T = 2 * Tx + 10 if max_length is None else positive_int(where, "max_length", max_length)
+    found = search(model, state, memory, B, K, T, alpha, n_best)
+    lengths = check_lengths(where, lengths, Tx, B)
+    ends = np.full(B, Tx) if lengths is None else lengths
+    return [[_cut(hypothesis, end) for hypothesis in row] for row, end in zip(found, ends, strict=True)]
+
+
+def search(
+    model: Any, state: Any, memory: Any, B: int, K: int, T: int, alpha: float, n_best: int
+) -> list[list[Hypothesis]]:
+    """Follow K sequences of each of B rows for at most T steps, and return the best."""
+    xp, decoder = model.namespace, model.decoder
+    rows = np.repeat(np.arange(B), K)
+    state = _rows_of(state, rows, xp)
+    feed = xp.zeros((B * K, 1, decoder.rnn.hidden_size), dtype=model.dtype)
+    tokens = xp.zeros((B * K,), dtype=xp.int64)  # before the first stands the same as behind the last
+    beams = Beams(B, K, n_best, np.array([length_penalty_of(t, alpha) for t in range(T + 1)]))
+    while not beams.done:
+        feed, state, weights = decoder.step(tokens, state, feed, memory)
+        log_p = log_softmax(model.head(feed[:, 0]))
+        V = log_p.shape[-1]
+        # A beam's probability so far and that of each next token: sums of logarithms, (DE1).
+        totals = xp.asarray(beams.scores)[:, :, None] + xp.reshape(log_p, (B, K, V))  # (DE1)
+        best, totals = _largest(xp.reshape(totals, (B, K * V)), K)
+        looked = None if weights is None else np.reshape(to_host(weights), (B, K, -1))
+        parents = beams.advance(best // V, best % V, totals, looked)
+        rows = (np.arange(B)[:, None] * K + parents).reshape(-1)
+        state, feed = _rows_of(state, rows, xp), xp.take(feed, xp.asarray(rows), axis=0)
+        tokens = xp.asarray(beams.tokens[-1].reshape(-1))
+    return [[_hypothesis(found) for found in row] for row in beams.found()]
+
+
+def length_penalty_of(steps: int, alpha: float) -> float:
+    """Return what a sequence's log-probability is divided by, for its length with the end."""
+    return float(((5 + steps) / 6) ** alpha)  # (DE2)
+
+
+def log_softmax(z: Array) -> Array:
+    """Return log-probabilities over the last axis, without overflow."""
+    xp = array_namespace(z)
+    z = z - xp.max(z, axis=-1, keepdims=True)
+    return z - xp.log(xp.sum(xp.exp(z), axis=-1, keepdims=True))
+
+
+def _largest(values: Array, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places and the values (B, count) of each row's largest, on the host; of equals the first."""
+    xp = array_namespace(values)
+    rows, places, found = xp.arange(values.shape[0]), [], []
+    for _ in range(min(count, values.shape[1])):
+        place = xp.argmax(values, axis=1)
+        places.append(place)
+        found.append(values[rows, place])
+        values[rows, place] = -xp.inf
+    return to_host(xp.stack(places, axis=1)), to_host(xp.stack(found, axis=1))
+
+
+def _rows_of(state: Any, rows: np.ndarray, xp: Any) -> Any:
+    """Return some rows of h or (h, c)."""
+    if isinstance(state, tuple):
+        return tuple(_rows_of(s, rows, xp) for s in state)
+    return xp.take(state, move(rows, xp), axis=1)
+
+
+def _hypothesis(found: Found) -> Hypothesis:
+    tokens = found.tokens[:-1] if found.ended else found.tokens
+    return Hypothesis(tokens, found.score, found.log_probability, found.weights, found.ended)
+
+
+def _cut(hypothesis: Hypothesis, end: int) -> Hypothesis:
+    """Leave what is padding out of the weights."""
+    weights = hypothesis.weights
+    return hypothesis if weights is None else hypothesis._replace(weights=weights[:, :end])
+
+
+def _checked_penalty(where: str, value: Any) -> float:
+    """Return the exponent of the length penalty, if it is one."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{where}: length_penalty must be a number, got {shown(value)}")
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{where}: length_penalty must be at least 0 and finite, got {value}")
+    return float(value)
