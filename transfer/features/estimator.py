@@ -4,6 +4,8 @@
 
     z = [pool_1(h), …, pool_n(h)],   h = core(x)        (X38)
 
+Of a `BidirectionalLanguageModel` h are a layer's states, of both halves side by side, or the mean of all layers'.
+
 `transfer` imports it when `transfer.RNNFeatures` is asked for, and not before.
 """
 
@@ -20,7 +22,7 @@ from rnn_core.layers.checks import as_array, check_finite, check_lengths, positi
 from rnn_core.layers.home import to_host
 from rnn_core.layers.pooling import POOLINGS, Pooling
 
-from .caching import WithCore, hidden_states, model_with_core
+from .states import Source, checked_source, sides, states_of
 
 try:
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -36,9 +38,12 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Parameters
     ----------
-    model : LanguageModel or SequenceClassifier, optional
+    model : LanguageModel, SequenceClassifier or BidirectionalLanguageModel, optional
         A trained model; its core makes the features, of tokens with its embedding before. It is not changed. Without
         it, the core is a random one of the sizes below, a baseline for what any features would do.
+    layer : int, optional
+        Of a `BidirectionalLanguageModel` alone: the states of this layer, 0 for the embedding; the mean of all layers
+        without it.
     hidden_size : int
         H of a random core.
     cell : {"rnn", "lstm", "gru"}
@@ -52,7 +57,7 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     Attributes
     ----------
-    model_ : LanguageModel or SequenceClassifier
+    model_ : LanguageModel, SequenceClassifier or BidirectionalLanguageModel
         `model` itself, or the random one. A random core computes in float32 if `fit` saw float32, in float64 otherwise.
     n_features_in_ : int
         Columns of a two-dimensional X, otherwise the features of a step. Token models have none.
@@ -82,8 +87,9 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def __init__(
         self,
-        model: WithCore | None = None,
+        model: Source | None = None,
         *,
+        layer: int | None = None,
         hidden_size: int = 64,
         cell: str = "lstm",
         seed: int | None = 0,
@@ -91,6 +97,7 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         batch_size: int = 256,
     ) -> None:
         self.model = model
+        self.layer = layer
         self.hidden_size = hidden_size
         self.cell = cell
         self.seed = seed
@@ -119,7 +126,7 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         where = "RNNFeatures.fit"
         kinds = _kinds(self.pooling)
         positive_int("RNNFeatures", "batch_size", self.batch_size)
-        model = None if self.model is None else model_with_core("RNNFeatures", self.model)
+        model = checked_source("RNNFeatures", self.model, self.layer)
         sequences, _ = self._checked(where, X, lengths, model, reset=True)
         if model is None:
             first = sequences[0]
@@ -132,7 +139,8 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 seed=self.seed,
             )
         self.model_ = model
-        self._n_features_out = len(kinds) * model.rnn.directions * model.rnn.hidden_size
+        directions, units = sides(model)
+        self._n_features_out = len(kinds) * directions * units
         return self
 
     def transform(self, X: Any, lengths: Any = None) -> np.ndarray:
@@ -160,14 +168,14 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self)
         model, where = self.model_, "RNNFeatures.transform"
         sequences, lengths = self._checked(where, X, lengths, model, reset=False)
-        pools = [Pooling(kind, model.rnn.directions == 2, batch_first=True) for kind in _kinds(self.pooling)]
+        pools = [Pooling(kind, sides(model)[0] == 2, batch_first=True) for kind in _kinds(self.pooling)]
         xp, parts = model.namespace, []
         dtype = model.dtype if model.embedding is None else np.dtype(np.int64)
         for start in range(0, len(sequences), self.batch_size):
             rows = slice(start, start + self.batch_size)
             some, n = sequences[rows], None if lengths is None else lengths[rows]
             x = pad_sequences(some, dtype=dtype, padding="post") if isinstance(some, list) else some.astype(dtype)
-            h, _ = hidden_states(where, model, xp.asarray(x), n)
+            h = states_of(where, model, self.layer, xp.asarray(x), n)
             parts.append(to_host(xp.concat([pool(h, n) for pool in pools], axis=1)))  # (X38)
         return np.concatenate(parts)
 
@@ -182,7 +190,7 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return tags
 
     def _checked(
-        self, where: str, X: Any, lengths: Any, model: WithCore | None, *, reset: bool
+        self, where: str, X: Any, lengths: Any, model: Source | None, *, reset: bool
     ) -> tuple[list[np.ndarray] | np.ndarray, np.ndarray | None]:
         """Return X as an array, (N, T) of tokens or (N, T, I), or as a list of (T_k,) or (T_k, I); and lengths.
 
@@ -203,9 +211,9 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             if not tokens:
                 valid = None if lengths is None else (np.arange(T) < lengths[:, None])[:, :, None]
                 check_finite(where, "X", array, valid)
-        if model is not None and not tokens and features != model.rnn.input_size:
+        if model is not None and not tokens and features != model.front.out_features:
             raise ValueError(
-                f"{where}: X must have {model.rnn.input_size} features a step, as the model's input, got {features}"
+                f"{where}: X must have {model.front.out_features} features a step, as the model's input, got {features}"
             )
         if reset:
             self._columns = columns
