@@ -21,6 +21,8 @@ Rooms, each upon those above it:
 
 from typing import TYPE_CHECKING, Any
 
+from rnn_core.data.labelled import Labelled
+
 from .choosing.hidden_size import SizeChoice, choose_hidden_size
 from .choosing.hints import h_score, leep, logme
 from .choosing.strength import StrengthChoice, Trial, choose_strength
@@ -28,7 +30,6 @@ from .comparing.arms import Method, Pretraining, Start, Trained
 from .comparing.classification import ClassificationStudy, Text
 from .comparing.comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
 from .comparing.data_study import Budget, DataStudy, Joint
-from .comparing.labelled import Labelled
 from .features.caching import HeadOf, cached_features
 from .federated.averaging import average, set_shared, shared_arrays
 from .federated.client import LocalClient, LocalScore, LocalUpdate

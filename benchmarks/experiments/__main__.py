@@ -19,7 +19,7 @@ import numba
 
 from rnn_core import backends
 from rnn_core.atomic import write_atomically
-from transfer.showing import surroundings
+from rnn_core.showing import surroundings
 
 from ..machine import Others
 from . import adding, characters, digits, sines

@@ -17,11 +17,11 @@ import numpy as np
 
 from rnn_core.data import Batch
 from rnn_core.models import Model
+from rnn_core.showing.table import table
 from rnn_core.training import Adam
 from transfer import Arm, Comparison, Head, MultiTask, Plan, Study, TransferReport, compare
 from transfer.comparing.arms import BASELINE
 from transfer.comparing.verdicts import paired
-from transfer.table import table
 from transfer.tasks.mixture import TaskBatch
 
 from .frame import Claim, Experiment, Outcome, Progress, each_run

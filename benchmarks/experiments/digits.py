@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from rnn_core.data import Augmented
+from rnn_core.data.labelled import Labelled
 from rnn_core.data.source import Source
 from transfer.comparing.classification import ClassificationStudy
 from transfer.comparing.data_study import Budget
-from transfer.comparing.labelled import Labelled
 from transfer.demo.digits import CLASSES, Images, load_images, move
 
 from .frame import Experiment, Outcome, Progress

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from examples.reptile_sines import METHODS, STEPS, errors, learned  # from the repository's root, as is this package
+from rnn_core.showing.table import table
 from transfer import Arm, Difference
 from transfer.comparing.verdicts import LEVEL, paired
-from transfer.table import table
 
 from .frame import Claim, Experiment, Outcome, Progress
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from transfer.showing.surroundings import machine
+from rnn_core.showing.surroundings import machine
 
 from . import report, runner
 from .case import Case

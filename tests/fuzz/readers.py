@@ -19,12 +19,12 @@ from rnn_core import load
 from rnn_core.data import Tokenizer
 from rnn_core.data.files import read_dialogues, read_pairs, read_series, read_texts, read_vectors, read_waveforms
 from rnn_core.foreign import parse_json
+from rnn_core.inputs.encoding import Encoding, for_texts
+from rnn_core.inputs.reading import How, Raw, read_to_predict
 from rnn_core.training import Adam, fit
 from rnn_core.weights import read_arrays, read_metadata
 from transfer.comparing.data_study import Budget
-from transfer.inputs.encoding import Encoding, for_texts
 from transfer.inputs.gathering import Wanted, gather
-from transfer.inputs.reading import How, Raw, read_to_predict
 from transfer.inputs.saved import load_network
 
 from . import checks

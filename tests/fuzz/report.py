@@ -7,7 +7,7 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
-from transfer.showing.surroundings import machine
+from rnn_core.showing.surroundings import machine
 
 from .runner import Figures, Finding, Settings
 

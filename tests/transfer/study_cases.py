@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from rnn_core.data import Tokenizer
+from rnn_core.data.labelled import Labelled
 from transfer.comparing.arms import Start
 from transfer.comparing.classification import ClassificationStudy
 from transfer.comparing.data_study import Budget
-from transfer.comparing.labelled import Labelled
 from transfer.methods.catalogue import arms_for
 
 BUDGET = Budget(source_updates=6, target_updates=6, batch_size=8)

@@ -14,11 +14,12 @@ import pytest
 
 from rnn_core import GRU, LSTM, RNN, LanguageModel, cli, load
 from rnn_core.data import Tokenizer
+from rnn_core.showing.page import table
 from transfer.demo import characters, run, vanishing
 from transfer.demo.corpus import different, load_corpus
 from transfer.demo.digits import DigitsStudy, move
 from transfer.demo.settings import QUICK, DigitsSettings, with_seeds
-from transfer.showing.page import badge, table
+from transfer.showing.judged import badge
 
 
 @pytest.fixture(scope="module")

@@ -27,9 +27,9 @@ from rnn_core.data import Examples, Ragged
 from rnn_core.layers.checks import check_seed, positive_int
 from rnn_core.layers.home import to_host
 from rnn_core.models import Model
+from rnn_core.showing.table import table
 
 from ..parameters.groups import checked_model
-from ..table import table
 
 METRICS = {"loss": False, "accuracy": True}
 """What a score can be, and whether higher is better."""

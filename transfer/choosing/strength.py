@@ -18,13 +18,13 @@ from rnn_core.data.source import Source
 from rnn_core.layers.base import Layer
 from rnn_core.layers.home import numbers
 from rnn_core.models import Model
+from rnn_core.showing.table import table
 from rnn_core.training import Optimizer
 from rnn_core.training.history import HIGHER_IS_BETTER
 
 from ..parameters.groups import Patterns, checked_model, listed
 from ..planning.plan import Plan
 from ..planning.planned import fit_plan
-from ..table import table
 
 MONITORS = ("validation_loss", "validation_accuracy")
 

@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_core import SequenceClassifier
+from rnn_core.data.labelled import Labelled
+from rnn_core.inputs.encoding import Encoding
+from rnn_core.inputs.facts import words_of
 from rnn_core.models import Model
 
 from ..choosing.hints import h_score, leep, logme
 from ..comparing.arms import Arm
-from ..comparing.labelled import Labelled
 from ..comparing.runs import trained
 from ..features.answers import answers
-from ..inputs.encoding import Encoding
-from ..inputs.facts import words_of
 from ..inputs.files_study import FilesStudy
 from ..methods.catalogue import METHODS
 from ..methods.on_features import features_of

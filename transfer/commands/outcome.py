@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnn_core.showing.surroundings import machine, versions
 from rnn_core.written import plain
 
 from ..comparing.arms import BASELINE, Arm
@@ -18,9 +19,8 @@ from ..comparing.data_study import Budget
 from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE
 from ..methods.catalogue import Unsuited
 from ..parameters.report import TransferReport
-from ..showing.page import reasoned
+from ..showing.judged import reasoned
 from ..showing.saliency import Saliency
-from ..showing.surroundings import machine, versions
 
 UNIT = "points"
 """Of a difference of two scores in per cent."""

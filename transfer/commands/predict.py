@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from rnn_core.commands.tables import add_table_options, check_table_options, table_options
 from rnn_core.data.files.lines import named
 from rnn_core.data.files.series import MISSING
 from rnn_core.foreign import one_line
+from rnn_core.inputs.facts import listed
 from rnn_core.written import json_bytes, printable
-
-from ..inputs.facts import listed
-from .tables import add_table_options, check_table_options, table_options
 
 if TYPE_CHECKING:
     from rnn_core import SequenceClassifier
     from rnn_core.data import Ragged
+    from rnn_core.inputs.encoding import Encoding
+    from rnn_core.inputs.how import How
+    from rnn_core.inputs.reading import Raw
 
-    from ..inputs.encoding import Encoding
-    from ..inputs.how import How
-    from ..inputs.reading import Raw
     from ..inputs.saved import Saved
 
 FORMATS = (".csv", ".jsonl")
@@ -81,10 +80,10 @@ class Predict:
         """
         from rnn_core import SequenceClassifier
         from rnn_core.atomic import check_writable, write_atomically
+        from rnn_core.inputs.reading import read_to_predict
+        from rnn_core.showing.terminal import new_console, say
 
-        from ..inputs.reading import read_to_predict
         from ..inputs.saved import load_network
-        from ..showing.terminal import new_console, say
 
         out = None if args.out is None else Path(args.out)
         if out is not None and (out.suffix.lower() not in FORMATS or not out.parent.is_dir()):
@@ -128,7 +127,7 @@ def _how(args: argparse.Namespace, encoding: Encoding) -> How:
     ValueError
         An option is of no use with this network, or with another.
     """
-    from ..inputs.how import How
+    from rnn_core.inputs.how import How
 
     for name, value, heed in (("--missing", args.missing, "series"), ("--resample", args.resample, "waveforms")):
         if value and encoding.kind != heed:
@@ -189,7 +188,7 @@ def _counted(count: int, what: str) -> str:
 
 
 def _table(found: Prediction) -> str:
-    from ..table import table
+    from rnn_core.showing.table import table
 
     rows = [
         (place, label, f"{probability:.3f}")

@@ -7,13 +7,16 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
+from rnn_core.showing import page as html
+from rnn_core.showing.pictures import png, undrawable
+from rnn_core.showing.surroundings import machine, versions
+
 from ..comparing.arms import BASELINE
 from ..comparing.verdicts import NEGATIVE, POSITIVE
 from ..methods.catalogue import METHODS
-from ..showing import page as html
-from ..showing.pictures import gains, png, undrawable
+from ..showing import judged
+from ..showing.pictures import gains
 from ..showing.saliency_figure import saliency_picture
-from ..showing.surroundings import machine, versions
 from .outcome import AGAINST, UNIT, Outcome, gained
 
 MOST_CLASSES = 50
@@ -83,7 +86,7 @@ def page(outcome: Outcome, images: Mapping[str, bytes]) -> str:
 def _alarm(outcome: Outcome) -> html.Markup:
     found = "; ".join(f"{d.arm} with {d.size:,} {_examples(d.size)} ({gained(d)})" for d in outcome.alarms)
     return html.Markup(
-        f"{html.badge(NEGATIVE)} Worse than learning from scratch: {html.text(found)}. "
+        f"{judged.badge(NEGATIVE)} Worse than learning from scratch: {html.text(found)}. "
         f"Mind that {html.text(outcome.comparison.caution)}."
     )
 
@@ -101,7 +104,7 @@ def _cards(outcome: Outcome) -> list[tuple[str, str]]:
         if len(carrying) > 1:
             better, worse = verdicts.count(POSITIVE), verdicts.count(NEGATIVE)
             small += f" Of {len(carrying)} methods {better} do better than scratch, {worse} worse."
-        cards.append((html.interval(own, 1, UNIT), f"{html.QUICK} {small}" if outcome.quick else small))
+        cards.append((judged.interval(own, 1, UNIT), f"{judged.QUICK} {small}" if outcome.quick else small))
     return cards
 
 
@@ -135,7 +138,7 @@ def _table(outcome: Outcome, size: int) -> html.Markup:
             rows.append((f"{name} (the baseline)", score, "", ""))
         else:
             found = comparison.difference(arm.name, size)
-            rows.append((name, score, html.gain(found, 1, UNIT), html.badge(found.verdict)))
+            rows.append((name, score, judged.gain(found, 1, UNIT), judged.badge(found.verdict)))
     headings = ("method", comparison.metric, "better than scratch by", "verdict")
     return html.table(headings, rows, numbers=(1, 2))
 
@@ -149,7 +152,7 @@ def _controls(outcome: Outcome) -> list[str]:
         cells: list[object] = [arm.name, METHODS.get(arm.name, "").removeprefix("control: ")]
         for d in found:
             if d.against == arm.name:
-                cells.append(html.Markup(f"{html.gain(d, 1, UNIT)}<br>{html.badge(AGAINST[d.verdict])}"))
+                cells.append(html.Markup(f"{judged.gain(d, 1, UNIT)}<br>{judged.badge(AGAINST[d.verdict])}"))
         rows.append(cells)
     sizes = outcome.comparison.sizes
     headings = ("control", "what it is", *(f"{size:,} {_examples(size)}" for size in sizes))
@@ -195,7 +198,7 @@ def _copied(outcome: Outcome) -> list[str]:
         f"({', '.join(outcome.comparison.core)}), by the first seed's copy."
     )
     unused = f"Left behind in the source: {', '.join(report.unused)}." if report.unused else ""
-    return [html.paragraph(said), html.copied(report), *([html.paragraph(unused)] if unused else [])]
+    return [html.paragraph(said), judged.copied(report), *([html.paragraph(unused)] if unused else [])]
 
 
 def _hints(outcome: Outcome) -> list[str]:

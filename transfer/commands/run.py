@@ -12,23 +12,24 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rnn_core.atomic import write_atomically
+from rnn_core.commands.tables import table_options
+from rnn_core.inputs.facts import longest, sides_table
+from rnn_core.inputs.how import How
+from rnn_core.showing.surroundings import MOST_WORKERS, check_folder, processors
+from rnn_core.showing.terminal import Parts, new_console
 from rnn_core.written import json_bytes
 
 from ..comparing.arms import ARMS, Arm
 from ..comparing.comparison import compare
 from ..comparing.data_study import Budget
 from ..comparing.runs import pretrained
-from ..inputs.facts import longest, sides_table
 from ..inputs.gathering import Inputs, Wanted, gather
-from ..inputs.how import How
 from ..inputs.saved import Saved, load_network, save_network
 from ..methods.catalogue import METHODS, Unsuited, arms_for
-from ..showing.surroundings import MOST_WORKERS, check_folder, processors
-from ..showing.terminal import Parts, new_console, runs_shown
+from ..showing.runs_shown import runs_shown
 from . import network
 from .outcome import Outcome
 from .report import page, pictures
-from .tables import table_options
 
 USUAL = (
     "fine-tuned", "frozen core", "gradual unfreezing", "anchored", "low-rank map", "recurrent weights",

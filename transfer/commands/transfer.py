@@ -7,11 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from rnn_core.commands.tables import add_table_options, check_table_options
 from rnn_core.data.files.lines import named
 from rnn_core.data.files.series import MISSING
 from rnn_core.foreign import one_line
-
-from .tables import add_table_options, check_table_options
 
 RESULTS = ("report.html", "results.json", "model.safetensors")
 """Files that tell that a folder holds a run's results."""
@@ -89,10 +88,11 @@ class Transfer:
             A package of the extra ``report`` is missing, or the memory is too small.
         """
         # Imported here, so that `rnn-core --help` doesn't wait for it.
+        from rnn_core.showing.surroundings import check_packages
+        from rnn_core.showing.table import table
+        from rnn_core.showing.terminal import new_console
+
         from ..methods.catalogue import METHODS
-        from ..showing.surroundings import check_packages
-        from ..showing.terminal import new_console
-        from ..table import table
 
         if args.list:
             new_console().print(table(("method", "what it does"), METHODS.items()), markup=False, soft_wrap=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from rnn_core import LanguageModel, SequenceClassifier
 from rnn_core.data import Examples, TextStream, Tokenizer
+from rnn_core.data.labelled import Labelled
 from rnn_core.data.ragged import pieces
 from rnn_core.data.source import Source
 from rnn_core.models import Model
@@ -19,7 +20,6 @@ from ..parameters.groups import Patterns, listed
 from ..parameters.report import TransferReport
 from ..tasks.heads import Head
 from .data_study import EXAMPLES, SHUFFLED, Budget, Candidate, DataStudy, Joint
-from .labelled import Labelled
 
 STEPS = 32
 """Columns of a text's batches: so far back a language model's gradients reach."""

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from rnn_core.showing.table import table
+
 from ..parameters.groups import listed
-from ..table import table
 from .arms import BASELINE, Arm
 from .runs import Run
 

@@ -35,7 +35,8 @@ class Demo:
             Ctrl-C; the message names the checkpoint.
         """
         # Imported here, so that `rnn-core --help` doesn't wait for it.
-        from ..showing.surroundings import MOST_WORKERS, check_folder, check_packages, processors
+        from rnn_core.showing.surroundings import MOST_WORKERS, check_folder, check_packages, processors
+
         from .settings import QUICK, Settings, with_seeds
 
         if args.seeds is not None and args.seeds < 2:

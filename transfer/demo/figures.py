@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnn_core.showing.pictures import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, legend_below, mean_and_band
+
 from ..comparing.comparison import Comparison
-from ..showing.pictures import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, legend_below, mean_and_band
 from .vanishing import Norms
 
 if TYPE_CHECKING:

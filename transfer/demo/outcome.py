@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_core.checking import Case, GradientReport
+from rnn_core.showing.surroundings import machine, versions
 from rnn_core.training import History
 
 from ..comparing.comparison import Comparison, Difference
 from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, paired
 from ..parameters.report import TransferReport
-from ..showing.page import reasoned
-from ..showing.surroundings import machine, versions
+from ..showing.judged import reasoned
 from . import characters
 from .settings import Settings
 from .vanishing import Norms

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from rnn_core.showing import page as html
+from rnn_core.showing.pictures import png
+from rnn_core.showing.surroundings import machine, versions
+
 from ..comparing.comparison import Comparison
 from ..comparing.verdicts import INCONCLUSIVE, NEGATIVE, POSITIVE, WORSE, Difference
-from ..showing import page as html
-from ..showing.pictures import png
-from ..showing.surroundings import machine, versions
+from ..showing import judged
 from . import figures
 from .outcome import PROTOCOL, Outcome
 
@@ -65,7 +67,7 @@ def page(outcome: Outcome, images: dict[str, bytes]) -> str:
         ),
     ]
     if outcome.settings.quick:
-        cards = [cards[0], *((large, f"{html.QUICK} {small}") for large, small in cards[1:])]
+        cards = [cards[0], *((large, f"{judged.QUICK} {small}") for large, small in cards[1:])]
     intro = [html.cards(cards)]
     if outcome.settings.quick:
         warning = "A quick run, to see that everything works. Its numbers mean nothing."
@@ -88,7 +90,7 @@ def page(outcome: Outcome, images: dict[str, bytes]) -> str:
 
 
 def _findings(outcome: Outcome) -> list[str]:
-    rows = [(f.statement, f.evidence, html.badge(f.verdict)) for f in outcome.findings()]
+    rows = [(f.statement, f.evidence, judged.badge(f.verdict)) for f in outcome.findings()]
     return [
         html.table(("claim", "numbers", "verdict"), rows),
         html.paragraph(
@@ -107,7 +109,7 @@ def _gradients(outcome: Outcome) -> list[str]:
             f"{report.size:,}",
             f"{report.worst.error:.1e}",
             f"∂{report.worst.upstream}/∂{report.worst.name}",
-            html.badge("passed" if report.passed else "FAILED"),
+            judged.badge("passed" if report.passed else "FAILED"),
         )
         for case, report in outcome.gradients
     ]
@@ -141,7 +143,7 @@ def _digits(outcome: Outcome, images: dict[str, bytes]) -> list[str]:
         ),
         html.Markup("<h3>What was copied</h3>"),
         html.paragraph("The core alone. Trained with it frozen, the checksums of what was copied have not moved."),
-        html.copied(outcome.digits_copy),
+        judged.copied(outcome.digits_copy),
     ]
 
 
@@ -156,7 +158,7 @@ def _characters(outcome: Outcome, images: dict[str, bytes]) -> list[str]:
             images["characters-data.png"],
             "Bits a character on the test text against characters trained on",
             f"Fine-tuning on {small:,} characters against scratch on {large:,}: "
-            f"{html.interval(outcome.saving, 3, 'bits better')}. A fresh model needs {outcome.worth_in_words} "
+            f"{judged.interval(outcome.saving, 3, 'bits better')}. A fresh model needs {outcome.worth_in_words} "
             f"characters to be as good as the one fine-tuned on {small:,}.",
         ),
         _verdicts(outcome.characters, 3, "bits"),
@@ -172,7 +174,7 @@ def _characters(outcome: Outcome, images: dict[str, bytes]) -> list[str]:
         ),
         html.Markup("<h3>What was copied</h3>"),
         html.paragraph("Everything; what belongs to a character went to that character, whatever its number."),
-        html.copied(outcome.characters_copy),
+        judged.copied(outcome.characters_copy),
     ]
 
 
@@ -230,6 +232,6 @@ def _verdicts(comparison: Comparison, digits: int, unit: str) -> html.Markup:
                 rows.append((label, arm.name, score, "", ""))
             else:
                 difference = comparison.difference(arm.name, size)
-                gain = html.gain(difference, digits, unit)
-                rows.append((label, arm.name, score, gain, html.badge(difference.verdict)))
+                gain = judged.gain(difference, digits, unit)
+                rows.append((label, arm.name, score, gain, judged.badge(difference.verdict)))
     return html.table(("size", "arm", comparison.metric, "better than scratch by", "verdict"), rows, numbers=(0, 2, 3))

@@ -13,13 +13,14 @@ from rnn_core.atomic import write_atomically
 from rnn_core.checking import Case, GradientReport, standard_cases
 from rnn_core.commands.gradcheck import gradient_table, verdict
 from rnn_core.data import Tokenizer
+from rnn_core.showing.terminal import Parts, new_console
 from rnn_core.training import History
 from rnn_core.training.checkpoint import BEST, LAST
 from rnn_core.written import json_bytes
 
 from .. import Plan, TransferReport, compare
 from ..comparing.comparison import Comparison
-from ..showing.terminal import Parts, new_console, runs_shown
+from ..showing.runs_shown import runs_shown
 from . import characters, digits, report, vanishing
 from .corpus import Corpus, load_corpus
 from .outcome import Outcome

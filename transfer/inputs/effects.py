@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .encoding import Encoding
-from .reading import Raw
+from rnn_core.inputs.encoding import Encoding
+from rnn_core.inputs.reading import Raw
+
 from .sides import Wanted
 
 

@@ -10,18 +10,19 @@ import numpy as np
 
 from rnn_core.data.files import read_vectors
 from rnn_core.data.files.lines import named
+from rnn_core.data.labelled import Labelled
 from rnn_core.foreign import one_line
+from rnn_core.inputs.encoding import Encoding, for_ids, for_numbers, for_texts
+from rnn_core.inputs.facts import facts, note_longest, note_reading, note_rows, note_test
+from rnn_core.inputs.how import How
+from rnn_core.inputs.reading import Raw
 from rnn_core.models import Model
 
 from ..comparing.classification import STEPS, Text
 from ..comparing.data_study import Budget
-from ..comparing.labelled import Labelled
 from .effects import check_effects
-from .encoding import Encoding, for_ids, for_numbers, for_texts
-from .facts import compare_tokens, facts, facts_of_source, note_longest, note_reading, note_rows, note_test
+from .facts import compare_tokens, facts_of_source
 from .files_study import FilesStudy, KnownWords
-from .how import How
-from .reading import Raw
 from .sides import Wanted, source_of, target_and_test
 
 TEXT_STEPS = 200

@@ -12,12 +12,11 @@ from typing import Any
 from rnn_core import load, save
 from rnn_core.data.files.lines import named
 from rnn_core.foreign import one_line, parse_json, shown
+from rnn_core.inputs.encoding import OOV, Encoding
 from rnn_core.models import Model
 from rnn_core.schema import check_arguments
 from rnn_core.weights import read_metadata
 from rnn_core.written import writable
-
-from .encoding import OOV, Encoding
 
 KEY, VERSION = "transfer", 1
 

@@ -11,14 +11,14 @@ import numpy as np
 
 from rnn_core import SequenceClassifier
 from rnn_core.data.files.lines import named
+from rnn_core.data.labelled import Labelled
+from rnn_core.inputs.encoding import Encoding
+from rnn_core.inputs.facts import listed
+from rnn_core.inputs.how import How
+from rnn_core.inputs.kinds import kind_of
+from rnn_core.inputs.reading import Raw, has_test, read, running_text
 from rnn_core.models import Model
 
-from ..comparing.labelled import Labelled
-from .encoding import Encoding
-from .facts import listed
-from .how import How
-from .kinds import kind_of
-from .reading import Raw, has_test, read, running_text
 from .saved import load_network
 
 TEST_SHARE = 0.25

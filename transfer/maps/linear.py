@@ -24,10 +24,10 @@ from rnn_core.layers.home import move
 from rnn_core.layers.live import LiveParameters
 from rnn_core.models import Model
 from rnn_core.models.base import Evaluation, Step
+from rnn_core.showing.table import table
 
 from ..parameters.groups import Patterns, by_pattern, checked_model, chosen
 from ..parameters.report import checksum
-from ..table import table
 from .kinds import Map
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rnn_core.data import Repeated
+from rnn_core.data.labelled import Labelled
 from rnn_core.layers.checks import positive_int
 from rnn_core.models import Model
 from rnn_core.training import Adam, Cosine, Updates
@@ -17,7 +18,6 @@ from ..choosing.strength import choose_strength
 from ..comparing.arms import Method, Start, Trained, one_of
 from ..comparing.classification import ClassificationStudy
 from ..comparing.data_study import HELD_OUT, DataStudy
-from ..comparing.labelled import Labelled
 from ..federated.averaging import average
 from ..federated.client import LocalClient
 from ..maps.kinds import LowRank, Map, Scale, Square, TwoSided

@@ -14,13 +14,13 @@ import numpy as np
 
 from rnn_core import SequenceClassifier
 from rnn_core.data import Ragged
+from rnn_core.data.labelled import Labelled
 from rnn_core.data.ragged import pieces
 from rnn_core.layers.checks import positive_int
 from rnn_core.training import Adam, Cosine
 
 from ..comparing.arms import Method, Start, Trained, one_of
 from ..comparing.data_study import BOOSTED, DataStudy
-from ..comparing.labelled import Labelled
 from ..features.answers import AT_ONCE
 from ..features.estimator import RNNFeatures
 from ..instances.alignment import Alignment, coral, subspace_alignment

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from rnn_core.data.labelled import Labelled
 from rnn_core.layers.checks import positive_int
 from rnn_core.models import Model
 from rnn_core.training import SGD, Adam, Cosine, fit
@@ -19,7 +20,6 @@ from rnn_core.training import SGD, Adam, Cosine, fit
 from ..comparing.arms import Pretraining, one_of
 from ..comparing.classification import ClassificationStudy
 from ..comparing.data_study import DRAWN, SOME, DataStudy
-from ..comparing.labelled import Labelled
 from ..instances.weights import density_ratio, kernel_mean_matching
 from ..tasks.episodes import Task, Tasks
 from ..tasks.meta import MAML, Reptile

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rnn_core.layers.base import Layer
+from rnn_core.showing.table import table
 from rnn_core.weights.checksums import checksum
 
-from ..table import table
 from .groups import Patterns, checked_layer, chosen
 
 STATUSES = ("copied", "mapped", "overlap", "skipped", "fresh")

@@ -22,12 +22,12 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 from rnn_core.layers.base import Layer
 from rnn_core.models import Model
+from rnn_core.showing.table import table
 from rnn_core.training.schedules import Schedule
 from rnn_core.training.updates import Updates
 
 from ..parameters.groups import Patterns, by_pattern, checked_model, listed
 from ..parameters.values import arrays_of, checked_value
-from ..table import table
 from .freezing import Unfreezing
 
 

@@ -70,7 +70,7 @@ def saliency_picture(
     if len(words) < T:
         raise ValueError(f"{where}: labels must be at least {T}, one for each time step, got {len(words)}")
     try:
-        from .pictures import png
+        from rnn_core.showing.pictures import png
     except ImportError as error:
         raise _missing(where, error) from error
     values = {
@@ -93,7 +93,7 @@ def _draw(
     figure: Figure, values: Mapping[str, np.ndarray], words: Sequence[str], method: str, numbered: bool, title: str
 ) -> None:
     """Draw a bar for each time step: orange where it spoke for the logit, blue where it spoke against it."""
-    from .pictures import BLUE, LABELS, RED
+    from rnn_core.showing.pictures import BLUE, LABELS, RED
 
     T, longest = len(words), max(map(len, words))
     every = -(-T // MOST_LABELS)

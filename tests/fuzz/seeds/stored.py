@@ -15,9 +15,9 @@ from safetensors.numpy import save as foreign
 
 from rnn_core import GRU, LSTM, RNN, Embedding, LanguageModel, Linear, SequenceClassifier, save
 from rnn_core.data import Examples, Tokenizer
+from rnn_core.inputs.encoding import Encoding, for_texts
 from rnn_core.training import Adam, fit
 from transfer import Head, MultiTask
-from transfer.inputs.encoding import Encoding, for_texts
 from transfer.inputs.saved import Saved, save_network
 
 from ..case import Case, another, one

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 
 from rnn_core import SequenceClassifier, cli, load, save
+from rnn_core.inputs.encoding import OOV, Encoding
+from rnn_core.inputs.facts import sides_table, words_of
+from rnn_core.inputs.reading import How, Raw
 from rnn_core.weights import read_arrays, read_metadata
 from transfer.commands import network, predict, run
 from transfer.comparing.arms import Trained
 from transfer.comparing.data_study import Budget
 from transfer.comparing.runs import pretrained
-from transfer.inputs.encoding import OOV, Encoding
-from transfer.inputs.facts import sides_table, words_of
 from transfer.inputs.files_study import FilesStudy
 from transfer.inputs.gathering import Wanted, gather
-from transfer.inputs.reading import How, Raw
 from transfer.inputs.saved import Saved
 
 SHORT = ["--quick", "--workers", "1", "--methods", "fine-tuned"]

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from rnn_core import SequenceClassifier, cli
+from rnn_core.inputs.encoding import Encoding, for_texts
 from transfer.commands import run
-from transfer.inputs.encoding import Encoding, for_texts
 from transfer.inputs.saved import Saved, load_network, save_network
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")

@@ -14,6 +14,8 @@ import pytest
 from rich.console import Console
 
 from rnn_core import SequenceClassifier
+from rnn_core.data.labelled import Labelled
+from rnn_core.showing.terminal import Parts
 from transfer import Arm, Comparison, Plan, copy_parameters, step_saliency
 from transfer.commands import report
 from transfer.commands.outcome import Outcome
@@ -21,10 +23,8 @@ from transfer.commands.report import page, pictures
 from transfer.commands.run import _conclude
 from transfer.comparing.classification import ClassificationStudy
 from transfer.comparing.data_study import Budget
-from transfer.comparing.labelled import Labelled
 from transfer.comparing.runs import Run
 from transfer.methods.catalogue import METHODS, Unsuited, arms_for
-from transfer.showing.terminal import Parts
 
 TUNED = Arm("fine-tuned", "trained")
 SHUFFLED = Arm("shuffled labels", "shuffled")

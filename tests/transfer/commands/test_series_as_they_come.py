@@ -11,12 +11,12 @@ import pytest
 
 from rnn_core import cli
 from rnn_core.data import Ragged
+from rnn_core.inputs.how import How
+from rnn_core.inputs.kinds import kind_of
 from rnn_core.weights import read_metadata
 from transfer.commands import run
 from transfer.comparing.data_study import Budget
 from transfer.inputs.gathering import Wanted, gather
-from transfer.inputs.how import How
-from transfer.inputs.kinds import kind_of
 
 TINY = Budget(source_updates=4, target_updates=4)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rnn_core import LanguageModel, SequenceClassifier
 from rnn_core.data import Tokenizer
+from rnn_core.data.labelled import Labelled
 from rnn_core.training import Cosine
 from tests.transfer.study_cases import BUDGET, CLASSES, labelled, start_of, study_of, words
 from transfer import (
@@ -25,7 +26,6 @@ from transfer.comparing import data_study
 from transfer.comparing.arms import Pretraining
 from transfer.comparing.classification import ClassificationStudy, Text
 from transfer.comparing.data_study import Budget
-from transfer.comparing.labelled import Labelled
 from transfer.methods.catalogue import METHODS, arms_for
 from transfer.methods.learning import Mapped
 from transfer.methods.on_features import Aligned

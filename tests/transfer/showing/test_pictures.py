@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from rnn_core.showing.pictures import mean_and_band
 from transfer import Arm, Comparison
 from transfer.comparing.runs import Run
 from transfer.demo import figures
 from transfer.showing import pictures
-from transfer.showing.pictures import mean_and_band
 
 TUNED, SCRATCH = Arm("fine-tuned", "trained"), Arm("scratch")
 

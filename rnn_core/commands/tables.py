@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from rnn_core.data.files.texts import TABLES
+from ..data.files.texts import TABLES
 
 NAMED = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """What parts a table's cells, as it is typed."""

@@ -8,9 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from rnn_core.data import Examples, Ragged, Tokenizer
-from rnn_core.data.batches import check_inputs, lengths_of
-from rnn_core.layers.checks import as_array, check_lengths
+from ..layers.checks import as_array, check_lengths
+from .batches import Examples, check_inputs, lengths_of
+from .ragged import Ragged
+from .text import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,17 +1,14 @@
-"""What the terminal sees: headings, a bar for many runs, and how long each part took."""
+"""What the terminal sees: headings, text as it is, and how long each part took."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from rnn_core.written import printable
-
-from ..comparing.runs import Run
+from ..written import printable
 
 WIDTH = 110
 """Of a line where no terminal says how wide it is."""
@@ -51,20 +48,3 @@ class Parts:
     def plain(self, value: object) -> None:
         """Print as `say` does."""
         say(self.console, value)
-
-
-@contextmanager
-def runs_shown(console: Console, label: str) -> Iterator[Callable[[Run, int, int], None]]:
-    """Yield what `compare` calls after each run: a bar in a terminal, four lines elsewhere."""
-    if not console.is_terminal:
-
-        def line(run: Run, done: int, total: int) -> None:
-            if done * 4 // total > (done - 1) * 4 // total:
-                console.print(f"{label}: {done} of {total} runs")
-
-        yield line
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task(label, total=None)
-        yield lambda run, done, total: progress.update(task, completed=done, total=total)

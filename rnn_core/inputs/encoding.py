@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.data import Ragged, Tokenizer, pad_sequences, sequence_lengths
-from rnn_core.data.files.series import MISSING
-
-from ..comparing.labelled import Labelled
+from ..data import Ragged, Tokenizer, pad_sequences, sequence_lengths
+from ..data.files.series import MISSING
+from ..data.labelled import Labelled
 from .how import KINDS
 from .reading import KERAS_FIRST, Raw
 

@@ -7,10 +7,10 @@ import pytest
 
 from rnn_core import SequenceClassifier
 from rnn_core.data import Ragged, pad_sequences
-from transfer.comparing.labelled import Labelled
+from rnn_core.data.labelled import Labelled
+from rnn_core.inputs.encoding import Encoding, for_numbers
+from rnn_core.inputs.reading import Raw
 from transfer.features.answers import answers
-from transfer.inputs.encoding import Encoding, for_numbers
-from transfer.inputs.reading import Raw
 from transfer.methods.on_features import pooled
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from rnn_core.data.files.folders import is_junk
-from rnn_core.data.files.lines import existing, named, numbered
-from rnn_core.data.files.sounds import SOUNDS
-from rnn_core.data.files.texts import TABLES
-
+from ..data.files.folders import is_junk
+from ..data.files.lines import existing, named, numbered
+from ..data.files.sounds import SOUNDS
+from ..data.files.texts import TABLES
 from .how import How
 
 HERE = "reading"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from rnn_core.data.files import FileWarning
-from rnn_core.data.files.lines import Unread
+from ..data.files import FileWarning
+from ..data.files.lines import Unread
 
 KINDS = ("text", "series", "waveforms")
 """What can be told apart by hand, where a name is ambiguous. Beside them there are "ids": texts as Keras keeps them."""

@@ -6,10 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from rnn_core.written import printable
-
-from ..comparing.verdicts import NEGATIVE, POSITIVE, WORSE, Difference
-from ..parameters.report import TransferReport
+from ..written import printable
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d232b; --soft: #58626f; --paper: #fbfaf7; --card: #ffffff; --line: #dcdfe3;
@@ -51,17 +48,6 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
 @media print { body { font-size: 11pt; } nav { display: none; } figure, table, .card { break-inside: avoid; } }
 """
 
-MARKS = {
-    **dict.fromkeys(("passed", POSITIVE, "better"), "good"),
-    **dict.fromkeys(("FAILED", NEGATIVE, WORSE, "worse", "not reached"), "bad"),
-}
-"""How a verdict is coloured, any other like "inconclusive"; the word itself says it too."""
-
-
-QUICK = "A quick run, whose numbers mean nothing:"
-"""What stands before each number that a quick run shows in large letters."""
-
-
 class Markup(str):
     """Text that is HTML already."""
 
@@ -71,9 +57,9 @@ def text(value: object) -> str:
     return value if isinstance(value, Markup) else escape(printable(str(value)))
 
 
-def badge(verdict: str) -> Markup:
-    """Return a verdict with its colour."""
-    return Markup(f'<span class="badge {MARKS.get(verdict, "open")}">{text(verdict)}</span>')
+def badge(word: str, mark: str = "open") -> Markup:
+    """Return a word in its colour: "good", "bad" or "open"."""
+    return Markup(f'<span class="badge {mark}">{text(word)}</span>')
 
 
 def paragraph(content: object, kind: str = "") -> Markup:
@@ -115,39 +101,6 @@ def cards(items: Iterable[tuple[str, str]]) -> Markup:
         + "".join(f'<div class="card"><b>{text(large)}</b>{text(small)}</div>' for large, small in items)
         + "</div>"
     )
-
-
-def interval(difference: Difference, digits: int, unit: str) -> str:
-    """Return a difference with its interval."""
-    return f"{difference.said(digits)} {unit}".replace("-", "−")
-
-
-def reasoned(difference: Difference, digits: int, unit: str) -> str:
-    """Return a difference with its interval, or with the reason why it has none."""
-    return interval(difference, digits, unit) + (f"; {difference.note}" if difference.note else "")
-
-
-def gain(difference: Difference, digits: int, unit: str) -> Markup:
-    """Return a difference for a table, below it the reason why it has no interval."""
-    note = f'<br><span class="open">{text(difference.note)}</span>' if difference.note else ""
-    return Markup(text(interval(difference, digits, unit)) + note)
-
-
-def copied(report: TransferReport) -> Markup:
-    """Return what a transfer did to every parameter, as a table."""
-    looked = any(row.unchanged is not None for row in report.rows)
-    rows = []
-    for row in report.rows:
-        cells: list[object] = [
-            code(row.name),
-            ": ".join(filter(None, (row.status, row.note))),
-            f"{row.numbers:,}",
-            f"{row.taken:,}",
-            "frozen" if row.frozen else "trains",
-        ]
-        rows.append(cells + ["unchanged" if row.unchanged else "changed"] if looked else cells)
-    headings = ["parameter", "what happened", "numbers", "from the source", ""]
-    return table(headings + ["after training"] if looked else headings, rows, numbers=(2, 3))
 
 
 def picture(png: bytes, alt: str, caption: object) -> Markup:

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core.data.files import read_series, read_texts, read_waveforms
-from rnn_core.data.files.folders import has_classes, has_halves
-from rnn_core.data.files.lines import existing, named, numbered
-from rnn_core.data.files.series import has_labels as series_have_labels
-from rnn_core.data.files.sounds import SOUNDS
-from rnn_core.data.files.texts import has_labels
-
+from ..data.files import read_series, read_texts, read_waveforms
+from ..data.files.folders import has_classes, has_halves
+from ..data.files.lines import existing, named, numbered
+from ..data.files.series import has_labels as series_have_labels
+from ..data.files.sounds import SOUNDS
+from ..data.files.texts import has_labels
 from .how import How, heard
 from .kinds import HERE, NUMERIC, kind_of, share_of_numbers
 
