@@ -165,7 +165,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "softmax: the −1 on the target is missing",
-        "training.losses:SoftmaxCrossEntropy.backward",
+        "training.losses.cross_entropy:SoftmaxCrossEntropy.backward",
         "dz[n, t] = ",
         "_ = ",
         checks.loss_gradients,
@@ -173,7 +173,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "losses: weights are not used in the backward",
-        "training.losses:_weighted_mean",
+        "training.losses.mean:weighted_mean",
         "/ total, w / total",
         "/ total, w / w / len(w)",
         checks.loss_gradients,
@@ -181,7 +181,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "squared error: the factor 2 is missing",
-        "training.losses:SquaredError.forward",
+        "training.losses.squared:SquaredError.forward",
         "ElementTape(2 * difference",
         "ElementTape(difference",
         checks.loss_gradients,

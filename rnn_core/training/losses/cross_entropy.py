@@ -1,22 +1,12 @@
-"""What a network is to make small. Each loss has its backward directly below its forward.
+"""Softmax and binary cross-entropy, from logits.
 
 ::
 
-    L = Σ_n w_n ℓ_n / Σ_n w_n                      (M1)   the weighted mean; w_n = 1 without weights
-
     ℓ_n = log Σ_k exp(z_nk) − z_{n,t_n}            (S1)   softmax cross-entropy; t_n is a class
     ℓ_n = log(1 + exp(z_n)) − t_n z_n              (B1)   binary cross-entropy; t_n is a probability
-    ℓ_n = (z_n − t_n)²                             (Q1)   squared error, without a factor ½
-
-z are the logits or, for the squared error, the outputs. Primes mark the backward; dX is ∂L/∂X.
 
 The forms on the code's lines are those of the equations, rearranged so that no exponential overflows and no
 difference cancels: both value and gradient keep their relative accuracy, also where a network is sure of itself.
-All three accept complex logits and branch on the real part alone.
-
-The loss and its gradient are where the logits are, on the host or on the GPU. Targets and weights may come from the
-host to logits on the GPU: they are checked there, at no wait, and then moved. Logits on the GPU are not checked: a NaN
-among them makes the loss one, and `fit` sees it there.
 """
 
 from __future__ import annotations
@@ -27,8 +17,9 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from ..layers.checks import as_found, check_activations, check_finite, check_range, first
-from ..layers.home import move, on_gpu
+from ...layers.checks import as_found, check_finite, check_range, first
+from ...layers.home import move, on_gpu
+from .mean import ElementTape, check_elements, check_floating, element_backward, real_part, weighted_mean
 
 
 class SoftmaxCrossEntropy:
@@ -63,7 +54,7 @@ class SoftmaxCrossEntropy:
         """
         where = "SoftmaxCrossEntropy.forward"
         xp = array_namespace(logits)
-        _check_floating(where, xp, logits)
+        check_floating(where, xp, logits)
         targets = as_found(where, "targets", targets, xp)
         if logits.ndim == 0 or tuple(targets.shape) != tuple(logits.shape[:-1]):
             raise ValueError(
@@ -76,7 +67,7 @@ class SoftmaxCrossEntropy:
         _check_classes(where, targets, V)
         z, t = xp.reshape(logits, (-1, V)), xp.reshape(move(targets, xp), (-1,))
         n = xp.arange(z.shape[0])
-        top = xp.argmax(_real(xp, z), axis=1)
+        top = xp.argmax(real_part(xp, z), axis=1)
         z_top = z[n, top]
         if not on_gpu(z_top) and not xp.all(xp.isfinite(z_top)):
             check_finite(where, "logits", logits)
@@ -88,7 +79,7 @@ class SoftmaxCrossEntropy:
         rest = xp.sum(e, axis=1)
         e[n, top] = 1
         losses = xp.log1p(rest) - z_t  # (S1)
-        loss, dlosses = _weighted_mean(where, xp, losses, targets.shape, weights)  # (M1)
+        loss, dlosses = weighted_mean(where, xp, losses, targets.shape, weights)  # (M1)
         return loss, SoftmaxTape(e, rest, top, t, dlosses, tuple(logits.shape))
 
     def backward(self, tape: SoftmaxTape) -> Array:
@@ -133,16 +124,16 @@ class BinaryCrossEntropy:
             Logits are not floating point.
         """
         where = "BinaryCrossEntropy.forward"
-        xp, t = _check_elements(where, "logits", logits, targets)
+        xp, t = check_elements(where, "logits", logits, targets)
         possible = (t >= 0) & (t <= 1)
         if not possible.all():
             place = first(~possible)
             raise ValueError(f"{where}: targets must be in [0, 1], got {t[place]} at index {place}")
         t = move(t, xp)
-        positive = _real(xp, logits) >= 0
+        positive = real_part(xp, logits) >= 0
         e = xp.exp(xp.where(positive, -logits, logits))
         losses = xp.where(positive, (1 - t) * logits, -t * logits) + xp.log1p(e)  # (B1)
-        loss, dlosses = _weighted_mean(where, xp, losses, logits.shape, weights)  # (M1)
+        loss, dlosses = weighted_mean(where, xp, losses, logits.shape, weights)  # (M1)
         larger, smaller = 1 / (1 + e), e / (1 + e)
         # σ(z) − t as a difference of products loses nothing where σ(z) is close to t.
         dz = (1 - t) * xp.where(positive, larger, smaller) - t * xp.where(positive, smaller, larger)  # (B1′)
@@ -150,48 +141,7 @@ class BinaryCrossEntropy:
 
     def backward(self, tape: ElementTape) -> Array:
         """Return ∂L/∂logits, shape of logits: dz_n = (σ(z_n) − t_n)·dℓ_n."""
-        return _element_backward(tape)  # (B1′), (M1′)
-
-
-class SquaredError:
-    """Mean of squares over all elements, without a factor ½: (Q1)."""
-
-    def forward(self, outputs: Array, targets: Array, weights: Array | None = None) -> tuple[Array, ElementTape]:
-        """Return the loss, and a tape for `backward`.
-
-        Parameters
-        ----------
-        outputs : ndarray, any shape
-            float32 or float64 (or complex128).
-        targets : ndarray, shape of outputs
-        weights : ndarray, shape of outputs or the first axes of it, optional
-            How much each element counts, at least 0. An integer weight counts as that many copies.
-
-        Returns
-        -------
-        loss : scalar of the outputs' dtype
-            Weighted mean over the elements.
-        tape : ElementTape
-            For `backward`, any number of times.
-
-        Raises
-        ------
-        ValueError
-            A shape does not fit, a weight is negative, all are zero, or a value is NaN or infinite; the message
-            says where.
-        TypeError
-            Outputs are not floating point.
-        """
-        where = "SquaredError.forward"
-        xp, t = _check_elements(where, "outputs", outputs, targets)
-        difference = outputs - move(t, xp)
-        losses = difference * difference  # (Q1)
-        loss, dlosses = _weighted_mean(where, xp, losses, outputs.shape, weights)  # (M1)
-        return loss, ElementTape(2 * difference, dlosses)  # (Q1′)
-
-    def backward(self, tape: ElementTape) -> Array:
-        """Return ∂L/∂outputs, shape of outputs: dz_n = 2 (z_n − t_n)·dℓ_n."""
-        return _element_backward(tape)  # (Q1′), (M1′)
+        return element_backward(tape)  # (B1′), (M1′)
 
 
 class SoftmaxTape(NamedTuple):
@@ -205,79 +155,7 @@ class SoftmaxTape(NamedTuple):
     shape: tuple[int, ...]
 
 
-class ElementTape(NamedTuple):
-    """What the backward of an elementwise loss needs. Opaque to the caller."""
-
-    dz: Array  # ∂ℓ_n/∂z_n
-    dlosses: Any  # ∂L/∂ℓ_n: flat, or one number for all
-
-
-def _element_backward(tape: ElementTape) -> Array:
-    xp = array_namespace(tape.dz)
-    dlosses = tape.dlosses
-    return tape.dz * (dlosses if isinstance(dlosses, float) else xp.reshape(dlosses, tape.dz.shape))
-
-
-def _weighted_mean(
-    where: str, xp: Any, losses: Array, shape: tuple[int, ...], weights: Array | None
-) -> tuple[Array, Any]:
-    """Return L and ∂L/∂ℓ_n (flat, or one number for all), for losses that have `shape` where the user sees them."""
-    losses = xp.reshape(losses, (-1,))
-    if weights is None:
-        dlosses = 1 / losses.shape[0]
-        return xp.sum(losses) / losses.shape[0], dlosses  # (M1), (M1′)
-    weights = as_found(where, "weights", weights, xp)
-    axes, shape = weights.ndim, tuple(shape)
-    if tuple(weights.shape) != shape[:axes]:
-        raise ValueError(
-            f"{where}: weights must have shape {shape} or its first axes, got {tuple(weights.shape)}; "
-            "one weight for each target, or for each row of targets"
-        )
-    possible = (weights >= 0) & (weights < xp.inf)
-    if not possible.all():
-        place = first(~possible)
-        raise ValueError(f"{where}: weights must be finite and at least 0, got {weights[place]} at index {place}")
-    there = array_namespace(weights)
-    w = there.astype(weights, _real(xp, losses).dtype)
-    w = there.reshape(there.broadcast_to(there.reshape(w, shape[:axes] + (1,) * (len(shape) - axes)), shape), (-1,))
-    total = there.sum(w)
-    if total == 0:
-        raise ValueError(f"{where}: weights must not all be zero; leave this batch out")
-    w = move(w, xp)
-    # Where the weight is 0 the loss may be infinite, and counts nothing.
-    return xp.sum(w * xp.where(w > 0, losses, 0)) / total, w / total  # (M1), (M1′)
-
-
-def _check_floating(where: str, xp: Any, z: Array, name: str = "logits") -> None:
-    if not xp.isdtype(z.dtype, ("real floating", "complex floating")):
-        raise TypeError(f"{where}: {name} must be floating point, got {z.dtype}")
-
-
 def _check_classes(where: str, targets: Array, V: int) -> None:
     if not array_namespace(targets).isdtype(targets.dtype, "integral"):
         raise TypeError(f"{where}: targets must be integers, the numbers of the right classes, got {targets.dtype}")
     check_range(where, "targets", targets, V, f"the logits have {V} classes")
-
-
-def _check_elements(where: str, name: str, z: Array, targets: Array) -> tuple[Any, Array]:
-    """Return the namespace, and the targets, where they are, as real numbers of the precision of z."""
-    xp = array_namespace(z)
-    _check_floating(where, xp, z, name)
-    targets = as_found(where, "targets", targets, xp)
-    there = array_namespace(targets)
-    if tuple(targets.shape) != tuple(z.shape):
-        raise ValueError(
-            f"{where}: targets must have shape {tuple(z.shape)}, as the {name}, got {tuple(targets.shape)}"
-        )
-    if 0 in z.shape:
-        raise ValueError(f"{where}: {name} must hold at least one number, got shape {tuple(z.shape)}")
-    if there.isdtype(targets.dtype, "complex floating"):
-        raise TypeError(f"{where}: targets must be real, got {targets.dtype}")
-    targets = there.astype(targets, _real(xp, z).dtype)
-    check_activations(where, name, z)
-    check_activations(where, "targets", targets)
-    return xp, targets
-
-
-def _real(xp: Any, z: Array) -> Array:
-    return xp.real(z) if xp.isdtype(z.dtype, "complex floating") else z
