@@ -2,7 +2,14 @@
 
 from .checking import gradcheck
 from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
-from .models import BidirectionalLanguageModel, LanguageModel, Seq2Seq, SequenceClassifier, contextual_features
+from .models import (
+    BidirectionalLanguageModel,
+    LanguageModel,
+    Seq2Seq,
+    SequenceClassifier,
+    SequenceTagger,
+    contextual_features,
+)
 from .weights import load, save
 
 __version__ = "0.1.0"
@@ -18,6 +25,7 @@ __all__ = [
     "Linear",
     "Seq2Seq",
     "SequenceClassifier",
+    "SequenceTagger",
     "contextual_features",
     "gradcheck",
     "load",

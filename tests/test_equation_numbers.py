@@ -20,6 +20,7 @@ DERIVATIONS = {
     "R": "rnn", "L": "lstm", "G": "gru", "M": "losses", "S": "losses", "B": "losses", "Q": "losses",
     "CF": "contextual",
     "AT": "attention",
+    "CR": "crf",
 }  # fmt: skip
 """Where each family of equations is derived."""
 

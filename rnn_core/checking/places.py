@@ -104,6 +104,8 @@ def _axes_of_parameter(name: str, spec: CellSpec | None) -> Axes:
         gates: tuple[str, ...] = () if spec is None else spec.gates._fields  # type: ignore[attr-defined]
         unit = Axis("unit", gates=gates if len(gates) > 1 else ())
         return (unit, Axis("column")) if known[1] == "weight" else (unit,)
+    if name == "transitions" or name.endswith(".transitions"):
+        return Axis("tag before"), Axis("tag after")
     if name == "weight" or name.endswith(".weight"):
         first = "token" if "embedding" in name else "output"
         return Axis(first), Axis("column")

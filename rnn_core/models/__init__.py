@@ -6,6 +6,7 @@ from .contextual.bidirectional_language_model import BidirectionalLanguageModel
 from .contextual.features import contextual_features
 from .language_model import LanguageModel
 from .seq2seq import Hypothesis, Seq2Seq
+from .tagger import SequenceTagger
 
 __all__ = [
     "BidirectionalLanguageModel",
@@ -13,6 +14,7 @@ __all__ = [
     "LanguageModel",
     "Seq2Seq",
     "SequenceClassifier",
+    "SequenceTagger",
     "contextual_features",
     "Model",
     "Step",

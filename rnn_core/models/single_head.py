@@ -63,18 +63,25 @@ class SingleHead(Trunk):
     ) -> Step:
         """Return the mean loss of a batch, its gradients and the final state; see `Model.loss_and_gradients`."""
         name = type(self).__name__
-        wanted = check_needs(f"{name}.backward", self._trainable(needs), self.gradient_names)
+        names = (*self._inputs, *self.parameters)
+        wanted = check_needs(f"{name}.backward", self._trainable(needs), names)
         state = state if self.carries else None
         z, state, tape = self._forward(f"{name}.forward", self._branch, batch.inputs, state, batch.lengths, rng)
-        loss, dz, count = self._loss(f"{name}.loss_and_gradients", batch, z)
+        loss, dz, count, above = self._above(f"{name}.loss_and_gradients", batch, z, wanted)
         _, _, gradients = self._backward(tape, dz, None, wanted)
-        return Step(loss.item(), self._in_order(gradients), state if self.carries else None, count)
+        return Step(loss.item(), self._in_order(gradients | above), state if self.carries else None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch and how many targets were predicted right; see `Model.evaluate`."""
         name, state = type(self).__name__, state if self.carries else None
         z, state = self._infer(f"{name}.__call__", self._branch, batch.inputs, state, batch.lengths)
         return self._score(f"{name}.evaluate", batch, z, state if self.carries else None)
+
+    def _above(
+        self, where: str, batch: Batch, z: Array, needs: frozenset[str]
+    ) -> tuple[Array, Array, float, dict[str, Array]]:
+        """Return what `_loss` does, and the gradients of parameters that stand above the head, where there are any."""
+        return *self._loss(where, batch, z), {}
 
     def _loss(self, where: str, batch: Batch, z: Array) -> tuple[Array, Array, float]:
         """Return the mean loss of what the head says, ∂L/∂z, and how many targets it is a mean of."""

@@ -11,11 +11,12 @@ from rich.console import Console
 from rnn_core import GRU, LSTM, RNN, backends, gradcheck, load, save
 from rnn_core.data import Examples, TextStream, Tokenizer
 from rnn_core.data.batches import Batch
-from rnn_core.layers import Dropout, Embedding, Linear
+from rnn_core.layers import CRF, Dropout, Embedding, Linear
+from rnn_core.layers.crf import constraints_of
 from rnn_core.layers.embedding import RowGradient
 from rnn_core.layers.home import to_host
 from rnn_core.layers.pooling import POOLINGS, Pooling
-from rnn_core.models import LanguageModel, SequenceClassifier
+from rnn_core.models import LanguageModel, SequenceClassifier, SequenceTagger
 from rnn_core.training import SGD, Adam, AdamW, Updates, clip_by_global_norm, fit
 from rnn_core.training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from rnn_core.weights import read_arrays
@@ -116,6 +117,25 @@ def test_linear_computes_what_it_computes_on_the_host():
         return y, layer.backward(tape, y), layer(at(where, random(B, I)))
 
     compared(lambda where: Linear(I, H, backend=where, dtype=float, seed=0), run)
+
+
+@pytest.mark.parametrize("rules", [None, constraints_of(("O", "B-x", "I-x"))], ids=["free", "constrained"])
+def test_a_chain_computes_what_it_computes_on_the_host(rules):
+    """What crosses over is whether a path was found, a number a row."""
+    weights = np.ones((B, T))
+    weights[0, 1] = 0
+
+    def run(layer, where):
+        for k, name in enumerate(layer.parameters):
+            layer.parameters[name] = at(where, random(*layer.parameters[name].shape, seed=k))
+        TRANSFERS.clear()  # of looking the new values over
+        z, n = at(where, random(B, T, 3)), LENGTHS
+        loss, tape = layer.forward(z, np.zeros((B, T), int), n, weights)
+        others = (layer.marginals(z, n), layer.pair_marginals(z), layer.log_partition(z, n), layer.decode(z, n))
+        return at(where, np.zeros(1)) + loss, layer.backward(tape), *others
+
+    strict = {} if rules is None else {"constraints": rules, "constrained_training": True}
+    compared(lambda where: CRF(3, backend=where, dtype=float, **strict), run, largest=0 if rules is None else B)
 
 
 @pytest.mark.parametrize("padding", [None, 2])
@@ -308,6 +328,18 @@ def test_a_classifier_trains_as_on_the_host(kind, classes, weighted):
     batch = {where: rows(kind, where, weighted).batch(0, 0) for where in models}
     same(*(models[where].predict(batch[where].inputs, batch[where].lengths) for where in ("device", "numpy")))
     same(*(models[where].predict_proba(batch[where].inputs, batch[where].lengths) for where in ("device", "numpy")))
+
+
+@pytest.mark.parametrize("crf", [False, True])
+def test_a_tagger_trains_as_on_the_host(crf):
+    data = Examples(tokens(8, T), tokens(8, T, seed=1) % 3, lengths=np.tile(LENGTHS, 2), batch_size=4)
+    models = {}
+    for where in ("numpy", "device"):
+        models[where] = SequenceTagger(3, H, vocab_size=V, crf=crf, dropout=0.2, backend=where, dtype=float, seed=1)
+        fit(models[where], data, optimizer=Adam(0.01), epochs=2, validation=data, progress=False)
+    same(models["device"].state_dict(), models["numpy"].state_dict())
+    for function in ("predict", "predict_proba"):
+        same(*(getattr(models[where], function)(tokens(B, T), LENGTHS) for where in ("device", "numpy")))
 
 
 def test_a_training_step_brings_two_numbers_to_the_host():

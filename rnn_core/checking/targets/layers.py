@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...layers.crf import CRF
 from ...layers.embedding import Embedding, RowGradient
 from ...layers.home import move, to_host
 from ...layers.linear import Linear
@@ -55,6 +56,29 @@ def _embedding(layer: Embedding, point: Point) -> Problem:
         return {"weight": gradient.to_dense() if isinstance(gradient, RowGradient) else gradient}
 
     return Problem("Embedding", layer.dtype, twin, gradients, {"weight": (Axis("token"), Axis("column"))})
+
+
+@problem_of.register(CRF)
+def _crf(layer: CRF, point: Point) -> Problem:
+    emissions, home = np.asarray(to_host(point.x)), layer.namespace
+    _, tape = layer.forward(move(emissions, home), point.targets, point.lengths, point.weights)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = layer.astype(dtype, backend="numpy")
+        values = copies({"emissions": emissions}, dtype) | other.parameters
+
+        def run() -> dict[str, np.ndarray]:
+            loss, _ = other.forward(values["emissions"], to_host(point.targets), point.lengths, point.weights)
+            return {"loss": np.asarray(loss)}
+
+        return values, run
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        demissions, grads = layer.backward(tape)
+        u = float(upstreams["loss"])
+        return {name: u * to_host(gradient) for name, gradient in {"emissions": demissions, **grads}.items()}
+
+    return Problem("CRF", layer.dtype, twin, gradients, parameter_axes(layer))
 
 
 @problem_of.register(SoftmaxCrossEntropy)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...layers.home import move, to_host
-from ...models import BidirectionalLanguageModel, SequenceClassifier
+from ...models import BidirectionalLanguageModel, SequenceClassifier, SequenceTagger
 from ..places import parameter_axes, sequence_axes
 from ..problem import Problem, Twin
 from .dispatch import Point, problem_of
@@ -15,14 +15,16 @@ from .values import copies, hold_padding
 
 
 @problem_of.register(SequenceClassifier)
-def _classifier(model: SequenceClassifier, point: Point) -> Problem:
+@problem_of.register(SequenceTagger)
+def _classifier(model: SequenceClassifier | SequenceTagger, point: Point) -> Problem:
     x, home, lengths, rng = np.asarray(to_host(point.x)), model.namespace, point.lengths, point.rng
     _, tape = model.forward(move(x, home), lengths, rng=rng)
     inputs = {"x": x} if x.dtype == model.dtype else {}
+    parameters = [name for name in model.gradient_names if name in model.parameters]
 
     def twin(dtype: np.dtype) -> Twin:
         other = model.astype(dtype, backend="numpy")
-        values = copies(inputs, dtype) | other.parameters
+        values = copies(inputs, dtype) | {name: other.parameters[name] for name in parameters}
 
         def run() -> dict[str, np.ndarray]:
             if model.embedding is not None and other.embedding is not None:
