@@ -14,6 +14,8 @@ from rnn_core import Seq2Seq, gradcheck
 from rnn_core.checking import Problem
 from rnn_core.data import Batch
 from rnn_core.layers import Attention
+from rnn_core.models.seq2seq.beams import Beams
+from tests import by_hand
 from tests.checks import accept
 
 SCORES = ("dot", "general", "additive")
@@ -144,6 +146,50 @@ def attention_by_hand(score: str) -> None:
             np.testing.assert_allclose(y[b, t], expected, rtol=1e-12)
 
 
+def model_by_hand(variant: str) -> None:
+    """Logits equal those of scalar loops: both directions, the bridge, each step after the one before, attention."""
+    model = seq2seq("lstm", **{**VARIANTS[variant], "num_layers": 1, "dropout": 0.0})
+    x, p = source(model), model.parameters
+    z, _ = model(x, TARGETS, LENGTHS)
+    for b, (n, steps) in enumerate(zip(LENGTHS, (4, 2, 4), strict=True)):
+        read = x[b, :n] if model.embedding is None else p["embedding.weight"][x[b, :n]]
+        ways = (("", 1), ("_reverse", -1))[: model.rnn.directions]
+        states = [_run(p, "rnn", suffix, read[::way], None) for suffix, way in ways]
+        y = np.concatenate([h[::way] for (h, _), (_, way) in zip(states, ways, strict=True)], axis=1)
+        h, c = np.concatenate([h[-1] for h, _ in states]), np.concatenate([c for _, c in states])
+        if "bridge.weight_h_l0" in p:
+            h, c = (p[f"bridge.weight_{k}_l0"] @ s + p[f"bridge.bias_{k}_l0"] for k, s in (("h", h), ("c", c)))
+        table, feed = p[model.decoder.table], np.zeros(len(h))
+        for t in range(steps):
+            e = table[0 if t == 0 else TARGETS[b, t - 1]]
+            one = np.concatenate([e, feed]) if model.decoder.fed else e
+            (h,), c = _run(p, "decoder", "", one[None], (h, c))
+            feed = h if model.attention is None else _look(p, model.attention.score, h, y)
+            head = table if model.tied else p["head.weight"]
+            np.testing.assert_allclose(z[b, t], head @ feed + p["head.bias"], rtol=1e-10)
+
+
+def _run(p: Any, part: str, suffix: str, x: np.ndarray, state: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return h of each step and the last c of an LSTM's layer, in scalar loops."""
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    weights = {name: p[f"{part}.{name}{suffix}"] for name in names}
+    H = weights["weight_hh_l0"].shape[1]
+    h, c = ([0.0] * H, [0.0] * H) if state is None else (state[0].tolist(), state[1].tolist())
+    hs, c = by_hand.lstm(weights, x, h, c)
+    return np.array(hs), np.array(c)
+
+
+def _look(p: Any, score: str, q: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return what a query finds."""
+    if score == "additive":
+        read = [p["attention.weight_q"] @ q + p["attention.bias_q"] + p["attention.weight_k"] @ k for k in y]
+        scores = [float(p["attention.vector"] @ np.tanh(a)) for a in read]
+    else:
+        scores = [float(q @ (k if score == "dot" else p["attention.weight_k"] @ k)) for k in y]
+    c = sum(weight * k for weight, k in zip(_softmax(scores), y, strict=True))
+    return np.tanh(p["attention.weight_c"] @ np.concatenate([c, q]) + p["attention.bias_c"])
+
+
 def log_probability(model: Seq2Seq, x: np.ndarray, tokens: Any) -> float:
     """Return log p of a sequence, its end included if it has one, by the network as it is trained."""
     z = model(x[None], np.array([tokens]))[0][0]
@@ -178,6 +224,19 @@ def full_beam_is_brute_force(alpha: float, variant: str) -> None:
         assert [tuple(one.tokens) for one in found] == [tokens for _, tokens in expected]
         np.testing.assert_allclose([one.score for one in found], [score for score, _ in expected], rtol=1e-10)
         assert all(one.ended for one in found)
+
+
+def a_row_goes_on_while_it_may_get_better() -> None:
+    """What is less likely now is the best in the end, by the penalty of its length."""
+    beams = Beams(1, 2, 1, np.array([1.0, 1.0, 1.0, 4.0]))
+    for tokens, totals in (([0, 3], [-1.0, -1.5]), ([2], [-1.8]), ([0], [-2.0])):
+        assert not beams.done
+        n = len(tokens)
+        beams.advance(np.full((1, n), int(len(beams.tokens) == 1)), np.array([tokens]), np.array([totals]), None)
+    assert beams.done
+    ((best,),) = beams.found()
+    assert best.tokens.tolist() == [3, 2, 0]
+    assert best.score == -0.5
 
 
 def narrow_beam_is_greedy(variant: str) -> None:

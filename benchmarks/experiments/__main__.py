@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import platform
 import shlex
@@ -22,7 +23,7 @@ from rnn_core.atomic import write_atomically
 from rnn_core.showing import surroundings
 
 from ..machine import Others
-from . import adding, characters, digits, sines
+from . import adding, characters, digits, pronunciation, sequences, sines
 from .frame import Experiment
 
 PROGRAM = "python -m benchmarks.experiments"
@@ -34,6 +35,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         digits.NEW_CLASSES,
         digits.ANOTHER_SCANNER,
         characters.EXPERIMENT,
+        sequences.EXPERIMENT,
+        pronunciation.EXPERIMENT,
     )
 }
 """In the order in which they run."""
@@ -113,7 +116,13 @@ def choose(args: argparse.Namespace) -> list[Experiment]:
             raise OSError(
                 f"--json must name a file in a folder that can be written to, got {str(args.json)!r}: {error.strerror}"
             ) from error
-    return [experiment for name, experiment in EXPERIMENTS.items() if not args.names or name in args.names]
+    chosen = [experiment for name, experiment in EXPERIMENTS.items() if not args.names or name in args.names]
+    for experiment in chosen:
+        if missing := [name for name in experiment.packages if importlib.util.find_spec(name) is None]:
+            raise RuntimeError(
+                f"{experiment.name}: {', '.join(missing)} must be installed; it comes with pip install 'rnn_core[data]'"
+            )
+    return chosen
 
 
 def machine() -> dict[str, Any]:

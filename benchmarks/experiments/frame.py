@@ -66,11 +66,14 @@ class Experiment:
     run : callable
         ``run(quick, workers, progress)`` returns an `Outcome`. A quick run takes a second or two, and may find
         anything; an experiment that has nothing to spread over processes is free to use one.
+    packages : tuple of str
+        What brings its data, by the names under which they are imported: they are looked for before anything runs.
     """
 
     name: str
     summary: str
     run: Callable[[bool, int, Progress], Outcome]
+    packages: tuple[str, ...] = ()
 
 
 def each_run(progress: Progress) -> Callable[[Run, int, int], None]:

@@ -88,6 +88,10 @@ def test_a_row_ends_when_nothing_left_could_be_better():
     assert best.log_probability == -1.0
 
 
+def test_a_row_goes_on_while_it_may_get_better():
+    checks.a_row_goes_on_while_it_may_get_better()
+
+
 def test_one_that_ends_keeps_its_place():
     beams = Beams(1, 2, 2, np.ones(9))
     beams.advance(np.array([[0, 0]]), np.array([[0, 1]]), np.array([[-0.5, -0.6]]), None)

@@ -44,6 +44,11 @@ def test_what_stands_in_the_padding_counts_nothing(variant):
     checks.padding_counts_nothing(variant)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_logits_by_hand(variant):
+    checks.model_by_hand(variant)
+
+
 @pytest.mark.parametrize("variant", ["plain", "fed", "no attention"])
 def test_loss_and_accuracy_by_hand(variant):
     model = seq2seq(**VARIANTS[variant])
