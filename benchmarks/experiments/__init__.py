@@ -1,1 +1,1 @@
-"""Known experiments on transfer, run again: what should come out is known, and what comes out is shown beside it."""
+"""Experiments, run again by name: what should come out is known or published, and what comes out is shown beside it."""

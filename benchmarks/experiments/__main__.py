@@ -1,9 +1,8 @@
-"""``python -m benchmarks.experiments [NAME …] [--json FILE] [--quick] [--workers N]``"""
+"""``python -m benchmarks.experiments [NAME …] [--json FILE] [--markdown FILE] [--quick] [--workers N]``"""
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import platform
 import shlex
@@ -23,39 +22,30 @@ from rnn_core.atomic import write_atomically
 from rnn_core.showing import surroundings
 
 from ..machine import Others
-from . import adding, characters, digits, pronunciation, sequences, sines
+from . import markdown
 from .frame import Experiment
+from .registry import EXPERIMENTS
 
 PROGRAM = "python -m benchmarks.experiments"
-EXPERIMENTS: dict[str, Experiment] = {
-    experiment.name: experiment
-    for experiment in (
-        adding.EXPERIMENT,
-        sines.EXPERIMENT,
-        digits.NEW_CLASSES,
-        digits.ANOTHER_SCANNER,
-        characters.EXPERIMENT,
-        sequences.EXPERIMENT,
-        pronunciation.EXPERIMENT,
-    )
-}
-"""In the order in which they run."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run experiments and return the exit code: 0 done, 2 wrong arguments or surroundings, 130 interrupted.
 
-    A claim that does not hold is a result like any other: the code is 0.
+    A claim that does not hold is a result like any other: the code is 0. So it is where an experiment is left out
+    because a package is missing.
     """
     argv = sys.argv[1:] if argv is None else argv
+    width = max(map(len, EXPERIMENTS)) + 2
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Known experiments on transfer, run again.",
-        epilog="\n".join(f"{name:12s}{experiment.summary}" for name, experiment in EXPERIMENTS.items()),
+        description="Experiments, run again: what should come out is known or published.",
+        epilog="\n".join(f"{name:{width}s}{experiment.summary}" for name, experiment in EXPERIMENTS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which (all of those below)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, protocols and every score here too")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here too, as a page has them")
     parser.add_argument("--quick", action="store_true", help="in seconds, to see that all works; numbers mean nothing")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, where seeds can have some (1)")
     args = parser.parse_args(argv)
@@ -71,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run(args: argparse.Namespace, command: str) -> None:
-    """Run what is asked for, print the tables, and write the file when all of it is there."""
+    """Run what is asked for, print the tables, and write the files when all of it is there."""
     chosen = choose(args)
     found: dict[str, Any] = {
         "command": command,
@@ -81,6 +71,10 @@ def run(args: argparse.Namespace, command: str) -> None:
     }
     others = Others()
     for experiment in chosen:
+        if experiment.missing:
+            print(f"{experiment.name}: left out; {experiment.missing}\n", flush=True)
+            found["experiments"][experiment.name] = {"summary": experiment.summary, "left out": experiment.missing}
+            continue
         print(f"{experiment.name}: {experiment.summary}", flush=True)
         began = perf_counter()
         outcome = experiment.run(args.quick, args.workers, partial(print, f"{experiment.name}:", file=sys.stderr))
@@ -98,6 +92,8 @@ def run(args: argparse.Namespace, command: str) -> None:
     if args.json:
         text = json.dumps(found, allow_nan=False, ensure_ascii=False)  # indented it would be twice as long
         write_atomically(args.json, f"{text}\n".encode(), where="--json")
+    if args.markdown:
+        write_atomically(args.markdown, markdown.page(found).encode(), where="--markdown")
 
 
 def choose(args: argparse.Namespace) -> list[Experiment]:
@@ -106,23 +102,24 @@ def choose(args: argparse.Namespace) -> list[Experiment]:
         raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, got {unknown[0]!r}")
     if args.workers < 1:
         raise ValueError(f"--workers must be at least 1, got {args.workers}")
-    if args.json:
-        if args.json.exists() and not args.json.is_file():
-            raise OSError(f"--json must name a file, got {str(args.json)!r}, a folder or device")
-        try:
-            with tempfile.TemporaryFile(dir=args.json.parent):
-                pass
-        except OSError as error:
-            raise OSError(
-                f"--json must name a file in a folder that can be written to, got {str(args.json)!r}: {error.strerror}"
-            ) from error
-    chosen = [experiment for name, experiment in EXPERIMENTS.items() if not args.names or name in args.names]
-    for experiment in chosen:
-        if missing := [name for name in experiment.packages if importlib.util.find_spec(name) is None]:
-            raise RuntimeError(
-                f"{experiment.name}: {', '.join(missing)} must be installed; it comes with pip install 'rnn_core[data]'"
-            )
-    return chosen
+    _check_file("--json", args.json)
+    _check_file("--markdown", args.markdown)
+    return [experiment for name, experiment in EXPERIMENTS.items() if not args.names or name in args.names]
+
+
+def _check_file(option: str, path: Path | None) -> None:
+    """Raise OSError if a file could not be written."""
+    if path is None:
+        return
+    if path.exists() and not path.is_file():
+        raise OSError(f"{option} must name a file, got {str(path)!r}, a folder or device")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"{option} must name a file in a folder that can be written to, got {str(path)!r}: {error.strerror}"
+        ) from error
 
 
 def machine() -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from transfer.comparing.runs import Run
@@ -36,20 +37,25 @@ class Outcome:
         Every score, the paired intervals and the verdicts, such as `transfer.Comparison.as_dict` has them. JSON must
         be able to hold it, so what is not finite is None.
     table : str
+        For a terminal.
     claims : tuple of Claim
+    markdown : str
+        The same table for a page, where it isn't what every comparison has: `markdown_table` sets one.
     """
 
     protocol: dict[str, Any]
     results: dict[str, Any]
     table: str
     claims: tuple[Claim, ...] = ()
+    markdown: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all but the table, for JSON."""
+        """Return all but the terminal's table, for JSON; the page's only where there is one of its own."""
         return {
             "protocol": self.protocol,
             "results": self.results,
             "claims": [asdict(claim) for claim in self.claims],
+            **({"markdown": self.markdown} if self.markdown else {}),
         }
 
     def __str__(self) -> str:
@@ -68,12 +74,28 @@ class Experiment:
         anything; an experiment that has nothing to spread over processes is free to use one.
     packages : tuple of str
         What brings its data, by the names under which they are imported: they are looked for before anything runs.
+    extra : str
+        What brings them.
     """
 
     name: str
     summary: str
     run: Callable[[bool, int, Progress], Outcome]
     packages: tuple[str, ...] = ()
+    extra: str = "data"
+
+    @property
+    def missing(self) -> str:
+        """Why it can't be run here, with the way out, or an empty string if it can."""
+        absent = [package for package in self.packages if find_spec(package) is None]
+        way_out = f"pip install 'rnn_core[{self.extra}]'"
+        return f"{' and '.join(absent)} must be installed: {way_out}" if absent else ""
+
+
+def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table as a page has it; the first column is words."""
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def each_run(progress: Progress) -> Callable[[Run, int, int], None]:

@@ -11,8 +11,10 @@ pytest.importorskip("scipy")
 pytest.importorskip("threadpoolctl")
 
 from benchmarks.experiments import __main__ as experiments
-from benchmarks.experiments import adding, markdown, sines
-from benchmarks.experiments.frame import Claim, Experiment, Outcome
+from benchmarks.experiments import markdown
+from benchmarks.experiments.frame import Claim, Experiment, Outcome, markdown_table
+from benchmarks.experiments.known import adding, sines
+from benchmarks.experiments.registry import EXPERIMENTS, ROWS
 from transfer import compare
 from transfer.methods.catalogue import METHODS
 
@@ -78,6 +80,45 @@ def test_claims_stand_below_the_table_and_one_that_fails_is_a_result(monkeypatch
     assert [claim["holds"] for claim in claims] == [False, True]
 
 
+def test_names_are_different() -> None:
+    assert len(EXPERIMENTS) == len(ROWS)
+
+
+def test_a_missing_package_is_a_line_and_leaves_the_experiment_out(monkeypatch, capsys, tmp_path) -> None:
+    def never(*_):
+        raise AssertionError
+
+    table = {
+        "one": Experiment("one", "dialogues", never, packages=("json", "no_such_package")),
+        "two": Experiment("two", "a number", lambda *_: Outcome({}, {}, "a table", (Claim("it is 3", True, "3"),))),
+    }
+    monkeypatch.setattr(experiments, "EXPERIMENTS", table)
+    paths = tmp_path / "all.json", tmp_path / "all.md"
+    assert experiments.main(["--json", str(paths[0]), "--markdown", str(paths[1])]) == 0
+    line = "no_such_package must be installed: pip install 'rnn_core[data]'"
+    assert capsys.readouterr().out.startswith(f"one: left out; {line}\n\ntwo: a number\na table\n")
+    found = json.loads(paths[0].read_text(encoding="utf-8"))["experiments"]
+    assert found["one"] == {"summary": "dialogues", "left out": line}
+    page = paths[1].read_text(encoding="utf-8")
+    assert f"## one\n\ndialogues\n\nLeft out: {line}\n\n## two\n\na number\n\n- holds: it is 3; found 3\n" in page
+
+
+def test_a_page_has_a_comparisons_gains_or_the_table_that_an_experiment_sets(quick, monkeypatch, tmp_path) -> None:
+    own = markdown_table(("", "error"), [("ours", "8.1 %"), ("published", "5 to 8 %")])
+    table = {
+        "one": Experiment("one", "a comparison", lambda *_: Outcome({}, quick.as_dict(), "")),
+        "two": Experiment("two", "its own", lambda *_: Outcome({}, {}, "", markdown=own)),
+    }
+    monkeypatch.setattr(experiments, "EXPERIMENTS", table)
+    path = tmp_path / "all.json"
+    assert experiments.main(["--quick", "--json", str(path)]) == 0
+    page = markdown.page(json.loads(path.read_text(encoding="utf-8")))
+    assert "| steps | 40 |\n|---|---|\n| transferred | " in page
+    assert f"| *scratch, itself* | {quick.scores('scratch', 40).mean():.2f} |" in page
+    assert "|  | error |\n| --- | ---: |\n| ours | 8.1 % |\n| published | 5 to 8 % |" in page
+    assert page.endswith("A quick run: the numbers mean nothing.\n")
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -85,6 +126,7 @@ def test_claims_stand_below_the_table_and_one_that_fails_is_a_result(monkeypatch
         (["--workers", "0"], "--workers must be at least 1, got 0"),
         (["--json", "."], "--json must name a file, got '.'"),
         (["--json", "missing/x.json"], "--json must name a file in a folder that can be written to"),
+        (["--markdown", "missing/x.md"], "--markdown must name a file in a folder that can be written to"),
     ],
 )
 def test_wrong_words_are_refused_before_anything_runs(words, text, capsys, tmp_path, monkeypatch) -> None:

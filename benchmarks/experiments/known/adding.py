@@ -24,7 +24,7 @@ from transfer.comparing.arms import BASELINE
 from transfer.comparing.verdicts import paired
 from transfer.tasks.mixture import TaskBatch
 
-from .frame import Claim, Experiment, Outcome, Progress, each_run
+from ..frame import Claim, Experiment, Outcome, Progress, each_run
 
 TRANSFERRED, SHUFFLED = "transferred", "shuffled sums"
 ARMS = (

@@ -18,8 +18,8 @@ from transfer.comparing.classification import ClassificationStudy
 from transfer.comparing.data_study import Budget
 from transfer.demo.digits import CLASSES, Images, load_images, move
 
-from .frame import Experiment, Outcome, Progress
-from .methods import every_method, verdict
+from ..frame import Experiment, Outcome, Progress
+from ..methods import every_method, verdict
 
 TEST = 500
 SPLIT = 1

@@ -15,7 +15,7 @@ from rnn_core.showing.table import table
 from transfer import Arm, Difference
 from transfer.comparing.verdicts import LEVEL, paired
 
-from .frame import Claim, Experiment, Outcome, Progress
+from ..frame import Claim, Experiment, Outcome, Progress
 
 REPTILE, JOINT = METHODS
 SHOWN = (1, 32)

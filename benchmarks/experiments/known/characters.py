@@ -20,8 +20,8 @@ from transfer.demo.corpus import load_corpus
 from transfer.demo.settings import QUICK, CharactersSettings
 from transfer.parameters.cross_domain import CONTROLS
 
-from .frame import Experiment, Outcome, Progress
-from .methods import every_method, joined, told, verdict
+from ..frame import Experiment, Outcome, Progress
+from ..methods import every_method, joined, told, verdict
 
 SIZES = (2_000, 8_000, 32_000)
 

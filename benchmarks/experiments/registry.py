@@ -1,0 +1,24 @@
+"""The experiments that there are: a row each, in the order in which they run.
+
+A module that is named here imports what the extra ``data`` brings only where it runs, and says in `Experiment.packages`
+what that is.
+"""
+
+from __future__ import annotations
+
+from . import pronunciation, sequences
+from .frame import Experiment
+from .known import adding, characters, digits, sines
+
+ROWS = (
+    adding.EXPERIMENT,
+    sines.EXPERIMENT,
+    digits.NEW_CLASSES,
+    digits.ANOTHER_SCANNER,
+    characters.EXPERIMENT,
+    sequences.EXPERIMENT,
+    pronunciation.EXPERIMENT,
+)
+
+EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in ROWS}
+"""By name."""
