@@ -10,9 +10,7 @@ import pytest
 pytest.importorskip("scipy")
 pytest.importorskip("threadpoolctl")
 
-from benchmarks.experiments import __main__ as experiments
 from benchmarks.experiments import pronunciation, sequences
-from benchmarks.experiments.frame import Experiment
 
 
 def test_sequences_in_a_quick_run():
@@ -102,12 +100,3 @@ def test_a_plan_is_kept(words, tmp_path):
     first = pronunciation.planned(letters, settings, 0.02, tmp_path)
     assert first.epochs >= 1
     assert pronunciation.planned(letters, pronunciation.QUICK, None, tmp_path) == first
-
-
-def test_what_an_experiment_lacks_is_told_before_anything_runs(monkeypatch, capsys):
-    lacking = Experiment("one", "a number", lambda *_: pytest.fail("ran"), packages=("no_such_package",))
-    monkeypatch.setattr(experiments, "EXPERIMENTS", {"one": lacking})
-    assert experiments.main([]) == 2
-    assert (
-        "one: no_such_package must be installed; it comes with pip install 'rnn_core[data]'" in capsys.readouterr().err
-    )
