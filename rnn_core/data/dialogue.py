@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ..foreign import shown
 from ..layers.checks import positive_int
 from .files.lines import remark
-from .files.pairs import Dialogue, Pairs
+from .files.pairs import Dialogue, TextPairs
 
 SEPARATOR = "␞"
 """What parts turns: a sign of its own, a token at every level of a `Tokenizer`, which no turn may hold."""
@@ -38,7 +38,7 @@ def context_of(turns: Sequence[str], context: int) -> str:
     return f" {SEPARATOR} ".join(turns[-context:])
 
 
-def reply_pairs(dialogues: Iterable[Dialogue], *, context: int = 3, speaker: str | None = None) -> Pairs:
+def reply_pairs(dialogues: Iterable[Dialogue], *, context: int = 3, speaker: str | None = None) -> TextPairs:
     """Return each turn but the first of every dialogue, as a target, beside the turns before it.
 
     Parameters
@@ -52,7 +52,7 @@ def reply_pairs(dialogues: Iterable[Dialogue], *, context: int = 3, speaker: str
 
     Returns
     -------
-    Pairs
+    TextPairs
 
     Warns
     -----
@@ -86,7 +86,7 @@ def reply_pairs(dialogues: Iterable[Dialogue], *, context: int = 3, speaker: str
     if short:
         remark(where, f"{short:,} dialogues left out, of a single turn each")
     sources, targets, places = zip(*rows, strict=True)
-    return Pairs(list(sources), list(targets), places)
+    return TextPairs(list(sources), list(targets), places)
 
 
 def _check_turn(where: str, place: str, turn: str) -> None:

@@ -4,7 +4,7 @@ Every fault is named by file and line. Nothing that is read is ever executed.
 """
 
 from .lines import FileWarning
-from .pairs import Dialogue, Pairs, read_dialogues, read_pairs
+from .pairs import Dialogue, TextPairs, read_dialogues, read_pairs
 from .series import Series, read_series
 from .sounds import read_waveforms
 from .texts import Texts, read_texts
@@ -14,7 +14,7 @@ __all__ = [
     "FileWarning",
     "Texts",
     "read_texts",
-    "Pairs",
+    "TextPairs",
     "read_pairs",
     "Dialogue",
     "read_dialogues",

@@ -14,7 +14,7 @@ Row = tuple[str, str, str]
 """What is read, what is to be made of it, and their place."""
 
 
-class Pairs(NamedTuple):
+class TextPairs(NamedTuple):
     """Texts, and what is to be made of each.
 
     Attributes
@@ -44,7 +44,7 @@ def read_pairs(
     encoding: str = "utf-8",
     separator: str | None = None,
     header: bool = True,
-) -> Pairs:
+) -> TextPairs:
     r"""Read pairs of texts, such as sentences and their translations.
 
     Parameters
@@ -60,7 +60,7 @@ def read_pairs(
 
     Returns
     -------
-    Pairs
+    TextPairs
 
     Warns
     -----
@@ -89,7 +89,7 @@ def read_pairs(
     if not found:
         raise empty(where, place, "a pair")
     sources, targets, places = zip(*found, strict=True)
-    return Pairs(list(sources), list(targets), places)
+    return TextPairs(list(sources), list(targets), places)
 
 
 def rows_of(where: str, path: Path, columns: Columns, encoding: str) -> Iterator[Row]:
