@@ -40,7 +40,12 @@ class Message(NamedTuple):
     @property
     def part(self) -> str:
         """The part it belongs to."""
-        return PARTS[int.from_bytes(hashlib.sha256(self.key.encode()).digest()[:8], "big") % len(PARTS)]
+        return part_of(self.key)
+
+
+def part_of(key: str) -> str:
+    """Return the part of whatever has this key, by its hash."""
+    return PARTS[int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % len(PARTS)]
 
 
 def catalogues(language: str) -> list[Path]:
@@ -107,3 +112,34 @@ def entries(data: bytes) -> Iterator[tuple[str, str]]:
                 yield pair[0], pair[1]
     except struct.error as error:
         raise ValueError(f"entries: data must be a whole catalogue, got {len(data):,} bytes: {error}") from error
+
+
+SIGNS = "①②③④⑤⑥⑦⑧⑨"
+"""What stands for the placeholders of a message while it is translated, one after another."""
+
+
+def masked(text: str, table: dict[str, str]) -> str:
+    """Return a text with its placeholders as signs, and put into `table` what each stands for.
+
+    Given the table of the message, its translation has the same sign for the same placeholder, in whatever order. What
+    is beyond the signs stays as it is.
+    """
+
+    def sign(found: re.Match[str]) -> str:
+        if found[0] not in table and len(table) < len(SIGNS):
+            table[found[0]] = SIGNS[len(table)]
+        return table.get(found[0], found[0])
+
+    return PLACEHOLDER.sub(sign, text)
+
+
+def unmasked(text: str, table: dict[str, str]) -> str:
+    """Return a text with its signs as the placeholders that they stand for."""
+    for placeholder, sign in table.items():
+        text = text.replace(sign, placeholder)
+    return text
+
+
+def placeholders(text: str) -> list[str]:
+    """Return the placeholders of a text, in alphabetical order: a translation must have the same ones."""
+    return sorted(PLACEHOLDER.findall(text))
