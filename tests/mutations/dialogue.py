@@ -1,0 +1,84 @@
+"""Bugs in what a reply reads, in pieces and pairs, and in the scores of strings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests import dialogue_checks as checks
+
+from .mutation import Mutation
+
+
+def bug(name: str, target: str, old: str, new: str, check: Callable[..., None], times: int = 1) -> Mutation:
+    """Return a bug in one of rnn_core's functions."""
+    return Mutation(name, f"rnn_core.{target}", old, new, check, (), times)
+
+
+CONTEXT, REPLIES = "data.dialogue:context_of", "data.dialogue:reply_pairs"
+DISTANCE, RATE = "scores.strings:edit_distance", "scores.strings:edit_rate"
+
+MUTATIONS = (
+    bug(
+        "dialogue: the context comes in reverse",
+        CONTEXT,
+        ".join(turns[-context:])",
+        ".join(turns[: -context - 1 : -1])",
+        checks.context_is_the_latest_turns_in_order,
+    ),
+    bug(
+        "dialogue: the earliest turns are kept instead of the latest",
+        CONTEXT,
+        ".join(turns[-context:])",
+        ".join(turns[:context])",
+        checks.context_is_the_latest_turns_in_order,
+    ),
+    bug(
+        "dialogue: the separator is lost",
+        CONTEXT,
+        'f" {SEPARATOR} ".join',
+        '" ".join',
+        checks.context_keeps_turns_apart,
+    ),
+    bug(
+        "dialogue: a reply reads itself",
+        REPLIES,
+        "context_of(turns[:k], context)",
+        "context_of(turns[: k + 1], context)",
+        checks.replies_do_not_read_themselves,
+    ),
+    bug(
+        "pieces: the blanks are lost",
+        "data.text:Tokenizer._split",
+        "PIECE.findall(text)",
+        "[piece.strip() for piece in PIECE.findall(text)]",
+        checks.pieces_are_the_text_again,
+    ),
+    bug(
+        "pairs: the second file is a line behind",
+        "data.files.pairs.pairs:_line_by_line",
+        "zip(*sides, strict=True)",
+        "zip(sides[0], sides[1][-1:] + sides[1][:-1], strict=True)",
+        checks.lines_belong_together,
+    ),
+    bug(
+        "edit distance: what is put in before the first costs nothing",
+        DISTANCE,
+        "right << 1 | 1",
+        "right << 1",
+        checks.distances_are_the_recurrences,
+    ),
+    bug(
+        "edit distance: falls in a column are forgotten",
+        DISTANCE,
+        "| same | falls",
+        "| same",
+        checks.distances_are_the_recurrences,
+    ),
+    bug(
+        "edit rate: divided by what was said",
+        RATE,
+        "edits + distance, tokens - length",
+        "edits + distance, tokens + len(one)",
+        checks.rates_are_by_what_was_wanted,
+    ),
+)
