@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import pronunciation, sequences
 from .frame import Experiment
 from .known import adding, characters, digits, sines
+from .texts import replies, translation
 
 ROWS = (
     adding.EXPERIMENT,
@@ -18,6 +19,8 @@ ROWS = (
     characters.EXPERIMENT,
     sequences.EXPERIMENT,
     pronunciation.EXPERIMENT,
+    translation.EXPERIMENT,
+    replies.EXPERIMENT,
 )
 
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in ROWS}

@@ -13,8 +13,8 @@ pytest.importorskip("chatterbot_corpus")
 pytest.importorskip("scipy")
 pytest.importorskip("threadpoolctl")
 
-from benchmarks.experiments import replies, translation
-from benchmarks.experiments.catalogues import Message, entries, key_of, masked, messages, placeholders, unmasked
+from benchmarks.experiments.texts import replies, translation
+from benchmarks.experiments.texts.catalogues import Message, entries, key_of, masked, messages, placeholders, unmasked
 
 
 def test_plurals_are_messages_of_their_own_in_one_part() -> None:

@@ -6,7 +6,6 @@ import hashlib
 import re
 import struct
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,12 +53,11 @@ def catalogues(language: str) -> list[Path]:
     Raises
     ------
     RuntimeError
-        Django is not installed, or has no such language.
+        Django has no such language.
     """
-    spec = find_spec("django")
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("translation: the package 'Django' is not installed; pip install 'rnn_core[data]'")
-    found = sorted(Path(spec.submodule_search_locations[0]).rglob(f"locale/{language}/LC_MESSAGES/*.mo"))
+    import django
+
+    found = sorted(Path(django.__file__).parent.rglob(f"locale/{language}/LC_MESSAGES/*.mo"))
     if not found:
         raise RuntimeError(f"translation: Django must have catalogues of the language {language!r}, got none")
     return found

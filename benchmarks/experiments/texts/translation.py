@@ -14,9 +14,9 @@ from rnn_core.scores import chrf, edit_distance, edit_rate, exact_match
 from transfer import Comparison, compare
 from transfer.comparing.data_study import Budget
 
+from ..frame import Claim, Experiment, Outcome, Progress, each_run, markdown_table
+from ..methods import verdict
 from .catalogues import Message, masked, messages, placeholders, unmasked
-from .frame import Claim, Experiment, Outcome, Progress, each_run
-from .methods import verdict
 from .pair_study import PairStudy, Parts, Rows
 
 LONGEST = 60, 80
@@ -164,7 +164,12 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
         "budget": asdict(study.budget),
     }
     results = {**without_records(comparison), "scores": rows, "means": means}
-    return Outcome(protocol, results, f"{comparison}\n{table(means)}", claims(comparison, means, size))
+    scores = table(means)
+    lines = [str(comparison), *(f"{name}: {', '.join(cells)}" for name, *cells in scores[1:])]
+    lines.insert(1, f"of each, {', '.join(scores[0][1:])}:")
+    return Outcome(
+        protocol, results, "\n".join(lines), claims(comparison, means, size), markdown_table(scores[0], scores[1:])
+    )
 
 
 def without_records(comparison: Comparison) -> dict[str, Any]:
@@ -183,17 +188,14 @@ def mean_of(several: Sequence[dict[str, float | None]]) -> dict[str, float | Non
     return {name: mean(name) for name in several[0]}
 
 
-def table(means: dict[str, dict[str, float | None]]) -> str:
-    """Return the scores, a line for each way to translate."""
-    names = list(next(iter(means.values())))
-    width = max(map(len, means))
-    lines = [f"{'':{width}s}  {'  '.join(names)}"]
-    for name, row in means.items():
-        cells = ("-" if row[score] is None else f"{row[score]:.3g}" for score in names)
-        lines.append(
-            f"{name:{width}s}  {'  '.join(f'{cell:>{len(score)}s}' for score, cell in zip(names, cells, strict=True))}"
-        )
-    return "\n".join(lines)
+def table(means: dict[str, dict[str, float | None]]) -> list[list[str]]:
+    """Return the scores in words: headings, and a row for each way to translate."""
+    headings = list(next(iter(means.values())))
+    rows = [
+        [name, *("-" if (found := row[score]) is None else f"{found:.3g}" for score in headings)]
+        for name, row in means.items()
+    ]
+    return [["", *headings], *rows]
 
 
 def claims(comparison: Comparison, means: dict[str, dict[str, float | None]], size: int) -> tuple[Claim, ...]:
@@ -213,4 +215,6 @@ def claims(comparison: Comparison, means: dict[str, dict[str, float | None]], si
     )
 
 
-EXPERIMENT = Experiment("translation", "Django's messages, English to German, after Dutch: chrF", run)
+EXPERIMENT = Experiment(
+    "translation", "Django's messages, English to German, after Dutch: chrF", run, packages=("django", "sacrebleu")
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
 from math import exp, inf
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,9 @@ from rnn_core.data.files import Dialogue, TextPairs
 from transfer import compare
 from transfer.comparing.data_study import Budget
 
+from ..frame import Claim, Experiment, Outcome, Progress, each_run
+from ..methods import verdict
 from .catalogues import key_of, part_of
-from .frame import Claim, Experiment, Outcome, Progress, each_run
-from .methods import verdict
 from .pair_study import PairStudy, Parts, Rows
 
 SOURCE, LEFT_OUT = "tech_support", ("coding",)
@@ -84,20 +83,12 @@ def talks() -> dict[str, list[Dialogue]]:
     Some of the corpus's lists are turns, some a question and several answers to it; nothing in it tells which, and all
     are taken as turns.
 
-    Raises
-    ------
-    RuntimeError
-        A package is missing.
     """
-    spec = find_spec("chatterbot_corpus")
-    if spec is None or not spec.submodule_search_locations or find_spec("yaml") is None:
-        raise RuntimeError(
-            "replies: the packages 'chatterbot-corpus' and 'PyYAML' must be installed; pip install 'rnn_core[data]'"
-        )
+    import chatterbot_corpus
     import yaml
 
     found = {}
-    for path in sorted(Path(spec.submodule_search_locations[0], "data", "english").glob("*.yml")):
+    for path in sorted(Path(chatterbot_corpus.__file__).parent.joinpath("data", "english").glob("*.yml")):
         rows = yaml.safe_load(path.read_text(encoding="utf-8"))["conversations"]
         found[path.stem] = [Dialogue(tuple(map(str, row)), (None,) * len(row), path.stem) for row in rows]
     return found
@@ -180,4 +171,9 @@ def _unknown(rows: Rows) -> float:
     return float(np.mean(np.concatenate(rows.targets) == 1))
 
 
-EXPERIMENT = Experiment("replies", "ChatterBot's replies, after tech support: perplexity beside a unigram model's", run)
+EXPERIMENT = Experiment(
+    "replies",
+    "ChatterBot's replies, after tech support: perplexity beside a unigram model's",
+    run,
+    packages=("chatterbot_corpus", "yaml"),
+)

@@ -1,0 +1,1 @@
+"""Real tasks on pairs of texts: translation of messages, and replies in dialogues."""
