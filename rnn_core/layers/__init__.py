@@ -1,6 +1,9 @@
 """Layers: the recurrent stack and the few that models put around it."""
 
 from .attention import Attention
+from .convolution.conv import Conv1d, Conv2d
+from .convolution.pointwise import Flatten, ReLU
+from .convolution.pools import AvgPool, GlobalAvgPool, MaxPool
 from .crf import CRF
 from .dropout import Dropout
 from .embedding import Embedding
@@ -8,4 +11,21 @@ from .linear import Linear
 from .mixing.scalar_mix import ScalarMix
 from .recurrent import GRU, LSTM, RNN
 
-__all__ = ["GRU", "LSTM", "RNN", "Dropout", "Embedding", "Linear", "ScalarMix", "Attention", "CRF"]
+__all__ = [
+    "CRF",
+    "GRU",
+    "LSTM",
+    "RNN",
+    "Attention",
+    "AvgPool",
+    "Conv1d",
+    "Conv2d",
+    "Dropout",
+    "Embedding",
+    "Flatten",
+    "GlobalAvgPool",
+    "Linear",
+    "MaxPool",
+    "ReLU",
+    "ScalarMix",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ class ConvBlocks:
         **made: Any,
     ) -> None:
         self.input_shape = checked_shape(where, input_shape)
-        self.channels = tuple(positive_int(where, "channels", one) for one in _listed(where, "channels", channels))
+        self.channels = checked_channels(where, channels)
         if pooling not in POOLS:
             raise ValueError(f"{where}: pooling must be one of {', '.join(map(repr, POOLS))}, got {shown(pooling)}")
         self.relu = ReLU()
@@ -123,22 +124,33 @@ class ConvBlocks:
         The walk back stops at the lowest convolution that something needed depends on.
         """
         grads: dict[str, Array] = {}
-        wanted = [{name.removeprefix(f"{part}.") for name in needs if name.startswith(f"{part}.")} for part in self.layers]
-        lowest = 0 if "x" in needs else next((k for k, own in enumerate(wanted) if own), len(wanted))
         dx: Array | None = None
-        for k, (part, layer) in reversed(list(enumerate(self.layers.items()))):
-            if k < lowest:
-                return None, grads
+        for k, part, wanted in walk_back(self.layers, needs):
             tape = tapes[k]
             if self.pool is not None:
                 dy = self.pool.backward(tape.pool, dy)  # (CP1′), (CP2′)
             dy = self.relu.backward(tape.relu, dy)  # (CV2′)
-            below = {"x"} if k > lowest or "x" in needs else set()
-            dx, own = layer.backward(tape.conv, dy, wanted[k] | below)  # type: ignore[attr-defined]  # (CV1′)
+            dx, own = self.layers[part].backward(tape.conv, dy, wanted)  # type: ignore[attr-defined]  # (CV1′)
             grads |= {f"{part}.{name}": gradient for name, gradient in own.items()}
-            if dx is not None:
-                dy = dx
-        return dx if "x" in needs else None, grads
+            dy = dy if dx is None else dx
+        return dx, grads
+
+
+def walk_back(parts: Iterable[str], needs: set[str]) -> Iterator[tuple[int, str, set[str]]]:
+    """Return the place, the name and what is needed of each layer, from the last to the lowest that is needed at all.
+
+    A layer has to give "x" where something below it is needed, and `needs` says "x" where what comes in is.
+    """
+    named = list(parts)
+    own = [{name.removeprefix(f"{part}.") for name in needs if name.startswith(f"{part}.")} for part in named]
+    lowest = 0 if "x" in needs else next((k for k, some in enumerate(own) if some), len(own))
+    for k in reversed(range(lowest, len(named))):
+        yield k, named[k], own[k] | ({"x"} if k > lowest or "x" in needs else set())
+
+
+def checked_channels(where: str, channels: Any) -> tuple[int, ...]:
+    """Return the output channels of several convolutions."""
+    return tuple(positive_int(where, "channels", one) for one in _listed(where, "channels", channels))
 
 
 def checked_shape(where: str, input_shape: Any) -> tuple[int, ...]:

@@ -28,7 +28,6 @@ from ..home import namespace_of, on_gpu
 from .geometry import check_input, geometry
 from .windows import columns, from_columns
 
-
 BYTES = 2**21
 """Of the windows that are multiplied at once: they are still in a cache when the product reads them."""
 
@@ -212,8 +211,9 @@ class Conv1d(Convolution):
         C and O.
     kernel_size, stride, dilation : int
         Places of a window, from window to window, and from place to place within one.
-    padding : int, "same" or "valid"
-        Zeros on both sides. "same" gives as many windows as places and wants stride 1; "valid" is none.
+    padding : int, "same", "causal" or "valid"
+        Zeros on both sides. "same" gives as many windows as places and wants stride 1; so does "causal", where window p
+        reads nothing behind place p; "valid" is none.
     bias : bool
         False leaves b out.
     backend : {"numpy", "cpu", "cuda"}, optional
@@ -244,7 +244,7 @@ class Conv2d(Convolution):
         C and O.
     kernel_size, stride, dilation : int or pair of int
         As in `Conv1d`; of a pair the first is for the axis H.
-    padding : int, pair of int, "same" or "valid"
+    padding : int, pair of int, "same", "causal" or "valid"
         As in `Conv1d`.
     bias, backend, dtype
         As in `Conv1d`.

@@ -80,9 +80,10 @@ def geometry(
         Over how many axes a window slides.
     kernel_size, stride, dilation : int or tuple of int
         One number for all axes, or one for each; at least 1.
-    padding : int, tuple of int, "same" or "valid"
+    padding : int, tuple of int, "same", "causal" or "valid"
         Zeros on both sides. "same" gives as many windows as places, with stride 1, and puts the odd zero behind, as
-        torch does; "valid" is none.
+        torch does; so does "causal", which puts all of them before, so that a window ends at its place; "valid" is
+        none.
 
     Raises
     ------
@@ -92,15 +93,17 @@ def geometry(
     kernels = _each(where, "kernel_size", kernel_size, rank)
     strides = _each(where, "stride", stride, rank)
     dilations = _each(where, "dilation", dilation, rank)
-    if padding == "same":
+    if isinstance(padding, str) and padding in ("same", "causal"):
         if set(strides) != {1}:
-            raise ValueError(f"{where}: stride must be 1 with padding='same', got {stride}; give the padding in numbers")
+            raise ValueError(
+                f"{where}: stride must be 1 with padding={padding!r}, got {shown(stride)}; give the padding in numbers"
+            )
         total = [d * (k - 1) for k, d in zip(kernels, dilations, strict=True)]
-        sides = [(n // 2, n - n // 2) for n in total]
-    elif padding == "valid":
-        sides = [(0, 0)] * rank
+        sides = [(n // 2, n - n // 2) if padding == "same" else (n, 0) for n in total]
     elif isinstance(padding, str):
-        raise ValueError(f"{where}: padding must be 'same', 'valid' or numbers, got {shown(padding)}")
+        if padding != "valid":
+            raise ValueError(f"{where}: padding must be 'same', 'causal', 'valid' or numbers, got {shown(padding)}")
+        sides = [(0, 0)] * rank
     else:
         sides = [(n, n) for n in _each(where, "padding", padding, rank, least=0)]
     rows = zip(kernels, strides, sides, dilations, strict=True)

@@ -8,11 +8,12 @@ from typing import Any
 from ...foreign import shown
 from ...layers.checks import positive_int
 from ...layers.embedding import Embedding
+from .convolutions import Frames, OverTime
 from .front import Front
 from .mix import Mix
 from .plain import Features, Tokens
 
-FRONTS: dict[str, Callable[..., Front]] = {"mix": Mix}
+FRONTS: dict[str, Callable[..., Front]] = {"frames": Frames, "mix": Mix, "over time": OverTime}
 """Those that ``front={"kind": …}`` names; each takes what stands beside the kind, and backend, dtype and seed."""
 
 
