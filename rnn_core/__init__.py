@@ -4,6 +4,7 @@ from .checking import gradcheck
 from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from .models import (
     BidirectionalLanguageModel,
+    ConvClassifier,
     LanguageModel,
     Seq2Seq,
     SequenceClassifier,
@@ -19,6 +20,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "BidirectionalLanguageModel",
+    "ConvClassifier",
     "Dropout",
     "Embedding",
     "LanguageModel",

@@ -21,6 +21,7 @@ DERIVATIONS = {
     "CF": "contextual",
     "AT": "attention",
     "CR": "crf",
+    "CV": "convolution", "CP": "convolution",
 }  # fmt: skip
 """Where each family of equations is derived."""
 

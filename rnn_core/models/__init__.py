@@ -4,11 +4,13 @@ from .base import Evaluation, Model, Step
 from .classifier import SequenceClassifier
 from .contextual.bidirectional_language_model import BidirectionalLanguageModel
 from .contextual.features import contextual_features
+from .convolutional import ConvClassifier
 from .language_model import LanguageModel
 from .seq2seq import Hypothesis, Seq2Seq
 from .tagger import SequenceTagger
 
 __all__ = [
+    "ConvClassifier",
     "BidirectionalLanguageModel",
     "Hypothesis",
     "LanguageModel",

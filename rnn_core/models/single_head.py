@@ -1,4 +1,7 @@
-"""`SingleHead`: a trunk whose one head is trained by one loss. A new model says what its targets are, and no more."""
+"""`OneLoss`: a model whose one head is trained by one loss; and `SingleHead`, one on the trunk.
+
+A new model says what its targets are, and no more.
+"""
 
 from __future__ import annotations
 
@@ -17,32 +20,51 @@ from ..layers.home import move
 from ..layers.layout import describe
 from ..layers.linear import Linear
 from ..training.losses import BinaryCrossEntropy, SquaredError
-from .base import Evaluation, Step
+from .base import Evaluation, Model, Step
 from .inputs import total, total_of
 from .trunk import Branch, Tape, Trunk
 
 
-class SingleHead(Trunk):
-    """A trunk with one head, called "head". Subclasses call `_build`, set `loss`, and say what `_targets` are.
+class OneLoss(Model):
+    """A model whose one head, called "head", is trained by one loss. Subclasses set `loss` and have `_targets`.
 
     With `SoftmaxCrossEntropy` the logits are the head's outputs, one a class. With `BinaryCrossEntropy` the head has
     one output, a sigmoid, and the logits have no axis for it. With another loss a subclass has its own `_logits` and
     `_score`, because numbers are neither right nor wrong.
     """
 
+    carries: bool
+
     @property
+    @abstractmethod
     def head(self) -> Linear:
         """The affine map on top."""
-        return self._branch.head
+
+    @property
+    @abstractmethod
+    def _inputs(self) -> tuple[str, ...]:
+        """What may have a gradient and is no parameter."""
+
+    @abstractmethod
+    def _answer(self, where: str, x: Any, state: Any, lengths: Any) -> tuple[Array, Any]:
+        """Return what the head says, z, and the final state; without a tape and without dropout."""
+
+    @abstractmethod
+    def _answer_and_tape(
+        self, where: str, x: Any, state: Any, lengths: Any, rng: np.random.Generator | int | None
+    ) -> tuple[Array, Any, Any]:
+        """Return what the head says, z, the final state, and a tape; dropout is on."""
+
+    @abstractmethod
+    def _backward(
+        self, tape: Any, dz: Array, dstate: Any, needs: frozenset[str]
+    ) -> tuple[Array | None, Any, dict[str, Array]]:
+        """Return ∂L/∂x, ∂L/∂state0 and ∂L/∂parameter from ∂L/∂z and ∂L/∂state, as far as needed, None otherwise."""
 
     @property
     def gradient_names(self) -> tuple[str, ...]:
         """The names that `needs` may hold: x, where it is features, states, where they are carried, and parameters."""
         return (*self._inputs, *self.parameters)
-
-    @property
-    def _branch(self) -> Branch:
-        return self.branches["head"]
 
     @property
     def _sigmoid(self) -> bool:
@@ -66,7 +88,7 @@ class SingleHead(Trunk):
         names = (*self._inputs, *self.parameters)
         wanted = check_needs(f"{name}.backward", self._trainable(needs), names)
         state = state if self.carries else None
-        z, state, tape = self._forward(f"{name}.forward", self._branch, batch.inputs, state, batch.lengths, rng)
+        z, state, tape = self._answer_and_tape(f"{name}.forward", batch.inputs, state, batch.lengths, rng)
         loss, dz, count, above = self._above(f"{name}.loss_and_gradients", batch, z, wanted)
         _, _, gradients = self._backward(tape, dz, None, wanted)
         return Step(loss.item(), self._in_order(gradients | above), state if self.carries else None, count)
@@ -74,7 +96,7 @@ class SingleHead(Trunk):
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch and how many targets were predicted right; see `Model.evaluate`."""
         name, state = type(self).__name__, state if self.carries else None
-        z, state = self._infer(f"{name}.__call__", self._branch, batch.inputs, state, batch.lengths)
+        z, state = self._answer(f"{name}.__call__", batch.inputs, state, batch.lengths)
         return self._score(f"{name}.evaluate", batch, z, state if self.carries else None)
 
     def _above(
@@ -120,7 +142,7 @@ class SingleHead(Trunk):
 
         `place` says which value of `forward` the tape is.
         """
-        if not isinstance(tape, Tape) or type(tape.owner) is not type(self):
+        if type(getattr(tape, "owner", None)) is not type(self):
             raise TypeError(f"{where}: tape must be the {place} value of forward, got {describe(tape)}")
         needs = check_needs(where, needs, self.gradient_names)
         z_shape = (*tape.head.x.shape[:-1], self.head.out_features)
@@ -129,3 +151,24 @@ class SingleHead(Trunk):
         dz = array_namespace(dlogits).reshape(dlogits, z_shape)
         dx, dstate0, grads = self._backward(tape, dz, dstate, needs)
         return dx, dstate0, self._in_order(grads)
+
+
+class SingleHead(Trunk, OneLoss):
+    """A trunk with one head, called "head". Subclasses call `_build`, set `loss`, and say what `_targets` are."""
+
+    @property
+    def head(self) -> Linear:
+        """The affine map on top."""
+        return self._branch.head
+
+    @property
+    def _branch(self) -> Branch:
+        return self.branches["head"]
+
+    def _answer(self, where: str, x: Any, state: Any, lengths: Any) -> tuple[Array, Any]:
+        return self._infer(where, self._branch, x, state, lengths)
+
+    def _answer_and_tape(
+        self, where: str, x: Any, state: Any, lengths: Any, rng: np.random.Generator | int | None
+    ) -> tuple[Array, Any, Tape]:
+        return self._forward(where, self._branch, x, state, lengths, rng)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ...layers.convolution.conv import Convolution
+from ...layers.convolution.pointwise import ReLU
+from ...layers.convolution.pools import GlobalAvgPool, Pool
 from ...layers.crf import CRF
 from ...layers.embedding import Embedding, RowGradient
 from ...layers.home import move, to_host
@@ -19,6 +22,7 @@ from .dispatch import Point, problem_of
 from .values import copies, hold_padding
 
 
+@problem_of.register(Convolution)
 @problem_of.register(Linear)
 @problem_of.register(ScalarMix)
 def _of_each_step(layer: Any, point: Point) -> Problem:
@@ -35,6 +39,23 @@ def _of_each_step(layer: Any, point: Point) -> Problem:
         return {"x": dx, **grads}
 
     return Problem(type(layer).__name__, layer.dtype, twin, gradients, parameter_axes(layer))
+
+
+@problem_of.register(GlobalAvgPool)
+@problem_of.register(Pool)
+@problem_of.register(ReLU)
+def _without_parameters(layer: Any, point: Point) -> Problem:
+    x = np.asarray(to_host(point.x))
+    _, tape = layer.forward(x)
+
+    def twin(dtype: np.dtype) -> Twin:
+        values = copies({"x": x}, dtype)
+        return values, lambda: {"y": layer(values["x"])}
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {"x": layer.backward(tape, upstreams["y"])}
+
+    return Problem(type(layer).__name__, x.dtype, twin, gradients)
 
 
 @problem_of.register(Embedding)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...layers.home import move, to_host
-from ...models import BidirectionalLanguageModel, SequenceClassifier, SequenceTagger
+from ...models import BidirectionalLanguageModel, ConvClassifier, SequenceClassifier, SequenceTagger
 from ..places import parameter_axes, sequence_axes
 from ..problem import Problem, Twin
 from .dispatch import Point, problem_of
@@ -40,6 +40,23 @@ def _classifier(model: SequenceClassifier | SequenceTagger, point: Point) -> Pro
     both_ways = model.rnn.directions == 2
     sequence = sequence_axes(x.ndim, batch_first=True, both_ways=both_ways, lengths=to_host(lengths))
     return Problem(type(model).__name__, model.dtype, twin, gradients, {"x": sequence, **parameter_axes(model)})
+
+
+@problem_of.register(ConvClassifier)
+def _images(model: ConvClassifier, point: Point) -> Problem:
+    x, home, rng = np.asarray(to_host(point.x)), model.namespace, point.rng
+    _, tape = model.forward(move(x, home), rng=rng)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = model.astype(dtype, backend="numpy")
+        values = copies({"x": x}, dtype) | other.parameters
+        return values, lambda: {"logits": other.forward(values["x"], rng=rng)[0]}
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dx, grads = model.backward(tape, move(upstreams["logits"], home))
+        return {"x": dx, **grads}
+
+    return Problem(type(model).__name__, model.dtype, twin, gradients, parameter_axes(model))
 
 
 @problem_of.register(BidirectionalLanguageModel)

@@ -1,9 +1,10 @@
-"""`MaxPool` and `AvgPool`: one number for each window, channel by channel.
+"""`MaxPool`, `AvgPool` and `GlobalAvgPool`: one number for each window, or for all places, channel by channel.
 
 ::
 
     y[b, c, p] = max_k x̂[b, c, s p + d k]                 (CP1)   x̂ has −∞ for padding
     y[b, c, p] = Σ_k x̂[b, c, s p + k] / K                 (CP2)   x̂ has 0 for padding, which counts, or doesn't
+    y[b, c]    = Σ_q x[b, c, q] / N                       (CP3)   over all N places
 
 Primes mark the backward; dX is ∂L/∂X.
 """
@@ -11,6 +12,7 @@ Primes mark the backward; dX is ∂L/∂X.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -214,6 +216,38 @@ class AvgPool(Pool):
             return xp.asarray(1 / found.size, dtype=real)
         ones = padded(xp.ones((1, 1, *x.shape[2:]), dtype=real), found)
         return 1 / sum(ones[found.places(offset, counts)] for offset in found.offsets())
+
+
+class GlobalAvgPool:
+    """The mean of each channel over all its places: (CP3). So rows of any size become vectors of one length."""
+
+    def __init__(self) -> None:
+        self.config: dict[str, Any] = {}
+
+    def __call__(self, x: Array) -> Array:
+        """Return y, (B, C)."""
+        return self.forward(x)[0]
+
+    def forward(self, x: Array) -> tuple[Array, tuple[int, ...]]:
+        """Return y, (B, C), and a tape for `backward`: the shape of x, (B, C, …)."""
+        if x.ndim < 3 or 0 in x.shape:
+            raise ValueError(f"GlobalAvgPool.forward: x must have shape (B, C, …) with places, got {tuple(x.shape)}")
+        xp, shape = array_namespace(x), tuple(x.shape)
+        return xp.sum(x, axis=tuple(range(2, x.ndim))) * (1 / prod(shape[2:])), shape  # (CP3)
+
+    def backward(self, tape: tuple[int, ...], dy: Array) -> Array:
+        """Return ∂L/∂x from ∂L/∂y.
+
+        Raises
+        ------
+        ValueError
+            The shape of dy is not y's.
+        """
+        if tuple(dy.shape) != tape[:2]:
+            raise ValueError(f"GlobalAvgPool.backward: dy must have shape {tape[:2]}, as y, got {tuple(dy.shape)}")
+        xp, places = array_namespace(dy), tape[2:]
+        dx = xp.reshape(dy * (1 / prod(places)), (*tape[:2], *(1 for _ in places)))  # (CP3′)
+        return xp.asarray(xp.broadcast_to(dx, tape), copy=True)
 
 
 def _real(xp: Any, x: Array) -> Array:

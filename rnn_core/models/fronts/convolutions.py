@@ -13,7 +13,7 @@ from kernels.contract import Array
 from ...foreign import shown
 from ...layers.base import Layer
 from ...layers.checks import as_array, check_lengths, positive_int
-from ...layers.convolution.blocks import ConvBlocks, checked_channels
+from ...layers.convolution.blocks import ConvBlocks, checked_channels, walk_back
 from ...layers.convolution.conv import Conv1d
 from ...layers.convolution.pointwise import ReLU
 from ..base import seeds
@@ -53,9 +53,7 @@ class Frames(Front):
     def checked(self, where: str, x: Any, lengths: Any, xp: Any) -> tuple[Array, np.ndarray | None]:
         """See `Front.checked`."""
         x, shape = as_array(where, "x", x, xp), self.blocks.input_shape
-        if shape[0] == 1 and x.ndim == len(shape) + 1:
-            x = x[:, :, None]
-        if tuple(x.shape[2:]) != shape or 0 in x.shape:
+        if tuple(x.shape[2:]) not in (shape, shape[1:] if shape[0] == 1 else shape) or 0 in x.shape:
             raise ValueError(
                 f"{where}: x must have shape (B, T, {', '.join(map(str, shape))}), B rows of T ≥ 1 frames, got "
                 f"{tuple(x.shape)}"
@@ -64,13 +62,13 @@ class Frames(Front):
 
     def __call__(self, x: Array, lengths: np.ndarray | None) -> Array:
         """Return the features of each frame."""
-        frames, valid = _frames(x, lengths)
+        frames, valid = self._frames(x, lengths)
         y = self.blocks(frames)
         return _steps(x, array_namespace(y).reshape(y, (y.shape[0], -1)), valid)
 
     def forward(self, x: Array, lengths: np.ndarray | None, rng: np.random.Generator | None) -> tuple[Array, Any]:
         """Return the features of each frame, and a tape."""
-        frames, valid = _frames(x, lengths)
+        frames, valid = self._frames(x, lengths)
         y, tapes = self.blocks.forward(frames)
         flat = array_namespace(y).reshape(y, (y.shape[0], -1))
         return _steps(x, flat, valid), FramesTape(tapes, tuple(y.shape), x, valid)
@@ -82,7 +80,18 @@ class Frames(Front):
         if tape.valid is not None:
             flat = flat[tape.valid]
         dframes, grads = self.blocks.backward(tape.blocks, xp.reshape(flat, tape.shape), needs)
-        return None if dframes is None else _steps(x, dframes, tape.valid), grads
+        if dframes is None:
+            return None, grads
+        return xp.reshape(_steps(x, dframes, tape.valid), tuple(x.shape)), grads
+
+    def _frames(self, x: Array, lengths: np.ndarray | None) -> tuple[Array, Array | None]:
+        """Return every frame within its row's length, (N, C, …), and which those are of all B·T; None for all."""
+        xp = array_namespace(x)
+        frames = xp.reshape(x, (-1, *self.blocks.input_shape))
+        if lengths is None:
+            return frames, None
+        valid = xp.reshape(valid_steps(xp, lengths, x.shape[1]), (-1,))
+        return frames[valid], valid
 
 
 class FramesTape(NamedTuple):
@@ -165,28 +174,14 @@ class OverTime(Front):
     def backward(self, tape: Any, dy: Array, needs: set[str]) -> tuple[Array | None, dict[str, Array]]:
         """Return the gradients of the features and of the kernels."""
         tapes, valid = tape
-        wanted = [
-            {name.removeprefix(f"{part}.") for name in needs if name.startswith(f"{part}.")} for part in self.layers
-        ]
-        lowest = 0 if "x" in needs else next(k for k, own in enumerate(wanted) if own)
-        grads, dy = {}, _held(_turned(dy), valid)
-        for k in reversed(range(lowest, len(wanted))):
+        grads: dict[str, Array] = {}
+        dx, dy = None, _held(_turned(dy), valid)
+        for k, part, wanted in walk_back(self.layers, needs):
             conv, relu = tapes[k]
-            below = {"x"} if k > lowest or "x" in needs else set()
-            dx, own = self.convolutions[k].backward(conv, self.relu.backward(relu, dy), wanted[k] | below)  # (CV1′)
-            grads |= {f"conv.{k}.{name}": gradient for name, gradient in own.items()}
+            dx, own = self.convolutions[k].backward(conv, self.relu.backward(relu, dy), wanted)  # (CV1′), (CV2′)
+            grads |= {f"{part}.{name}": gradient for name, gradient in own.items()}
             dy = dy if dx is None else _held(dx, valid)
-        return _turned(dy) if "x" in needs else None, grads
-
-
-def _frames(x: Array, lengths: np.ndarray | None) -> tuple[Array, Array | None]:
-    """Return every frame within its row's length, (N, C, …), and which those are of all B·T; None for all."""
-    xp = array_namespace(x)
-    frames = xp.reshape(x, (-1, *x.shape[2:]))
-    if lengths is None:
-        return frames, None
-    valid = xp.reshape(valid_steps(xp, lengths, x.shape[1]), (-1,))
-    return frames[valid], valid
+        return None if dx is None else _turned(dy), grads
 
 
 def _steps(x: Array, rows: Array, valid: Array | None) -> Array:

@@ -83,8 +83,8 @@ def test_without_anchors_updates_say_what_is_looked_at():
 
 
 ADD = "rnn_core.training.updates:add_penalties"
-STEP = "rnn_core.models.single_head:SingleHead.loss_and_gradients"
-LOSS = "rnn_core.models.single_head:SingleHead._loss"
+STEP = "rnn_core.models.single_head:OneLoss.loss_and_gradients"
+LOSS = "rnn_core.models.single_head:OneLoss._loss"
 
 
 @pytest.mark.parametrize(
