@@ -6,11 +6,14 @@ Whatever a chain says of all sequences of tags is compared with a loop over all 
 from __future__ import annotations
 
 from itertools import pairwise, product
+from pathlib import Path
 
 import numpy as np
 
 from rnn_core import SequenceTagger, gradcheck
 from rnn_core.data import Batch
+from rnn_core.data.files.tagged import universal
+from rnn_core.data.files.tagged.sentences import Word, sentences_of
 from rnn_core.layers import CRF
 from rnn_core.layers.crf import constraints_of
 from rnn_core.scores.spans import spans_of
@@ -254,3 +257,17 @@ def spans_by_hand() -> None:
     }
     for tags, expected in cases.items():
         assert spans_of(tags.split()) == expected, tags
+
+
+def universal_by_hand() -> None:
+    """CoNLL-U: words, and neither tokens of several words nor empty nodes."""
+    rows = [["1-2", "du"], ["1", "de"], ["2", "le"], ["2.1", "x"]]
+    found = universal.words_alone("here", Path("a.conllu"), iter(enumerate(rows)))
+    assert [row[1] for _, row in found if row is not None] == ["de", "le"]
+
+
+def sentences_by_hand() -> None:
+    """A blank line ends a sentence, and so does another name of one."""
+    words = [Word(1, "a", "X", "s1"), Word(2, "b", "X", ""), Word(3, "c", "X", "s2"), None, Word(5, "d", "X", "")]
+    found = sentences_of(words)
+    assert [[word.token for word in sentence] for sentence in found] == [["a", "b"], ["c"], ["d"]]

@@ -36,6 +36,21 @@ def dialogues(found: Any) -> str | None:
     return None
 
 
+def tagged(found: Any) -> str | None:
+    """Check `read_tagged`'s result."""
+    tags = found.tokens if found.tags is None else found.tags
+    if not len(found.tokens) == len(tags) == len(found.places) > 0:
+        return f"sentences must have tags and a place, got {[len(part or ()) for part in found]}"
+    for words, names in zip(found.tokens, tags, strict=True):
+        if len(words) != len(names) or not words:
+            return f"a sentence must have a tag for each word, got {len(names)} for {len(words)}"
+        if (complaint := _said([*words, *(name for name in names if name is not None)])) is not None:
+            return complaint
+        if any(text != text.strip() for text in words):
+            return "a word must have no blanks around it"
+    return None
+
+
 def series(found: Any) -> str | None:
     """Check `read_series`'s and `read_waveforms`'s result."""
     for row in found.rows:

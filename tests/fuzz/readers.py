@@ -17,7 +17,15 @@ from typing import Any
 
 from rnn_core import load
 from rnn_core.data import Tokenizer
-from rnn_core.data.files import read_dialogues, read_pairs, read_series, read_texts, read_vectors, read_waveforms
+from rnn_core.data.files import (
+    read_dialogues,
+    read_pairs,
+    read_series,
+    read_tagged,
+    read_texts,
+    read_vectors,
+    read_waveforms,
+)
 from rnn_core.foreign import parse_json
 from rnn_core.inputs.encoding import Encoding, for_texts
 from rnn_core.inputs.reading import How, Raw, read_to_predict
@@ -31,7 +39,7 @@ from . import checks
 from .case import Case
 from .mutators import archives, containers, names, raw, trees
 from .mutators.raw import Mutator
-from .seeds import commands, pairs, series, sound, stored, texts, vectors
+from .seeds import commands, pairs, series, sound, stored, tagged, texts, vectors
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,11 @@ _pair_options = (
     ("source", "target"), ("separator", ";"), ("header", False), ("encoding", "latin-1"), ("prompt", "reply"),
     ("turns", "messages"), ("text", "role"), ("speaker", "text"),
 )  # fmt: skip
+_tagged_options = (
+    ("token", "2"), ("tag", "1"), ("tag", "-2"), ("tag", "ner"), ("sentence", "1"), ("tagged", False), ("header", True),
+    ("separator", " "), ("separator", "\t"), ("comments", "#"), ("multiword", "whole"), ("keep_missing_labels", True),
+    ("allow_untagged", True), ("encoding", "latin-1"),
+)  # fmt: skip
 _series_options = (
     ("missing", "drop"), ("missing", "interpolate"), ("missing", "mask"), ("labelled", False), ("max_steps", 2),
     ("rate", 4000), ("frame", 3), ("encoding", "latin-1"),
@@ -163,7 +176,7 @@ _vector_options: tuple[tuple[str, Any], ...] = (
 )
 _load_options = (("dtype", "float64"), ("dtype", "float32"), ("backend", "numpy"))
 _all_texts, _series, _waveforms, _vectors = map(_calling, (read_texts, read_series, read_waveforms, read_vectors))
-_pairs, _dialogues = map(_calling, (read_pairs, read_dialogues))
+_pairs, _dialogues, _tagged = map(_calling, (read_pairs, read_dialogues, read_tagged))
 
 READERS: dict[str, Reader] = {
     "texts: tables": Reader(texts.tables, _texts, raw.TEXT, checks.texts, 3, _table_options),
@@ -173,6 +186,9 @@ READERS: dict[str, Reader] = {
     "pairs: rows": Reader(pairs.rows, _pairs, _json, checks.pairs, 2, _pair_options),
     "pairs: two files": Reader(pairs.lines, _two_files, raw.TEXT, checks.pairs, 1),
     "dialogues": Reader(pairs.dialogues, _dialogues, _json, checks.dialogues, 2, _pair_options),
+    "tagged: columns": Reader(tagged.columns, _tagged, raw.TEXT, checks.tagged, 2, _tagged_options),
+    "tagged: CoNLL-U": Reader(tagged.universal, _tagged, raw.TEXT, checks.tagged, 2, _tagged_options),
+    "tagged: JSON Lines": Reader(tagged.objects, _tagged, _json, checks.tagged, 1, _tagged_options),
     "series: tables": Reader(series.tables, _series, raw.TEXT, checks.series, 2, _series_options),
     "series: ARFF": Reader(series.arff, _series, (_arff_words, *raw.TEXT), checks.series, 1, _series_options),
     "series: .ts": Reader(series.ts, _series, (_ts_words, _ts_words, *raw.TEXT), checks.series, 3, _series_options),

@@ -149,4 +149,18 @@ MUTATIONS = (
         "",
         checks.spans_by_hand,
     ),
+    bug(
+        "tagged: a token of several words takes one of them along",
+        "data.files.tagged.universal:words_alone",
+        "if last is not None or empty:",
+        "if empty:",
+        checks.universal_by_hand,
+    ),
+    bug(
+        "tagged: a new sentence's name is not looked at",
+        "data.files.tagged.sentences:sentences_of",
+        "(word.sentence and word.sentence != name)",
+        "False",
+        checks.sentences_by_hand,
+    ),
 )

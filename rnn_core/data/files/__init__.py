@@ -1,4 +1,4 @@
-"""A user's own data, read from where it lies: labelled texts, pairs, dialogues, series and waveforms, and word vectors.
+"""A user's own data, read from where it lies: texts, pairs, dialogues, tagged words, series, sounds, word vectors.
 
 Every fault is named by file and line. Nothing that is read is ever executed.
 """
@@ -7,6 +7,7 @@ from .lines import FileWarning
 from .pairs import Dialogue, TextPairs, read_dialogues, read_pairs
 from .series import Series, read_series
 from .sounds import read_waveforms
+from .tagged import Tagged, read_tagged
 from .texts import Texts, read_texts
 from .vectors import WordVectors, read_vectors
 
@@ -18,6 +19,8 @@ __all__ = [
     "read_pairs",
     "Dialogue",
     "read_dialogues",
+    "Tagged",
+    "read_tagged",
     "Series",
     "read_series",
     "read_waveforms",

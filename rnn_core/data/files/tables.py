@@ -72,7 +72,7 @@ def cells_of(where: str, path: Path, columns: Columns, encoding: str) -> Iterato
         )
     places: list[int] = []
     width = least = 0
-    for first, last, row in _rows(where, path, separator, encoding):
+    for first, last, row in rows_in(where, path, separator, encoding):
         if not _without_blanks(row) and (len(row) != 1 or len(columns.wanted) > 1):
             continue  # an empty line, or one of separators alone
         if not places:
@@ -89,13 +89,13 @@ def has_columns(where: str, path: Path, columns: Columns, encoding: str) -> tupl
     """Return which of the columns a table's first line has, each once."""
     separator = columns.separator or _separator(where, path, columns, encoding)
     if separator in SEPARATORS:
-        for _, _, row in _rows(where, path, separator, encoding):
+        for _, _, row in rows_in(where, path, separator, encoding):
             if _without_blanks(row):
                 return tuple(place is not None for place in _places(row, columns))
     return (False,) * len(columns.wanted)
 
 
-def _rows(where: str, path: Path, separator: str, encoding: str) -> Iterator[tuple[int, int, list[str]]]:
+def rows_in(where: str, path: Path, separator: str, encoding: str) -> Iterator[tuple[int, int, list[str]]]:
     """Yield (first line, last line, cells) of each row."""
     last, line = 0, ""
 
@@ -148,7 +148,7 @@ def _fit(where: str, path: Path, separator: str, columns: Columns, encoding: str
     """Return how many columns a separator gives: in the line of names or, without one, in the first rows alike."""
     widths, found = set(), len(columns.wanted)
     try:
-        rows = (row for _, _, row in _rows(where, path, separator, encoding) if _without_blanks(row))
+        rows = (row for _, _, row in rows_in(where, path, separator, encoding) if _without_blanks(row))
         for row in islice(rows, 1 if columns.header else LOOKED_AT):
             found = min(found, len(columns.wanted) - _places(row, columns).count(None))
             widths.add(len(row))
@@ -206,7 +206,7 @@ def _wrong_width(
     where: str, path: Path, lines: tuple[int, int], row: list[str], width: int, separator: str
 ) -> ValueError:
     first, last = lines
-    marks = path.suffix.lower() != ".tsv" or separator != "\t"  # as in `_rows`
+    marks = path.suffix.lower() != ".tsv" or separator != "\t"  # as in `rows_in`
     begun = f" (the row begins in line {first}: is a quotation mark open there?)" if last > first else ""
     return Unread(
         f"{where}: {at(path, last)} must have {width} columns, as the first line, got {len(row)}{begun}",

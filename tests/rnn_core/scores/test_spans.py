@@ -86,23 +86,6 @@ def test_what_is_right_is_wholly_right(tags):
     assert all(score[:3] == (1, 1, 1) for score in scores.kinds.values())
 
 
-def test_as_seqeval_counts():
-    """Where that package is installed, it is asked the same, also of tags that break the rules."""
-    metrics = pytest.importorskip("seqeval.metrics", reason="seqeval is not installed")
-    import random
-
-    rng = random.Random(0)
-    for _ in range(200):
-        right, said = ([[rng.choice(TAGS) for _ in range(8)] for _ in range(3)] for _ in range(2))
-        scores = span_scores(right, said)
-        for average, found in (("micro", scores.micro), ("macro", scores.macro)):
-            expected = [
-                function(right, said, average=average, zero_division=0)
-                for function in (metrics.precision_score, metrics.recall_score, metrics.f1_score)
-            ]
-            assert found[:3] == pytest.approx(expected)
-
-
 @pytest.mark.parametrize(
     "call, says",
     [
