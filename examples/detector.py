@@ -15,7 +15,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 from rnn_core.data import Batch, Examples
-from rnn_core.models.base import sigmoid
+from rnn_core.layers.mixing.gates import sigmoid
 from rnn_core.models.inputs import as_targets
 from rnn_core.models.single_head import SingleHead
 from rnn_core.models.trunk import arguments

@@ -6,7 +6,7 @@ import numpy as np
 
 from rnn_core import BidirectionalLanguageModel, SequenceClassifier, contextual_features, gradcheck
 from rnn_core.data import Batch
-from rnn_core.layers import ScalarMix
+from rnn_core.layers import Highway, ScalarMix
 from tests.checks import accept, normal
 
 V, H, B, T = 5, 3, 3, 5
@@ -141,5 +141,78 @@ def padding_reaches_no_mix() -> None:
         raise AssertionError("the padding is looked at") from error
     np.testing.assert_array_equal(found, model(x, LENGTHS))
     one, two = (model.loss_and_gradients(Batch(inputs, targets, LENGTHS)) for inputs in (x, other))
+    for name, gradient in one.gradients.items():
+        np.testing.assert_array_equal(gradient, two.gradients[name])
+
+
+W, LETTERS = 6, 7
+"""Letters of the longest word, and how many different ones there are, 0 included."""
+
+
+def words(seed: int = 0) -> np.ndarray:
+    """Return letters of words of all lengths, (B, T, W), 0 behind each."""
+    rng = np.random.default_rng(seed)
+    return np.where(np.arange(W) < rng.integers(1, W + 1, (B, T, 1)), rng.integers(1, LETTERS, (B, T, W)), 0)
+
+
+def letters(**options) -> dict:
+    """Return a front of letters with filters longer than some words."""
+    return {"kind": "letters", "num_letters": LETTERS, "letter_size": 2, "filters": [[1, 2], [3, 3]], **options}
+
+
+def spelling(highways: int = 1, **options) -> BidirectionalLanguageModel:
+    return BidirectionalLanguageModel(
+        V,
+        H,
+        num_layers=1,
+        cell="gru",
+        front=letters(highways=highways, features=H),
+        dtype=np.float64,
+        seed=1,
+        **options,
+    )
+
+
+def highway_gradients() -> None:
+    """Both affine maps, the gate and what passes it, by the complex step."""
+    layer = Highway(4, dtype=np.float64, seed=0)
+    layer.parameters["gate.bias"][...] = [0.5, -1, 0, 2]
+    accept(gradcheck(layer, normal(2, 3, 4)))
+
+
+def letters_gradients(highways: int = 0) -> None:
+    """Letters, filters, highways and projection within a pair of language models, with lengths, by the complex step."""
+    report = gradcheck(spelling(highways), token_batch()._replace(inputs=words()))
+    accept(report)
+
+
+def words_have_one_vector_each() -> None:
+    """A word's features are those of the letters before its end, by hand: windows of each width, and their maxima."""
+    model = SequenceClassifier(2, 3, front=letters(), dtype=np.float64, seed=1)
+    model.parameters["conv.0.bias"][...] = 2  # more than any window of letters has
+    features = model.front(*model.front.checked("here", words(), None, np))
+    p, given = model.parameters, words()
+    for b in range(B):
+        for t in range(T):
+            word = given[b, t][given[b, t] > 0]
+            e = np.concatenate([p["letters.weight"][word], np.zeros((2, 2))])
+            parts = []
+            for k, width in enumerate((1, 3)):
+                weight, bias = p[f"conv.{k}.weight"], p[f"conv.{k}.bias"]
+                windows = [np.einsum("oca,ac->o", weight, e[i : i + width]) + bias for i in range(len(word))]
+                parts.append(np.maximum(np.max(windows, axis=0), 0))
+            np.testing.assert_allclose(features[b, t], np.concatenate(parts), rtol=1e-12, atol=1e-15)
+
+
+def letters_past_an_end_reach_nothing() -> None:
+    """Letters behind a word's end, words past a row's, and columns of padding change no bit of loss and gradients."""
+    model, batch, x = spelling(), token_batch(), words()
+    other = np.concatenate([x, np.zeros((B, T, 3), x.dtype)], axis=2)
+    behind = np.cumsum(other == 0, axis=2) > 1  # the first 0 stays: it is the end
+    other[behind] = 3
+    for b, n in enumerate(LENGTHS):
+        other[b, n:] = LETTERS + 1
+    one, two = (model.loss_and_gradients(batch._replace(inputs=inputs)) for inputs in (x, other))
+    assert one.loss == two.loss
     for name, gradient in one.gradients.items():
         np.testing.assert_array_equal(gradient, two.gradients[name])

@@ -159,9 +159,9 @@ WAITING = ("unique_values",)
 """Functions whose result has a shape that the host must learn."""
 
 FUNCTIONS = (
-    "abs", "all", "any", "arange", "argmax", "argsort", "astype", "broadcast_to", "concat", "exp", "isfinite", "log",
-    "log1p", "max", "min", "minimum", "permute_dims", "real", "reshape", "searchsorted", "sqrt", "stack", "sum", "take",
-    "take_along_axis", "unique_values", "where", "zeros", "zeros_like",
+    "abs", "all", "any", "arange", "argmax", "argsort", "astype", "broadcast_to", "concat", "cumulative_sum", "empty",
+    "exp", "isfinite", "log", "log1p", "max", "min", "minimum", "moveaxis", "permute_dims", "real", "reshape",
+    "searchsorted", "sqrt", "stack", "sum", "take", "take_along_axis", "unique_values", "where", "zeros", "zeros_like",
 )  # fmt: skip
 CONSTANTS = ("float32", "float64", "int64", "inf", "isdtype")
 

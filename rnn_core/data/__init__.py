@@ -3,6 +3,7 @@
 from .augmented import Augmented
 from .batches import Batch, Examples, TextStream
 from .dialogue import context_of, reply_pairs
+from .letters import spelled
 from .pairs import Pairs
 from .ragged import Ragged
 from .repeated import Repeated
@@ -15,6 +16,7 @@ __all__ = [
     "pad_sequences",
     "sequence_lengths",
     "bounded",
+    "spelled",
     "windows",
     "Ragged",
     "Pairs",

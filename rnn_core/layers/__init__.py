@@ -8,6 +8,7 @@ from .crf import CRF
 from .dropout import Dropout
 from .embedding import Embedding
 from .linear import Linear
+from .mixing.highway import Highway
 from .mixing.scalar_mix import ScalarMix
 from .recurrent import GRU, LSTM, RNN
 
@@ -24,6 +25,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "GlobalAvgPool",
+    "Highway",
     "Linear",
     "MaxPool",
     "ReLU",

@@ -211,14 +211,6 @@ def named(part: str, gradients: Mapping[str, Array]) -> dict[str, Array]:
     return {f"{part}.{name}": gradient for name, gradient in gradients.items()}
 
 
-def sigmoid(logits: Array) -> Array:
-    """Return the probability of yes, without overflow."""
-    xp = array_namespace(logits)
-    positive = logits >= 0
-    e = xp.exp(xp.where(positive, -logits, logits))
-    return xp.where(positive, 1, e) / (1 + e)
-
-
 def softmax(logits: Array) -> Array:
     """Return probabilities over the last axis, without overflow."""
     xp = array_namespace(logits)

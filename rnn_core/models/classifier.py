@@ -21,9 +21,10 @@ from kernels.contract import Array
 
 from ..data.batches import Batch
 from ..layers.checks import positive_int
+from ..layers.mixing.gates import sigmoid
 from ..layers.pooling import Pooling
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
-from .base import sigmoid, softmax
+from .base import softmax
 from .inputs import as_targets
 from .single_head import SingleHead
 from .trunk import Tape, arguments

@@ -28,8 +28,9 @@ from ..layers.convolution.pointwise import Flatten, ReLU
 from ..layers.convolution.pools import GlobalAvgPool
 from ..layers.dropout import Dropout, mask_generator
 from ..layers.linear import Linear
+from ..layers.mixing.gates import sigmoid
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
-from .base import named, needed, seeds, sigmoid, softmax
+from .base import named, needed, seeds, softmax
 from .inputs import as_targets
 from .single_head import OneLoss
 

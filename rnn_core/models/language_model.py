@@ -11,7 +11,7 @@ With tied weights W_v is W_e.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,6 @@ from kernels.contract import Array
 from ..data.batches import Batch
 from ..layers.base import generator
 from ..layers.checks import as_found, flag, positive_int
-from ..layers.embedding import Embedding
 from ..layers.home import move
 from ..training.losses import SoftmaxCrossEntropy
 from .inputs import as_targets
@@ -60,6 +59,9 @@ class LanguageModel(SingleHead):
         float32 or float64 (complex128 for the complex step).
     seed : int, optional
         Draws the parameters.
+    front : mapping, optional
+        In the place of the embedding, what stands before the core: its ``kind``, one of `rnn_core.models.fronts`, and
+        what that is built from. The targets are tokens all the same, so nothing can be generated.
 
     Raises
     ------
@@ -82,7 +84,6 @@ class LanguageModel(SingleHead):
     .. [2] O. Press, L. Wolf, "Using the output embedding to improve language models", EACL 2017, arXiv:1608.05859v3.
     """
 
-    embedding: Embedding
     carries = True
 
     def __init__(
@@ -99,17 +100,23 @@ class LanguageModel(SingleHead):
         backend: str | None = None,
         dtype: Any = np.float32,
         seed: int | None = None,
+        front: Mapping[str, Any] | None = None,
     ) -> None:
         name = "LanguageModel"
         self.vocab_size = positive_int(name, "vocab_size", vocab_size)
+        if flag(name, "tied", tied) and front is not None:
+            raise ValueError(
+                f"{name}: tied must be left out with front, got True: the head would use an embedding's matrix"
+            )
         built = self._build(
-            name, {"head": (self.vocab_size, None)}, hidden_size=hidden_size, vocab_size=vocab_size,
-            embedding_size=embedding_size, num_layers=num_layers, cell=cell, nonlinearity=nonlinearity, dropout=dropout,
-            tied=flag(name, "tied", tied), backend=backend, dtype=dtype, seed=seed,
+            name, {"head": (self.vocab_size, None)}, hidden_size=hidden_size,
+            vocab_size=self.vocab_size if front is None else None, embedding_size=embedding_size,
+            num_layers=num_layers, cell=cell, nonlinearity=nonlinearity, dropout=dropout, tied=bool(tied),
+            backend=backend, dtype=dtype, seed=seed, front=front,
         )  # fmt: skip
-        self.hidden_size, self.embedding_size = built["hidden_size"], built["embedding_size"]
+        self.hidden_size, self.embedding_size = built["hidden_size"], self.front.out_features
         self.loss = SoftmaxCrossEntropy()
-        self.config = arguments(LanguageModel, built)
+        self.config = arguments(LanguageModel, {**built, "vocab_size": self.vocab_size})
 
     @property
     def vocabulary_parameters(self) -> tuple[str, ...]:
@@ -235,6 +242,8 @@ class LanguageModel(SingleHead):
         """
         where = "LanguageModel.generate"
         steps, rng = positive_int(where, "steps", steps), generator(rng, where)
+        if self.embedding is None:
+            raise ValueError(f"{where}: the model must read the tokens that it writes, got one with a front of its own")
         if isinstance(temperature, bool) or not isinstance(temperature, int | float | np.floating):
             raise TypeError(f"{where}: temperature must be a number, got {temperature!r}")
         if not 0 <= temperature < np.inf:

@@ -50,6 +50,7 @@ def _bugs() -> Iterator[Mutation]:
         "de, grads",
         checks.loss_gradients,
         "plain",
+        "rnn",
     )
     model = "models.contextual.bidirectional_language_model:BidirectionalLanguageModel"
     yield bug(
@@ -59,6 +60,7 @@ def _bugs() -> Iterator[Mutation]:
         "parts[0]",
         checks.loss_gradients,
         "plain",
+        "rnn",
     )
     yield bug(
         "the shared head learns from the last half alone",
@@ -67,6 +69,7 @@ def _bugs() -> Iterator[Mutation]:
         "gradient",
         checks.loss_gradients,
         "plain",
+        "rnn",
     )
     yield bug(
         "each half counts half, whatever its targets weigh",
@@ -75,6 +78,7 @@ def _bugs() -> Iterator[Mutation]:
         "0.5 * self.loss.backward(loss_tape)",
         checks.loss_gradients,
         "plain",
+        "rnn",
     )
     mix = "layers.mixing.scalar_mix:ScalarMix.backward"
     yield bug(
@@ -108,6 +112,49 @@ def _bugs() -> Iterator[Mutation]:
         "if lengths is not None:",
         "if False:",
         checks.padding_reaches_no_mix,
+    )
+    letters = "models.fronts.letters:Letters"
+    yield bug(
+        "letters: the maximum is taken over the padding, too",
+        f"{letters}.forward",
+        "xp.moveaxis(y, 1, 2), n)",
+        "xp.moveaxis(y, 1, 2))",
+        checks.words_have_one_vector_each,
+    )
+    yield bug(
+        "letters: 0 is a letter like others",
+        f"{letters}.forward",
+        "xp.where(within[:, :, None], e, 0)",
+        "e",
+        checks.words_have_one_vector_each,
+    )
+    yield bug(
+        "letters: what stands behind a word's end is read",
+        f"{letters}.checked",
+        "there.cumulative_sum(there.astype(x == 0, there.int64), axis=2) == 0",
+        "x > 0",
+        checks.letters_past_an_end_reach_nothing,
+    )
+    yield bug(
+        "letters: the embedding learns from the last filters alone",
+        f"{letters}.backward",
+        "de + dx",
+        "dx",
+        checks.letters_gradients,
+    )
+    yield bug(
+        "highway: what passes the gate is no way back",
+        "layers.mixing.highway:Highway.backward",
+        "return dy * (1 - t) + through_h",
+        "return through_h",
+        checks.highway_gradients,
+    )
+    yield bug(
+        "highway: the gate's gradient takes h for h − x",
+        "layers.mixing.highway:Highway.backward",
+        "dy * (h - x)",
+        "dy * h",
+        checks.highway_gradients,
     )
 
 

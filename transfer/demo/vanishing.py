@@ -88,7 +88,7 @@ def fading_when_trained(model: LanguageModel, tokens: np.ndarray, steps: int, ba
     layer = LSTM(model.embedding_size, model.hidden_size, dtype=np.float64)
     layer.load_state_dict(model.rnn.state_dict())
     rows = np.reshape(tokens[: batch * steps], (batch, steps))
-    x = np.swapaxes(model.embedding(rows), 0, 1).astype(np.float64)
+    x = np.swapaxes(model.front(rows, None), 0, 1).astype(np.float64)
     logs = _log_shares(layer, x, np.random.default_rng(0))
     return Norms("LSTM, trained on text", "LSTM", "trained", np.exp(logs.mean(axis=1)))
 
@@ -123,7 +123,7 @@ def hidden_states(model: LanguageModel, tokens: np.ndarray, units: int) -> np.nd
     ndarray, shape (units, T)
         Values between −1 and 1.
     """
-    y, _ = model.rnn(model.embedding(tokens[np.newaxis]))
+    y, _ = model.rnn(model.front(tokens[np.newaxis], None))
     states = np.asarray(y[0], np.float64).T
     now, then = states[:, 1:], states[:, :-1]
     now, then = now - now.mean(axis=1, keepdims=True), then - then.mean(axis=1, keepdims=True)

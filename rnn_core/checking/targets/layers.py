@@ -14,6 +14,7 @@ from ...layers.crf import CRF
 from ...layers.embedding import Embedding, RowGradient
 from ...layers.home import move, to_host
 from ...layers.linear import Linear
+from ...layers.mixing.highway import Highway
 from ...layers.mixing.scalar_mix import ScalarMix
 from ...training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from ..places import Axis, parameter_axes
@@ -25,6 +26,7 @@ from .values import copies, hold_padding
 @problem_of.register(Convolution)
 @problem_of.register(Linear)
 @problem_of.register(ScalarMix)
+@problem_of.register(Highway)
 def _of_each_step(layer: Any, point: Point) -> Problem:
     x, home = to_host(point.x), layer.namespace
     _, tape = layer.forward(move(x, home))

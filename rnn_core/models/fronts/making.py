@@ -10,10 +10,16 @@ from ...layers.checks import positive_int
 from ...layers.embedding import Embedding
 from .convolutions import Frames, OverTime
 from .front import Front
+from .letters import Letters
 from .mix import Mix
 from .plain import Features, Tokens
 
-FRONTS: dict[str, Callable[..., Front]] = {"frames": Frames, "mix": Mix, "over time": OverTime}
+FRONTS: dict[str, Callable[..., Front]] = {
+    "frames": Frames,
+    "letters": Letters,
+    "mix": Mix,
+    "over time": OverTime,
+}
 """Those that ``front={"kind": …}`` names; each takes what stands beside the kind, and backend, dtype and seed."""
 
 
