@@ -71,6 +71,27 @@ def undrawable(labels: Sequence[str]) -> list[int]:
     return [k for k, label in enumerate(labels) if any(ord(letter) not in known for letter in label if letter > " ")]
 
 
+def families(labels: Sequence[str]) -> list[str]:
+    """Return the font of labels and, behind it, those of this machine that have the letters which it lacks."""
+    from matplotlib.font_manager import fontManager, get_font
+
+    lacking = {letter for k in undrawable(labels) for letter in labels[k]}
+    found = [LABELS]
+    for entry in fontManager.ttflist:
+        if entry.name.startswith("Last Resort"):  # it has a box for every letter
+            continue
+        if not lacking:
+            break
+        try:
+            known = {letter for letter in lacking if ord(letter) in get_font(entry.fname).get_charmap()}
+        except (OSError, RuntimeError):  # a file that was a font when matplotlib last looked
+            continue
+        if known and entry.name not in found:
+            found.append(entry.name)
+        lacking -= known
+    return found
+
+
 def mean_and_band(values: Any, bounds: tuple[float, float] | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the mean over seeds and the ends of its 95 % t-interval.
 
