@@ -117,6 +117,14 @@ class Model(Layer, ABC):
         }
 
     @property
+    def column_blocks(self) -> dict[str, int]:
+        """Into how many blocks, a direction each, the second axis of a parameter falls, by name.
+
+        Only of those that read something else than the layer before them in `layers`.
+        """
+        return {}
+
+    @property
     def vocabulary_parameters(self) -> tuple[str, ...]:
         """The parameters whose first axis is the vocabulary: one row a token."""
         return ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -11,12 +12,12 @@ from rich.console import Console
 from rnn_core import GRU, LSTM, RNN, backends, gradcheck, load, save
 from rnn_core.data import Examples, TextStream, Tokenizer
 from rnn_core.data.batches import Batch
-from rnn_core.layers import CRF, Dropout, Embedding, Linear
+from rnn_core.layers import CRF, Attention, Dropout, Embedding, Linear
 from rnn_core.layers.crf import constraints_of
 from rnn_core.layers.embedding import RowGradient
 from rnn_core.layers.home import to_host
 from rnn_core.layers.pooling import POOLINGS, Pooling
-from rnn_core.models import LanguageModel, SequenceClassifier, SequenceTagger
+from rnn_core.models import LanguageModel, Seq2Seq, SequenceClassifier, SequenceTagger
 from rnn_core.training import SGD, Adam, AdamW, Updates, clip_by_global_norm, fit
 from rnn_core.training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from rnn_core.weights import read_arrays
@@ -136,6 +137,16 @@ def test_a_chain_computes_what_it_computes_on_the_host(rules):
 
     strict = {} if rules is None else {"constraints": rules, "constrained_training": True}
     compared(lambda where: CRF(3, backend=where, dtype=float, **strict), run, largest=0 if rules is None else B)
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
+@pytest.mark.parametrize("score", ["dot", "general", "additive"])
+def test_attention_computes_what_it_computes_on_the_host(score, lengths):
+    def run(layer, where):
+        y, alpha, tape = layer.forward(*(at(where, random(B, n, H, seed=n)) for n in (2, T)), lengths=lengths)
+        return y, alpha, layer.backward(tape, y, alpha)
+
+    compared(lambda where: Attention(H, H, score=score, backend=where, dtype=float, seed=1), run)
 
 
 @pytest.mark.parametrize("padding", [None, 2])
@@ -340,6 +351,28 @@ def test_a_tagger_trains_as_on_the_host(crf):
     same(models["device"].state_dict(), models["numpy"].state_dict())
     for function in ("predict", "predict_proba"):
         same(*(getattr(models[where], function)(tokens(B, T), LENGTHS) for where in ("device", "numpy")))
+
+
+@pytest.mark.parametrize("fed", [False, True])
+@pytest.mark.parametrize(
+    "options", [{}, {"attention": "additive", "tied": True, "decoder_size": 3, "embedding_size": 3}]
+)
+def test_what_reads_and_writes_trains_as_on_the_host(options, fed):
+    written = np.where(np.arange(4) < np.array([4, 2, 3, 1])[:, None], tokens(B, 4, seed=1), 0)
+    data = Examples(tokens(B, T), written, lengths=LENGTHS, batch_size=2)
+    models = {}
+    for where in ("numpy", "device"):
+        models[where] = Seq2Seq(V, H, vocab_size=V, input_feeding=fed, dropout=0.2, backend=where, dtype=float, seed=1,
+                                **options)  # fmt: skip
+        fit(models[where], data, optimizer=Adam(0.01), epochs=2, validation=data, progress=False)
+    same(models["device"].state_dict(), models["numpy"].state_dict())
+    found, expected = (
+        models[where].decode(tokens(B, T), LENGTHS, beam=3, n_best=2, max_length=6) for where in ("device", "numpy")
+    )
+    for one, other in zip(chain(*found), chain(*expected), strict=True):
+        np.testing.assert_array_equal(one.tokens, other.tokens)
+        assert one.score == pytest.approx(other.score, rel=1e-10)
+        np.testing.assert_allclose(one.weights, other.weights, rtol=1e-10)
 
 
 def test_a_training_step_brings_two_numbers_to_the_host():

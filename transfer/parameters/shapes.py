@@ -20,6 +20,7 @@ Blocks = tuple[int, ...]
 def axis_blocks(layer: Layer) -> dict[str, Blocks]:
     """Return into how many blocks each parameter's rows (gates) and columns (directions read) fall."""
     parts = getattr(layer, "layers", {"": layer})
+    told = getattr(layer, "column_blocks", {})
     found = {}
     below = 1  # directions of the layer that a layer reads
     for part, own in parts.items():
@@ -27,8 +28,9 @@ def axis_blocks(layer: Layer) -> dict[str, Blocks]:
         for k, names in enumerate(own.groups.values()):
             for name in names:
                 read = 1 if name.startswith("weight_hh") else below if k == 0 else directions
-                blocks = (own.gate_blocks[name], read)
-                found[f"{part}.{name}" if part else name] = blocks[: own.parameters[name].ndim]
+                whole = f"{part}.{name}" if part else name
+                blocks = (own.gate_blocks[name], told.get(whole, read))
+                found[whole] = blocks[: own.parameters[name].ndim]
         if isinstance(own, Recurrent):  # heads stand side by side, and each reads the core
             below = directions
     return found

@@ -91,6 +91,15 @@ class Network(Trunk):
         self._compose({**layers, **self.decoder.layers, "head": self.head})
 
     @property
+    def column_blocks(self) -> dict[str, int]:
+        """What writes does not stand on what reads, but for the bridge and the keys."""
+        parts = ("bridge", "target_embedding", "attention", "head")
+        found = {name: 1 for name in self.parameters if name.partition(".")[0] in parts}
+        found |= {f"decoder.{name}": 1 for name in self.decoder.rnn.groups["l0"]}
+        both = (name for name in found if name.startswith("bridge.weight") or name == "attention.weight_k")
+        return found | dict.fromkeys(both, self.rnn.directions)
+
+    @property
     def attention(self) -> Attention | None:
         """What the decoder looks with; None without."""
         return self.decoder.attention
