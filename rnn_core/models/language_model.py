@@ -24,6 +24,7 @@ from ..layers.base import generator
 from ..layers.checks import as_found, flag, positive_int
 from ..layers.home import move
 from ..training.losses import SoftmaxCrossEntropy
+from .drawing import checked_temperature, next_tokens
 from .inputs import as_targets
 from .single_head import SingleHead
 from .trunk import Tape, arguments
@@ -244,11 +245,7 @@ class LanguageModel(SingleHead):
         steps, rng = positive_int(where, "steps", steps), generator(rng, where)
         if self.embedding is None:
             raise ValueError(f"{where}: the model must read the tokens that it writes, got one with a front of its own")
-        if isinstance(temperature, bool) or not isinstance(temperature, int | float | np.floating):
-            raise TypeError(f"{where}: temperature must be a number, got {temperature!r}")
-        if not 0 <= temperature < np.inf:
-            raise ValueError(f"{where}: temperature must be at least 0 and finite, got {temperature}")
-        xp = self.namespace
+        temperature, xp = checked_temperature(where, temperature), self.namespace
         prompt = move(as_found(where, "prompt", prompt, xp), xp)
         if prompt.ndim not in (1, 2) or 0 in prompt.shape:
             raise ValueError(
@@ -257,11 +254,6 @@ class LanguageModel(SingleHead):
         tokens, state, drawn = xp.reshape(prompt, (-1, prompt.shape[-1])), None, []
         for _ in range(steps):
             y, state, _ = self._hidden(where, tokens, state, None)
-            scores = self.head(y[:, -1])
-            if temperature:
-                # The argmax of scores with Gumbel noise is a draw from their softmax.
-                scores = (scores - xp.max(scores, axis=-1, keepdims=True)) / temperature
-                scores = scores + xp.asarray(rng.gumbel(size=tuple(scores.shape)))
-            tokens = xp.argmax(scores, axis=-1)[:, None]
+            tokens = next_tokens(self.head(y[:, -1]), temperature, rng)[:, None]
             drawn.append(tokens)
         return xp.reshape(xp.concat(drawn, axis=-1), (*prompt.shape[:-1], steps))

@@ -1,4 +1,4 @@
-"""Writing what is likeliest: beam search over the decoder's steps.
+"""Writing what is likeliest, by beam search over the decoder's steps, or what is drawn.
 
 ::
 
@@ -20,8 +20,10 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from ...foreign import shown
+from ...layers.base import generator
 from ...layers.checks import check_lengths, positive_int
 from ...layers.home import move, to_host
+from ..drawing import checked_temperature, next_tokens
 from .beams import Beams, Found
 
 
@@ -59,18 +61,55 @@ def decode(
     if n_best > K:
         raise ValueError(f"{where}: n_best must be at most beam = {K}, got {n_best}; widen the beam")
     alpha = _checked_penalty(where, length_penalty)
+    state, memory, ends, T = _begun(where, model, x, lengths, max_length)
+    found = search(model, state, memory, len(ends), K, T, alpha, n_best)
+    return [[_hypothesis(one, end) for one in row] for row, end in zip(found, ends, strict=True)]
+
+
+def sample(
+    model: Any, x: Any, lengths: Any, *, temperature: float, max_length: int | None, rng: Any
+) -> list[Hypothesis]:
+    """Return a hypothesis of each row, drawn token by token; see `Seq2Seq.sample`."""
+    where = "Seq2Seq.sample"
+    temperature, rng = checked_temperature(where, temperature), generator(rng, where)
+    state, memory, ends, T = _begun(where, model, x, lengths, max_length)
+    xp, decoder, B = model.namespace, model.decoder, len(ends)
+    feed = xp.zeros((B, 1, decoder.rnn.hidden_size), dtype=model.dtype)
+    tokens, going = xp.zeros((B,), dtype=xp.int64), np.ones(B, bool)
+    written: list[np.ndarray] = []
+    looked: list[np.ndarray] = []
+    log_p = np.zeros(B)
+    while going.any() and len(written) < T:
+        feed, state, weights = decoder.step(tokens, state, feed, memory)
+        logits = model.head(feed[:, 0])
+        tokens = next_tokens(logits, temperature, rng)
+        chosen = xp.take_along_axis(log_softmax(logits), tokens[:, None], axis=1)[:, 0]
+        log_p += np.where(going, to_host(chosen), 0)  # (DE1)
+        written.append(np.where(going, to_host(tokens), 0))
+        if weights is not None:
+            looked.append(to_host(weights)[:, 0])
+        going &= written[-1] != 0
+    rows = np.stack(written, axis=1)
+    steps = np.where(going, rows.shape[1], (rows == 0).argmax(axis=1) + 1)
+    attention = np.stack(looked, axis=1) if looked else None
+    return [
+        _hypothesis(
+            Found(rows[b, :n], log_p[b], log_p[b], None if attention is None else attention[b, :n], not going[b]), end
+        )
+        for b, (n, end) in enumerate(zip(steps, ends, strict=True))
+    ]
+
+
+def _begun(where: str, model: Any, x: Any, lengths: Any, max_length: Any) -> tuple[Any, Any, np.ndarray, int]:
+    """Return the decoder's first state, its memory, how much of each row is read, and the most steps to write."""
     state, memory = model._begin(where, x, lengths)
     B, Tx = x.shape[:2] if hasattr(x, "shape") else np.shape(x)[:2]
-    T = 2 * Tx + 10 if max_length is None else positive_int(where, "max_length", max_length)
-    found = search(model, state, memory, B, K, T, alpha, n_best)
     lengths = check_lengths(where, lengths, Tx, B)
-    ends = np.full(B, Tx) if lengths is None else lengths
-    return [[_cut(hypothesis, end) for hypothesis in row] for row, end in zip(found, ends, strict=True)]
+    T = 2 * Tx + 10 if max_length is None else positive_int(where, "max_length", max_length)
+    return state, memory, np.full(B, Tx) if lengths is None else lengths, T
 
 
-def search(
-    model: Any, state: Any, memory: Any, B: int, K: int, T: int, alpha: float, n_best: int
-) -> list[list[Hypothesis]]:
+def search(model: Any, state: Any, memory: Any, B: int, K: int, T: int, alpha: float, n_best: int) -> list[list[Found]]:
     """Follow K sequences of each of B rows for at most T steps, and return the best."""
     xp, decoder = model.namespace, model.decoder
     rows = np.repeat(np.arange(B), K)
@@ -90,7 +129,7 @@ def search(
         rows = (np.arange(B)[:, None] * K + parents).reshape(-1)
         state, feed = _rows_of(state, rows, xp), xp.take(feed, xp.asarray(rows), axis=0)
         tokens = xp.asarray(beams.tokens[-1].reshape(-1))
-    return [[_hypothesis(found) for found in row] for row in beams.found()]
+    return beams.found()
 
 
 def length_penalty_of(steps: int, alpha: float) -> float:
@@ -124,15 +163,11 @@ def _rows_of(state: Any, rows: np.ndarray, xp: Any) -> Any:
     return xp.take(state, move(rows, xp), axis=1)
 
 
-def _hypothesis(found: Found) -> Hypothesis:
+def _hypothesis(found: Found, read: int) -> Hypothesis:
+    """Return what was found without its end, and without the weights of what is padding."""
+    weights = None if found.weights is None else found.weights[:, :read]
     tokens = found.tokens[:-1] if found.ended else found.tokens
-    return Hypothesis(tokens, found.score, found.log_probability, found.weights, found.ended)
-
-
-def _cut(hypothesis: Hypothesis, end: int) -> Hypothesis:
-    """Leave what is padding out of the weights."""
-    weights = hypothesis.weights
-    return hypothesis if weights is None else hypothesis._replace(weights=weights[:, :end])
+    return Hypothesis(tokens, float(found.score), float(found.log_probability), weights, bool(found.ended))
 
 
 def _checked_penalty(where: str, value: Any) -> float:

@@ -23,7 +23,7 @@ from ...training.losses import SoftmaxCrossEntropy
 from ..base import Evaluation, Step
 from ..inputs import target_weights, total, total_of, valid_steps
 from ..trunk import arguments
-from .decoding import Hypothesis, decode
+from .decoding import Hypothesis, decode, sample
 from .network import Network, Tape
 
 ATTENTIONS = ("dot", "general", "additive")
@@ -320,6 +320,38 @@ class Seq2Seq(Network):
     def predict(self, x: Array, lengths: Any = None, **options: Any) -> list[np.ndarray]:
         """Return the tokens of the best hypothesis of each row; parameters and errors are `decode`'s."""
         return [best[0].tokens for best in self.decode(x, lengths, **options)]
+
+    def sample(
+        self,
+        x: Array,
+        lengths: Any = None,
+        *,
+        temperature: float = 1.0,
+        max_length: int | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> list[Hypothesis]:
+        """Write one drawn token after another.
+
+        Parameters
+        ----------
+        x, lengths, max_length
+            As `decode`'s.
+        temperature : float
+            Tokens are drawn from softmax(logits / temperature); 0 takes the likeliest.
+        rng : Generator or int, optional
+            Draws; the same int, the same tokens.
+
+        Returns
+        -------
+        list of Hypothesis
+            One for each row. Its score is its log-probability, whatever the temperature.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `decode`; the temperature is negative, not finite, or no number.
+        """
+        return sample(self, x, lengths, temperature=temperature, max_length=max_length, rng=rng)
 
     def _targets(self, where: str, batch: Batch) -> tuple[Array, Array | None]:
         """Return a batch's targets, 0 in the padding, and how much each counts; where they were."""

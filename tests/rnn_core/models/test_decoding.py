@@ -99,6 +99,45 @@ def test_one_that_ends_keeps_its_place():
     assert np.isfinite(beams.scores).tolist() == [[True, False]]
 
 
+@pytest.mark.parametrize("variant", ["plain", "fed", "no attention"])
+def test_at_temperature_0_a_draw_is_greedy(variant):
+    model = eager(**VARIANTS[variant])
+    x = source(model)
+    for drawn, (found,) in zip(
+        model.sample(x, LENGTHS, temperature=0, max_length=6), model.decode(x, LENGTHS, max_length=6), strict=True
+    ):
+        np.testing.assert_array_equal(drawn.tokens, found.tokens)
+        assert drawn.ended == found.ended
+        assert drawn.score == drawn.log_probability == pytest.approx(found.log_probability, rel=1e-12)
+        if found.weights is not None:
+            np.testing.assert_allclose(drawn.weights, found.weights, rtol=1e-12)
+
+
+def test_draws_come_as_often_as_they_are_likely():
+    model = eager()
+    x = np.repeat(source(model)[:1], 4000, axis=0)
+    drawn = model.sample(x, max_length=2, rng=0)
+    same = model.sample(x, max_length=2, rng=0)
+    assert all(np.array_equal(one.tokens, other.tokens) for one, other in zip(drawn, same, strict=True))
+    for tokens in ([0], [1, 0], [2, 3], [3, 1]):
+        expected = np.exp(log_probability(model, x[0], tokens))
+        ended = tokens[-1] == 0
+        wanted = tokens[:-1] if ended else tokens
+        share = np.mean([one.ended == ended and one.tokens.tolist() == wanted for one in drawn])
+        assert share == pytest.approx(expected, abs=5 * np.sqrt(expected / 4000))
+    one = drawn[0]
+    written = [*one.tokens, *([0] if one.ended else [])]
+    assert one.log_probability == pytest.approx(log_probability(model, x[0], written), rel=1e-10)
+
+
+def test_a_temperature_is_a_number_of_at_least_0():
+    model = eager()
+    with pytest.raises(ValueError, match="Seq2Seq.sample: temperature must be at least 0 and finite, got -1"):
+        model.sample(source(model), temperature=-1)
+    with pytest.raises(TypeError, match="Seq2Seq.sample: temperature must be a number, got 'hot'"):
+        model.sample(source(model), temperature="hot")
+
+
 def test_log_softmax():
     z = np.array([[0.0, np.log(3.0)], [1e4, 0.0]])
     np.testing.assert_allclose(log_softmax(z), [[np.log(0.25), np.log(0.75)], [0.0, -1e4]], rtol=1e-12)

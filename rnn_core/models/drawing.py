@@ -1,0 +1,31 @@
+"""The next token: drawn from what a head says, or the likeliest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace
+
+from kernels.contract import Array
+
+from ..foreign import shown
+
+
+def next_tokens(logits: Array, temperature: float, rng: np.random.Generator) -> Array:
+    """Return a token (B,) for each row of logits (B, V), from softmax(logits / temperature); 0 takes the likeliest."""
+    xp = array_namespace(logits)
+    if temperature:
+        # The argmax of scores with Gumbel noise is a draw from their softmax.
+        logits = (logits - xp.max(logits, axis=-1, keepdims=True)) / temperature
+        logits = logits + xp.asarray(rng.gumbel(size=tuple(logits.shape)))
+    return xp.argmax(logits, axis=-1)
+
+
+def checked_temperature(where: str, temperature: Any) -> float:
+    """Return a temperature, if it is one."""
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float | np.integer | np.floating):
+        raise TypeError(f"{where}: temperature must be a number, got {shown(temperature)}")
+    if not 0 <= temperature < np.inf:
+        raise ValueError(f"{where}: temperature must be at least 0 and finite, got {temperature}")
+    return float(temperature)
