@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
 import numpy as np
+import pytest
 
-from rnn_core import ConvClassifier, SequenceClassifier, gradcheck
+from rnn_core import ConvClassifier, SequenceClassifier, SequenceTagger, gradcheck
 from rnn_core.data import Batch
 from rnn_core.layers import AvgPool, Conv1d, Conv2d, MaxPool
+from rnn_core.layers.convolution import conv
 
 TWO_TO_THREE, TWO_TO_TWO = ({"in_channels": 2, "out_channels": out} for out in (3, 2))
 LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -94,6 +98,20 @@ def by_hand(name: str) -> None:
             np.testing.assert_allclose(found[(b, o, *window)], expected, rtol=1e-13, atol=1e-14)
 
 
+def parts_of_a_batch_add_up() -> None:
+    """Row by row, or a batch at once: the same to rounding."""
+    made, x = layer("conv2d"), np.random.default_rng(1).standard_normal((7, 2, 6, 7))
+    results = []
+    for size in (conv.BYTES, 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(conv, "BYTES", size)
+            y, tape = made.forward(x)
+            dx, grads = made.backward(tape, y)
+        results.append((y, dx, *grads.values()))
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-13)
+
+
 def ties_go_to_the_first() -> None:
     """Of equal numbers the first has the gradient, whole."""
     pool = MaxPool(2)
@@ -133,16 +151,58 @@ def front_gradients(name: str) -> None:
     assert report.passed, str(report)
 
 
+def filled(x: np.ndarray) -> np.ndarray:
+    """Return rows with NaN past their lengths."""
+    x = x.copy()
+    for row, length in enumerate(LENGTHS):
+        x[row, length:] = np.nan
+    return x
+
+
+@contextmanager
+def nothing_is_looked_at() -> Iterator[None]:
+    """Fail where a NaN is met and refused."""
+    try:
+        yield
+    except ValueError as error:
+        raise AssertionError("the padding is looked at") from error
+
+
 def padding_reaches_nothing(name: str) -> None:
     """What stands past a row's length changes no bit, and a row alone gives what it gives among longer ones."""
     model, x = fronted(name, bidirectional=True, pooling="max"), steps(name)
     expected = model(x, LENGTHS)
-    filled = x.copy()
-    for row, length in enumerate(LENGTHS):
-        filled[row, length:] = np.nan
-    np.testing.assert_array_equal(model(filled, LENGTHS), expected)
+    with nothing_is_looked_at():
+        found = model(filled(x), LENGTHS)
+    np.testing.assert_array_equal(found, expected)
     for row, length in enumerate(LENGTHS):
         np.testing.assert_allclose(model(x[row : row + 1, :length]), expected[row : row + 1], rtol=1e-12)
+
+
+def padding_reaches_no_gradient(name: str) -> None:
+    """Nor does it change a bit of a gradient; and the gradient of what stands there is zero."""
+    model, x, targets = fronted(name), steps(name), np.array([0, 2, 1])
+    with nothing_is_looked_at():
+        one, two = (model.loss_and_gradients(Batch(inputs, targets, LENGTHS)) for inputs in (x, filled(x)))
+    for parameter, gradient in one.gradients.items():
+        np.testing.assert_array_equal(two.gradients[parameter], gradient)
+    z, tape = model.forward(x, LENGTHS)
+    dx, _ = model.backward(tape, z)
+    assert dx is not None
+    for row, length in enumerate(LENGTHS):
+        assert not dx[row, length:].any()
+        assert dx[row, :length].any()
+
+
+def causal_sees_nothing_ahead() -> None:
+    """With causal padding what comes later changes no bit of what a step has said; with "same" it does."""
+    x = steps("causal")
+    other = x.copy()
+    other[:, 3:] += 1
+    for padding, seen in (("causal", False), ("same", True)):
+        front = {**FRONTS["causal"], "padding": padding}
+        model = SequenceTagger(3, 4, front=front, bidirectional=False, dtype=np.float64, seed=1, backend="numpy")
+        assert (model(x)[:, :3] != model(other)[:, :3]).any() == seen
 
 
 def classifier(**options: Any) -> ConvClassifier:
@@ -153,7 +213,7 @@ def classifier(**options: Any) -> ConvClassifier:
 
 MODELS: dict[str, dict[str, Any]] = {
     "flatten": {},
-    "means": {"summary": "mean", "pooling": "mean"},
+    "means": {"summary": "mean", "pooling": "mean", "channels": (3,)},
     "hidden": {"hidden_size": 4, "dropout": 0.3},
     "sigmoid": {"num_classes": 1},
     "strides": {"pool": None, "stride": 2, "padding": 1},

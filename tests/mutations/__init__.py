@@ -1,12 +1,13 @@
 """Bugs to plant, a file a topic, one at a time: each must be caught by the check that it names."""
 
-from . import cells, contextual, dialogue, layers, seq2seq, tagging
+from . import cells, contextual, convolution, dialogue, layers, seq2seq, tagging
 from .mutation import Mutation
 
 MUTATIONS = (
     *cells.MUTATIONS,
     *layers.MUTATIONS,
     *contextual.MUTATIONS,
+    *convolution.MUTATIONS,
     *tagging.MUTATIONS,
     *seq2seq.MUTATIONS,
     *dialogue.MUTATIONS,
