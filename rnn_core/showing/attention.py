@@ -72,6 +72,13 @@ def attention_picture(
         ) from error
 
 
+def draw_attention(figure: Figure, weights: np.ndarray, read: Sequence[str], written: Sequence[str]) -> None:
+    """Draw weights (Ty, Tx) into a figure of matplotlib, as `attention_picture` does; errors are its own."""
+    Ty, Tx = weights.shape
+    columns, rows = (_labels("draw_attention", *side) for side in (("read", read, (Tx,)), ("written", written, (Ty,))))
+    _draw(figure, weights.astype(float), columns, rows, "")
+
+
 def _labels(where: str, name: str, given: Iterable[Any] | None, counts: tuple[int, ...]) -> list[str]:
     """Return a label for each step, blanks made visible."""
     if given is None:

@@ -48,6 +48,7 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
 @media print { body { font-size: 11pt; } nav { display: none; } figure, table, .card { break-inside: avoid; } }
 """
 
+
 class Markup(str):
     """Text that is HTML already."""
 

@@ -145,6 +145,15 @@ def test_dialogues_under_other_keys_and_as_pairs(tmp_path) -> None:
     assert [d.turns for d in read_dialogues(lines, prompt="q", reply="a")] == [("Hi", "Hello"), ("I go", "Bye")]
 
 
+def test_what_is_still_to_be_answered(tmp_path) -> None:
+    wanted = [Dialogue(("Hi",), (None,), "line 2"), Dialogue(("I go",), (None,), "line 3")]
+    assert read_dialogues(write(tmp_path, "a.csv", "prompt,reply\nHi,\nI go,Bye\n"), reply=None) == wanted
+    found = read_dialogues(write(tmp_path, "a.txt", "\ufeffHi\n\nI go\n"), reply=None)
+    assert [(d.turns, d.place) for d in found] == [(("Hi",), "line 1"), (("I go",), "line 3")]
+    with pytest.raises(ValueError, match=r"path must be one of \.csv"):
+        read_dialogues(tmp_path / "a.txt")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

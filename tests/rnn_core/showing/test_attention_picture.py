@@ -14,7 +14,7 @@ from matplotlib import image
 from matplotlib.figure import Figure
 
 from rnn_core.showing import attention
-from rnn_core.showing.attention import attention_picture
+from rnn_core.showing.attention import attention_picture, draw_attention
 from rnn_core.showing.pictures import LABELS, families
 
 WEIGHTS = np.array([[0.5, 0.25, 0.25], [0.0, 1.0, 0.0]])
@@ -98,3 +98,15 @@ def test_without_matplotlib_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(RuntimeError, match=r"matplotlib must be installed.*pip install 'rnn_core\[report\]'"):
         attention_picture(WEIGHTS)
+
+
+def test_a_figure_that_is_there_already_gets_the_same_squares() -> None:
+    weights = np.array([[0.25, 0.75], [1.0, 0.0]], np.float32)
+    figure = Figure()
+    draw_attention(figure, weights, ["a", "\n"], ["b", " "])
+    axes = figure.axes[0]
+    np.testing.assert_array_equal(axes.images[0].get_array(), weights)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "↵"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["b", "·"]
+    with pytest.raises(ValueError, match=r"draw_attention: read must be 2 labels, got 1"):
+        draw_attention(Figure(), weights, ["a"], ["b", "c"])

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from ....foreign import check_text, shown
 from ..json_rows import values_in
-from ..lines import Place, Unread, at, empty, existing
+from ..lines import Place, Unread, at, empty, existing, numbered
 from ..tables import Columns, place_of
-from .pairs import rows_of
+from .pairs import Row, rows_of
 
 TURNS = ("turns", "dialogue", "dialog", "messages", "conversation", "conversations", "utterances")
 """Keys under which people keep the turns of a dialogue."""
@@ -47,7 +47,7 @@ def read_dialogues(
     text: str | None = None,
     speaker: str | None = None,
     prompt: str = "prompt",
-    reply: str = "reply",
+    reply: str | None = "reply",
     encoding: str = "utf-8",
     separator: str | None = None,
     header: bool = True,
@@ -65,7 +65,8 @@ def read_dialogues(
     text, speaker : str, optional
         The keys in a turn. By default text, content, utterance or value, and speaker, role or from.
     prompt, reply : str
-        Columns of a table, or keys. Case and blanks around them don't matter where just one column is meant.
+        Columns of a table, or keys. Case and blanks around them don't matter where just one column is meant. With
+        ``reply=None`` a prompt is a dialogue of one turn that is still to be answered, and so is a line of a ``.txt``.
     encoding, separator, header
         As `read_texts` has them.
 
@@ -83,16 +84,22 @@ def read_dialogues(
         There is no such file.
     """
     where, place = "read_dialogues", existing("read_dialogues", path)
-    columns = Columns({"prompt": str(prompt), "reply": str(reply)}, separator, header)
+    wanted = {"prompt": str(prompt)} | ({} if reply is None else {"reply": str(reply)})
+    columns = Columns(wanted, separator, header)
     keys = tuple(None if key is None else str(key) for key in (turns, text, speaker))
     if place.suffix.lower() in (".jsonl", ".ndjson") and _holds_turns(where, place, keys[0], encoding):
         found = list(_of_turns(where, place, keys, encoding))
     else:
-        rows = rows_of(where, place, columns, encoding)
-        found = [Dialogue((one, other), (None, None), line) for one, other, line in rows]
+        lines = place.suffix.lower() == ".txt" and reply is None
+        rows = _of_lines(where, place, encoding) if lines else rows_of(where, place, columns, encoding)
+        found = [Dialogue(tuple(turns), (None,) * len(turns), line) for turns, line in rows]
     if not found:
         raise empty(where, place, "a dialogue")
     return found
+
+
+def _of_lines(where: str, path: Path, encoding: str) -> Iterator[Row]:
+    return (([line], f"line {number}") for number, line in numbered(where, path, encoding) if line.strip())
 
 
 def _holds_turns(where: str, path: Path, key: str | None, encoding: str) -> bool:

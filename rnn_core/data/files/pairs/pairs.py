@@ -10,8 +10,8 @@ from ..json_rows import keys_of, objects_in, text_under
 from ..lines import Place, Unread, at, empty, existing, named, numbered, remark
 from ..tables import TABLES, Columns, cells_of
 
-Row = tuple[str, str, str]
-"""What is read, what is to be made of it, and their place."""
+Row = tuple[list[str], str]
+"""The texts of a row, one for each column that is read, and its place."""
 
 
 class TextPairs(NamedTuple):
@@ -88,12 +88,12 @@ def read_pairs(
     found = list(rows)
     if not found:
         raise empty(where, place, "a pair")
-    sources, targets, places = zip(*found, strict=True)
-    return TextPairs(list(sources), list(targets), places)
+    sources, targets = ([texts[k] for texts, _ in found] for k in range(2))
+    return TextPairs(sources, targets, tuple(line for _, line in found))
 
 
 def rows_of(where: str, path: Path, columns: Columns, encoding: str) -> Iterator[Row]:
-    """Yield the pairs of a table or of JSON Lines.
+    """Yield the rows of a table or of JSON Lines, in the columns that are read; no text is blank.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def rows_of(where: str, path: Path, columns: Columns, encoding: str) -> Iterator
                     f"{where}: {at(path, line)} must have a text in column {name!r:.40}, got a blank one",
                     f"leave the row out, or {{{option}}} names another column",
                 )
-        yield *cells, f"line {line}"  # type: ignore[misc]  # columns of two names have two cells
+        yield cells, f"line {line}"
 
 
 def _of_table(where: str, path: Path, columns: Columns, encoding: str) -> Iterator[tuple[int, list[str]]]:
@@ -146,7 +146,7 @@ def _line_by_line(where: str, path: Path, other: Path, encoding: str) -> Iterato
     for line, (text, its) in enumerate(zip(*sides, strict=True), 1):
         here = [bool(text.strip()), bool(its.strip())]
         if all(here):
-            yield text, its, f"line {line}"
+            yield [text, its], f"line {line}"
         elif any(here):
             raise ValueError(
                 f"{where}: {at((path, other)[here.index(False)], line)} must have a text, as line {line} of "
