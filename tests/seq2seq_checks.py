@@ -34,6 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "dot, as it is": {"attention": "dot", "decoder_size": 6},
     "tied": {"tied": True, "vocab_size": 6, "embedding_size": 4, "decoder_size": 4, "input_feeding": True},
     "shared": {"shared": True, "vocab_size": V, "embedding_size": 2, "dropout": 0.2},
+    "convolutions": {"front": {"kind": "over time", "input_size": 2, "channels": [3]}, "dropout": 0.2},
     "shared and tied": {"shared": True, "tied": True, "vocab_size": V, "bidirectional": False, "attention": "dot"},
 }
 """Options that each take another way through the model."""
@@ -41,7 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def seq2seq(cell: str = "lstm", **options: Any) -> Seq2Seq:
     """Return a small model whose parameters are large enough for attention to look at something."""
-    reads = {} if "vocab_size" in options else {"input_size": 2}
+    reads = {} if "vocab_size" in options or "front" in options else {"input_size": 2}
     model = Seq2Seq(V, 3, cell=cell, **{"dtype": np.float64, "seed": 1, **reads, **options})
     for array in model.parameters.values():
         array *= 1.5
