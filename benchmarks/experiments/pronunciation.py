@@ -25,6 +25,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -33,6 +34,7 @@ from rnn_core import Seq2Seq
 from rnn_core.atomic import write_atomically
 from rnn_core.data import Pairs, pad_sequences, sequence_lengths
 from rnn_core.scores.strings import edit_rate, exact_match
+from rnn_core.showing.attention import attention_picture
 from rnn_core.showing.table import table
 from rnn_core.training import Adam, fit
 from rnn_core.training.schedules import WarmupCosine
@@ -240,6 +242,13 @@ def outcome(model: Seq2Seq, letters: Letters, settings: Settings, progress: Prog
     )  # fmt: skip
 
 
+def attention_of(model: Seq2Seq, letters: Letters, beam: int) -> bytes:
+    """Return a picture of what the network looks at while it writes a long word that was held out."""
+    word = max((word for word in letters.words if part(word) == "test" and word.isalpha()), key=len)
+    ((best,),) = model.decode([letters.read(word)], beam=beam)
+    return attention_picture(best.weights, read=word, written=letters.named(best.tokens).split(), title=word)
+
+
 def run(quick: bool, workers: int, progress: Progress) -> Outcome:
     """Train from the beginning, for as many epochs as the settings say."""
     settings = QUICK if quick else Settings()
@@ -282,6 +291,9 @@ def main(argv: list[str] | None = None) -> int:
     progress(str(found))
     text = json.dumps(found.as_dict(), ensure_ascii=False, allow_nan=False)
     write_atomically(args.folder / "pronunciation.json", f"{text}\n".encode(), where="--folder")
+    if find_spec("matplotlib") is not None:
+        picture = attention_of(model, letters, settings.beam)
+        write_atomically(args.folder / "attention.png", picture, where="--folder")
     return 0
 
 

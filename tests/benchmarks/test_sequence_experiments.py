@@ -94,6 +94,13 @@ def test_a_run_that_was_stopped_goes_on(words, monkeypatch, tmp_path):
     json.dumps(outcome.as_dict(), allow_nan=False)
 
 
+def test_attention_is_drawn(words):
+    pytest.importorskip("matplotlib")
+    letters = pronunciation.Letters.of(dict(list(words.items())[::1000]))
+    model = pronunciation.new_model(letters, pronunciation.Settings(hidden_size=4, embedding_size=2))
+    assert pronunciation.attention_of(model, letters, 2).startswith(b"\x89PNG")
+
+
 def test_a_plan_is_kept(words, tmp_path):
     letters = pronunciation.Letters.of(dict(list(words.items())[::1000]))
     settings = pronunciation.Settings(hidden_size=4, embedding_size=2, batch_size=4)
