@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from rnn_core.data import Tokenizer, context_of, reply_pairs
-from rnn_core.data.dialogue import SEPARATOR
 from rnn_core.data.files import Dialogue, read_pairs
+from rnn_core.data.files.pairs import SEPARATOR
 from rnn_core.scores import edit_distance, edit_rate
 
 TURNS = ("a", "b", "c", "d")

@@ -2,7 +2,7 @@
 
 from .augmented import Augmented
 from .batches import Batch, Examples, TextStream
-from .dialogue import context_of, reply_pairs
+from .files.pairs import context_of, reply_pairs
 from .letters import spelled
 from .pairs import Pairs
 from .ragged import Ragged

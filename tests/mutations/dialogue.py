@@ -14,7 +14,7 @@ def bug(name: str, target: str, old: str, new: str, check: Callable[..., None], 
     return Mutation(name, f"rnn_core.{target}", old, new, check, (), times)
 
 
-CONTEXT, REPLIES = "data.dialogue:context_of", "data.dialogue:reply_pairs"
+CONTEXT, REPLIES = "data.files.pairs.contexts:context_of", "data.files.pairs.contexts:reply_pairs"
 DISTANCE, RATE = "scores.strings:edit_distance", "scores.strings:edit_rate"
 
 MUTATIONS = (

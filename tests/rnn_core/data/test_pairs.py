@@ -8,9 +8,8 @@ import warnings
 import pytest
 
 from rnn_core.data import Tokenizer, context_of, reply_pairs
-from rnn_core.data.dialogue import SEPARATOR
 from rnn_core.data.files import FileWarning, read_dialogues, read_pairs
-from rnn_core.data.files.pairs import Dialogue
+from rnn_core.data.files.pairs import SEPARATOR, Dialogue
 
 
 def write(folder, name: str, text: str, encoding: str = "utf-8"):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..foreign import shown
-from ..layers.checks import positive_int
-from .files.lines import remark
-from .files.pairs import Dialogue, TextPairs
+from ....foreign import shown
+from ....layers.checks import positive_int
+from ..lines import remark
+from .dialogues import Dialogue
+from .pairs import TextPairs
 
 SEPARATOR = "␞"
 """What parts turns: a sign of its own, a token at every level of a `Tokenizer`, which no turn may hold."""
