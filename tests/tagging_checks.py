@@ -19,6 +19,9 @@ from rnn_core.layers.crf import constraints_of
 from rnn_core.scores.spans import spans_of
 from tests.checks import accept
 
+WAYS = ("numpy", "cpu")
+"""Who computes a chain: the equations, or the kernels."""
+
 TAGS = ("O", "B-x", "I-x")
 LENGTHS = np.array([4, 1, 3])
 B, T, K = 3, 4, 3
@@ -128,28 +131,32 @@ def loss_is_the_surprise(layer: CRF, z: np.ndarray, tags: np.ndarray, lengths: n
 
 def chain_partition() -> None:
     """`partition_and_best_path` of an ordinary case."""
-    partition_and_best_path(chain(), batch()[0], LENGTHS)
+    for way in WAYS:
+        partition_and_best_path(chain(backend=way), batch()[0], LENGTHS)
 
 
 def chain_marginals() -> None:
     """`marginals_are_sums_over_paths` of an ordinary case."""
-    marginals_are_sums_over_paths(chain(), batch()[0], LENGTHS)
+    for way in WAYS:
+        marginals_are_sums_over_paths(chain(backend=way), batch()[0], LENGTHS)
 
 
 def chain_loss() -> None:
     """`loss_is_the_surprise` of an ordinary case with unknown tags."""
-    loss_is_the_surprise(chain(), *batch(), LENGTHS, UNKNOWN)
+    for way in WAYS:
+        loss_is_the_surprise(chain(backend=way), *batch(), LENGTHS, UNKNOWN)
 
 
 def chain_rules() -> None:
     """What is decoded, and what has weight, keeps to the constraints."""
-    layer = chain(constraints=constraints_of(TAGS))
-    for seed in range(8):
-        z = batch(seed=seed)[0]
-        partition_and_best_path(layer, z, LENGTHS)
-        marginals_are_sums_over_paths(layer, z, LENGTHS)
-    closed = chain(constraints=constraints_of(("O", "B-x", "E-x"), "IOBES"))
-    partition_and_best_path(closed, batch()[0], LENGTHS)
+    for way in WAYS:
+        layer = chain(constraints=constraints_of(TAGS), backend=way)
+        for seed in range(8):
+            z = batch(seed=seed)[0]
+            partition_and_best_path(layer, z, LENGTHS)
+            marginals_are_sums_over_paths(layer, z, LENGTHS)
+        closed = chain(constraints=constraints_of(("O", "B-x", "E-x"), "IOBES"), backend=way)
+        partition_and_best_path(closed, batch()[0], LENGTHS)
 
 
 def rules_by_hand() -> None:
@@ -174,12 +181,13 @@ def chain_gradients(kind: str) -> None:
     options = {"constraints": constraints_of(TAGS), "constrained_training": True} if kind == "constrained" else {}
     weights = UNKNOWN if kind != "known" else np.array([0.5, 2, 1])
     z, tags = batch()
-    accept(gradcheck(chain(**options), z, targets=tags, lengths=LENGTHS, weights=weights))
+    for way in WAYS:
+        accept(gradcheck(chain(**options, backend=way), z, targets=tags, lengths=LENGTHS, weights=weights))
 
 
-def chain_padding() -> None:
+def chain_padding(way: str) -> None:
     """Whatever stands past a row's length reaches nothing, and rows are together what they are alone."""
-    layer, (z, tags) = chain(), batch()
+    layer, (z, tags) = chain(backend=way), batch()
     past = np.arange(T) >= LENGTHS[:, None]
     junk, others = np.where(past[..., None], np.nan, z), np.where(past, -7, tags)
     weights = np.where(past, np.nan, UNKNOWN)

@@ -10,6 +10,7 @@ from array_api_compat import array_namespace, is_numpy_namespace
 
 from kernels.contract import Array
 
+from ... import backends
 from ..base import Layer
 from ..checks import (
     as_array,
@@ -24,12 +25,10 @@ from ..checks import (
 )
 from ..first_values import first_values
 from ..home import namespace_of, to_host
-from . import likelihood
+from . import compiled, likelihood
 from .chain import Chain, alphas, last_marginal, marginals
 from .constraints import checked_constraints
-from .likelihood import Tape
 from .rows import checked_tags, counted, valid_first
-from .viterbi import best_paths
 
 
 class CRF(Layer):
@@ -46,7 +45,8 @@ class CRF(Layer):
         The loss knows of no others either. Without it training is free to give them weight, and the right tags may
         break the rules.
     backend : {"numpy", "cpu", "cuda"}, optional
-        Where the arrays live: "cuda" for the GPU, otherwise the host.
+        Who computes: the equations ("numpy"), the kernels of the CPU, or the equations on arrays of the GPU. The best
+        one present on the host by default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
     seed : int, optional
@@ -95,12 +95,18 @@ class CRF(Layer):
         self._masks = None if self.constraints is None else Chain(*map(xp.asarray, self.constraints))
 
     @property
+    def _way(self) -> Any:
+        """Who computes: the kernels of the CPU, or the equations on whatever arrays there are."""
+        name = backends.default() if self.config["backend"] is None else self.config["backend"]
+        return compiled if name == "cpu" and self.dtype.kind == "f" else likelihood
+
+    @property
     def gradient_names(self) -> tuple[str, ...]:
         """The names that `needs` may hold: emissions and every parameter."""
         return ("emissions", *self.parameters)
 
     @np.errstate(divide="ignore", invalid="ignore")  # of what constraints rule out
-    def forward(self, emissions: Array, tags: Any, lengths: Any = None, weights: Any = None) -> tuple[Array, Tape]:
+    def forward(self, emissions: Array, tags: Any, lengths: Any = None, weights: Any = None) -> tuple[Array, Any]:
         """Return the loss, and a tape for `backward`.
 
         Parameters
@@ -136,12 +142,12 @@ class CRF(Layer):
         xp, (T, K, B) = array_namespace(z), z.shape
         y = checked_tags(where, tags, (B, T), K, lengths, xp)
         how = counted(where, weights, lengths, (B, T))
-        loss, costs, tape = likelihood.forward(z, self._chain(self.constrained_training), y, how, valid)
+        loss, costs, tape = self._way.forward(z, self._chain(self.constrained_training), y, how, valid)
         if self.constrained_training and is_numpy_namespace(xp):
             self._refuse_forbidden(where, y, costs, lengths)
         return loss, tape
 
-    def backward(self, tape: Tape, needs: Iterable[str] | None = None) -> tuple[Array | None, dict[str, Array]]:
+    def backward(self, tape: Any, needs: Iterable[str] | None = None) -> tuple[Array | None, dict[str, Array]]:
         """Return ∂L/∂emissions and the parameters' gradients.
 
         Parameters
@@ -166,7 +172,8 @@ class CRF(Layer):
         needs = check_needs("CRF.backward", needs, self.gradient_names)
         if not needs:
             return None, {}
-        found = likelihood.backward(tape, needs)
+        way: Any = compiled if isinstance(tape, compiled.Tape) else likelihood
+        found = way.backward(tape, needs)
         demissions = array_namespace(tape.alpha).permute_dims(found["emissions"], (2, 0, 1))
         grads = {name: found[name] for name in self.parameters if name in needs}
         return demissions if "emissions" in needs else None, grads
@@ -197,7 +204,7 @@ class CRF(Layer):
         where = "CRF.decode"
         z, lengths, valid = self._checked(where, emissions, lengths)
         xp = array_namespace(z)
-        paths, scores = best_paths(z, self._chain(True), valid)
+        paths, scores = self._way.best_paths(z, self._chain(True), valid)
         impossible = to_host(scores == -xp.inf) if self.constraints is not None else np.zeros(1, bool)
         if impossible.any():
             row = int(np.argmax(impossible))
@@ -214,13 +221,7 @@ class CRF(Layer):
         Parameters and errors are `decode`'s.
         """
         z, _, valid = self._checked("CRF.marginals", emissions, lengths)
-        chain = self._chain(True)
-        alpha, _ = alphas(z, chain, valid)
-        xp, found = array_namespace(z), []
-        for _, p, _ in marginals(alpha, chain, last_marginal(alpha, chain), valid):
-            found.append(p)
-        p = xp.stack(found[::-1])
-        return xp.permute_dims(p if valid is None else xp.where(valid[:, None], p, 0), (2, 0, 1))
+        return array_namespace(z).permute_dims(self._way.all_marginals(z, self._chain(True), valid), (2, 0, 1))
 
     @np.errstate(divide="ignore", invalid="ignore")
     def pair_marginals(self, emissions: Array, lengths: Any = None) -> Array:
@@ -245,7 +246,7 @@ class CRF(Layer):
         Parameters and errors are `decode`'s.
         """
         z, _, valid = self._checked("CRF.log_partition", emissions, lengths)
-        return alphas(z, self._chain(True), valid)[1]
+        return self._way.log_partition(z, self._chain(True), valid)
 
     def score(self, emissions: Array, tags: Any, lengths: Any = None) -> Array:
         """Return s(y) (B,) of sequences of tags: (CR1); −∞ where they break the constraints.

@@ -21,6 +21,7 @@ from kernels.contract import Array
 
 from .chain import Chain, alphas, apart, last_marginal, marginals, real, surprises
 from .rows import Counted
+from .viterbi import best_paths
 
 
 class Tape(NamedTuple):
@@ -78,3 +79,20 @@ def backward(tape: Tape, needs: frozenset[str]) -> dict[str, Any]:
         dz = xp.where(valid[:, None], dz, 0)
     dstart = xp.sum(dz[0], axis=1)  # (CR5′), (CR6′)
     return {"emissions": dz, "transitions": xp.sum(dA, axis=2), "start": dstart, "end": dend}
+
+
+def log_partition(z: Array, chain: Chain, valid: Array | None) -> Array:
+    """Return log Z (B,)."""
+    return alphas(z, chain, valid)[1]
+
+
+def all_marginals(z: Array, chain: Chain, valid: Array | None) -> Array:
+    """Return p (T, K, B), zero past a row's length."""
+    alpha, _ = alphas(z, chain, valid)
+    xp = array_namespace(z)
+    steps = [p for _, p, _ in marginals(alpha, chain, last_marginal(alpha, chain), valid)]
+    found = xp.stack(steps[::-1])
+    return found if valid is None else xp.where(valid[:, None], found, 0)
+
+
+__all__ = ["Tape", "all_marginals", "backward", "best_paths", "forward", "log_partition"]

@@ -14,7 +14,7 @@ from rnn_core.layers import CRF
 from rnn_core.layers.crf import Constraints, constraints_of
 from rnn_core.training import SoftmaxCrossEntropy
 from tests import tagging_checks as checks
-from tests.tagging_checks import LENGTHS, TAGS, UNKNOWN, B, Everything, K, T, batch, chain
+from tests.tagging_checks import LENGTHS, TAGS, UNKNOWN, WAYS, B, Everything, K, T, batch, chain
 
 
 @given(
@@ -23,16 +23,17 @@ from tests.tagging_checks import LENGTHS, TAGS, UNKNOWN, B, Everything, K, T, ba
     seed=st.integers(0, 2**32 - 1),
     scale=st.sampled_from([0.0, 1.0, 30.0]),
     ruled=st.booleans(),
+    way=st.sampled_from(WAYS),
 )
 @settings(max_examples=25)
-def test_everything_is_what_a_loop_over_all_paths_finds(K, lengths, seed, scale, ruled):
+def test_everything_is_what_a_loop_over_all_paths_finds(K, lengths, seed, scale, ruled, way):
     rng = np.random.default_rng(seed)
     rules = None
     if ruled:  # every tag may stand beside itself, so that there is a path of every length
         rules = Constraints(rng.random((K, K)) < 0.4, rng.random(K) < 0.5, rng.random(K) < 0.5)
         np.fill_diagonal(rules.transitions, True)
         rules.starts[0] = rules.ends[0] = True
-    layer = chain(K, seed, constraints=rules)
+    layer = chain(K, seed, constraints=rules, backend=way)
     z = scale * rng.standard_normal((len(lengths), max(lengths), K))
     checks.partition_and_best_path(layer, z, np.array(lengths))
     checks.marginals_are_sums_over_paths(layer, z, np.array(lengths))
@@ -43,11 +44,12 @@ def test_everything_is_what_a_loop_over_all_paths_finds(K, lengths, seed, scale,
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=3),
     seed=st.integers(0, 2**32 - 1),
     unknown=st.floats(0, 0.9),
+    way=st.sampled_from(WAYS),
 )
 @settings(max_examples=25)
-def test_losses_and_gradients_with_tags_that_are_known_or_not(K, lengths, seed, unknown):
+def test_losses_and_gradients_with_tags_that_are_known_or_not(K, lengths, seed, unknown, way):
     rng = np.random.default_rng(seed)
-    lengths, layer = np.array(lengths), chain(K, seed)
+    lengths, layer = np.array(lengths), chain(K, seed, backend=way)
     shape = (len(lengths), lengths.max())
     z, tags = rng.standard_normal((*shape, K)), rng.integers(0, K, shape)
     weights = rng.uniform(0.5, 2, (shape[0], 1)) * (rng.random(shape) >= unknown)
@@ -69,8 +71,57 @@ def test_gradients(kind):
     checks.chain_gradients(kind)
 
 
-def test_what_stands_in_the_padding_reaches_nothing():
-    checks.chain_padding()
+@pytest.mark.parametrize("way", WAYS)
+def test_what_stands_in_the_padding_reaches_nothing(way):
+    checks.chain_padding(way)
+
+
+@given(
+    K=st.integers(1, 7),
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    seed=st.integers(0, 2**32 - 1),
+    scale=st.sampled_from([1.0, 30.0, 1000.0]),
+    ruled=st.booleans(),
+    dtype=st.sampled_from([np.float32, np.float64]),
+)
+@settings(max_examples=40)
+def test_the_kernels_compute_what_the_equations_do(K, lengths, seed, scale, ruled, dtype):
+    """Also where sums of exponentials vanish: at 1000 most of them do, and all that is left are the logarithms."""
+    rng, lengths = np.random.default_rng(seed), np.array(lengths)
+    shape = (len(lengths), lengths.max())
+    rules = Constraints(rng.random((K, K)) < 0.5, np.ones(K, bool), np.ones(K, bool)) if ruled else None
+    if rules is not None:
+        np.fill_diagonal(rules.transitions, True)
+    z = (scale * rng.standard_normal((*shape, K))).astype(dtype)
+    weights = np.where(rng.random(shape) < 0.3, 0.0, 1.0)
+    weights[0, 0] = 1
+    results = []
+    for way in WAYS:
+        layer = chain(K, seed, backend=way, dtype=dtype, constraints=rules, constrained_training=ruled)
+        for array in layer.parameters.values():
+            array *= scale
+        tags = layer.decode(z, lengths)[0]
+        loss, tape = layer.forward(z, tags, lengths, weights)
+        demissions, grads = layer.backward(tape)
+        results.append(
+            [loss, demissions, *grads.values(), layer.marginals(z, lengths), layer.log_partition(z, lengths)]
+        )
+    eps = 2 * scale * lengths.max() * np.finfo(dtype).eps
+    for found, expected in zip(*results, strict=True):
+        assert found.dtype == expected.dtype == dtype
+        np.testing.assert_allclose(found, expected, rtol=20 * eps, atol=20 * eps)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_needs_and_another_batch_change_no_bit(way):
+    layer, (z, tags) = chain(backend=way), batch()
+    loss, tape = layer.forward(z, tags, LENGTHS)
+    first = layer.backward(tape)
+    layer.forward(2 * z, tags, LENGTHS)
+    again = layer.backward(tape)
+    np.testing.assert_array_equal(first[0], again[0])
+    for name, gradient in first[1].items():
+        np.testing.assert_array_equal(gradient, again[1][name])
 
 
 def test_constraints_hold():
@@ -123,9 +174,10 @@ def test_a_row_without_weight_counts_nothing_whatever_it_holds():
     assert all(np.isfinite(gradient).all() for gradient in grads.values())
 
 
-def test_sure_of_itself_it_keeps_its_relative_accuracy():
+@pytest.mark.parametrize("way", WAYS)
+def test_sure_of_itself_it_keeps_its_relative_accuracy(way):
     """exp(−40) beside 1: a difference of log Z and score, or p − 1, would be 0 or noise."""
-    layer, z = CRF(2, dtype=np.float64), np.zeros((1, 3, 2))
+    layer, z = CRF(2, dtype=np.float64, backend=way), np.zeros((1, 3, 2))
     z[..., 0] = 40
     loss, tape = layer.forward(z, np.zeros((1, 3), int))
     tiny = np.exp(-40.0)
@@ -135,18 +187,20 @@ def test_sure_of_itself_it_keeps_its_relative_accuracy():
     np.testing.assert_allclose(grads["transitions"][0, 0], -4 * tiny / 3, rtol=1e-12)
 
 
-def test_float32_is_as_good_after_a_thousand_steps():
+@pytest.mark.parametrize("way", WAYS)
+def test_float32_is_as_good_after_a_thousand_steps(way):
     rng = np.random.default_rng(0)
     z, tags = 10 + 5 * rng.standard_normal((1, 1000, 4)), rng.integers(0, 4, (1, 1000))
-    wide, narrow = chain(4), chain(4, dtype=np.float32)
+    wide, narrow = chain(4, backend=way), chain(4, dtype=np.float32, backend=way)
     assert narrow.forward(z.astype(np.float32), tags)[0] == pytest.approx(wide.forward(z, tags)[0], rel=3e-7)
     np.testing.assert_allclose(narrow.marginals(z.astype(np.float32)), wide.marginals(z), rtol=0, atol=1e-5)
     np.testing.assert_array_equal(narrow.decode(z.astype(np.float32))[0], wide.decode(z)[0])
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
-def test_the_dtype_stays_and_inputs_do(dtype):
-    layer, (z, tags) = chain(dtype=dtype), batch()
+def test_the_dtype_stays_and_inputs_do(dtype, way):
+    layer, (z, tags) = chain(dtype=dtype, backend=way), batch()
     z = z.astype(dtype)
     kept = z.copy(), tags.copy(), UNKNOWN.copy(), layer.state_dict()
     loss, tape = layer.forward(z, tags, LENGTHS, UNKNOWN)
@@ -160,8 +214,9 @@ def test_the_dtype_stays_and_inputs_do(dtype):
         np.testing.assert_array_equal(array, kept[3][name])
 
 
-def test_a_tape_can_be_used_again_and_only_what_is_needed_is_there():
-    layer, (z, tags) = chain(), batch()
+@pytest.mark.parametrize("way", WAYS)
+def test_a_tape_can_be_used_again_and_only_what_is_needed_is_there(way):
+    layer, (z, tags) = chain(backend=way), batch()
     _, tape = layer.forward(z, tags, LENGTHS, UNKNOWN)
     full, (demissions, none) = layer.backward(tape)[1], layer.backward(tape, {"emissions"})
     assert none == {}
