@@ -66,7 +66,7 @@ class Settings:
     attention: str = "general"
     input_feeding: bool = False
     batch_size: int = 128
-    rate: float = 2e-3
+    rate: float = 4e-3
     clip_norm: float = 1.0
     beam: int = 5
     seed: int = 0

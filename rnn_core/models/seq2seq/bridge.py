@@ -83,16 +83,17 @@ class Bridge(Layer):
         self, tape: tuple[Array, ...], dstates: tuple[Array, ...], needs: Iterable[str]
     ) -> tuple[tuple[Array, ...], dict[str, Array]]:
         """Return ∂L/∂joined, and ∂L/∂parameter as far as needed."""
-        xp, own, grads, djoined = self.namespace, self.parameters, {}, []
+        xp, own, needs, grads, djoined = self.namespace, self.parameters, frozenset(needs), {}, []
         for state, s, ds in zip(self.states, tape, dstates, strict=True):
             for k in range(self.num_layers):
-                grads[f"weight_{state}_l{k}"] = ds[k].T @ s[k]  # (AT7′)
-                grads[f"bias_{state}_l{k}"] = xp.sum(ds[k], axis=0)  # (AT7′)
+                if (weight := f"weight_{state}_l{k}") in needs:
+                    grads[weight] = ds[k].T @ s[k]  # (AT7′)
+                if (bias := f"bias_{state}_l{k}") in needs:
+                    grads[bias] = xp.sum(ds[k], axis=0)  # (AT7′)
             djoined.append(
                 xp.stack([ds[k] @ own[f"weight_{state}_l{k}"] for k in range(self.num_layers)])  # (AT7′)
             )
-        needs = frozenset(needs)
-        return tuple(djoined), {name: grad for name, grad in grads.items() if name in needs}
+        return tuple(djoined), grads
 
 
 def joined(state: Any, directions: int) -> tuple[Array, ...]:

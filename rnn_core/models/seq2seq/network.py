@@ -138,7 +138,7 @@ class Network(Trunk):
         xp, table = self.namespace, self.decoder.table
         if tape.written is not None:
             dz = xp.where(tape.written, dz, 0)
-        front, core = self._core_needs(needs)
+        _, core = self._core_needs(needs)
         crossing, remembering = needed(needs, "bridge"), "attention.weight_k" in needs
         below = bool(core or crossing or remembering)
         head = needed(needs, "head") | ({"weight"} if self.tied and table in needs else set())
