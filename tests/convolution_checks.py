@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from itertools import product
 from typing import Any
 
@@ -12,8 +13,8 @@ import pytest
 
 from rnn_core import ConvClassifier, SequenceClassifier, SequenceTagger, gradcheck
 from rnn_core.data import Batch
-from rnn_core.layers import AvgPool, Conv1d, Conv2d, MaxPool
-from rnn_core.layers.convolution import conv
+from rnn_core.layers import AvgPool, Conv1d, Conv2d, MaxPool, ReLU
+from rnn_core.layers.convolution import conv, fast
 
 TWO_TO_THREE, TWO_TO_TWO = ({"in_channels": 2, "out_channels": out} for out in (3, 2))
 LAYERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -46,9 +47,38 @@ def drawn(name: str) -> np.ndarray:
     return np.random.default_rng(4).standard_normal((2, options.get("in_channels", 2), *sizes))
 
 
+@contextmanager
+def loops_of(where: str) -> Iterator[None]:
+    """Have ReLU and pools computed by the kernels, or by NumPy as where there is no numba."""
+    with pytest.MonkeyPatch.context() as patch:
+        if where == "numpy":
+            patch.setattr(fast, "_module", lambda name: None)
+        yield
+
+
+def everywhere(check: Callable[..., None]) -> Callable[..., None]:
+    """Return a check that is made with the kernels and without them."""
+
+    @wraps(check)
+    def checked(*arguments: Any) -> None:
+        for where in ("numpy", "kernels"):
+            with loops_of(where):
+                check(*arguments)
+
+    return checked
+
+
+@everywhere
 def gradients(name: str) -> None:
     """The complex step, every element."""
     report = gradcheck(layer(name), drawn(name))
+    assert report.passed, str(report)
+
+
+@everywhere
+def relu_gradients() -> None:
+    """The complex step, every element."""
+    report = gradcheck(ReLU(), np.random.default_rng(2).standard_normal((2, 3, 4, 5)))
     assert report.passed, str(report)
 
 
@@ -70,6 +100,7 @@ def options_by_axis(kind: Any, options: dict[str, Any]) -> tuple[int, list[tuple
     return rank, rows
 
 
+@everywhere
 def by_hand(name: str) -> None:
     """Every number from a loop over windows and places, as the equations are written."""
     kind, options = LAYERS[name]
@@ -112,6 +143,7 @@ def parts_of_a_batch_add_up() -> None:
         np.testing.assert_allclose(other, one, rtol=1e-12, atol=1e-13)
 
 
+@everywhere
 def ties_go_to_the_first() -> None:
     """Of equal numbers the first has the gradient, whole."""
     pool = MaxPool(2)

@@ -48,7 +48,7 @@ def _layers() -> Iterator[Mutation]:
     yield bug("the gradient of the kernel is the last part's", f"{CONV}.backward", "dW += part", "dW[...] = part",
               checks.parts_of_a_batch_add_up)  # fmt: skip
     yield bug("the slope of a ReLU is that of its gradient", "layers.convolution.pointwise:ReLU.backward",
-              "xp.where(tape.positive,", "xp.where(dy > 0,", checks.model_gradients, "hidden")  # fmt: skip
+              "xp.where(tape.positive,", "xp.where(dy > 0,", checks.relu_gradients)  # fmt: skip
 
 
 def _pools() -> Iterator[Mutation]:

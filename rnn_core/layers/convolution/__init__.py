@@ -2,6 +2,7 @@
 
 ==============  =====================================================================================================
 geometry.py     where windows lie: kernel, stride, padding and dilation of each axis, and how many there are
+fast.py         where the CPU kernels help
 windows.py      what lies at one place of every window, and the way back
 conv.py         `Conv1d` and `Conv2d`
 pools.py        `MaxPool`, `AvgPool` and `GlobalAvgPool`

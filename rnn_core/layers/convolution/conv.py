@@ -25,6 +25,7 @@ from ..base import Layer
 from ..checks import as_array, check_activations, check_needs, checked_dtype, flag, positive_int
 from ..first_values import first_values
 from ..home import namespace_of, on_gpu
+from .fast import empty
 from .geometry import check_input, geometry
 from .windows import columns, from_columns
 
@@ -126,9 +127,10 @@ class Convolution(Layer):
         counts = check_input(where, x, self.rank, self.geometry, self.in_channels)
         check_activations(where, "x", x)
         W = xp.reshape(weight, (self.out_channels, -1))
-        y = xp.empty((x.shape[0], self.out_channels, *counts), dtype=x.dtype)
+        backend = self.config["backend"]
+        y = empty(x, (x.shape[0], self.out_channels, *counts), backend)
         for some in self._parts(x, counts):
-            found = W @ _flat(columns(x[some], self.geometry, counts))  # (CV1)
+            found = W @ _flat(columns(x[some], self.geometry, counts, backend))  # (CV1)
             if "bias" in self.parameters:
                 found += self.parameters["bias"][:, None]  # (CV1)
             y[some] = xp.moveaxis(xp.reshape(found, (self.out_channels, -1, *counts)), 0, 1)
@@ -173,14 +175,15 @@ class Convolution(Layer):
             raise TypeError(f"{where}: dy must be {self.dtype}, as y, got {dy.dtype}")
         W = xp.reshape(weight, (self.out_channels, -1))
         dW = xp.zeros_like(W) if "weight" in needs else None
-        dx = xp.empty(tuple(x.shape), dtype=x.dtype) if "x" in needs else None
+        backend = self.config["backend"]
+        dx = empty(x, tuple(x.shape), backend) if "x" in needs else None
         for some in self._parts(x, counts) if needs - {"bias"} else ():
             part = xp.reshape(xp.moveaxis(dy[some], 1, 0), (self.out_channels, -1))  # (O, B·P)
             if dW is not None:
-                dW += part @ _flat(columns(x[some], self.geometry, counts)).T  # (CV1′)
+                dW += part @ _flat(columns(x[some], self.geometry, counts, backend)).T  # (CV1′)
             if dx is not None:
                 dwindows = xp.reshape(W.T @ part, (self.in_channels, self.geometry.size, -1, prod(counts)))  # (CV1′)
-                dx[some] = from_columns(dwindows, self.geometry, counts, tuple(x.shape[2:]))  # (CV1′)
+                dx[some] = from_columns(dwindows, self.geometry, counts, tuple(x.shape[2:]), backend)  # (CV1′)
         grads = {} if dW is None else {"weight": xp.reshape(dW, weight.shape)}
         if "bias" in needs:
             grads["bias"] = xp.sum(dy, axis=(0, *range(2, dy.ndim)))  # (CV1′)

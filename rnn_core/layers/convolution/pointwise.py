@@ -16,6 +16,8 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
+from .fast import loops
+
 
 class Tape(NamedTuple):
     """What `ReLU.backward` needs. Opaque to the caller."""
@@ -38,6 +40,9 @@ class ReLU:
 
     def forward(self, x: Array) -> tuple[Array, Tape]:
         """Return y, of the shape of x, and a tape for `backward`."""
+        if fast := loops("pointwise", x):
+            y, positive = fast.relu_forward(x)  # (CV2)
+            return y, Tape(positive)
         xp = array_namespace(x)
         positive = (xp.real(x) if xp.isdtype(x.dtype, "complex floating") else x) > 0
         return xp.where(positive, x, xp.zeros_like(x)), Tape(positive)  # (CV2)
@@ -53,6 +58,9 @@ class ReLU:
         if dy.shape != tape.positive.shape:
             shape = tuple(tape.positive.shape)
             raise ValueError(f"ReLU.backward: dy must have shape {shape}, as y, got {tuple(dy.shape)}")
+        if fast := loops("pointwise", dy, tape.positive):
+            dx: Array = fast.relu_backward(dy, tape.positive)  # (CV2′)
+            return dx
         xp = array_namespace(dy)
         return xp.where(tape.positive, dy, xp.zeros_like(dy))  # (CV2′)
 

@@ -22,6 +22,7 @@ from kernels.contract import Array
 
 from ...foreign import shown
 from ..checks import as_found, check_activations, flag
+from .fast import empty, loops, places_of
 from .geometry import AXES, Geometry, check_input, geometry
 from .windows import inner, padded
 
@@ -112,11 +113,14 @@ class Pool(ABC):
         shape = (*tape.shape[:2], *tape.counts)
         if tuple(dy.shape) != shape:
             raise ValueError(f"{self._name}.backward: dy must have shape {shape}, as y, got {tuple(dy.shape)}")
-        xp = array_namespace(dy)
         found = self.geometry_of(len(tape.counts))
         sizes = tape.shape[2:]
+        if tape.taken is not None and (fast := loops("pools", dy, tape.taken)):
+            taken: Array = fast.max_backward(dy, tape.taken, places_of(found), sizes)  # (CP1′)
+            return taken
         outer = tuple(n + before + after for n, (before, after) in zip(sizes, found.padding, strict=True))
-        dx = xp.zeros((*tape.shape[:2], *outer), dtype=dy.dtype)
+        dx = empty(dy, (*tape.shape[:2], *outer))
+        dx[...] = 0
         for k, offset in enumerate(found.offsets()):
             dx[found.places(offset, tape.counts)] += self._share(tape, k, dy)
         return dx[inner(sizes, found)]
@@ -161,6 +165,9 @@ class MaxPool(Pool):
         self.config["dilation"] = dilation
 
     def _pool(self, x: Array, found: Geometry, counts: tuple[int, ...]) -> tuple[Array, Tape]:
+        if fast := loops("pools", x):
+            y, taken = fast.max_forward(x, places_of(found), counts)  # (CP1)
+            return y, Tape(tuple(x.shape), counts, taken, None)
         xp = array_namespace(x)
         around = padded(x, found, -np.inf)
         y = taken = None

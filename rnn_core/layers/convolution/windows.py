@@ -13,6 +13,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
+from .fast import empty
 from .geometry import Geometry
 
 
@@ -33,22 +34,25 @@ def inner(sizes: tuple[int, ...], geometry: Geometry) -> tuple[Any, ...]:
     return (..., *(slice(axis.before, axis.before + n) for axis, n in zip(geometry.axes, sizes, strict=True)))
 
 
-def columns(x: Array, geometry: Geometry, counts: tuple[int, ...]) -> Array:
+def columns(x: Array, geometry: Geometry, counts: tuple[int, ...], backend: str | None = None) -> Array:
     """Return what lies in each window, (C, K, B, P): column (b, p) is the window p of row b, channel by channel."""
     xp = array_namespace(x)
     around = xp.moveaxis(padded(x, geometry), 0, 1)  # (C, B, …)
-    found = xp.empty((x.shape[1], geometry.size, x.shape[0], *counts), dtype=x.dtype)
+    found = empty(x, (x.shape[1], geometry.size, x.shape[0], *counts), backend)
     for k, offset in enumerate(geometry.offsets()):
         found[:, k] = around[geometry.places(offset, counts)]
     return xp.reshape(found, (x.shape[1], geometry.size, x.shape[0], int(np.prod(counts))))
 
 
-def from_columns(dcolumns: Array, geometry: Geometry, counts: tuple[int, ...], sizes: tuple[int, ...]) -> Array:
+def from_columns(
+    dcolumns: Array, geometry: Geometry, counts: tuple[int, ...], sizes: tuple[int, ...], backend: str | None = None
+) -> Array:
     """Return ∂L/∂x (B, C, …) from ∂L/∂columns: a place that lies in several windows has the sum of theirs."""
     xp = array_namespace(dcolumns)
     C, K, B, _ = dcolumns.shape
     outer = tuple(n + before + after for n, (before, after) in zip(sizes, geometry.padding, strict=True))
-    around = xp.zeros((C, B, *outer), dtype=dcolumns.dtype)
+    around = empty(dcolumns, (C, B, *outer), backend)
+    around[...] = 0
     parts = xp.reshape(dcolumns, (C, K, B, *counts))
     for k, offset in enumerate(geometry.offsets()):
         around[geometry.places(offset, counts)] += parts[:, k]

@@ -100,10 +100,10 @@ def test_ties_go_to_the_first():
 
 
 def test_relu_and_means_over_all_places():
+    checks.relu_gradients()
     x = np.random.default_rng(2).standard_normal((2, 3, 4, 5))
-    for layer in (ReLU(), GlobalAvgPool()):
-        report = gradcheck(layer, x)
-        assert report.passed, str(report)
+    report = gradcheck(GlobalAvgPool(), x)
+    assert report.passed, str(report)
     np.testing.assert_allclose(GlobalAvgPool()(x), x.mean((2, 3)), rtol=1e-14)
     y, tape = Flatten().forward(x)
     np.testing.assert_array_equal(Flatten().backward(tape, y), x)

@@ -1,0 +1,32 @@
+"""Where windows lie, as the loops are told: always over two axes, of which the first may have one place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Places(NamedTuple):
+    """Window (p, q) reads rows ``stride_0 · p + dilation_0 · i − before_0`` that there are, and columns likewise."""
+
+    kernel_0: int
+    kernel_1: int
+    stride_0: int
+    stride_1: int
+    dilation_0: int
+    dilation_1: int
+    before_0: int
+    before_1: int
+
+
+def places_of(axes: tuple[tuple[int, int, int, int], ...]) -> Places:
+    """Return places from kernel, stride, dilation and padding before, of each of one axis or two."""
+    first, second = ((1, 1, 1, 0), *axes)[-2:]
+    return Places(*(number for pair in zip(first, second, strict=True) for number in pair))
+
+
+def planes(x: np.ndarray) -> np.ndarray:
+    """Return (B, C, L) or (B, C, H, W) as (B·C, H, W), row by row in memory."""
+    x = np.ascontiguousarray(x)
+    return x.reshape(x.shape[0] * x.shape[1], *(1, *x.shape[2:])[-2:])
