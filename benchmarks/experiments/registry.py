@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import pronunciation, sequences
 from .frame import Experiment
-from .known import adding, characters, digits, sines
+from .known import adding, characters, convolutions, digits, sines
 from .texts import replies, translation
 
 ROWS = (
@@ -16,6 +16,7 @@ ROWS = (
     sines.EXPERIMENT,
     digits.NEW_CLASSES,
     digits.ANOTHER_SCANNER,
+    convolutions.EXPERIMENT,
     characters.EXPERIMENT,
     sequences.EXPERIMENT,
     pronunciation.EXPERIMENT,
