@@ -16,6 +16,7 @@ from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
 from ..layers.checks import probability
 from ..layers.stack import Recurrent
+from ..weights.beside import Described, parts_of, put_beside
 
 CORES: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 """The recurrent layers that a model can be built on, by the word a user writes in ``cell=``."""
@@ -63,7 +64,7 @@ class Evaluation(NamedTuple):
     state: Any
 
 
-class Model(Layer, ABC):
+class Model(Layer, Described, ABC):
     """A small composition of layers. Subclasses set `config` and `loss`, and call `_compose`.
 
     Its ``parameters`` are every layer's, as ``layer.parameter``; an array that two layers share stands under its first
@@ -77,6 +78,9 @@ class Model(Layer, ABC):
         Parameters that do not train: `loss_and_gradients` leaves them out unless asked. Empty at first.
     loss : SoftmaxCrossEntropy or BinaryCrossEntropy
         What training makes small.
+    tokenizer, target_tokenizer, classes, scaling, target_scaling, task, reading, record
+        What `save` has put beside the weights for whoever uses them, as `load` gives it back; None where nobody has
+        said.
     """
 
     layers: dict[str, Layer]
@@ -168,12 +172,14 @@ class Model(Layer, ABC):
         """
 
     def astype(self, dtype: Any, backend: str | None = None) -> Self:
-        """Return a model of the same shape whose parameters are these, converted; what is frozen stays frozen.
+        """Return a model of the same shape whose parameters are these, converted; what is frozen stays frozen, and what
+        stands beside them does so here.
 
         Parameters and errors are those of `Layer.astype`.
         """
         twin = super().astype(dtype, backend)
         twin.frozen = self.frozen
+        put_beside(twin, parts_of(self))
         return twin
 
     def _trainable(self, needs: Iterable[str] | None) -> Iterable[str]:

@@ -20,6 +20,7 @@ from ..layers.checks import check_finite
 from ..layers.first_values import outlined, undrawn
 from ..layers.stack import Recurrent
 from ..schema import check_arguments
+from .beside import from_header, put_beside
 from .file import Contents, Path, opened
 
 FORMAT, VERSION = "rnn_core", "1"
@@ -29,6 +30,9 @@ NOT_THE_FILES = ("backend", "seed")
 
 def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
     """Return the layer or model that `save` wrote: with the same parameters, it computes the same bits.
+
+    What stood beside a model is its attributes `tokenizer`, `target_tokenizer`, `classes`, `scaling`, `target_scaling`,
+    `task`, `reading` and `record`; None where nothing did.
 
     Parameters
     ----------
@@ -57,12 +61,14 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
         try:
             kind, config = _description(contents.metadata)
             _check_shapes(kind, config, contents.shapes)
+            parts = from_header(contents.metadata)
         except Exception as error:  # a class of a user's own may raise anything for a config that it did not write
             raise _liar(contents, error) from error
         arrays = contents.arrays()
     try:
         with undrawn():
             target = kind(**config)
+        put_beside(target, parts)
         target.load_state_dict(arrays)
     except Exception as error:
         raise _liar(contents, error) from error

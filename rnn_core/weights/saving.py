@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,23 +13,37 @@ from safetensors import SafetensorError
 from safetensors.numpy import save as to_bytes
 
 from ..atomic import write_atomically
+from ..data.text import Tokenizer
 from ..foreign import check_text, one_line, shown
 from ..layers.base import Layer
 from ..layers.checks import as_array, check_finite
 from ..layers.home import to_host
-from . import checksums
+from . import beside, checksums
 from .loading import FORMAT, NOT_THE_FILES, VERSION, class_named
 
-RESERVED = ("format", "format_version", "class", "config", checksums.ARRAYS, checksums.STRINGS)
+RESERVED = ("format", "format_version", "class", "config", beside.KEY, checksums.ARRAYS, checksums.STRINGS)
 """Keys of the header that are not the user's."""
 
 
 def save(
-    target: Layer | Mapping[str, Any], path: str | os.PathLike[str], *, metadata: Mapping[str, str] | None = None
+    target: Layer | Mapping[str, Any],
+    path: str | os.PathLike[str],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    tokenizer: Tokenizer | None = None,
+    target_tokenizer: Tokenizer | None = None,
+    classes: Sequence[str | int] | None = None,
+    scaling: Any = None,
+    target_scaling: Any = None,
+    task: str | None = None,
+    reading: Mapping[str, Any] | None = None,
+    record: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a layer, a model or plain arrays to a safetensors file.
 
     The file is whole at any time: the new one is written beside it and takes its place when it is safely on disk.
+    Beside a model's weights stands what its user needs, a tokenizer for instance; `load` makes it attributes of the
+    model, and what a loaded model has is saved again unless something else is given.
 
     Parameters
     ----------
@@ -40,14 +54,27 @@ def save(
         The file, by custom ``….safetensors``. Its folder must exist.
     metadata : mapping of str to str, optional
         Anything else to keep, for `read_metadata`. The keys format, format_version, class, config,
-        rnn_core.checksums and rnn_core.checksum are taken.
+        rnn_core.beside, rnn_core.checksums and rnn_core.checksum are taken.
+    tokenizer, target_tokenizer : Tokenizer, optional
+        What a model's tokens stand for: of what it reads, and of what it writes, where these are two.
+    classes : sequence of str or int, optional
+        The names of its classes, in order.
+    scaling, target_scaling : Scaling, pair (mean, scale) or fitted StandardScaler, optional
+        How features were scaled, and the numbers that it was to say.
+    task : str, optional
+        What ``rnn-core predict`` does with it; by default what models of its class are for.
+    reading : mapping, optional
+        How files are read for it, in types that JSON has: ``{"kind": "waveforms", "frame": 64, "rate": 8000}``.
+    record : mapping, optional
+        How it was made, in types that JSON has.
 
     Raises
     ------
     ValueError
-        A value is NaN or infinite (the message says where), or a key or name is taken.
+        A value is NaN or infinite (the message says where), a key or name is taken, or what is to stand beside the
+        weights is not as required or of another size than the model: as many classes, tokens, features.
     TypeError
-        `target` is neither of these, an array has a dtype that the format lacks (complex128), or a name or
+        `target` is neither of these, or no model and something is to stand beside it; an array has a dtype that the format lacks (complex128), or a name or
         an entry of `metadata` is not a string.
     OSError
         The folder is missing, or the file can't be written. A file that was there before is as it was.
@@ -62,6 +89,9 @@ def save(
         arrays = target
     else:
         raise TypeError(f"save: target must be a layer, a model or a mapping of arrays, got {type(target).__name__}")
+    given = {"tokenizer": tokenizer, "target_tokenizer": target_tokenizer, "classes": classes, "scaling": scaling,
+             "target_scaling": target_scaling, "task": task, "reading": reading, "record": record}  # fmt: skip
+    header |= beside.to_header(beside.checked_parts("save", target, given))
     for key, value in (metadata or {}).items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise TypeError(
