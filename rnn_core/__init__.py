@@ -8,6 +8,7 @@ from .models import (
     LanguageModel,
     Seq2Seq,
     SequenceClassifier,
+    SequenceRegressor,
     SequenceTagger,
     contextual_features,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "Linear",
     "Seq2Seq",
     "SequenceClassifier",
+    "SequenceRegressor",
     "SequenceTagger",
     "contextual_features",
     "gradcheck",

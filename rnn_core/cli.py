@@ -14,10 +14,10 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Any, Protocol
 
 from . import __version__
-from .commands import backends, gradcheck
+from .commands import backends, evaluate, generate, gradcheck, predict, train
 from .foreign import one_line
 from .written import prepare
 
@@ -39,10 +39,34 @@ class Command(Protocol):
         """Do it, and return the exit code. What the user can mend is raised as a one-line error."""
 
 
+class Subparser(argparse.ArgumentParser):
+    """A subcommand's parser, which asks for its arguments only if it is the one that is called.
+
+    Attributes
+    ----------
+    command : Command
+        Set once; None when its arguments have been added.
+    """
+
+    command: Command | None = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """See `argparse`."""
+        if self.command is not None:
+            command, self.command = self.command, None
+            command.add_arguments(self)
+        return super().parse_known_args(args, namespace)
+
+
 def commands() -> dict[str, Command]:
     """Return every subcommand by name: this package's and those found by entry point."""
-    found: dict[str, Command] = {"gradcheck": gradcheck, "backends": backends}
+    found: dict[str, Command] = {
+        "train": train, "predict": predict.command, "evaluate": evaluate.command, "generate": generate.command,
+        "gradcheck": gradcheck, "backends": backends,
+    }  # fmt: skip
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        if entry.name in found:  # of an older installation, most likely
+            continue
         try:
             found[entry.name] = entry.load()
         except (ImportError, AttributeError) as error:  # another package's command is no reason to lose these
@@ -60,11 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"rnn_core {__version__}")
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    parsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    parsers = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Subparser)
     known = commands()
     for name, command in known.items():
-        subparser = parsers.add_parser(name, help=command.help, description=command.help)
-        command.add_arguments(subparser)
+        parsers.add_parser(name, help=command.help, description=command.help).command = command
     args = parser.parse_args(argv)
     if args.command is None:  # nothing was done, which is no success to whoever calls this from a script
         parser.print_help(sys.stderr)

@@ -92,7 +92,8 @@ class Scaling:
             value = (value.mean_, value.scale_)
         if not isinstance(value, list | tuple) or len(value) != 2:
             raise TypeError(
-                f"{where}: {name} must be a Scaling, a pair (mean, scale) or a fitted StandardScaler, got {shown(value)}"
+                f"{where}: {name} must be a Scaling, a pair (mean, scale) or a fitted StandardScaler, got "
+                f"{shown(value)}"
             )
         mean, scale = (np.atleast_1d(np.asarray(part, np.float64)) for part in value)
         return cls(tuple(mean.tolist()), tuple(scale.tolist()))
@@ -118,9 +119,9 @@ class Scaling:
         ValueError
             Something is missing or not as it was written.
         """
-        found = check_arguments("a scaling", _Stored, stored)
+        found = check_arguments("a scaling", _stored, stored)
         return cls(tuple(found["mean"]), tuple(found["scale"]))
 
 
-def _Stored(mean: list[float], scale: list[float]) -> None:
+def _stored(mean: list[float], scale: list[float]) -> None:
     """What JSON has of a `Scaling`."""

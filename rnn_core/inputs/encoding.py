@@ -11,14 +11,12 @@ import numpy as np
 from ..data import Ragged, Tokenizer, pad_sequences, sequence_lengths
 from ..data.files.series import MISSING
 from ..data.labelled import Labelled
+from ..data.scaling import Scaling
 from .how import KINDS
 from .reading import KERAS_FIRST, Raw
 
 OOV = "<unknown>"
 """The token that stands for every unknown one, and for a text that holds none."""
-
-ROUNDING = 1e-13
-"""Of the mean: a deviation that rounding alone makes."""
 
 KERAS_OOV = 2
 """Keras's number for it."""
@@ -69,10 +67,17 @@ class Encoding:
         return self.tokenizer
 
     @property
+    def numbers(self) -> bool:
+        """Whether it is features that are read, not tokens."""
+        return self.tokenizer is None and self.vocabulary is None
+
+    @property
     def unknown(self) -> int | None:
-        """The id of what is unknown; None for features."""
+        """The id of what is unknown: that token's or, without one, the padding's; None where there is neither."""
         if self.tokenizer is not None:
-            return self.tokenizer.index[OOV]
+            if self.tokenizer.oov is not None:
+                return self.tokenizer.index[self.tokenizer.oov]
+            return 0 if self.tokenizer.padding else None
         return None if self.vocabulary is None else min(KERAS_OOV, self.vocabulary - 1)
 
     def encode(self, raw: Raw) -> tuple[np.ndarray | Ragged, np.ndarray | None]:
@@ -85,14 +90,14 @@ class Encoding:
         """
         if raw.kind != self.kind:
             raise ValueError(f"examples must be of the kind {self.kind!r}, got {raw.kind!r}")
-        if self.unknown is None:
+        if self.numbers:
             rows = self._numbers(raw)
         else:
-            rows = [self._ids(row)[: self.max_steps] for row in raw.rows]
+            rows = [self._ids(*row)[: self.max_steps] for row in zip(raw.rows, raw.places, strict=True)]
         lengths = sequence_lengths(rows)
         if (lengths == lengths[0]).all():
             return np.stack(rows), None
-        if self.unknown is None:
+        if self.numbers:
             return Ragged(rows), lengths
         return pad_sequences(rows, dtype=rows[0].dtype, padding="post"), lengths
 
@@ -120,30 +125,43 @@ class Encoding:
         plain = {name: stored[name] for name in PLAIN if name != "missing"}
         plain["missing"] = stored.get("missing", "refuse")  # which nothing else was, before there was a choice
         plain |= {name: tuple(map(float, stored[name])) for name in ("mean", "scale")}
-        found = cls(tokenizer=stored["tokenizer"] and Tokenizer.from_dict(stored["tokenizer"]), **plain)
-        tokens = (found.tokenizer is not None, found.vocabulary is not None)
-        if tokens != {"text": (True, False), "ids": (False, True)}.get(found.kind, (False, False)):
-            raise ValueError(f"its kind is {found.kind!r}, with another kind's vocabulary")
-        if found.kind not in (*KINDS, "ids"):
-            raise ValueError(f"its kind must be one of {', '.join(KINDS)} and ids, got {found.kind!r}")
+        return cls(tokenizer=stored["tokenizer"] and Tokenizer.from_dict(stored["tokenizer"]), **plain).checked()
+
+    def checked(self) -> Encoding:
+        """Return this one, if all of it makes sense.
+
+        Raises
+        ------
+        ValueError
+            It doesn't.
+        """
+        tokens = (self.tokenizer is not None, self.vocabulary is not None)
+        if tokens != {"text": (True, False), "ids": (False, True)}.get(self.kind, (False, False)):
+            raise ValueError(f"its kind is {self.kind!r}, with another kind's vocabulary")
+        if self.kind not in (*KINDS, "ids"):
+            raise ValueError(f"its kind must be one of {', '.join(KINDS)} and ids, got {self.kind!r}")
         for name in ("vocabulary", "max_steps", "frame", "rate"):
-            number = getattr(found, name)
+            number = getattr(self, name)
             if number is not None and (not isinstance(number, int) or number < 1):
                 raise ValueError(f"its {name} must be a whole number of at least 1, got {number!r}")
-        if found.missing not in MISSING or (found.missing == "mask" and len(found.mean) % 2):
-            raise ValueError(f"its missing must be one of {', '.join(MISSING)} and fit its mean, got {found.missing!r}")
-        if found.vocabulary is not None and found.vocabulary > MOST_IDS:
-            raise ValueError(f"its vocabulary must be at most {MOST_IDS:,}, got {found.vocabulary:,}")
-        if len(found.mean) != len(found.scale) or not np.isfinite([found.mean, found.scale]).all():
-            raise ValueError(f"its mean and scale must be as many finite numbers, got {found.mean} and {found.scale}")
-        if not all(number > 0 for number in found.scale):
-            raise ValueError(f"its scale must be above 0, got {found.scale}")
-        return found
+        if self.missing not in MISSING or (self.missing == "mask" and len(self.mean) % 2):
+            raise ValueError(f"its missing must be one of {', '.join(MISSING)} and fit its mean, got {self.missing!r}")
+        if self.vocabulary is not None and self.vocabulary > MOST_IDS:
+            raise ValueError(f"its vocabulary must be at most {MOST_IDS:,}, got {self.vocabulary:,}")
+        if len(self.mean) != len(self.scale) or not np.isfinite([self.mean, self.scale]).all():
+            raise ValueError(f"its mean and scale must be as many finite numbers, got {self.mean} and {self.scale}")
+        if not all(number > 0 for number in self.scale):
+            raise ValueError(f"its scale must be above 0, got {self.scale}")
+        return self
 
-    def _ids(self, row: Any) -> np.ndarray:
+    def _ids(self, row: Any, place: str) -> np.ndarray:
         if self.tokenizer is None:
             return np.asarray(np.where(row < (self.vocabulary or 0), row, self.unknown))
         ids = self.tokenizer.encode(row)
+        if not len(ids) and self.unknown is None:
+            raise ValueError(
+                f"{place} must hold a token that the tokenizer knows, got none; one made with oov='?', say, reads any"
+            )
         return ids if len(ids) else np.array([self.unknown])
 
     def _numbers(self, raw: Raw) -> list[np.ndarray]:
@@ -161,7 +179,7 @@ class Encoding:
 
     def _scaled(self, row: np.ndarray, place: str) -> np.ndarray:
         """Return a row (T, I) in float32, scaled before that: far from 0, float32 would keep nothing of what varies."""
-        scaled = (row.astype(np.float64) - np.array(self.mean)) / np.array(self.scale)
+        scaled = Scaling(self.mean, self.scale).apply(row)
         if self.missing == "mask":  # a number of which nothing was seen is like the mean
             numbers, seen = np.split(scaled, 2, axis=1)
             numbers[:, ~seen.any(axis=0)] = 0
@@ -181,19 +199,15 @@ PLAIN = ("kind", "vocabulary", "max_steps", "mean", "scale", "frame", "rate", "m
 def for_numbers(raw: Raw, max_steps: int | None, frame: int) -> Encoding:
     """Return the encoding of series or waveforms, standardised by these examples, as far as they were seen."""
     pairs = [_numbers_and_seen(row[:max_steps].astype(np.float64), raw.missing) for row in raw.rows]
-    count = np.maximum(sum(seen.sum(axis=0) for _, seen in pairs), 1)
-    mean = sum((row * seen).sum(axis=0) for row, seen in pairs) / count
-    # Taken away before the squares are summed: or nothing would be left of what is far from 0 and varies little.
-    mean = mean + sum(((row - mean) * seen).sum(axis=0) for row, seen in pairs) / count
-    scale = np.sqrt(sum(((row - mean) ** 2 * seen).sum(axis=0) for row, seen in pairs) / count)
-    scale = np.where(scale > ROUNDING * abs(mean), scale, 1.0)  # what never varies says nothing
+    scaling = Scaling.of([row for row, _ in pairs], [seen for _, seen in pairs])
+    mean, scale = scaling.mean, scaling.scale
     if raw.missing == "mask":  # what says that a number was seen stays 1
-        mean, scale = np.append(mean, np.zeros_like(mean)), np.append(scale, np.ones_like(scale))
+        mean, scale = (*mean, *(0.0 for _ in mean)), (*scale, *(1.0 for _ in scale))
     return Encoding(
         raw.kind,
         max_steps=max_steps,
-        mean=tuple(mean.tolist()),
-        scale=tuple(scale.tolist()),
+        mean=mean,
+        scale=scale,
         frame=frame,
         rate=raw.rate,
         missing=raw.missing,

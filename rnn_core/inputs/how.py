@@ -16,7 +16,10 @@ KINDS = ("text", "series", "waveforms")
 FRAME = 64
 """Samples of a waveform that make a step, unless told otherwise."""
 
-FLAGS = {"header": "--no-header", "labelled": "rnn-core predict --no-label", "rate": "--sample-rate"}
+FLAGS = {
+    "header": "--no-header", "labelled": "rnn-core predict --no-label", "rate": "--sample-rate",
+    "numbers": "rnn-core train classify --regression",
+}  # fmt: skip
 """Options of the readers that the commands turn round, or call by another name."""
 
 TO_PREDICT = {"labelled": "--no-label", "rate": "--resample"}
@@ -52,6 +55,8 @@ class How:
         Of longer series and waveforms the beginning is read.
     predicting : bool
         Whether it is `rnn-core predict` that reads.
+    numbers : bool
+        Whether labels are numbers to be met.
     own : tuple of str
         Options that this side has of its own: "text" for ``--source-text``.
     """
@@ -69,6 +74,7 @@ class How:
     rate: int | None = None
     max_steps: int | None = None
     predicting: bool = False
+    numbers: bool = False
     own: tuple[str, ...] = ()
 
     @property

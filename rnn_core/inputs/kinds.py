@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from math import isfinite, nan
 from pathlib import Path
 
 from ..data.files.folders import is_junk
@@ -71,6 +72,12 @@ def is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def number_of(text: str) -> float:
+    """Return the finite number that a text is, or NaN."""
+    found = float(text) if is_number(text) else nan
+    return found if isfinite(found) else nan
 
 
 def _kind_of_table(table: Path, how: How) -> str:

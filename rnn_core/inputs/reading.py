@@ -14,8 +14,9 @@ from ..data.files.lines import existing, named, numbered
 from ..data.files.series import has_labels as series_have_labels
 from ..data.files.sounds import SOUNDS
 from ..data.files.texts import has_labels
+from ..foreign import shown
 from .how import How, heard
-from .kinds import HERE, NUMERIC, kind_of, share_of_numbers
+from .kinds import HERE, NUMERIC, kind_of, number_of, share_of_numbers
 
 KERAS_FIRST = 3
 """What Keras adds to the number of a word."""
@@ -58,12 +59,32 @@ class Raw:
     missing: str = "refuse"
     notes: tuple[str, ...] = ()
 
+    def __len__(self) -> int:
+        """The number of examples."""
+        return len(self.rows)
+
     @property
     def targets(self) -> np.ndarray:
         """The classes' numbers, of examples that were read with them."""
         if self.labels is None:
             raise TypeError("Raw.targets: examples must be labelled, got some that are not")
         return self.labels
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The labels as numbers, (N,): NaN where there is none.
+
+        Raises
+        ------
+        ValueError
+            A label is no finite number; its place is named.
+        """
+        values = np.array([number_of(name) for name in self.classes] + [np.nan])  # the last for −1, no label
+        known = np.append(np.isfinite(values[:-1]), True)
+        for place, label in zip(self.places, self.targets, strict=True):
+            if not known[label]:
+                raise ValueError(f"{place} must have a number for its label, got {shown(self.classes[label], 40)}")
+        return np.asarray(values[self.targets])
 
     def take(self, rows: np.ndarray) -> Raw:
         """Return some of the examples."""
@@ -180,6 +201,7 @@ def _numbers(path: str, kind: str, how: How, labelled: bool, part: str, allow_un
             missing=missing,
             max_steps=how.max_steps,
             encoding=how.encoding,
+            numbers=how.numbers,
         )
     else:
         series = read_waveforms(

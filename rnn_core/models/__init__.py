@@ -6,6 +6,7 @@ from .contextual.bidirectional_language_model import BidirectionalLanguageModel
 from .contextual.features import contextual_features
 from .convolutional import ConvClassifier
 from .language_model import LanguageModel
+from .regressor import SequenceRegressor
 from .seq2seq import Hypothesis, Seq2Seq
 from .tagger import SequenceTagger
 
@@ -16,6 +17,7 @@ __all__ = [
     "LanguageModel",
     "Seq2Seq",
     "SequenceClassifier",
+    "SequenceRegressor",
     "SequenceTagger",
     "contextual_features",
     "Model",

@@ -52,15 +52,15 @@ class Evaluation(NamedTuple):
         Weighted sum over the batch's targets, in nats.
     count : int or float
         As `Step.count`.
-    correct : int or float
-        How much of `count` was predicted right.
+    correct : int, float or None
+        How much of `count` was predicted right; None where targets are numbers, which are neither right nor wrong.
     state : ndarray, tuple or None
         As `Step.state`.
     """
 
     loss: float
     count: float  # type: ignore[assignment]  # a tuple's method of this name is of no use here
-    correct: float
+    correct: Any  # a float, or None
     state: Any
 
 

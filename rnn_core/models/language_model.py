@@ -24,7 +24,7 @@ from ..layers.base import generator
 from ..layers.checks import as_found, flag, positive_int
 from ..layers.home import move
 from ..training.losses import SoftmaxCrossEntropy
-from .drawing import checked_temperature, next_tokens
+from .drawing import checked_temperature, likeliest, next_tokens, ruled_out
 from .inputs import as_targets
 from .single_head import SingleHead
 from .trunk import Tape, arguments
@@ -213,6 +213,8 @@ class LanguageModel(SingleHead):
         steps: int,
         *,
         temperature: float = 1.0,
+        top_k: int | None = None,
+        never: Iterable[int] = (),
         rng: np.random.Generator | int | None = None,
     ) -> Array:
         """Go on where a prompt ends, one drawn token after another.
@@ -225,6 +227,10 @@ class LanguageModel(SingleHead):
             How many tokens to draw.
         temperature : float
             Tokens are drawn from softmax(logits / temperature); 0 takes the likeliest.
+        top_k : int, optional
+            Draw among so many of the likeliest alone.
+        never : sequence of int
+            Tokens that are not drawn: what stands for unknown words, or for padding.
         rng : Generator or int, optional
             Draws; the same int, the same tokens.
 
@@ -236,8 +242,8 @@ class LanguageModel(SingleHead):
         Raises
         ------
         ValueError
-            The prompt is empty or has a token that is out of range, `steps` is below 1, or the temperature is
-            negative or not finite.
+            The prompt is empty or has a token that is out of range, `steps` or `top_k` is below 1, the temperature is
+            negative or not finite, or `never` leaves no token or has one that is out of range.
         TypeError
             The prompt or `steps` are not integers, or the temperature is no number.
         """
@@ -246,6 +252,8 @@ class LanguageModel(SingleHead):
         if self.embedding is None:
             raise ValueError(f"{where}: the model must read the tokens that it writes, got one with a front of its own")
         temperature, xp = checked_temperature(where, temperature), self.namespace
+        top_k = None if top_k is None else min(positive_int(where, "top_k", top_k), self.vocab_size)
+        never = ruled_out(where, never, self.vocab_size)
         prompt = move(as_found(where, "prompt", prompt, xp), xp)
         if prompt.ndim not in (1, 2) or 0 in prompt.shape:
             raise ValueError(
@@ -254,6 +262,7 @@ class LanguageModel(SingleHead):
         tokens, state, drawn = xp.reshape(prompt, (-1, prompt.shape[-1])), None, []
         for _ in range(steps):
             y, state, _ = self._hidden(where, tokens, state, None)
-            tokens = next_tokens(self.head(y[:, -1]), temperature, rng)[:, None]
+            logits = likeliest(self.head(y[:, -1]), top_k, never)
+            tokens = next_tokens(logits, temperature, rng)[:, None]
             drawn.append(tokens)
         return xp.reshape(xp.concat(drawn, axis=-1), (*prompt.shape[:-1], steps))

@@ -71,6 +71,11 @@ class OneLoss(Model):
         """Whether the answer is yes or no."""
         return isinstance(self.loss, BinaryCrossEntropy)
 
+    @property
+    def _flat(self) -> bool:
+        """Whether the answer is one number, which then has no axis of its own."""
+        return self._sigmoid
+
     @abstractmethod
     def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
         """Return a batch's targets, a valid one in the padding, and how much each counts; where they were."""
@@ -123,8 +128,8 @@ class OneLoss(Model):
         return Evaluation(loss.item() * count, count, total_of(self._decide(logits) == right, weights), state)
 
     def _logits(self, z: Array) -> Array:
-        """Drop the axis of the classes where there is but one sigmoid."""
-        return z[..., 0] if self._sigmoid else z
+        """Drop the axis of the classes, or of the numbers, where there is but one."""
+        return z[..., 0] if self._flat else z
 
     def _decide(self, logits: Array) -> Array:
         """Return the likeliest class; for one sigmoid whether it says yes."""
@@ -146,7 +151,7 @@ class OneLoss(Model):
             raise TypeError(f"{where}: tape must be the {place} value of forward, got {describe(tape)}")
         needs = check_needs(where, needs, self.gradient_names)
         z_shape = (*tape.head.x.shape[:-1], self.head.out_features)
-        shape, why = z_shape[:-1] if self._sigmoid else z_shape, "it is shaped as logits"
+        shape, why = z_shape[:-1] if self._flat else z_shape, "it is shaped as logits"
         dlogits = check_array(where, "dlogits", dlogits, shape, self.dtype, why=why, xp=self.namespace)
         dz = array_namespace(dlogits).reshape(dlogits, z_shape)
         dx, dstate0, grads = self._backward(tape, dz, dstate, needs)

@@ -44,6 +44,9 @@ figure img { max-width: 100%; height: auto; background: #fff; border: 1px solid 
   padding: .6rem; display: block; }
 figcaption { font-size: .9rem; line-height: 1.45; color: var(--soft); margin-top: .5rem; max-width: 46rem; }
 code { font: .88em/1.4 ui-monospace, "SFMono-Regular", "Menlo", "DejaVu Sans Mono", monospace; }
+pre { font: .88em/1.5 ui-monospace, "SFMono-Regular", "Menlo", "DejaVu Sans Mono", monospace; white-space: pre-wrap;
+  overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
+  padding: .8rem 1rem; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
 @media print { body { font-size: 11pt; } nav { display: none; } figure, table, .card { break-inside: avoid; } }
 """
@@ -71,6 +74,11 @@ def paragraph(content: object, kind: str = "") -> Markup:
 def code(words: str) -> Markup:
     """Return what is typed, such as a command or a path, which may go on in the next line after a slash."""
     return Markup(f"<code>{text(words).replace('/', '/<wbr>')}</code>")
+
+
+def verbatim(value: object) -> Markup:
+    """Return a text whose lines stay as they are; long ones are folded."""
+    return Markup(f"<pre>{text(value)}</pre>")
 
 
 def bullets(items: Iterable[object]) -> Markup:

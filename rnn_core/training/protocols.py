@@ -53,8 +53,8 @@ class Evaluation(Protocol):
         """How many targets the sum is over, or the sum of their weights."""
 
     @property
-    def correct(self) -> float:
-        """How many of them were right, or the sum of their weights."""
+    def correct(self) -> float | None:
+        """How many of them were right, or the sum of their weights; None where there is no right and wrong."""
 
     @property
     def state(self) -> Any:

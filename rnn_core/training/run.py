@@ -179,10 +179,11 @@ class Run:
         return self.optimizer.lr * self.factor(max(self.position.step - 1, 0))
 
     def evaluate(self) -> tuple[float | None, float | None]:
-        """Return the mean loss over the validation targets, and the share of them that are right."""
+        """Return the mean loss over the validation targets, and the share of them that are right, if any can be."""
         if self.validation is None:
             return None, None
         total, count, right, state = 0.0, 0.0, 0.0, None
+        tells = True
         batch: Any = ()
         try:
             for index in range(len(self.validation)):
@@ -191,12 +192,18 @@ class Run:
                 state = result.state
                 total += result.loss
                 count += result.count
-                right += result.correct
+                tells = tells and result.correct is not None
+                right += result.correct or 0.0
                 if not isfinite(total):
                     raise ValueError(f"fit: the validation loss must be finite, got {total}")
         except ValueError as error:
             raise self.failed(error, self.place(), batch) from error
-        return total / count, right / count
+        if not tells and self.history.monitor == "validation_accuracy":
+            raise ValueError(
+                "fit: monitor='validation_accuracy' must go with targets that are right or wrong, got numbers; "
+                "'validation_loss' goes with any"
+            )
+        return total / count, right / count if tells else None
 
     def write(self) -> None:
         """Write a checkpoint, if there is a folder for it."""

@@ -1,8 +1,9 @@
 """Weights on disk: safetensors files that say what they are, written so that a killed write loses nothing.
 
 A file's header holds strings: ``format`` ("rnn_core"), ``format_version`` and, for a layer or model, ``class`` and
-``config`` (the constructor's arguments as JSON), ``rnn_core.beside`` (what its user needs), whatever the user adds, and the checksums of it all. Backend
-and seed are not kept: what was trained on one machine loads on any. Nothing that is read is ever executed.
+``config`` (the constructor's arguments as JSON), ``rnn_core.beside`` (what a model's user needs: its tokenizer, its
+classes), whatever the user adds, and the checksums of it all. Backend and seed are not kept: what was trained on one
+machine loads on any. Nothing that is read is ever executed.
 
 ==============  =====================================================================================================
 saving.py       `save`

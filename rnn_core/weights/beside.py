@@ -144,7 +144,7 @@ def from_header(header: Mapping[str, str]) -> dict[str, Any]:
             try:
                 found[name] = PARTS[name].checked("load", name, PARTS[name].read(value))
             except (ValueError, TypeError) as error:
-                raise ValueError(f"its {name} is none: {one_line(error)}") from error
+                raise ValueError(f"its {name} can't be read: {one_line(error)}") from error
     return found
 
 

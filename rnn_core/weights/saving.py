@@ -74,8 +74,9 @@ def save(
         A value is NaN or infinite (the message says where), a key or name is taken, or what is to stand beside the
         weights is not as required or of another size than the model: as many classes, tokens, features.
     TypeError
-        `target` is neither of these, or no model and something is to stand beside it; an array has a dtype that the format lacks (complex128), or a name or
-        an entry of `metadata` is not a string.
+        `target` is neither of these, or no model and something is to stand beside it; an array has a dtype that the
+        format lacks (complex128); a name or an entry of `metadata` is not a string, or what stands beside is of another
+        kind.
     OSError
         The folder is missing, or the file can't be written. A file that was there before is as it was.
     """

@@ -13,11 +13,11 @@ from rnn_core.data.labelled import Labelled
 from rnn_core.inputs.encoding import Encoding
 from rnn_core.inputs.facts import words_of
 from rnn_core.models import Model
+from rnn_core.models.answers import answers
 
 from ..choosing.hints import h_score, leep, logme
 from ..comparing.arms import Arm
 from ..comparing.runs import trained
-from ..features.answers import answers
 from ..inputs.files_study import FilesStudy
 from ..methods.catalogue import METHODS
 from ..methods.on_features import features_of

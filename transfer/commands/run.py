@@ -12,9 +12,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from rnn_core.atomic import write_atomically
-from rnn_core.commands.tables import table_options
 from rnn_core.inputs.facts import longest, sides_table
 from rnn_core.inputs.how import How
+from rnn_core.inputs.tables import table_options
 from rnn_core.showing.surroundings import MOST_WORKERS, check_folder, processors
 from rnn_core.showing.terminal import Parts, new_console
 from rnn_core.written import json_bytes

@@ -7,10 +7,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from rnn_core.commands.tables import add_table_options, check_table_options
 from rnn_core.data.files.lines import named
 from rnn_core.data.files.series import MISSING
 from rnn_core.foreign import one_line
+from rnn_core.inputs.tables import add_table_options, check_table_options
 
 RESULTS = ("report.html", "results.json", "model.safetensors")
 """Files that tell that a folder holds a run's results."""

@@ -14,6 +14,7 @@ from rnn_core.data.labelled import Labelled
 from rnn_core.data.ragged import pieces
 from rnn_core.data.source import Source
 from rnn_core.models import Model
+from rnn_core.scores import accuracy, balanced_accuracy, confusion
 
 from ..parameters.copying import copy_parameters
 from ..parameters.groups import Patterns, listed
@@ -252,11 +253,8 @@ class ClassificationStudy(DataStudy):
         test, parts = self.test, []
         for rows in pieces(test.steps, AT_ONCE):
             parts.append(model.predict(test.inputs[rows], None if test.lengths is None else test.lengths[rows]))
-        right = np.concatenate([np.asarray(part) for part in parts]) == test.targets
-        if not self.balanced:
-            return 100 * float(right.mean())
-        present = np.flatnonzero(test.counts)
-        return 100 * float(np.mean([right[test.targets == k].mean() for k in present]))
+        matrix = confusion(test.targets, np.concatenate([np.asarray(part) for part in parts]), len(test.classes))
+        return 100 * (balanced_accuracy(matrix) if self.balanced else accuracy(matrix))
 
     def _classifier(self, data: Labelled, seed: int) -> SequenceClassifier:
         options = {"hidden_size": 64, **self.network}

@@ -17,11 +17,11 @@ from rnn_core.data import Ragged
 from rnn_core.data.labelled import Labelled
 from rnn_core.data.ragged import pieces
 from rnn_core.layers.checks import positive_int
+from rnn_core.models.answers import AT_ONCE
 from rnn_core.training import Adam, Cosine
 
 from ..comparing.arms import Method, Start, Trained, one_of
 from ..comparing.data_study import BOOSTED, DataStudy
-from ..features.answers import AT_ONCE
 from ..features.estimator import RNNFeatures
 from ..instances.alignment import Alignment, coral, subspace_alignment
 from ..instances.boosting import MisleadingSource, SequenceLearner, TrAdaBoost

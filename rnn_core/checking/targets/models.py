@@ -7,7 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 
 from ...layers.home import move, to_host
-from ...models import BidirectionalLanguageModel, ConvClassifier, SequenceClassifier, SequenceTagger
+from ...models import (
+    BidirectionalLanguageModel,
+    ConvClassifier,
+    SequenceClassifier,
+    SequenceRegressor,
+    SequenceTagger,
+)
 from ..places import parameter_axes, sequence_axes
 from ..problem import Problem, Twin
 from .dispatch import Point, problem_of
@@ -15,8 +21,9 @@ from .values import copies, hold_padding
 
 
 @problem_of.register(SequenceClassifier)
+@problem_of.register(SequenceRegressor)
 @problem_of.register(SequenceTagger)
-def _classifier(model: SequenceClassifier | SequenceTagger, point: Point) -> Problem:
+def _classifier(model: SequenceClassifier | SequenceRegressor | SequenceTagger, point: Point) -> Problem:
     x, home, lengths, rng = np.asarray(to_host(point.x)), model.namespace, point.lengths, point.rng
     _, tape = model.forward(move(x, home), lengths, rng=rng)
     inputs = {"x": x} if x.dtype == model.dtype else {}

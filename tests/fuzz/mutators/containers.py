@@ -88,7 +88,9 @@ DTYPES = (
     "F64", "F32", "F16", "BF16", "I64", "I32", "I8", "U8", "U64", "BOOL", "F8_E4M3", "F8_E5M2", "F4", "C64", "F32 ",
     "", "O", "f4",
 )  # fmt: skip
-KEYS = (ARRAYS, STRINGS, "checkpoint", "class", "config", "format_version", "training", "transfer", "x")
+KEYS = (
+    ARRAYS, STRINGS, "checkpoint", "class", "config", "format_version", "training", "transfer", "rnn_core.beside", "x",
+)  # fmt: skip
 CLAIMS = (
     "1", "2", "LSTM", "{}", "[]", "null", "GRU", "Linear", "Layer", "Model", "Recurrent", "x" * 3000, "[" * 100_000,
 )  # fmt: skip

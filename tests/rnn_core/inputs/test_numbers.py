@@ -10,7 +10,7 @@ from rnn_core.data import Ragged, pad_sequences
 from rnn_core.data.labelled import Labelled
 from rnn_core.inputs.encoding import Encoding, for_numbers
 from rnn_core.inputs.reading import Raw
-from transfer.features.answers import answers
+from rnn_core.models.answers import answers
 from transfer.methods.on_features import pooled
 
 

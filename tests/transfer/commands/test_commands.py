@@ -9,6 +9,7 @@ import pickle
 import re
 import shutil
 import wave
+from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
@@ -18,14 +19,14 @@ from rnn_core import SequenceClassifier, cli, load, save
 from rnn_core.inputs.encoding import OOV, Encoding
 from rnn_core.inputs.facts import sides_table, words_of
 from rnn_core.inputs.reading import How, Raw
+from rnn_core.tasks.classify import Classify, Learned
 from rnn_core.weights import read_arrays, read_metadata
-from transfer.commands import network, predict, run
+from transfer.commands import network, run
 from transfer.comparing.arms import Trained
 from transfer.comparing.data_study import Budget
 from transfer.comparing.runs import pretrained
 from transfer.inputs.files_study import FilesStudy
 from transfer.inputs.gathering import Wanted, gather
-from transfer.inputs.saved import Saved
 
 SHORT = ["--quick", "--workers", "1", "--methods", "fine-tuned"]
 TINY = Budget(source_updates=4, target_updates=4)
@@ -126,7 +127,23 @@ def results(folder) -> dict:
 
 def beside(folder) -> dict:
     """What stands beside the weights."""
-    return json.loads(read_metadata(folder / "model.safetensors")["transfer"])
+    return json.loads(read_metadata(folder / "model.safetensors")["rnn_core.beside"])
+
+
+def as_it_was(folder) -> dict:
+    """The same as earlier versions wrote it, under a key of its own."""
+    now = beside(folder)
+    reading = {"vocabulary": None, "rate": None, **now["reading"]}
+    encoding = {**reading, "mean": [], "scale": [], "tokenizer": now["tokenizer"]}
+    return {"version": 1, "classes": now["classes"], **now["record"], "encoding": encoding}
+
+
+def bare(path) -> SequenceClassifier:
+    """The same network, with nothing beside its weights."""
+    found = load(path)
+    twin = SequenceClassifier(**found.config)
+    twin.load_state_dict(found.state_dict())
+    return twin
 
 
 # what comes out
@@ -161,7 +178,7 @@ def test_what_is_saved_predicts_as_well_as_it_was_said_to(finished, capsys) -> N
     score = results(finished / "out")["saved"]["scores"]["test"]
     out = predicted(capsys, finished / "out" / "model.safetensors", finished / "test.jsonl")
     assert f"{score:.1f} %" in out
-    assert beside(finished / "out")["scores"]["test"] == score
+    assert beside(finished / "out")["record"]["scores"]["test"] == score
 
 
 def test_a_balanced_run_is_counted_as_it_was_scored(finished, tmp_path, capsys) -> None:
@@ -179,12 +196,13 @@ def test_a_balanced_run_is_counted_as_it_was_scored(finished, tmp_path, capsys) 
 
 def test_no_half_of_a_digit_is_rounded_another_way() -> None:
     """100 · (49 / 80) is a little more than 100 · 49 / 80, and both would be printed."""
-    model = Saved(("a", "b"), Encoding("ids", vocabulary=2), "scratch", "accuracy in %", {})
-    found = predict.Prediction(("",) * 80, ("a",) * 80, np.ones(80))
-    raw = Raw("ids", [], np.repeat([0, 1], [49, 31]), ("a", "b"), ())
-    assert predict._accuracy(found, raw, model).endswith(f"has them, {100 * float((raw.labels == 0).mean()):.1f} %")
+    how = Learned(Encoding("ids", vocabulary=2), ("a", "b"), None, "accuracy in %")
+    answers = np.tile([1.0, 0.0], (80, 1))
+    raw = Raw("ids", 80 * [None], np.repeat([0, 1], [49, 31]), ("a", "b"), ())
+    (said,) = Classify().remarks(how, raw, answers, Namespace())
+    assert said.endswith(f"has them, {100 * float((raw.labels == 0).mean()):.1f} %")
     foreign = replace(raw, classes=("a", "c"))
-    assert "the network does not know are never said: 'c'" in predict._accuracy(found, foreign, model)
+    assert "the network does not know are never said: 'c'" in Classify().remarks(how, foreign, answers, Namespace())[0]
 
 
 def test_predictions_without_classes_are_printed_and_written(finished, tmp_path, capsys) -> None:
@@ -211,7 +229,7 @@ def test_classes_of_another_name_are_not_counted_as_wrong(finished, capsys) -> N
 
 
 def test_the_tokenizer_has_not_seen_the_test(finished) -> None:
-    tokens = beside(finished / "out")["encoding"]["tokenizer"]["tokens"]
+    tokens = beside(finished / "out")["tokenizer"]["tokens"]
     assert tokens[0] == OOV
     assert "lovely" in tokens
     assert "unheard" not in tokens
@@ -300,7 +318,7 @@ def test_series_are_standardised_by_their_own_training_part(tmp_path, capsys) ->
         for value in line.split("\t")[1:]
         if value != "NaN"
     ]
-    encoding = beside(tmp_path / "out")["encoding"]
+    encoding = beside(tmp_path / "out")["scaling"]
     assert encoding["mean"] == pytest.approx([np.mean(numbers)], rel=1e-6)
     assert encoding["scale"] == pytest.approx([np.std(numbers)], rel=1e-5)
     found = results(tmp_path / "out")
@@ -481,7 +499,7 @@ def test_a_chosen_method_is_saved(finished, tmp_path, capsys) -> None:
     transferred(
         capsys, *arguments, "--methods", "Frozen-Core", "SVM", "--save", "frozen core", "--out", tmp_path / "out"
     )
-    assert beside(tmp_path / "out")["method"] == "frozen core"
+    assert beside(tmp_path / "out")["record"]["method"] == "frozen core"
     assert "'frozen core' is saved: --save asks for it" in results(tmp_path / "out")["notes"]
     error = refused(capsys, *arguments, "--methods", "SVM", "--save", "svm", "--out", tmp_path / "no")
     assert "--save must be a method that ends in one network, got 'SVM'" in error
@@ -613,40 +631,50 @@ def test_a_model_over_features_needs_nothing_beside_it(tmp_path, capsys) -> None
     )  # fmt: skip
     assert load(tmp_path / "out" / "model.safetensors").config["cell"] == "gru"
     error = refused(capsys, tmp_path / "foreign.safetensors", tmp_path / "s.tsv", command="predict")
-    assert "must be a network that `rnn-core transfer` has saved" in error
+    assert "must say what its classes are, got none beside its weights; save(model, path, classes=" in error
 
 
 def test_what_stands_beside_a_network_must_fit_it(finished, tmp_path, capsys) -> None:
-    stored = beside(finished / "out")
-    model = load(finished / "out" / "model.safetensors")
-    tokenizer = stored["encoding"]["tokenizer"]
-    nameless = {**tokenizer, "oov": None, "tokens": [f"{token}_" for token in tokenizer["tokens"]]}
+    stored = as_it_was(finished / "out")
+    model = bare(finished / "out" / "model.safetensors")
     for change, message in (
-        ({"version": 2}, "its version is 2, which takes a newer rnn_core"),
-        ({"classes": ["a", "b", "c"]}, "it tells of (classes, features, tokens) = (3, None"),
-        ({"encoding": {}}, "must hold what `rnn-core transfer` writes beside a network, got other: its encoding must"),
-        ({"classes": ["a", "a"]}, "its classes must have different names, got ['a', 'a']"),
+        ({"version": 2}, "must be 1, got 2, which takes a newer rnn_core"),
+        ({"classes": ["a", "b", "c"]}, "classes must be of 2 classes, as the SequenceClassifier is, got 3"),
+        ({"encoding": {}}, "does not hold what it says it holds: transfer, encoding must hold kind, got none"),
+        ({"classes": ["a", "a"]}, "classes must be different, got ['a', 'a']"),
         (
             {"encoding": {**stored["encoding"], "kind": "series"}},
             "its kind is 'series', with another kind's vocabulary",
         ),
         ({"encoding": {**stored["encoding"], "frame": 0}}, "its frame must be a whole number of at least 1, got 0"),
-        ({"encoding": {**stored["encoding"], "max_steps": "9"}}, "its encoding: max_steps must be an int of 64 bits"),
-        ({"encoding": {**stored["encoding"], "tokenizer": nameless}}, "got other: there is no '<unknown>'"),
-        ({"encoding": {**stored["encoding"], "tokenizer": "x"}}, "got other: "),
-        ({"encoding": {**stored["encoding"], "tokenizer": ["x" * 999]}}, "got other: "),
-        ({"encoding": 9 * [{}]}, "its encoding must be a JSON object"),
-        ({"scores": {"test": "much"}}, "it: scores must be an object, each entry a number"),
-        ({"classes": 10**400}, "it: classes must be a list"),
+        ({"encoding": {**stored["encoding"], "max_steps": "9"}}, "its reading: max_steps must be an int of 64 bits"),
+        ({"encoding": {**stored["encoding"], "tokenizer": "x"}}, "its tokenizer can't be read: "),
+        ({"encoding": {**stored["encoding"], "tokenizer": ["x" * 999]}}, "its tokenizer can't be read: "),
+        ({"encoding": 9 * [{}]}, "transfer, encoding must be an object"),
+        ({"classes": 10**400}, "its classes can't be read: load: classes must be names"),
     ):
         save(model, tmp_path / "m.safetensors", metadata={"transfer": json.dumps({**stored, **change})})
         error = refused(capsys, tmp_path / "m.safetensors", finished / "test.jsonl", command="predict")
         assert message in error
         assert len(error) < 460
-    for text, message in (("[" * 10**5, "must be JSON of a sensible depth"), ('{"a": 1, "a": 1}', "comes twice")):
+    for text in ("[" * 10**5, '{"a": 1, "a": 1}'):  # somebody's own string of that name
         save(model, tmp_path / "m.safetensors", metadata={"transfer": text})
-        assert message in refused(capsys, tmp_path / "m.safetensors", finished / "test.jsonl", command="predict")
+        error = refused(capsys, tmp_path / "m.safetensors", finished / "test.jsonl", command="predict")
+        assert "must say what its classes are" in error
     assert set(read_arrays(tmp_path / "m.safetensors")) == set(model.parameters)
+
+
+def test_what_earlier_versions_wrote_loads_and_predicts(finished, tmp_path, capsys) -> None:
+    stored = as_it_was(finished / "out")
+    old = tmp_path / "old.safetensors"
+    save(bare(finished / "out" / "model.safetensors"), old, metadata={"transfer": json.dumps(stored)})
+    told = [predicted(capsys, model, finished / "test.jsonl") for model in (finished / "out/model.safetensors", old)]
+    assert told[0] == told[1]
+    found, now = load(old), load(finished / "out" / "model.safetensors")
+    assert (found.classes, found.task, found.record) == (now.classes, "classify", now.record)
+    assert found.tokenizer.tokens == now.tokenizer.tokens
+    save(found, tmp_path / "new.safetensors")
+    assert load(tmp_path / "new.safetensors").reading == found.reading
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import warnings
 
 import numpy as np
 import pytest
 
-from rnn_core import cli
+from rnn_core import cli, load
 from rnn_core.data import Ragged
 from rnn_core.inputs.how import How
 from rnn_core.inputs.kinds import kind_of
-from rnn_core.weights import read_metadata
 from transfer.commands import run
 from transfer.comparing.data_study import Budget
 from transfer.inputs.gathering import Wanted, gather
@@ -79,10 +77,10 @@ def test_series_with_gaps_from_the_first_line_to_the_last_prediction(tmp_path, c
     out = said(capsys, "transfer", *words, "--missing", missing)
     assert ("8 of 24 series of" in out) == (missing == "drop")
     model = tmp_path / "out" / "model.safetensors"
-    stored = json.loads(read_metadata(model)["transfer"])["encoding"]
-    assert (stored["missing"], len(stored["mean"])) == (missing, 2 if missing == "mask" else 1)
+    stored = load(model)
+    assert (stored.reading["missing"], len(stored.scaling)) == (missing, 2 if missing == "mask" else 1)
     if missing == "mask":
-        assert (stored["mean"][1], stored["scale"][1]) == (0, 1)
+        assert (stored.scaling.mean[1], stored.scaling.scale[1]) == (0, 1)
     out = said(capsys, "predict", model, target)  # as the run has read them
     assert f"{16 if missing == 'drop' else 24} examples; " in out
     other = "interpolate" if missing == "mask" else "mask"

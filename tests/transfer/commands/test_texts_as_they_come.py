@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from rnn_core import SequenceClassifier, cli
-from rnn_core.commands.tables import check_table_options, table_options
 from rnn_core.data.files import read_texts
 from rnn_core.inputs.encoding import MOST_IDS, Encoding, for_texts
 from rnn_core.inputs.how import How
 from rnn_core.inputs.kinds import kind_of
 from rnn_core.inputs.reading import read, read_to_predict
+from rnn_core.inputs.tables import check_table_options, table_options
 from transfer.commands.transfer import Transfer
 from transfer.comparing.data_study import Budget
 from transfer.inputs.gathering import Wanted, gather

@@ -44,7 +44,7 @@ def open_arff(where: str, path: Path, encoding: str, labelled: bool, missing: st
     if labelled and head.classes is None:
         raise Unread(
             f"{where}: {named(path)} must have a nominal attribute, {{a, b}}, for the classes, got none",
-            "{labelled=False} reads series without classes, and a regression is no task here",
+            "{labelled=False} reads series without classes",
         )
     declared = dict.fromkeys(head.classes) if labelled and head.classes else None
     return Content(declared, head.line, _cases(where, path, lines, head, labelled, missing))

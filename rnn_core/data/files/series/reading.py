@@ -29,6 +29,7 @@ def read_series(
     missing: str = "refuse",
     max_steps: int | None = None,
     encoding: str = "utf-8",
+    numbers: bool = False,
 ) -> Series:
     """Read a file of the UCR/UEA archive.
 
@@ -55,6 +56,9 @@ def read_series(
     max_steps : int, optional
         Of longer series the beginning is kept.
     encoding : str
+    numbers : bool
+        Labels are numbers to be met, as in a regression: any may be as often as it likes, also in a ``.ts`` that says
+        ``@targetLabel true``. Each different one is a class here, by its name.
 
     Returns
     -------
@@ -64,8 +68,8 @@ def read_series(
     ------
     ValueError
         A line is broken, holds no number where one should be, has another number of dimensions than the others or a
-        class that isn't declared, or the header says otherwise (file and line are named); the file is of a regression;
-        its labels are as many different numbers as there are series; or there is none.
+        class that isn't declared, or the header says otherwise (file and line are named); the file is of a regression,
+        or its labels are as many different numbers as there are series, without `numbers`; or there is none.
     FileNotFoundError
         There is no such file.
 
@@ -79,7 +83,7 @@ def read_series(
         raise ValueError(f"{where}: missing must be one of {', '.join(MISSING)}, got {missing!r}")
     check_whole(where, "max_steps", max_steps)
     place = existing(where, path)
-    content = _opened(where, place, encoding, labelled, missing)
+    content = _opened(where, place, encoding, labelled, missing, numbers)
     rows: list[np.ndarray] = []
     labels: list[str | None] = []
     places: list[str] = []
@@ -107,7 +111,7 @@ def read_series(
     if not labelled:
         return Series(tuple(rows), None, (), tuple(places), None, np.array(whole))
     names = [name for name in labels if name is not None]
-    if content.declared is None:
+    if content.declared is None and not numbers:
         _check_labels(where, place, names)
     classes = tuple(content.declared or classes_of(names))
     return Series(tuple(rows), numbers_of(labels, classes), classes, tuple(places), None, np.array(whole))
@@ -142,10 +146,10 @@ def _label(where: str, place: Path, case: Case, content: Content, allow_unlabell
     return case.label
 
 
-def _opened(where: str, place: Path, encoding: str, labelled: bool, missing: str) -> Content:
+def _opened(where: str, place: Path, encoding: str, labelled: bool, missing: str, numbers: bool) -> Content:
     suffix = place.suffix.lower()
     if suffix == ".ts":
-        return open_ts(where, place, encoding, labelled, missing)
+        return open_ts(where, place, encoding, labelled, missing, numbers)
     if suffix == ".arff":
         return open_arff(where, place, encoding, labelled, missing)
     if suffix in PLAIN and not place.is_dir():
@@ -176,7 +180,7 @@ def _check_labels(where: str, place: Path, labels: list[str]) -> None:
         raise Unread(
             f"{where}: {named(place)} must have classes for labels, got {len(names):,} different numbers in "
             f"{len(labels):,} lines: {some}, …",
-            "{labelled=False} reads a file without labels, and a regression is no task here",
+            "{labelled=False} reads a file without labels, {numbers=True} labels that are numbers to be met",
         )
     remark_on(where, named(place), names)
 

@@ -58,7 +58,7 @@ def ts_has_labels(where: str, path: Path, encoding: str) -> bool:
     return not header.said.get("targetlabel") and _labels(header, labelled=True)
 
 
-def open_ts(where: str, path: Path, encoding: str, labelled: bool, missing: str) -> Content:
+def open_ts(where: str, path: Path, encoding: str, labelled: bool, missing: str, numbers: bool = False) -> Content:
     """Return the content of a ``.ts``.
 
     Raises
@@ -69,10 +69,11 @@ def open_ts(where: str, path: Path, encoding: str, labelled: bool, missing: str)
     lines = numbered(where, path, encoding)
     header = _header(where, path, lines)
     header.labels = _labels(header, labelled)
-    if labelled and header.said.get("targetlabel"):
-        raise ValueError(
+    if labelled and header.said.get("targetlabel") and not numbers:
+        raise Unread(
             f"{where}: {at(path, header.lines['targetlabel'])} must tell of classes, got @targetLabel true: the file "
-            "is of a regression, which is no task here; make classes of its numbers, @classLabel true low high"
+            "is of a regression",
+            "{numbers=True} reads its numbers, or make classes of them, @classLabel true low high",
         )
     if labelled and not header.labels:
         name = "classlabel" if "classlabel" in header.lines else "targetlabel"

@@ -28,21 +28,29 @@ HEEDED = {
 COLUMNS = ("text", "label", "source_text", "source_label")
 
 
-def add_table_options(add: Callable[..., Any]) -> None:
-    """Add what can be said of every table."""
-    add("--text", metavar="COLUMN", help="of a table (text)")
-    add("--label", metavar="COLUMN", help="of a table (label)")
-    separators = [*NAMED, *NAMED.values()]
-    add("--separator", choices=separators, metavar="NAME", help=f"of a table's cells: {', '.join(NAMED)}")
-    add("--no-header", action="store_true", help="tables have no line of names: --text 1 --label 2, say")
-    add("--keep-missing-labels", action="store_true", help="labels such as NA, nan and None are classes")
+OPTIONS: dict[str, dict[str, Any]] = {
+    "text": {"metavar": "COLUMN", "help": "of a table (text)"},
+    "label": {"metavar": "COLUMN", "help": "of a table (label)"},
+    "separator": {
+        "choices": [*NAMED, *NAMED.values()], "metavar": "NAME", "help": f"of a table's cells: {', '.join(NAMED)}",
+    },
+    "no_header": {"action": "store_true", "help": "tables have no line of names: --text 1 --label 2, say"},
+    "keep_missing_labels": {"action": "store_true", "help": "labels such as NA, nan and None are classes"},
+}  # fmt: skip
+"""The options on tables, as they are typed."""
+
+
+def add_table_options(add: Callable[..., Any], *names: str) -> None:
+    """Add what can be said of every table; or some of it, by the options' names."""
+    for name in names or OPTIONS:
+        add(f"--{name.replace('_', '-')}", **OPTIONS[name])
 
 
 def table_options(args: argparse.Namespace, source: bool = False) -> dict[str, Any]:
     """Return these options as `How` takes them, if they were given: those of the source, or those of the others."""
-    found: dict[str, Any] = {"keep_missing_labels": True} if args.keep_missing_labels else {}
+    found: dict[str, Any] = {"keep_missing_labels": True} if getattr(args, "keep_missing_labels", False) else {}
     for name in ("text", "label"):
-        if value := (getattr(args, f"source_{name}") if source else None) or getattr(args, name):
+        if value := (getattr(args, f"source_{name}") if source else None) or getattr(args, name, None):
             found[name] = value
     if args.separator:
         found["separator"] = NAMED.get(args.separator, args.separator)

@@ -1,0 +1,292 @@
+"""``language``: texts, and what comes next; then texts of one's own."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import exp, log
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..data import TextStream, Tokenizer
+from ..data.batches import Batch
+from ..data.files import read_texts
+from ..data.files.lines import existing, named, numbered
+from ..data.files.texts import TABLES
+from ..data.source import Source
+from ..foreign import shown
+from ..inputs.encoding import OOV
+from ..inputs.how import How, heard
+from ..inputs.tables import add_table_options, table_options
+from ..models import LanguageModel, Model
+from .task import Add, Exhibit, Role, Table, Task, Text
+
+LEVELS = ("char", "word", "piece")
+
+STEPS = 50
+"""Tokens that gradients reach back, unless told otherwise."""
+
+LENGTH = 200
+"""Tokens that are written, unless told otherwise."""
+
+AT_ONCE = 256
+"""Tokens that are read at a time where nothing is learned: it bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts that stand for themselves.
+
+    Attributes
+    ----------
+    texts : tuple of str
+    places : tuple of str
+    notes : tuple of str
+    """
+
+    texts: tuple[str, ...]
+    places: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        """The number of texts."""
+        return len(self.texts)
+
+    @property
+    def whole(self) -> str:
+        """All of them, one behind the other."""
+        return "\n".join(self.texts)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is known of the texts that were trained on.
+
+    Attributes
+    ----------
+    tokenizer : Tokenizer
+    steps : int
+        Tokens that gradients reach back.
+    """
+
+    tokenizer: Tokenizer
+    steps: int
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """How surprising each text is, token by token.
+
+    Attributes
+    ----------
+    nats : tuple of float
+        Of each text, all of its tokens but the first, which nothing predicts.
+    tokens : tuple of int
+        How many these are.
+    characters : int
+        Of all texts, those tokens' share.
+    """
+
+    nats: tuple[float, ...]
+    tokens: tuple[int, ...]
+    characters: float
+
+
+class Language(Task[Texts, Learned, Surprise]):
+    """Texts, and what comes next in them."""
+
+    name = "language"
+    help = "texts: what comes next, character by character or word by word (rnn-core generate)"
+    files = "a .txt, a folder of .txt files, or a table with a column of texts"
+    models = ("LanguageModel",)
+    usual: ClassVar[dict[str, Any]] = {"hidden_size": 128, "validation_share": 0.1}
+    network = ("cell", "hidden_size", "layers", "dropout", "embedding_size")
+
+    def reading_options(self, add: Add) -> None:
+        """See `Task.reading_options`."""
+        add_table_options(add, "text", "separator", "no_header")
+        add("--encoding", metavar="NAME", help="of text files (utf-8)")
+
+    def training_options(self, add: Add) -> None:
+        """See `Task.training_options`."""
+        add("--level", choices=LEVELS, help="what a token of a text is (char)")
+        add("--num-words", type=int, metavar="N", help="tokens that are kept, the most frequent (10000 words)")
+        add("--lower-case", action="store_true", help="read capital letters as small ones")
+        add("--steps", type=int, metavar="N", help=f"tokens that gradients reach back ({STEPS})")
+        add("--tied", action="store_true", help="one matrix for reading and writing tokens")
+
+    def check(self, args: argparse.Namespace) -> None:
+        """See `Task.check`."""
+        for name in ("num_words", "steps"):
+            if (value := getattr(args, name, None)) is not None and value < 1:
+                raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+
+    def read(self, path: str, args: argparse.Namespace, role: Role, how: Learned | None = None) -> Texts:
+        """See `Task.read`."""
+        given = table_options(args)
+        options = {name: given[name] for name in ("text", "separator", "header") if name in given}
+        wanted = How("text", encoding=args.encoding or "utf-8", **options)
+        place = existing(role.value, path)
+        notes: list[str] = []
+        if place.suffix.lower() == ".txt" and not place.is_dir() and role is not Role.PREDICT:
+            lines = [line for _, line in numbered(role.value, place, wanted.encoding)]
+            found = Texts(("\n".join(lines),), (named(path),))
+        elif place.is_dir() or place.suffix.lower() in (*TABLES, ".txt"):
+            with heard(wanted) as notes:
+                read = read_texts(
+                    path, text=wanted.text, label=None, encoding=wanted.encoding, separator=wanted.separator,
+                    header=wanted.header,
+                )  # fmt: skip
+            found = Texts(tuple(read.texts), read.places, tuple(notes))
+        else:
+            raise ValueError(f"{role.value} must be {self.files}, got {named(path)}")
+        return found
+
+    def split(self, examples: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
+        """Return the beginning, and a share at the end: what comes next is to be told of what was not seen."""
+        if len(examples) > 1:
+            sizes = np.cumsum([len(text) for text in examples.texts])
+            k = int(np.searchsorted(sizes, (1 - share) * sizes[-1]))
+            k = min(max(k, 1), len(examples) - 1)
+            return _part(examples, slice(0, k)), _part(examples, slice(k, None))
+        text = examples.texts[0]
+        cut = min(max(round((1 - share) * len(text)), 1), len(text) - 1)
+        line = text.rfind("\n", int(0.95 * cut), cut) + 1  # at a line's end, if one is near
+        cut = line or cut
+        return Texts((text[:cut],), examples.places, examples.notes), Texts((text[cut:],), examples.places)
+
+    def learn(self, train: Texts, args: argparse.Namespace) -> Learned:
+        """See `Task.learn`."""
+        level = args.level or "char"
+        words = args.num_words or (None if level == "char" else 10_000)
+        tokenizer = Tokenizer(level, num_words=words, lower=args.lower_case, oov=OOV, padding=False)
+        return Learned(tokenizer.fit(train.texts), args.steps or STEPS)
+
+    def build(self, how: Learned, options: Mapping[str, Any], args: argparse.Namespace) -> Model:
+        """See `Task.build`."""
+        return LanguageModel(len(how.tokenizer), tied=args.tied, **options)
+
+    def batches(self, how: Learned, examples: Texts, batch_size: int, seed: int, *, training: bool) -> Source:
+        """See `Task.batches`."""
+        ids = how.tokenizer.encode(examples.whole)
+        if len(ids) < 2:
+            raise ValueError(f"it must hold two tokens of text at least, got {len(ids)}")
+        rows = max(1, min(batch_size, len(ids) // (2 * how.steps)))
+        return TextStream(ids, batch_size=rows, steps=how.steps)
+
+    def kept(self, how: Learned) -> dict[str, Any]:
+        """See `Task.kept`."""
+        return {"tokenizer": how.tokenizer}
+
+    def known(self, model: Model, where: str) -> Learned:
+        """See `Task.known`."""
+        if model.tokenizer is None:
+            raise ValueError(
+                f"{where} must say what its tokens stand for, got nothing beside its weights; "
+                "save(model, path, tokenizer=…) keeps it"
+            )
+        return Learned(model.tokenizer, STEPS)
+
+    def answer(self, model: Model, how: Learned, examples: Texts, args: argparse.Namespace) -> Surprise:
+        """Return how surprising each text is."""
+        pairs = [_surprise(model, how.tokenizer.encode(text)) for text in examples.texts]
+        tokens = tuple(count for _, count in pairs)
+        whole = sum(len(how.tokenizer.encode(text)) for text in examples.texts)
+        characters = sum(map(len, examples.texts)) * sum(tokens) / max(whole, 1)
+        return Surprise(tuple(nats for nats, _ in pairs), tokens, characters)
+
+    def score(self, how: Learned, examples: Texts, answers: Surprise) -> dict[str, float]:
+        """See `Task.score`."""
+        nats, tokens = sum(answers.nats), sum(answers.tokens)
+        if not tokens:
+            raise ValueError("texts must hold two tokens at least, of which the first predicts the second, got none")
+        token = {"char": "character", "word": "word", "piece": "piece"}[how.tokenizer.level]
+        found = {f"bits a {token}": nats / tokens / log(2), "perplexity": _exp(nats / tokens)}
+        if token != "character":
+            found["bits a character"] = nats / max(answers.characters, 1) / log(2)
+        return found
+
+    def rows(self, how: Learned, examples: Texts, answers: Surprise, args: argparse.Namespace) -> Iterable[dict]:
+        """See `Task.rows`."""
+        for place, nats, tokens in zip(examples.places, answers.nats, answers.tokens, strict=True):
+            bits = None if not tokens else round(nats / tokens / log(2), 6)
+            yield {"example": place, "tokens": tokens, "bits a token": bits,
+                   "perplexity": None if not tokens else float(f"{_exp(nats / tokens):.6g}")}  # fmt: skip
+
+    def remarks(self, how: Learned, examples: Texts, answers: Surprise, args: argparse.Namespace) -> list[str]:
+        """See `Task.remarks`."""
+        if not sum(answers.tokens):
+            return ["no text has two tokens, of which the first would predict the second"]
+        return [", ".join(f"{name} {value:.4g}" for name, value in self.score(how, examples, answers).items())]
+
+    def exhibits(self, model: Model, how: Learned, examples: Texts, answers: Surprise) -> list[Exhibit]:
+        """See `Task.exhibits`."""
+        ids = how.tokenizer.encode(examples.whole)
+        name, ours = next(iter(self.score(how, examples, answers).items()))
+        rows = [("this network", f"{ours:.3f}"), ("the share of each token in the same text", f"{_unigram(ids):.3f}"),
+                ("every token alike", f"{log(len(how.tokenizer)) / log(2):.3f}")]  # fmt: skip
+        beside = Exhibit(
+            "Beside simpler models", Table(("model", name), rows, (1,)),
+            "What knows no order has at least the second: nothing that forgets what came before does better.",
+        )  # fmt: skip
+        prompt = how.tokenizer.decode(ids[: 20 if how.tokenizer.level == "char" else 5])
+        args = argparse.Namespace(temperature=0.7, length=300 if how.tokenizer.level == "char" else 80, seed=0)
+        written = prompt + self.generate(model, how, prompt, args)
+        said = f"It goes on where {shown(prompt, 60)} ends, at a temperature of 0.7."
+        return [beside, Exhibit("What it writes", Text(written), said)]
+
+    def facts(self, how: Learned, examples: Texts) -> dict[str, Any]:
+        """See `Task.facts`."""
+        ids = how.tokenizer.encode(examples.whole)
+        unknown = 0 if how.tokenizer.oov is None else int((ids == how.tokenizer.index[how.tokenizer.oov]).sum())
+        return {
+            "texts": len(examples), "characters": len(examples.whole), "tokens": len(ids),
+            "vocabulary": len(how.tokenizer), "unknown tokens, %": round(100 * unknown / max(len(ids), 1), 2),
+        }  # fmt: skip
+
+    def generate(self, model: Model, how: Learned, prompt: str, args: argparse.Namespace) -> str:
+        """See `Task.generate`."""
+        if not isinstance(model, LanguageModel):
+            return super().generate(model, how, prompt, args)
+        ids = how.tokenizer.encode(prompt)
+        if not len(ids):
+            raise ValueError(f"--prompt must hold a token that the network knows, got {shown(prompt, 60)}")
+        never = [how.tokenizer.index[how.tokenizer.oov]] if how.tokenizer.oov is not None else []
+        never += [0] if how.tokenizer.padding else []
+        temperature = getattr(args, "temperature", None)
+        drawn = model.generate(
+            ids,
+            getattr(args, "length", None) or LENGTH,
+            temperature=1.0 if temperature is None else temperature,
+            top_k=getattr(args, "top_k", None),
+            never=never,
+            rng=getattr(args, "seed", None),
+        )
+        text = how.tokenizer.decode(drawn)
+        return f" {text}" if how.tokenizer.level == "word" else text
+
+
+def _part(examples: Texts, rows: slice) -> Texts:
+    return Texts(examples.texts[rows], examples.places[rows], examples.notes if rows.start == 0 else ())
+
+
+def _surprise(model: Model, ids: np.ndarray) -> tuple[float, int]:
+    """Return the nats of all tokens but the first, and how many these are; the state is carried from piece to piece."""
+    nats, state = 0.0, None
+    for start in range(0, len(ids) - 1, AT_ONCE):
+        piece = ids[start : start + AT_ONCE + 1]
+        found = model.evaluate(Batch(piece[None, :-1], piece[None, 1:]), state=state)
+        nats, state = nats + float(found.loss), found.state
+    return nats, max(len(ids) - 1, 0)
+
+
+def _unigram(ids: np.ndarray) -> float:
+    """Return the entropy of the tokens' shares, in bits."""
+    shares = np.unique(ids, return_counts=True)[1] / len(ids)
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def _exp(nats: float) -> float:
+    return exp(nats) if nats < 700 else float("inf")
