@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import warnings
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,8 @@ import numpy as np
 from ..parameters.groups import checked_model, listed, select
 from .arms import ARMS, BASELINE, CROSS_DOMAIN_ARMS, Arm, Pretraining
 from .data_study import DataStudy
-from .runs import Run, run_here, run_in_processes
+from .kept import KeptRuns, source_kept
+from .runs import Run, Sources, run_here, run_in_processes
 from .study import Study
 from .verdicts import Comparison, Difference
 
@@ -26,6 +30,8 @@ def compare(
     arms: Sequence[Arm] = ARMS,
     workers: int = 1,
     progress: Callable[[Run, int, int], None] | None = None,
+    keep: str | os.PathLike[str] | KeptRuns | None = None,
+    resume: bool | str = False,
 ) -> Comparison:
     """Train every arm at every target size with every seed, and judge each arm against training from scratch.
 
@@ -45,7 +51,14 @@ def compare(
         Processes to spread the seeds over; the scores are the same bits for any number. More than one wants a study
         that can be pickled, and the call under ``if __name__ == "__main__":``.
     progress : callable, optional
-        Called in this process as ``progress(run, done, total)`` after each run.
+        Called in this process as ``progress(run, done, total)`` after each run that is made; those kept are done.
+    keep : path or KeptRuns, optional
+        A folder in which each run is kept when it has ended, and each trained source: whatever ends this call early
+        costs the runs that were being made, and no more.
+    resume : bool or "auto"
+        True goes on from the runs in that folder, to the same bits as a comparison that never stopped; "auto" does so if
+        there are some, and begins afresh if not. False refuses a folder that has some. Seeds, sizes and arms may have
+        changed in between, the study may not. Not with a `KeptRuns`, which has been told.
 
     Returns
     -------
@@ -56,7 +69,7 @@ def compare(
     ------
     ValueError
         There is no size, seed or "scratch" arm, one stands twice, a pattern matches nothing, or an arm does not suit
-        the study.
+        the study; or the runs that were kept are another study's, and the message says in what it differs.
     TypeError
         An argument is of the wrong type, or the study can't be pickled.
     RuntimeError
@@ -91,19 +104,29 @@ def compare(
     for package in ("scipy", "threadpoolctl"):
         _require(package)
     _try(study, checked_seeds[0], checked_sizes, arms)
+    kept = _kept(study, keep, resume)
+    wanted = [(seed, size, arm) for seed in checked_seeds for size in checked_sizes for arm in arms]
     runs: list[Run] = []
-    total = len(checked_seeds) * len(checked_sizes) * len(arms)
+    missing: dict[int, list[tuple[int, Arm]]] = {}
+    for seed, size, arm in wanted:
+        run = None if kept is None else kept.find(arm, size, seed)
+        if run is None:
+            missing.setdefault(seed, []).append((size, arm))
+        else:
+            runs.append(run)
+    by_name = {arm.name: arm for arm in arms}
 
     def collect(run: Run) -> None:
-        runs.append(run)
+        runs.append(run if kept is None else kept.add(run, by_name[run.arm]))
         if progress is not None:
-            progress(run, len(runs), total)
+            progress(runs[-1], len(runs), len(wanted))
 
-    workers = min(workers, len(checked_seeds))
-    if workers == 1:
-        run_here(study, checked_seeds, checked_sizes, arms, collect)
+    sources_of: Sources | None = None if kept is None else partial(source_kept, kept.sources)
+    workers = min(workers, len(missing))
+    if workers > 1:
+        run_in_processes(study, missing, collect, sources_of, workers)
     else:
-        run_in_processes(study, checked_seeds, checked_sizes, arms, collect, workers)
+        run_here(study, missing, collect, sources_of)
     order = {name: k for k, name in enumerate(names)}
     runs.sort(key=lambda run: (checked_seeds.index(run.seed), checked_sizes.index(run.size), order[run.arm]))
     return Comparison(
@@ -115,6 +138,19 @@ def compare(
         checked_seeds,
         tuple(runs),
     )
+
+
+def _kept(study: Study, keep: Any, resume: bool | str) -> KeptRuns | None:
+    """Return the runs that are kept, if any are to be."""
+    if keep is None or isinstance(keep, KeptRuns):
+        if resume is not False:
+            given = "keep" if keep is None else "a folder as keep"
+            raise ValueError(f"compare: resume must be left out without {given}, got {resume!r}")
+        return keep
+    kept = KeptRuns(keep, study, resume=resume)
+    for note in kept.notes:
+        warnings.warn(f"compare: {note}", RuntimeWarning, stacklevel=3)
+    return kept
 
 
 def _whole(argument: str, values: Any) -> tuple[int, ...]:

@@ -10,10 +10,11 @@ import multiprocessing
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from queue import Empty
 from typing import Any, NamedTuple
 
@@ -38,35 +39,55 @@ class Run(NamedTuple):
     record: Any  # what `Study.train` returned
 
 
-def run_seed(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm]) -> Iterator[Run]:
+Missing = Sequence[tuple[int, Arm]]
+"""The runs of a seed that are to be made: sizes and arms, in order."""
+
+Sources = Callable[[int, Any, Callable[[], Model]], Model]
+"""Called with a seed, what an arm calls its source, and what trains it: returns it, trained now or kept from before."""
+
+
+def run_seed(study: Study, seed: int, missing: Missing, sources_of: Sources | None = None) -> Iterator[Run]:
     """Pretrain what the arms need, then yield a run for each size and arm."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        sources = pretrained(study, seed, arms)
-    for size in sizes:
-        for arm in arms:
-            with threadpool_limits(1):  # again for each run: one may have loaded a library
-                fitted, record = trained(study, arm, size, seed, sources[arm.source] if arm.source else None)
-                score = study.score(fitted)
-            try:
-                run = Run(arm.name, size, seed, float(score), record)
-            except (TypeError, ValueError) as error:
-                raise TypeError(f"compare: Study.score must return a number, got {score!r}") from error
-            yield run
+        sources = pretrained(study, seed, [arm for _, arm in missing], sources_of)
+    for size, arm in missing:
+        with threadpool_limits(1):  # again for each run: one may have loaded a library
+            run = run_one(study, arm, size, seed, sources)
+        yield run
 
 
-def pretrained(study: Study, seed: int, arms: Sequence[Arm]) -> dict[Any, Model]:
+def run_one(study: Study, arm: Arm, size: int, seed: int, sources: Mapping[Any, Model]) -> Run:
+    """Train an arm at a size with a seed, and score it; `sources` are `pretrained`."""
+    fitted, record = trained(study, arm, size, seed, sources[arm.source] if arm.source else None)
+    score = study.score(fitted)
+    try:
+        return Run(arm.name, size, seed, float(score), record)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"compare: Study.score must return a number, got {score!r}") from error
+
+
+def pretrained(
+    study: Study, seed: int, arms: Sequence[Arm], sources_of: Sources | None = None
+) -> dict[Any, Model]:
     """Return the trained sources that arms begin with, by what each calls its source."""
     wanted = dict.fromkeys(arm.source for arm in arms if arm.source)
     named = [source for source in wanted if isinstance(source, str)]
-    own = {kind: study.pretrain(seed, kind) for kind in dict.fromkeys(source == "shuffled" for source in named)}
+
+    def made(source: Any, pretrain: Callable[[], Model]) -> Model:
+        return pretrain() if sources_of is None else sources_of(seed, source, pretrain)
+
+    own = {
+        shuffled: made("shuffled" if shuffled else "trained", partial(study.pretrain, seed, shuffled))
+        for shuffled in dict.fromkeys(source == "shuffled" for source in named)
+    }
     sources: dict[Any, Model] = {
         source: study.control(source, own[False], seed) if source in CONTROLS else own[source == "shuffled"]
         for source in named
     }
     return sources | {
-        source: source.pretrain(study, seed)  # type: ignore[arg-type]  # `compare` has asked whether it can be
+        source: made(source, partial(source.pretrain, study, seed))  # `compare` has asked whether it can be
         for source in wanted
         if not isinstance(source, str)
     }
@@ -91,26 +112,26 @@ def trained(study: Study, arm: Arm, size: int, seed: int, source: Model | None) 
 
 
 def run_here(
-    study: Study, seeds: Sequence[int], sizes: Sequence[int], arms: Sequence[Arm], collect: Callable[[Run], None]
+    study: Study, missing: Mapping[int, Missing], collect: Callable[[Run], None], sources_of: Sources | None = None
 ) -> None:
-    """Run everything in this process, and hand each run to `collect`."""
-    for seed in seeds:
-        for run in run_seed(study, seed, sizes, arms):
+    """Make the runs of each seed in this process, and hand each to `collect`."""
+    for seed, its in missing.items():
+        for run in run_seed(study, seed, its, sources_of):
             collect(run)
 
 
 def run_in_processes(
     study: Study,
-    seeds: Sequence[int],
-    sizes: Sequence[int],
-    arms: Sequence[Arm],
+    missing: Mapping[int, Missing],
     collect: Callable[[Run], None],
+    sources_of: Sources | None,
     workers: int,
 ) -> None:
     """Run a seed in each of `workers` processes at a time, and hand each run to `collect` when it is there.
 
     Whatever ends this call early, Ctrl-C included, ends the processes too.
     """
+    arms = [arm for its in missing.values() for _, arm in its]
     try:
         pickle.dumps((study, arms))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -125,9 +146,9 @@ def run_in_processes(
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(results,))
     try:
         with _ctrl_c_held_back():
-            futures = [pool.submit(_seed_in_worker, study, seed, sizes, arms) for seed in seeds]
-        missing = len(seeds) * len(sizes) * len(arms)
-        while missing:
+            futures = [pool.submit(_seed_in_worker, study, seed, its, sources_of) for seed, its in missing.items()]
+        left = len(arms)
+        while left:
             for future in futures:
                 if future.done():
                     future.result()  # raises what the worker raised
@@ -136,7 +157,7 @@ def run_in_processes(
             except Empty:
                 continue
             collect(pickle.loads(pickled))
-            missing -= 1
+            left -= 1
     except BaseException as error:
         for child in set(multiprocessing.active_children()) - others:
             child.terminate()
@@ -182,9 +203,9 @@ def _start_worker(results: Any) -> None:
     _results = results
 
 
-def _seed_in_worker(study: Study, seed: int, sizes: Sequence[int], arms: Sequence[Arm]) -> None:
+def _seed_in_worker(study: Study, seed: int, missing: Missing, sources_of: Sources | None) -> None:
     numba.set_num_threads(1)  # the other cores are the other seeds'; the kernels' results are the same on any number
-    for run in run_seed(study, seed, sizes, arms):
+    for run in run_seed(study, seed, missing, sources_of):
         try:  # here, where a failure reaches the caller
             _results.put(pickle.dumps(run))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
