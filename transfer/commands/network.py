@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,8 @@ from rnn_core.models.answers import answers
 
 from ..choosing.hints import h_score, leep, logme
 from ..comparing.arms import Arm
-from ..comparing.runs import trained
+from ..comparing.kept import KeptRuns
+from ..comparing.runs import run_one, trained
 from ..inputs.files_study import FilesStudy
 from ..methods.catalogue import METHODS
 from ..methods.on_features import features_of
@@ -76,7 +78,13 @@ def candidates(arms: Sequence[Arm], wanted: str | None) -> list[Arm]:
     return [arm for arm in arms if arm.name not in NO_NETWORK and not METHODS[arm.name].startswith("control")]
 
 
-def choose(study: FilesStudy, arms: Sequence[Arm], sources: Mapping[Any, Model], tell: Callable[[str], None]) -> Chosen:
+def choose(
+    study: FilesStudy,
+    arms: Sequence[Arm],
+    sources: Mapping[Any, Model],
+    tell: Callable[[str], None],
+    keep: Path | None = None,
+) -> Chosen:
     """Choose a method by a fifth of the target's training data, and train it on all of them with seed 0.
 
     Parameters
@@ -88,6 +96,8 @@ def choose(study: FilesStudy, arms: Sequence[Arm], sources: Mapping[Any, Model],
         The sources that they begin with, from `pretrained` with seed 0.
     tell : callable
         Is told each method that is tried, and its score.
+    keep : Path, optional
+        Where the scores are kept, and found again by a run that goes on.
     """
     tried: dict[str, float] = {}
     target, best = study.target, arms[0]
@@ -98,9 +108,13 @@ def choose(study: FilesStudy, arms: Sequence[Arm], sources: Mapping[Any, Model],
     else:
         held_out, rest = target.split(max(len(target.classes), len(target) // 5), [0, 6])
         trial = replace(study, target=rest, test=held_out)
+        kept = None if keep is None else KeptRuns(keep, trial, resume="auto")
         for arm in arms:
-            fitted, _ = trained(trial, arm, len(rest), 0, sources[arm.source] if arm.source else None)
-            tried[arm.name] = trial.score(fitted)
+            run = None if kept is None else kept.find(arm, len(rest), 0)
+            if run is None:
+                run = run_one(trial, arm, len(rest), 0, sources)
+                run = run if kept is None else kept.add(run, arm)
+            tried[arm.name] = run.score
             tell(f"{arm.name}: {tried[arm.name]:.1f}")
         best = max(arms, key=lambda arm: tried[arm.name])  # of equals the first
         why = f"the best, or the first of the best, on {len(held_out):,} examples that were held out"

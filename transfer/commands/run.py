@@ -4,53 +4,40 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import NamedTuple
 
 from rnn_core.atomic import write_atomically
 from rnn_core.inputs.facts import longest, sides_table
-from rnn_core.inputs.how import How
-from rnn_core.inputs.tables import table_options
 from rnn_core.showing.surroundings import MOST_WORKERS, check_folder, processors
 from rnn_core.showing.terminal import Parts, new_console
 from rnn_core.written import json_bytes
 
 from ..comparing.arms import ARMS, Arm
 from ..comparing.comparison import compare
-from ..comparing.data_study import Budget
+from ..comparing.kept import KeptRuns, source_kept
 from ..comparing.runs import pretrained
-from ..inputs.gathering import Inputs, Wanted, gather
+from ..inputs.gathering import Inputs, gather
 from ..inputs.saved import Saved, load_network, save_network
-from ..methods.catalogue import METHODS, Unsuited, arms_for
+from ..methods.catalogue import Unsuited
 from ..showing.runs_shown import runs_shown
-from . import network
+from . import asked, keeping, network
 from .outcome import Outcome
 from .report import page, pictures
 
-USUAL = (
-    "fine-tuned", "frozen core", "gradual unfreezing", "anchored", "low-rank map", "recurrent weights",
-    "logistic regression", "source and target", "scratch", "random core", "shuffled labels",
-)  # fmt: skip
-"""The methods that are compared unless others are named."""
 
+class Job(NamedTuple):
+    """What is to be run on the inputs."""
 
-@dataclass(frozen=True)
-class Settings:
-    """What the run is made of, where the user does not say otherwise."""
-
-    seeds: int = 5
-    shares: tuple[float, ...] = (0.1, 1 / 3, 1.0)
-    updates: int = 128
-    source_updates: int = 600
-    hidden_size: int | None = None
-
-
-QUICK = Settings(seeds=2, shares=(1.0,), updates=8, source_updates=16, hidden_size=8)
-"""Small enough for a test; its numbers mean nothing."""
+    arms: tuple[Arm, ...]
+    unsuited: tuple[Unsuited, ...]
+    sizes: tuple[int, ...]
+    seeds: int
+    workers: int
+    save: str | None  # the method whose network is to be saved, if one is asked for
+    kept: KeptRuns
 
 
 def run(args: argparse.Namespace, words: str) -> int:
@@ -65,148 +52,47 @@ def run(args: argparse.Namespace, words: str) -> int:
     """
     from threadpoolctl import threadpool_limits
 
-    settings = QUICK if args.quick else Settings()
+    settings = asked.QUICK if args.quick else asked.Settings()
     parts = Parts(new_console())
     with threadpool_limits(1):  # the products are small; a second thread would only wait for the first
         with parts.part("reading", "Data"):
-            inputs = gather(_wanted(args, settings), _budget(args, settings))
-            arms, unsuited = methods(inputs.study, args.methods)
-            sizes = _sizes(inputs.study.target.counts, args.sizes, settings)
-            save = args.save and named("--save", args.save)
+            inputs = gather(asked.wanted(args, settings), asked.budget(args, settings))
+            arms, unsuited = asked.methods(inputs.study, args.methods)
+            sizes = asked.sizes(inputs.study.target.counts, args.sizes, settings)
+            save = args.save and asked.named("--save", args.save)
             network.check_choice(save, arms)
             folder = Path(args.out or "runs/transfer")
             check_folder(folder)
             _rehearse(inputs, folder)
             if args.quick:
                 inputs.notes.insert(0, "a quick run: the numbers mean nothing")
-            parts.plain(sides_table(inputs.sides, _files(args)))
+            parts.plain(sides_table(inputs.sides, asked.files(args)))
             for note in inputs.notes:
                 parts.plain(f"- {note}")
+            kept = keeping.opened(folder, inputs.study, args.resume, parts)
         workers = args.workers or min(processors(), MOST_WORKERS)
-        seeds = args.seeds or settings.seeds
+        job = Job(arms, unsuited, sizes, args.seeds or settings.seeds, workers, save, kept)
         try:
-            outcome, chosen = _compute(inputs, arms, unsuited, sizes, seeds, workers, save, parts)
+            outcome, chosen = _compute(inputs, job, parts)
         except MemoryError as error:
             raise MemoryError(f"{error}{longest(inputs.sides)}") from error
         except KeyboardInterrupt:  # `fit` would name its checkpoint, of which there is none here
-            raise KeyboardInterrupt("interrupted; nothing was written") from None
-        outcome.command, outcome.files, outcome.quick = words, _files(args), args.quick
+            raise KeyboardInterrupt(keeping.cut_off(folder, kept)) from None
+        outcome.command, outcome.files, outcome.quick = words, asked.files(args), args.quick
         with parts.part("report", "Pictures and report"):
             _write(outcome, chosen, inputs, folder)
+            keeping.remove(folder)
             parts.plain(f"written to {folder}: report.html, results.json, pictures, model.safetensors")
     _conclude(outcome, folder, parts)
     return 0
 
 
-def methods(study: Any, asked: Sequence[str] | None) -> tuple[tuple[Arm, ...], tuple[Unsuited, ...]]:
-    """Return the arms that were asked for, or the usual ones, and what of them can't be used here.
-
-    Raises
-    ------
-    ValueError
-        There is no such method, or one that was named can't be used.
-    """
-    if asked is not None and "all" not in asked:
-        return arms_for(study, [named("--methods", name) for name in asked])
-    arms, unsuited = arms_for(study)
-    if asked is not None:
-        return arms, unsuited
-    return tuple(a for a in arms if a.name in USUAL), tuple(u for u in unsuited if u.name in USUAL)
-
-
-def named(option: str, name: str) -> str:
-    """Return a method's name for one that was typed: capitals, hyphens and commas don't matter.
-
-    Raises
-    ------
-    ValueError
-        There is none.
-    """
-
-    def plain(word: str) -> str:
-        return "".join(letter for letter in word.lower() if letter.isalnum())
-
-    known = {plain(method): method for method in METHODS}
-    if plain(name) not in known:
-        near = get_close_matches(plain(name), known, n=1)
-        meant = f"did you mean {known[near[0]]!r}? " if near else ""
-        raise ValueError(f"{option} must be a method, got {name!r}; {meant}`rnn-core transfer --list` has them all")
-    return known[plain(name)]
-
-
-def _wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
-    given = {name: value for name in ("kind", "encoding", "frame", "missing") if (value := getattr(args, name))}
-    given["rate"] = args.sample_rate
-    return Wanted(
-        args.target,
-        args.source,
-        args.source_model,
-        args.test,
-        args.vectors,
-        args.vectors_encoding or "utf-8",
-        How(**given, **table_options(args)),
-        How(**given, **table_options(args, source=True), own=("text", "label")),
-        args.test_share,
-        args.level,
-        args.num_words,
-        args.keep_case,
-        args.max_steps,
-        {
-            "hidden_size": args.hidden_size or (None if args.source_model else settings.hidden_size),
-            "cell": args.cell,
-            "num_layers": args.layers,
-            "bidirectional": args.bidirectional or None,
-            "pooling": args.pooling,
-        },
-        args.balanced,
-    )
-
-
-def _budget(args: argparse.Namespace, settings: Settings) -> Budget:
-    given = {
-        "source_updates": args.source_updates or settings.source_updates,
-        "target_updates": args.updates or settings.updates,
-        "batch_size": args.batch_size,
-        "source_rate": args.source_rate,
-        "rate": args.rate,
-        "core_rate": args.core_rate,
-    }
-    return Budget(**{name: value for name, value in given.items() if value is not None}, clip_norm=1.0)
-
-
-def _sizes(counts: Any, asked: Sequence[int] | None, settings: Settings) -> tuple[int, ...]:
-    least, most = len(counts), int(counts.sum())
-    if asked is None:
-        return tuple(sorted({max(least, round(share * most)) for share in settings.shares}))
-    for size in asked:
-        if not least <= size <= most:
-            raise ValueError(
-                f"--sizes must be from {least}, an example a class, to {most}, which is all there are to train on, "
-                f"got {size}"
-            )
-    return tuple(sorted(set(asked)))
-
-
-def _files(args: argparse.Namespace) -> dict[str, str]:
-    roles = ("source", "source_model", "target", "test", "vectors")
-    return {role.replace("_", " "): path for role in roles if (path := getattr(args, role)) is not None}
-
-
-def _compute(
-    inputs: Inputs,
-    arms: tuple[Arm, ...],
-    unsuited: tuple[Unsuited, ...],
-    sizes: tuple[int, ...],
-    seeds: int,
-    workers: int,
-    save: str | None,
-    parts: Parts,
-) -> tuple[Outcome, network.Chosen]:
+def _compute(inputs: Inputs, job: Job, parts: Parts) -> tuple[Outcome, network.Chosen]:
     """Return everything that is found, and the network to save."""
     study, notes = inputs.study, inputs.notes
     with parts.part("network to save", "What carries over, and the network to save"):
-        candidates = network.candidates(arms, save)
-        sources = pretrained(study, 0, (ARMS[0], *candidates))
+        candidates = network.candidates(job.arms, job.save)
+        sources = pretrained(study, 0, (ARMS[0], *candidates), partial(source_kept, job.kept.sources))
         source, fresh = sources["trained"], study.build(0)
         copied = study.copy(source, fresh)
         parts.plain(f"{copied}\n")
@@ -215,8 +101,11 @@ def _compute(
         if reason:
             notes.append(reason)
             parts.plain(reason)
-        chosen = network.choose(study, candidates, sources, lambda line: parts.plain(f"  held-out examples, {line} %"))
-        if save is not None:
+        chosen = network.choose(
+            study, candidates, sources, lambda line: parts.plain(f"  held-out examples, {line} %"),
+            keep=job.kept.folder / keeping.CHOICE,
+        )  # fmt: skip
+        if job.save is not None:
             chosen = chosen._replace(why="--save asks for it")
         notes.append(f"{chosen.method!r} is saved: {chosen.why}")
         saliency, labels, seen = network.look_inside(study, source, fresh, chosen.model, inputs.encoding)
@@ -224,9 +113,12 @@ def _compute(
         parts.plain(f"saved is {chosen.method!r}: {chosen.why}")
     with parts.part("comparison", "Is it worth it?"):
         with runs_shown(parts.console, "runs") as progress:
-            comparison = compare(study, sizes=sizes, seeds=seeds, arms=arms, workers=workers, progress=progress)
+            comparison = compare(
+                study, sizes=job.sizes, seeds=job.seeds, arms=job.arms, workers=job.workers, progress=progress,
+                keep=job.kept,
+            )  # fmt: skip
         parts.plain(comparison)
-        for method in unsuited:
+        for method in job.unsuited:
             parts.plain(f"not used here: {method.name}: {method.reason}")
     return Outcome(
         command="",
@@ -236,7 +128,7 @@ def _compute(
         network=dict(study.network),
         budget=study.budget,
         comparison=comparison,
-        unsuited=unsuited,
+        unsuited=job.unsuited,
         copied=copied,
         hints=hints,
         saliency=saliency,
@@ -245,7 +137,7 @@ def _compute(
         saved_scores=chosen.scores,
         notes=notes,
         seconds=parts.seconds,
-        workers=min(workers, seeds),
+        workers=min(job.workers, job.seeds),
     ), chosen
 
 

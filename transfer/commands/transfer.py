@@ -12,6 +12,8 @@ from rnn_core.data.files.series import MISSING
 from rnn_core.foreign import one_line
 from rnn_core.inputs.tables import add_table_options, check_table_options
 
+from .keeping import check_kept
+
 RESULTS = ("report.html", "results.json", "model.safetensors")
 """Files that tell that a folder holds a run's results."""
 
@@ -72,6 +74,7 @@ class Transfer:
         add = parser.add_argument_group("the run").add_argument
         add("--out", metavar="DIR", help="where to write (runs/transfer)")
         add("--overwrite", action="store_true", help="over the results that are there")
+        add("--resume", action="store_true", help="go on from the runs that one which was cut off has finished there")
         add("--workers", type=int, metavar="N", help="processes side by side (as many as processors, at most 4)")
         add("--quick", action="store_true", help="tiny: see in ten seconds that all works; the numbers mean nothing")
 
@@ -144,14 +147,15 @@ def _check(args: argparse.Namespace) -> None:
             f"--out must be a folder without results, got {named(folder)} with {', '.join(found)}; name another, or "
             "--overwrite"
         )
+    check_kept(folder, args.resume, args.overwrite)
 
 
 def _words(args: argparse.Namespace) -> str:
-    """Return the words that call this again."""
+    """Return the words that call this again, all of it."""
     words = ["rnn-core", "transfer"]
     values: dict[str, Any] = vars(args)
     for name, value in values.items():
-        if name in ("command", "traceback") or value is None or value is False:
+        if name in ("command", "traceback", "resume") or value is None or value is False:
             continue
         words.append(_option(name))
         if value is not True:

@@ -56,9 +56,9 @@ def compare(
         A folder in which each run is kept when it has ended, and each trained source: whatever ends this call early
         costs the runs that were being made, and no more.
     resume : bool or "auto"
-        True goes on from the runs in that folder, to the same bits as a comparison that never stopped; "auto" does so if
-        there are some, and begins afresh if not. False refuses a folder that has some. Seeds, sizes and arms may have
-        changed in between, the study may not. Not with a `KeptRuns`, which has been told.
+        True goes on from the runs in that folder, to the same bits as a comparison that never stopped; "auto" does so
+        if there are some, and begins afresh if not. False refuses a folder that has some. Seeds, sizes and arms may
+        have changed in between, the study may not. Not with a `KeptRuns`, which has been told.
 
     Returns
     -------

@@ -1,6 +1,7 @@
 """What a study is, in a few facts: its data, its options, and the code and the machine that its numbers come from.
 
-Two studies of the same facts give the same bits. So runs that were kept are taken for a study's own only where they are.
+Two studies of the same facts give the same bits. So runs that were kept are taken for a study's own only where they
+are the same.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def digest(value: Any) -> str:
 
 def _facts(name: str, value: Any, depth: int) -> dict[str, Any]:
     """Return what an attribute says: itself where it is plain, its parts where they are few, or else a digest."""
-    if value is None or isinstance(value, bool | int | float | str) and len(repr(value)) <= MANY:
+    if value is None or (isinstance(value, bool | int | float | str) and len(repr(value)) <= MANY):
         return {name: repr(value) if isinstance(value, float) and not isfinite(value) else value}
     if isinstance(value, Path):
         return {name: str(value)}
@@ -177,7 +178,7 @@ def _name(value: Any) -> str:
     return f"{module}.{name}" if module else name
 
 
-OURS = (*kernels.__path__, *rnn_core.__path__, Path(__file__).resolve().parent.parent)
+OURS = (Path(kernels.__path__[0]), Path(rnn_core.__path__[0]), Path(__file__).resolve().parent.parent)
 """Where our code is."""
 
 
@@ -185,7 +186,7 @@ OURS = (*kernels.__path__, *rnn_core.__path__, Path(__file__).resolve().parent.p
 def _our_code() -> str:
     """Return a digest of all our files: the next version may compute other bits, and so may a changed line."""
     found = blake2b(digest_size=8)
-    for folder in map(Path, OURS):
+    for folder in OURS:
         for path in sorted(folder.rglob("*.py")):
             found.update(_part(path.relative_to(folder).as_posix(), path.read_bytes()))
     return found.hexdigest()

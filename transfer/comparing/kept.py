@@ -7,8 +7,8 @@
 ``sources/``
     A trained source for each seed and each way to train one.
 
-A comparison that goes on takes what is there and makes the rest. Numbers come back as the bits that they were: a score is
-written in hexadecimal, and what JSON can't tell apart, tuples from lists, is made one before a run is used at all.
+A comparison that goes on takes what is there and makes the rest. Numbers come back as the bits that they were: a score
+is written in hexadecimal, and what JSON can't tell apart, tuples from lists, is made one before a run is used at all.
 """
 
 from __future__ import annotations
@@ -39,6 +39,20 @@ SAID = 3
 """Differences that an error lists."""
 
 
+class OtherRuns(ValueError):
+    """The runs in a folder are another study's.
+
+    Attributes
+    ----------
+    why : str
+        In what they differ.
+    """
+
+    def __init__(self, message: str, why: str) -> None:
+        super().__init__(message)
+        self.why = why
+
+
 class KeptRuns:
     """The runs of one study that a folder holds, and those that are added.
 
@@ -60,8 +74,8 @@ class KeptRuns:
     Raises
     ------
     ValueError
-        There are runs, and they should not go on; there are none, and they should; or they are another study's, and the
-        message says in what it differs.
+        There are runs, and they should not go on; there are none, and they should; or they are another study's
+        (`OtherRuns`), and the message says in what it differs.
     TypeError
         The study has an attribute that can't be known again.
     OSError
@@ -82,7 +96,8 @@ class KeptRuns:
             )
         if resume is True and not there:
             raise ValueError(
-                f"KeptRuns: folder must hold runs to go on from, got {str(folder)!r} without; resume='auto' begins afresh"
+                f"KeptRuns: folder must hold runs to go on from, got {str(folder)!r} without; resume='auto' begins "
+                "afresh"
             )
         if there:
             self._check(facts)
@@ -137,15 +152,18 @@ class KeptRuns:
             if not isinstance(stored, dict):
                 raise ValueError(f"KeptRuns: {STUDY} must hold facts, got {shown(stored)}")
         except (ValueError, FileNotFoundError) as error:
-            raise ValueError(
+            why = f"{STUDY} there does not say what its runs are of"
+            raise OtherRuns(
                 f"KeptRuns: {str(self.folder)!r} must say which study its runs are of, and doesn't; remove it to begin "
-                "afresh"
+                "afresh",
+                why,
             ) from error
         if changes := differences(stored, facts):
             few = "; ".join(changes[:SAID]) + (f" and {len(changes) - SAID} more" if len(changes) > SAID else "")
-            raise ValueError(
+            raise OtherRuns(
                 f"KeptRuns: the runs in {str(self.folder)!r} must be this study's to go on from, but {few}; undo the "
-                "change, or remove the folder to begin afresh"
+                "change, or remove the folder to begin afresh",
+                few,
             )
 
     def _read(self) -> None:
@@ -160,11 +178,8 @@ class KeptRuns:
                 continue
             self._runs[run.arm, run.size, run.seed] = arm_is, run
         if damaged:
-            one = damaged == 1
-            self.notes.append(
-                f"{damaged} damaged line{'' if one else 's'} in {path}: {'its run is' if one else 'their runs are'} made "
-                "again"
-            )
+            found, again = ("line", "its run is") if damaged == 1 else ("lines", "their runs are")
+            self.notes.append(f"{damaged} damaged {found} in {path}: {again} made again")
 
 
 def holds_runs(folder: Path) -> bool:
@@ -190,8 +205,8 @@ def remove(folder: Path) -> None:
 def source_kept(folder: Path | None, seed: int, source: Any, pretrain: Callable[[], Model]) -> Model:
     """Return a trained source: the one that is kept, or one that is trained now and kept.
 
-    A model that `rnn_core.load` would not give back as it is, because its class isn't known to it or keeps more than its
-    parameters, is trained whenever it is asked for; so is one whose file is damaged.
+    A model that `rnn_core.load` would not give back as it is, because its class isn't known to it or keeps more than
+    its parameters, is trained whenever it is asked for; so is one whose file is damaged.
 
     Parameters
     ----------

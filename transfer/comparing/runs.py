@@ -87,7 +87,8 @@ def pretrained(
         for source in named
     }
     return sources | {
-        source: made(source, partial(source.pretrain, study, seed))  # `compare` has asked whether it can be
+        # `compare` has asked whether the study is one that it can be used on.
+        source: made(source, partial(source.pretrain, study, seed))  # type: ignore[arg-type]
         for source in wanted
         if not isinstance(source, str)
     }

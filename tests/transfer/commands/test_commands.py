@@ -21,7 +21,7 @@ from rnn_core.inputs.facts import sides_table, words_of
 from rnn_core.inputs.reading import How, Raw
 from rnn_core.tasks.classify import Classify, Learned
 from rnn_core.weights import read_arrays, read_metadata
-from transfer.commands import network, run
+from transfer.commands import asked, network, run
 from transfer.comparing.arms import Trained
 from transfer.comparing.data_study import Budget
 from transfer.comparing.runs import pretrained
@@ -160,7 +160,7 @@ def test_everything_is_written(finished) -> None:
 def test_the_usual_methods_are_compared(finished) -> None:
     found = results(finished / "out")
     methods = [arm["name"] for arm in found["comparison"]["protocol"]["arms"]]
-    assert methods == list(run.USUAL)
+    assert methods == list(asked.USUAL)
     assert found["unsuited"] == {}
     assert found["sides"]["test"]["classes"] == {"down": 15, "up": 17}
     assert found["sides"]["target"]["tokens that the source knows, %"] == 100
@@ -270,15 +270,15 @@ def test_an_existing_folder_is_only_overwritten_when_told_to(finished, tmp_path,
     assert (tmp_path / "out" / "results.json").read_bytes() != before
 
 
-def test_an_interrupted_run_writes_nothing(finished, tmp_path, capsys, monkeypatch) -> None:
+def test_an_interrupted_run_writes_no_results(finished, tmp_path, capsys, monkeypatch) -> None:
     def interrupt(*args: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(run, "compare", interrupt)
     arguments = ["--source", finished / "reviews.csv", "--target", finished / "tweets.jsonl", *SHORT]
     assert cli.main(["transfer", *map(str, arguments), "--out", str(tmp_path / "out")]) == 130
-    assert capsys.readouterr().err == "rnn-core transfer: interrupted; nothing was written\n"
-    assert list((tmp_path / "out").iterdir()) == []
+    assert capsys.readouterr().err.startswith("rnn-core transfer: interrupted; no results were written, 0 runs of the")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["kept"]
 
 
 def test_a_disk_that_fills_up_leaves_the_old_results(finished, tmp_path, capsys, monkeypatch) -> None:
@@ -466,7 +466,7 @@ def test_the_test_chooses_nothing(tmp_path) -> None:
             network={"hidden_size": 8},
         )
         study = gather(wanted, replace(TINY, source_updates=20, target_updates=20)).study
-        arms = network.candidates(run.methods(study, ["fine-tuned", "frozen core", "SVM", "random core"])[0], None)
+        arms = network.candidates(asked.methods(study, ["fine-tuned", "frozen core", "SVM", "random core"])[0], None)
         assert [arm.name for arm in arms] == ["fine-tuned", "frozen core", "scratch"]
         found.append(network.choose(study, arms, pretrained(study, 0, arms), lambda line: None))
     one, other = found
@@ -487,8 +487,9 @@ def test_the_first_of_the_best_on_held_out_data_is_chosen(tmp_path, monkeypatch)
         return Trained(arm.name)
 
     monkeypatch.setattr(network, "trained", trained)
+    monkeypatch.setattr("transfer.comparing.runs.trained", trained)
     monkeypatch.setattr(FilesStudy, "score", lambda self, model: scores[model])
-    arms = run.methods(study, list(scores))[0]
+    arms = asked.methods(study, list(scores))[0]
     chosen = network.choose(study, arms, {"trained": None}, lambda line: None)
     assert (chosen.method, chosen.tried) == ("frozen core", scores)
     assert sizes == [(name, 12, 12) for name in scores] + [("frozen core", 15, 15)]
