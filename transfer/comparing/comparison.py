@@ -82,6 +82,44 @@ def compare(
     below (for a control, "negative"), otherwise "inconclusive". Each interval stands for
     itself: nothing is corrected for their number.
     """
+    checked_sizes, checked_seeds, arms = _checked(study, sizes, seeds, arms, workers)
+    kept = _kept(study, keep, resume)
+    wanted = [(seed, size, arm) for seed in checked_seeds for size in checked_sizes for arm in arms]
+    found = [None if kept is None else kept.find(arm, size, seed) for seed, size, arm in wanted]
+    runs = [run for run in found if run is not None]
+    missing: dict[int, list[tuple[int, Arm]]] = {}
+    for (seed, size, arm), run in zip(wanted, found, strict=True):
+        if run is None:
+            missing.setdefault(seed, []).append((size, arm))
+    by_name = {arm.name: arm for arm in arms}
+
+    def collect(run: Run) -> None:
+        runs.append(run if kept is None else kept.add(run, by_name[run.arm]))
+        if progress is not None:
+            progress(runs[-1], len(runs), len(wanted))
+
+    sources_of: Sources | None = None if kept is None else partial(source_kept, kept.sources)
+    if min(workers, len(missing)) > 1:
+        run_in_processes(study, missing, collect, sources_of, min(workers, len(missing)))
+    else:
+        run_here(study, missing, collect, sources_of)
+    order = list(by_name)
+    runs.sort(key=lambda run: (checked_seeds.index(run.seed), checked_sizes.index(run.size), order.index(run.arm)))
+    return Comparison(
+        study.metric,
+        study.higher_is_better,
+        listed("compare", "study.core", study.core),
+        arms,
+        checked_sizes,
+        checked_seeds,
+        tuple(runs),
+    )
+
+
+def _checked(
+    study: Any, sizes: Any, seeds: Any, arms: Any, workers: Any
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[Arm, ...]]:
+    """Return sizes, seeds and arms; raise before anything is trained if they, or the study, are not as required."""
     if not isinstance(study, Study):
         raise TypeError(f"compare: study must be a Study, got {type(study).__name__}; subclass transfer.Study")
     if isinstance(seeds, int | np.integer) and not isinstance(seeds, bool):
@@ -104,40 +142,7 @@ def compare(
     for package in ("scipy", "threadpoolctl"):
         _require(package)
     _try(study, checked_seeds[0], checked_sizes, arms)
-    kept = _kept(study, keep, resume)
-    wanted = [(seed, size, arm) for seed in checked_seeds for size in checked_sizes for arm in arms]
-    runs: list[Run] = []
-    missing: dict[int, list[tuple[int, Arm]]] = {}
-    for seed, size, arm in wanted:
-        run = None if kept is None else kept.find(arm, size, seed)
-        if run is None:
-            missing.setdefault(seed, []).append((size, arm))
-        else:
-            runs.append(run)
-    by_name = {arm.name: arm for arm in arms}
-
-    def collect(run: Run) -> None:
-        runs.append(run if kept is None else kept.add(run, by_name[run.arm]))
-        if progress is not None:
-            progress(runs[-1], len(runs), len(wanted))
-
-    sources_of: Sources | None = None if kept is None else partial(source_kept, kept.sources)
-    workers = min(workers, len(missing))
-    if workers > 1:
-        run_in_processes(study, missing, collect, sources_of, workers)
-    else:
-        run_here(study, missing, collect, sources_of)
-    order = {name: k for k, name in enumerate(names)}
-    runs.sort(key=lambda run: (checked_seeds.index(run.seed), checked_sizes.index(run.size), order[run.arm]))
-    return Comparison(
-        study.metric,
-        study.higher_is_better,
-        listed("compare", "study.core", study.core),
-        tuple(arms),
-        checked_sizes,
-        checked_seeds,
-        tuple(runs),
-    )
+    return checked_sizes, checked_seeds, arms
 
 
 def _kept(study: Study, keep: Any, resume: bool | str) -> KeptRuns | None:
