@@ -5,6 +5,7 @@ from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
 from .models import (
     BidirectionalLanguageModel,
     ConvClassifier,
+    Forecaster,
     LanguageModel,
     Seq2Seq,
     SequenceClassifier,
@@ -24,6 +25,7 @@ __all__ = [
     "ConvClassifier",
     "Dropout",
     "Embedding",
+    "Forecaster",
     "LanguageModel",
     "Linear",
     "Seq2Seq",

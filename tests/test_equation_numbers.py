@@ -22,6 +22,7 @@ DERIVATIONS = {
     "AT": "attention",
     "CR": "crf",
     "CV": "convolution", "CP": "convolution",
+    "FC": "forecasting",
 }  # fmt: skip
 """Where each family of equations is derived."""
 

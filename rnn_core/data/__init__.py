@@ -3,6 +3,7 @@
 from .augmented import Augmented
 from .batches import Batch, Examples, TextStream
 from .files.pairs import context_of, reply_pairs
+from .forecasting import TimeSeries, Windows, WindowSpec, fourier
 from .letters import spelled
 from .pairs import Pairs
 from .ragged import Ragged
@@ -23,6 +24,10 @@ __all__ = [
     "Batch",
     "Examples",
     "TextStream",
+    "TimeSeries",
+    "WindowSpec",
+    "Windows",
+    "fourier",
     "Repeated",
     "Augmented",
     "context_of",

@@ -5,6 +5,7 @@ from .classifier import SequenceClassifier
 from .contextual.bidirectional_language_model import BidirectionalLanguageModel
 from .contextual.features import contextual_features
 from .convolutional import ConvClassifier
+from .forecasting import Forecast, Forecaster
 from .language_model import LanguageModel
 from .regressor import SequenceRegressor
 from .seq2seq import Hypothesis, Seq2Seq
@@ -13,6 +14,8 @@ from .tagger import SequenceTagger
 __all__ = [
     "ConvClassifier",
     "BidirectionalLanguageModel",
+    "Forecast",
+    "Forecaster",
     "Hypothesis",
     "LanguageModel",
     "Seq2Seq",

@@ -3,7 +3,7 @@
 from .clipping import clip_by_global_norm
 from .history import EpochRecord, History
 from .loop import TrainingInterrupted, fit
-from .losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from .losses import BinaryCrossEntropy, GaussianLikelihood, QuantileLoss, SoftmaxCrossEntropy, SquaredError
 from .optimizers import SGD, Adam, AdamW, Optimizer
 from .schedules import (
     Constant,
@@ -27,6 +27,8 @@ __all__ = [
     "SoftmaxCrossEntropy",
     "BinaryCrossEntropy",
     "SquaredError",
+    "GaussianLikelihood",
+    "QuantileLoss",
     "Optimizer",
     "SGD",
     "Adam",

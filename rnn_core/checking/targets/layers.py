@@ -16,7 +16,13 @@ from ...layers.home import move, to_host
 from ...layers.linear import Linear
 from ...layers.mixing.highway import Highway
 from ...layers.mixing.scalar_mix import ScalarMix
-from ...training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from ...training.losses import (
+    BinaryCrossEntropy,
+    GaussianLikelihood,
+    QuantileLoss,
+    SoftmaxCrossEntropy,
+    SquaredError,
+)
 from ..places import Axis, parameter_axes
 from ..problem import Problem, Twin
 from .dispatch import Point, problem_of
@@ -107,6 +113,8 @@ def _crf(layer: CRF, point: Point) -> Problem:
 @problem_of.register(SoftmaxCrossEntropy)
 @problem_of.register(BinaryCrossEntropy)
 @problem_of.register(SquaredError)
+@problem_of.register(GaussianLikelihood)
+@problem_of.register(QuantileLoss)
 def _loss(loss: Any, point: Point) -> Problem:
     logits, targets, weights = np.asarray(point.x), point.targets, point.weights
     _, tape = loss.forward(logits, targets, weights)

@@ -10,6 +10,7 @@ from ...layers.home import move, to_host
 from ...models import (
     BidirectionalLanguageModel,
     ConvClassifier,
+    Forecaster,
     SequenceClassifier,
     SequenceRegressor,
     SequenceTagger,
@@ -23,7 +24,8 @@ from .values import copies, hold_padding
 @problem_of.register(SequenceClassifier)
 @problem_of.register(SequenceRegressor)
 @problem_of.register(SequenceTagger)
-def _classifier(model: SequenceClassifier | SequenceRegressor | SequenceTagger, point: Point) -> Problem:
+@problem_of.register(Forecaster)
+def _classifier(model: SequenceClassifier | SequenceRegressor | SequenceTagger | Forecaster, point: Point) -> Problem:
     x, home, lengths, rng = np.asarray(to_host(point.x)), model.namespace, point.lengths, point.rng
     _, tape = model.forward(move(x, home), lengths, rng=rng)
     inputs = {"x": x} if x.dtype == model.dtype else {}

@@ -4,6 +4,7 @@
 mean.py           what every loss ends in: the weighted mean, and the checks of what it is given
 cross_entropy.py  softmax and binary cross-entropy
 squared.py        squared error
+distributions.py  Gaussian likelihood, and quantiles
 ================  ===================================================================================================
 
 z are the logits or, for the squared error, the outputs. Primes mark the backward; dX is ∂L/∂X. All of them accept
@@ -15,6 +16,7 @@ among them makes the loss one, and `fit` sees it there.
 """
 
 from .cross_entropy import BinaryCrossEntropy, SoftmaxCrossEntropy
+from .distributions import GaussianLikelihood, QuantileLoss
 from .squared import SquaredError
 
-__all__ = ["SoftmaxCrossEntropy", "BinaryCrossEntropy", "SquaredError"]
+__all__ = ["SoftmaxCrossEntropy", "BinaryCrossEntropy", "SquaredError", "GaussianLikelihood", "QuantileLoss"]
