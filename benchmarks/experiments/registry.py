@@ -6,7 +6,7 @@ what that is.
 
 from __future__ import annotations
 
-from . import pronunciation, sequences
+from . import contextual, pronunciation, sequences
 from .frame import Experiment
 from .known import adding, characters, convolutions, digits, sines
 from .texts import replies, translation
@@ -22,6 +22,7 @@ ROWS = (
     pronunciation.EXPERIMENT,
     translation.EXPERIMENT,
     replies.EXPERIMENT,
+    contextual.EXPERIMENT,
 )
 
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in ROWS}
