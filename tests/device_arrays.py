@@ -160,11 +160,12 @@ WAITING = ("unique_values",)
 
 FUNCTIONS = (
     "abs", "all", "any", "arange", "argmax", "argsort", "astype", "broadcast_to", "concat", "cumulative_sum", "empty",
-    "exp", "isfinite", "log", "log1p", "max", "min", "minimum", "moveaxis", "permute_dims", "real", "reshape",
+    "exp", "full", "isfinite", "log", "log1p", "max", "min", "minimum", "moveaxis", "ones",
+    "permute_dims", "real", "reshape",
     "searchsorted", "sqrt", "stack", "sum", "take", "take_along_axis", "tanh", "unique_values", "where",
     "zeros", "zeros_like",
 )  # fmt: skip
-CONSTANTS = ("float32", "float64", "int64", "inf", "isdtype")
+CONSTANTS = ("float32", "float64", "int32", "int64", "inf", "isdtype")
 
 
 def _function(name: str) -> Any:

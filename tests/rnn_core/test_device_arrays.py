@@ -12,16 +12,17 @@ from rich.console import Console
 from rnn_core import GRU, LSTM, RNN, backends, gradcheck, load, save
 from rnn_core.data import Examples, TextStream, Tokenizer
 from rnn_core.data.batches import Batch
-from rnn_core.layers import CRF, Attention, Dropout, Embedding, Linear
+from rnn_core.layers import CRF, Attention, AvgPool, Conv2d, Dropout, Embedding, Linear, MaxPool, ReLU
 from rnn_core.layers.crf import constraints_of
 from rnn_core.layers.embedding import RowGradient
 from rnn_core.layers.home import to_host
 from rnn_core.layers.pooling import POOLINGS, Pooling
-from rnn_core.models import LanguageModel, Seq2Seq, SequenceClassifier, SequenceTagger
+from rnn_core.models import ConvClassifier, LanguageModel, Seq2Seq, SequenceClassifier, SequenceTagger
 from rnn_core.training import SGD, Adam, AdamW, Updates, clip_by_global_norm, fit
 from rnn_core.training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from rnn_core.weights import read_arrays
 from tests import device_arrays
+from tests.convolution_checks import FRONTS, steps
 from tests.device_arrays import TRANSFERS, Device, device
 
 T, B, I, H, V = 6, 4, 3, 5, 9
@@ -184,6 +185,47 @@ def test_pooling_computes_what_it_computes_on_the_host(kind, bidirectional, leng
         return pooled, pooling.backward(tape, pooled)
 
     compared(lambda where: Pooling(kind, bidirectional, batch_first=True), run)
+
+
+@pytest.mark.parametrize("kind", [MaxPool, AvgPool])
+@pytest.mark.parametrize("options", [{}, {"stride": 2, "padding": 1}, {"padding": "same", "dilation": 2}])
+def test_convolutions_and_pools_compute_what_they_compute_on_the_host(kind, options):
+    def run(layer, where):
+        pool, relu = kind(2, stride=1, padding=1), ReLU()
+        x = at(where, random(B, I, 6, 7))
+        y, conv = layer.forward(x)
+        positive, tape = relu.forward(y)
+        z, taken = pool.forward(positive)
+        dz = at(where, random(*z.shape, seed=1))
+        return (
+            y,
+            z,
+            *layer.backward(conv, relu.backward(tape, pool.backward(taken, dz))),
+            layer(at(where, random(B, I, 6, 7))),
+        )
+
+    compared(lambda where: Conv2d(I, H, 3, backend=where, dtype=float, seed=1, **options), run)
+
+
+@pytest.mark.parametrize("summary", ["flatten", "mean"])
+def test_a_model_of_convolutions_computes_what_it_computes_on_the_host(summary):
+    def run(model, where):
+        batch = Batch(at(where, random(B, 1, 8, 8)), np.arange(B) % 3)
+        step, found = model.loss_and_gradients(batch), model.evaluate(batch)
+        assert step.loss == pytest.approx(found.loss / B, rel=1e-12)
+        return model(batch.inputs), step.gradients
+
+    options = {"channels": (2, 3), "summary": summary, "hidden_size": H, "dtype": float, "seed": 1}
+    compared(lambda where: ConvClassifier(3, (1, 8, 8), backend=where, **options), run, largest=1)
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_convolutions_before_a_core_compute_what_they_compute_on_the_host(name):
+    def run(model, where):
+        z, tape = model.forward(at(where, steps(name)), np.array([5, 2, 4]))
+        return z, *model.backward(tape, z)
+
+    compared(lambda where: SequenceClassifier(3, 4, front=FRONTS[name], backend=where, dtype=float, seed=1), run)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -90,7 +90,7 @@ class Frames(Front):
         frames = xp.reshape(x, (-1, *self.blocks.input_shape))
         if lengths is None:
             return frames, None
-        valid = xp.reshape(valid_steps(xp, lengths, x.shape[1]), (-1,))
+        valid = xp.asarray(np.flatnonzero(valid_steps(np, lengths, x.shape[1])))  # on the host, where lengths are
         return frames[valid], valid
 
 

@@ -170,6 +170,38 @@ def test_a_file_saved_and_loaded_is_the_model_bit_for_bit(name, dtype, tmp_path)
     np.testing.assert_allclose(other(x.astype(np.float64)), model(x), rtol=1e-4 if dtype == np.float32 else 1e-13)
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("input_shape", [2, 6]), ("input_shape", "26"), ("input_shape", [2, 6.5, 5]), ("channels", [3, 4, 5]),
+        ("channels", [3, 10**12]), ("channels", {"3": 4}), ("kernel_size", 10**15), ("kernel_size", [3, [3]]),
+        ("padding", 10**18), ("stride", 0), ("pool", [[2]]), ("pool", True), ("pooling", ["max"]), ("summary", 1),
+        ("hidden_size", -1), ("dropout", "0.5"), ("frames", 3),
+    ],
+)  # fmt: skip
+def test_a_file_that_lies_of_its_shape_is_refused(name, value, tmp_path):
+    model = classifier()
+    model.config = {**model.config, name: value}
+    save(model, tmp_path / "model")
+    with pytest.raises(ValueError, match="does not hold what it says it holds"):
+        load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("front", [
+    {"kind": "frames"}, {"kind": "frames", "shape": 3}, {"kind": "frames", "shape": [2, 4, 3], "channels": [10**12]},
+    {"kind": "frames", "shape": [2, 4, 3], "backend": "numpy"}, {"kind": "frames", "shape": [2, 4, 3], "seed": 1},
+    {"kind": "over time", "input_size": 10**15}, {"kind": "over time", "input_size": 3, "kernel_size": "3"},
+    {"kind": "over time", "input_size": 3, "padding": 1}, {"kind": "over time", "input_size": 3, "dtype": "float32"},
+    {"kind": ["frames"]}, ["frames"], "frames",
+])  # fmt: skip
+def test_a_front_that_a_file_makes_up_is_refused(front, tmp_path):
+    model = fronted("frames")
+    model.config = {**model.config, "front": front}
+    save(model, tmp_path / "model")
+    with pytest.raises(ValueError, match="does not hold what it says it holds"):
+        load(tmp_path / "model")
+
+
 def test_a_tagger_has_a_front_too():
     """A tag for every frame, with a chain on top."""
     model = SequenceTagger(3, 4, front=FRONTS["frames"], crf=True, dtype=np.float64, seed=1)
