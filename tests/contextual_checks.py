@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnn_core import BidirectionalLanguageModel, SequenceClassifier, contextual_features, gradcheck
+from rnn_core import BidirectionalLanguageModel, SequenceClassifier, SequenceTagger, contextual_features, gradcheck
 from rnn_core.data import Batch
 from rnn_core.layers import Highway, ScalarMix
 from tests.checks import accept, normal
@@ -127,6 +127,14 @@ def mixed_in_a_model(layer_norm: bool) -> None:
     model = mixing_classifier(layer_norm=layer_norm, dropout=0.3, bidirectional=True)
     model.parameters["mix.weight"][...] = [0.3, -1.1, 0.4]
     accept(gradcheck(model, normal(B, T, 3, 2 * H), lengths=LENGTHS))
+
+
+def mixed_in_a_tagger() -> None:
+    """The same of a tagger with a chain of tags on top."""
+    front = {"kind": "mix", "num_layers": 3, "input_size": 2 * H}
+    model = SequenceTagger(V, H, front=front, crf=True, cell="rnn", dropout=0.3, dtype=np.float64, seed=1)
+    model.parameters["mix.weight"][...] = [0.3, -1.1, 0.4]
+    accept(gradcheck(model, token_batch(weighted=False)._replace(inputs=normal(B, T, 3, 2 * H))))
 
 
 def padding_reaches_no_mix() -> None:

@@ -19,7 +19,7 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ from ...layers.home import move, to_host
 from ...layers.linear import Linear
 from ...layers.mixing.highway import Highway
 from ...layers.pooling import Pooling
-from ..base import named, needed, seeds
+from ..base import named, needed
 from ..inputs import valid_steps
 from .front import Front
 
@@ -90,7 +90,7 @@ class Letters(Front):
     ) -> None:
         widths = _filters(filters)
         depth = 0 if highways == 0 and not isinstance(highways, bool) else positive_int(NAME, "highways", highways)
-        drawn = iter(seeds(seed, 2 + len(widths) + depth))
+        drawn = _seeds(seed)
         V, E = positive_int(NAME, "num_letters", num_letters), positive_int(NAME, "letter_size", letter_size)
         self.letters = Embedding(V, E, seed=next(drawn), **made)
         self.convs = [Conv1d(E, count, width, seed=next(drawn), **made) for width, count in widths]
@@ -200,6 +200,13 @@ class Letters(Front):
             de = xp.where(tape.within[:, :, None], xp.moveaxis(de, 1, 2), 0)  # (CF10′)
             grads |= named("letters", self.letters.backward(tape.letters, de))  # (CF10′)
         return None, grads
+
+
+def _seeds(seed: int | None) -> Iterator[int]:
+    """Yield independent seeds, as many as are asked for: a file may claim any number of layers."""
+    rng = np.random.default_rng(seed)
+    while True:
+        yield int(rng.integers(2**32))
 
 
 def _filters(filters: Any) -> list[tuple[int, int]]:

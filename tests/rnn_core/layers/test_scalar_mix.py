@@ -16,6 +16,10 @@ def test_gradients(layer_norm):
     checks.mixed_in_a_model(layer_norm)
 
 
+def test_gradients_in_a_tagger():
+    checks.mixed_in_a_tagger()
+
+
 def test_padding_reaches_nothing():
     checks.padding_reaches_no_mix()
 

@@ -9,6 +9,7 @@ from rnn_core import (
     BidirectionalLanguageModel,
     LanguageModel,
     SequenceClassifier,
+    SequenceTagger,
     contextual_features,
     gradcheck,
     load,
@@ -45,6 +46,8 @@ def test_gradients_without_a_projection_in_other_models():
     classifier = SequenceClassifier(3, 4, front=letters(), cell="gru", dtype=np.float64, dropout=0.2, seed=0)
     assert gradcheck(classifier, words(), lengths=LENGTHS).passed
     assert gradcheck(classifier, words()).passed
+    tagger = SequenceTagger(V, H, front=letters(), cell="gru", crf=True, dtype=np.float64, seed=0)
+    assert gradcheck(tagger, token_batch(weighted=False)._replace(inputs=words())).passed
     model = LanguageModel(V, H, front=letters(highways=1), cell="rnn", dtype=np.float64, seed=0)
     assert gradcheck(model, token_batch()._replace(inputs=words())).passed
 
@@ -119,6 +122,15 @@ def test_a_class_that_is_in_the_letters_is_learned_and_holds_for_new_words():
     fit(model, train, optimizer=Adam(1e-2), epochs=15, progress=False)
     found = model.evaluate(Batch(x[120:], classes[120:], lengths[120:]))
     assert found.correct > 0.9 * found.count
+
+
+def test_a_file_that_claims_any_number_of_layers_takes_no_time_and_no_memory(tmp_path):
+    model = SequenceClassifier(2, 3, front=letters(highways=1), seed=0)
+    for key, claim in (("highways", 10**15), ("num_letters", 10**15), ("features", 10**12), ("letter_size", 10**15)):
+        model.config["front"] = letters(highways=1) | {key: claim}
+        save(model, tmp_path / "liar")
+        with pytest.raises(ValueError, match="load: .* does not hold what it says it holds"):
+            load(tmp_path / "liar")
 
 
 def test_words_are_spelled():
