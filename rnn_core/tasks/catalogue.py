@@ -10,13 +10,15 @@ from ..foreign import shown
 from ..models import Model
 from .classify import Classify
 from .language import Language
+from .reply import Reply
 from .task import Task
+from .translate import Translate
 
 
 @cache
 def tasks() -> dict[str, Task[Any, Any, Any]]:
     """Return every task by its name."""
-    found: tuple[Task[Any, Any, Any], ...] = (Classify(), Language())
+    found: tuple[Task[Any, Any, Any], ...] = (Classify(), Language(), Translate(), Reply())
     return {task.name: task for task in found}
 
 
