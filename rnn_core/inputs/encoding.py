@@ -39,7 +39,7 @@ class Encoding:
     max_steps : int, optional
         Of what is longer the beginning is kept.
     mean, scale : tuple of float
-        Of each feature of series and waveforms: taken away, and divided by.
+        Of each feature of series and waveforms: taken away, and divided by. Empty where numbers are read as they are.
     frame : int
         Samples a step, of waveforms.
     rate : int, optional
@@ -173,13 +173,13 @@ class Encoding:
         features = raw.rows[0].shape[1]
         if (raw.missing == "mask") != (self.missing == "mask"):
             raise ValueError(f"examples must be read with --missing {self.missing}, as the others, got {raw.missing}")
-        if features != len(self.mean):
+        if self.mean and features != len(self.mean):
             raise ValueError(f"examples must have {len(self.mean)} features a step, got {features}")
         return [self._scaled(row[: self.max_steps], place) for row, place in zip(raw.rows, raw.places, strict=True)]
 
     def _scaled(self, row: np.ndarray, place: str) -> np.ndarray:
         """Return a row (T, I) in float32, scaled before that: far from 0, float32 would keep nothing of what varies."""
-        scaled = Scaling(self.mean, self.scale).apply(row)
+        scaled = Scaling(self.mean, self.scale).apply(row) if self.mean else row
         if self.missing == "mask":  # a number of which nothing was seen is like the mean
             numbers, seen = np.split(scaled, 2, axis=1)
             numbers[:, ~seen.any(axis=0)] = 0

@@ -14,7 +14,6 @@ from ..foreign import one_line
 from ..models import Model
 from ..schema import check_arguments
 from .encoding import Encoding
-from .how import FRAME
 
 
 def _reading(
@@ -54,10 +53,11 @@ def encoding_of(model: Model, where: str) -> Encoding:
     ValueError
         Nobody has said what its tokens stand for, or what was said doesn't fit.
     """
-    features, tokens = model.config.get("input_size"), model.config.get("vocab_size")
+    tokens = model.config.get("vocab_size")
+    features = model.config.get("input_size") or (None if model.scaling is None else len(model.scaling))
     try:
         found = check_arguments("its reading", _reading, model.reading or {})
-        kind = found.pop("kind", None) or ("series" if features else "text" if model.tokenizer else "ids")
+        kind = found.pop("kind", None) or ("text" if model.tokenizer else "ids" if tokens else "series")
         if found.get("missing", "refuse") not in MISSING:
             raise ValueError(f"its missing must be one of {', '.join(MISSING)}, got {found['missing']!r}")
         if kind == "ids" and found.get("vocabulary") is None:
@@ -67,10 +67,12 @@ def encoding_of(model: Model, where: str) -> Encoding:
         if kind == "ids" and found["vocabulary"] != tokens:
             raise ValueError(f"its vocabulary is of {found['vocabulary']:,} tokens, and the network has {tokens}")
         if features and kind == "waveforms":
-            found["frame"] = found.get("frame") or (features if model.scaling is None else FRAME)
+            found["frame"] = found.get("frame") or features
             if found["frame"] != features:
                 raise ValueError(f"its frames are of {found['frame']} samples, and the network reads {features}")
-        scaling = model.scaling or (Scaling((0.0,) * features, (1.0,) * features) if features else None)
+        scaling, size = model.scaling, model.config.get("input_size")
+        if scaling is None and size:  # numbers as they are, of which there must be as many
+            scaling = Scaling((0.0,) * size, (1.0,) * size)
         numbers = {} if scaling is None else {"mean": scaling.mean, "scale": scaling.scale}
         return Encoding(kind, model.tokenizer, **{"frame": 1, **found, **numbers}).checked()
     except ValueError as error:

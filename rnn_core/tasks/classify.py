@@ -62,7 +62,7 @@ class Classify(Task[Raw, Learned, np.ndarray]):
     name = "classify"
     help = "texts, series or sounds: the class of each, or a number (--regression)"
     files = ".csv .tsv .jsonl .npz .ts .arff, or a folder with one of .txt or .wav .flac .ogg files for each class"
-    models = ("SequenceClassifier", "SequenceRegressor", "ConvClassifier")
+    models = ("SequenceClassifier", "SequenceRegressor")
 
     def reading_options(self, add: Add) -> None:
         """See `Task.reading_options`."""
@@ -118,8 +118,8 @@ class Classify(Task[Raw, Learned, np.ndarray]):
             _check_labels(found, path, args)
         return found
 
-    def halves(self, path: str, args: argparse.Namespace) -> bool:
-        """Return whether a file or folder has its examples in two halves, for training and for testing."""
+    def has_test(self, path: str, args: argparse.Namespace) -> bool:
+        """See `Task.has_test`."""
         return has_test(path, How(args.kind, encoding=args.encoding or "utf-8", **table_options(args)))
 
     def split(self, examples: Raw, share: float, seed: int) -> tuple[Raw, Raw]:
@@ -189,7 +189,7 @@ class Classify(Task[Raw, Learned, np.ndarray]):
         if isinstance(model, SequenceRegressor):
             said = in_pieces(model.predict, inputs, lengths)
             return said if how.numbers is None else how.numbers.undo(said[:, None])[:, 0]
-        return answers(model, inputs, lengths)  # type: ignore[arg-type]  # or a ConvClassifier, which says the same
+        return answers(model, inputs, lengths)  # type: ignore[arg-type]  # a classifier, as `known` has seen to
 
     def score(self, how: Learned, examples: Raw, answers: np.ndarray) -> dict[str, float]:
         """See `Task.score`."""

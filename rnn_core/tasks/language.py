@@ -28,6 +28,9 @@ LEVELS = ("char", "word", "piece")
 STEPS = 50
 """Tokens that gradients reach back, unless told otherwise."""
 
+SHORTEST = 20
+"""Characters of a text that is split."""
+
 LENGTH = 200
 """Tokens that are written, unless told otherwise."""
 
@@ -152,6 +155,8 @@ class Language(Task[Texts, Learned, Surprise]):
             k = min(max(k, 1), len(examples) - 1)
             return _part(examples, slice(0, k)), _part(examples, slice(k, None))
         text = examples.texts[0]
+        if len(text) < SHORTEST:
+            raise ValueError(f"--data must hold {SHORTEST} characters at least, to be split, got {len(text)}")
         cut = min(max(round((1 - share) * len(text)), 1), len(text) - 1)
         line = text.rfind("\n", int(0.95 * cut), cut) + 1  # at a line's end, if one is near
         cut = line or cut
@@ -172,7 +177,7 @@ class Language(Task[Texts, Learned, Surprise]):
         """See `Task.batches`."""
         ids = how.tokenizer.encode(examples.whole)
         if len(ids) < 2:
-            raise ValueError(f"it must hold two tokens of text at least, got {len(ids)}")
+            raise ValueError(f"texts must hold two tokens at least, got {len(ids)}")
         rows = max(1, min(batch_size, len(ids) // (2 * how.steps)))
         return TextStream(ids, batch_size=rows, steps=how.steps)
 

@@ -189,6 +189,10 @@ class Task(ABC, Generic[E, H, A]):
             It can't be read.
         """
 
+    def has_test(self, path: str, args: argparse.Namespace) -> bool:
+        """Return whether what ``--data`` names has a half of its own to test on, as some archives do."""
+        return False
+
     @abstractmethod
     def split(self, examples: E, share: float, seed: int) -> tuple[E, E]:
         """Return what to train on, and a share of about this size to validate by; each has an example at least."""

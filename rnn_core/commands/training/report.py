@@ -142,4 +142,4 @@ def _said(value: Any) -> str:
 
 def _number(value: float) -> str:
     """Return a score: of a share in per cent two places, of others as many as tell."""
-    return f"{value:.2f}" if 1 <= abs(value) < 1000 else f"{value:.4g}"
+    return f"{value:.2f}" if 10 <= abs(value) < 1000 else f"{value:.4g}"

@@ -100,8 +100,12 @@ def gather(task: AnyTask, args: argparse.Namespace) -> Sides:
     elif args.validation is None:
         notes.append("nothing was held out: the last epoch is kept, whether or not it is the best")
     how = task.learn(examples["data"], args)
+    paths = {"validation": args.validation, "test": args.test}
+    if args.test is None and task.has_test(args.data, args):
+        paths["test"] = args.data
+        notes.append("--test is the half of --data that is for testing")
     for role, name in ((Role.VALIDATION, "validation"), (Role.TEST, "test")):
-        if (path := getattr(args, name)) is not None:
+        if (path := paths[name]) is not None:
             examples[name] = task.read(path, args, role, how)
             notes += [f"{role.value}: {note}" for note in examples[name].notes if f"--data: {note}" not in notes]
     batches = {}
@@ -109,9 +113,9 @@ def gather(task: AnyTask, args: argparse.Namespace) -> Sides:
         try:
             batches[name] = task.batches(how, some, usual(task, args, "batch_size"), seed, training=name == "data")
         except ValueError as error:
-            if name == "data" or getattr(args, name) is None:
+            if paths.get(name) is None:
                 raise
-            raise must_go_with(Role(f"--{name}"), getattr(args, name), error) from error
+            raise must_go_with(Role(f"--{name}"), str(paths[name]), error) from error
     return Sides(examples, how, batches, notes)
 
 

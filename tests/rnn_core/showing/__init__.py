@@ -1,1 +1,1 @@
-"""What is read from a user's files, and how it becomes what a network reads."""
+"""What people see."""

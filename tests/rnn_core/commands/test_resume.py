@@ -1,0 +1,171 @@
+"""A run that is stopped and resumed makes the same network, to the bit; and nothing is begun afresh by accident."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from itertools import count
+
+import pytest
+
+from rnn_core import cli
+from rnn_core.commands.training import run as training
+from rnn_core.training.run import Run
+
+from .made import TINY, corpus, done, refused, reviews, tree, waves
+
+FILES = {"classify": reviews, "series": waves, "language": corpus}
+OPTIONS = {"language": ("--steps", "10", "--batch-size", "4"), "classify": ("--dropout", "0.3"), "series": ()}
+
+
+def words(kind: str, data, out) -> list[str]:
+    task = "language" if kind == "language" else "classify"
+    options = ("--batch-size", "8") if kind != "language" else ()
+    return ["train", task, "--data", str(data), "--out", str(out), *TINY, *options, *OPTIONS[kind]]
+
+
+def stopped_at(monkeypatch, step: int, stop) -> None:
+    """Let a run end in the middle of an update."""
+    steps, whole = count(1), Run.step
+
+    def counted(self: Run) -> None:
+        if next(steps) == step:
+            stop()
+        whole(self)
+
+    monkeypatch.setattr(Run, "step", counted)
+
+
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def crashed() -> None:
+    raise RuntimeError("the lights go out")
+
+
+@pytest.mark.parametrize("stop", [killed, crashed], ids=lambda stop: stop.__name__)
+@pytest.mark.parametrize("kind", FILES)
+def test_a_run_that_was_stopped_is_resumed_to_the_same_bits(kind, stop, tmp_path, capsys, monkeypatch) -> None:
+    data = FILES[kind](tmp_path / ("corpus.txt" if kind == "language" else "d.tsv" if kind == "series" else "d.csv"))
+    done(capsys, *words(kind, data, tmp_path / "whole"))
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 6, stop)
+        code = cli.main([*words(kind, data, tmp_path / "part"), "--checkpoint-every", "2"])
+    said = capsys.readouterr().err
+    assert code == (130 if stop is killed else 2)
+    if stop is killed:
+        assert said.startswith("rnn-core train: interrupted in step ")
+        assert said.endswith("--checkpoint-every 2 --resume` goes on\n")
+    assert not (tmp_path / "part" / "model.safetensors").exists()
+    done(capsys, *words(kind, data, tmp_path / "part"), "--checkpoint-every", "2", "--resume")
+    whole, part = (tree(tmp_path / name) for name in ("whole", "part"))
+    assert part["model.safetensors"] == whole["model.safetensors"]
+    ours, theirs = (json.loads(found["results.json"]) for found in (part, whole))
+    for found in (ours, theirs):
+        for record in found["history"]["records"]:
+            del record["seconds"]
+    assert ours["history"] == theirs["history"]
+    assert ours["scores"] == theirs["scores"]
+
+
+def test_more_epochs_go_on_from_a_run_that_is_done(tmp_path, capsys) -> None:
+    data = reviews(tmp_path / "d.csv")
+    done(capsys, *words("classify", data, tmp_path / "long"), "--epochs", 4)
+    done(capsys, *words("classify", data, tmp_path / "short"))
+    done(capsys, *words("classify", data, tmp_path / "short"), "--epochs", 4, "--resume")
+    assert tree(tmp_path / "long")["model.safetensors"] == tree(tmp_path / "short")["model.safetensors"]
+
+
+@pytest.fixture
+def unfinished(tmp_path, capsys, monkeypatch):
+    data = reviews(tmp_path / "d.csv")
+    with monkeypatch.context() as patch:
+        stopped_at(patch, 6, killed)
+        assert cli.main(words("classify", data, tmp_path / "out")) == 130
+    capsys.readouterr()
+    return data, tmp_path / "out"
+
+
+def test_an_unfinished_run_is_not_begun_afresh_by_accident(unfinished, capsys) -> None:
+    data, out = unfinished
+    before = tree(out)
+    said = refused(capsys, *words("classify", data, out))
+    assert "--out must be a folder without an unfinished run" in said
+    assert "--resume goes on with it, --overwrite begins afresh" in said
+    assert tree(out) == before
+    done(capsys, *words("classify", data, out), "--overwrite")
+    assert (out / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--rate", "0.5"), "--rate was 0.02 and is 0.5"),
+        (("--bidirectional",), "--bidirectional was left out and is given"),
+        (("--cell", "gru"), "--cell was left out and is 'gru'"),
+    ],
+)
+def test_another_run_is_not_resumed(options, message, unfinished, capsys) -> None:
+    data, out = unfinished
+    before = tree(out)
+    said = refused(capsys, *words("classify", data, out), *options, "--resume")
+    assert message in said
+    assert "undo the change, or begin afresh with --overwrite" in said
+    assert tree(out) == before
+
+
+def test_other_examples_are_not_trained_on_further(unfinished, capsys) -> None:
+    data, out = unfinished
+    rows = data.read_text().splitlines()
+    rows[20] = rows[20].replace(rows[20].split()[0], "other", 1)  # neither the first nor the last batch need have it
+    data.write_text("\n".join(rows) + "\n")
+    before = tree(out)
+    assert "the examples are others, or read in another way" in refused(
+        capsys, *words("classify", data, out), "--resume"
+    )
+    assert tree(out) == before
+
+
+def test_there_must_be_something_to_resume(tmp_path, capsys) -> None:
+    data = reviews(tmp_path / "d.csv")
+    said = refused(capsys, *words("classify", data, tmp_path / "none"), "--resume")
+    assert "--resume must find a run that was interrupted, got none in" in said
+    assert not (tmp_path / "none").exists()
+    said = refused(capsys, *words("classify", data, tmp_path / "none"), "--resume", "--overwrite")
+    assert "--overwrite must be left out with --resume" in said
+
+
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{", b'{"version": 2}', b'{"a": 1, "a": 2}'])
+def test_a_damaged_note_on_the_run_is_refused(damage, unfinished, capsys) -> None:
+    data, out = unfinished
+    (out / "checkpoint" / "run.json").write_bytes(damage)
+    before = tree(out)
+    assert "--resume" in refused(capsys, *words("classify", data, out), "--resume")
+    assert tree(out) == before
+
+
+def test_a_damaged_checkpoint_is_refused(unfinished, capsys) -> None:
+    data, out = unfinished
+    last = out / "checkpoint" / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:-8])
+    before = tree(out)
+    assert "last.safetensors" in refused(capsys, *words("classify", data, out), "--resume")
+    assert tree(out) == before
+
+
+def test_a_disk_that_fills_up_leaves_the_old_results(tmp_path, capsys, monkeypatch) -> None:
+    data = reviews(tmp_path / "d.csv")
+    done(capsys, *words("classify", data, tmp_path / "out"))
+    before = {name: data for name, data in tree(tmp_path / "out").items() if not name.startswith("checkpoint")}
+
+    def full(*args: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    saves = count(1)
+    whole = training.save
+    monkeypatch.setattr(training, "save", lambda *a, **o: whole(*a, **o) if next(saves) == 1 else full())
+    refused(capsys, *words("classify", data, tmp_path / "out"), "--overwrite", "--seed", 1)
+    after = {name: data for name, data in tree(tmp_path / "out").items() if not name.startswith("checkpoint")}
+    assert after == before
