@@ -6,7 +6,7 @@ what that is.
 
 from __future__ import annotations
 
-from . import contextual, pronunciation, sequences
+from . import contextual, highlighting, pronunciation, sequences
 from .frame import Experiment
 from .known import adding, characters, convolutions, digits, sines
 from .texts import replies, translation
@@ -20,6 +20,7 @@ ROWS = (
     characters.EXPERIMENT,
     sequences.EXPERIMENT,
     pronunciation.EXPERIMENT,
+    highlighting.EXPERIMENT,
     translation.EXPERIMENT,
     replies.EXPERIMENT,
     contextual.EXPERIMENT,
