@@ -14,9 +14,11 @@ from rnn_core import SequenceTagger, gradcheck
 from rnn_core.data import Batch
 from rnn_core.data.files.tagged import universal
 from rnn_core.data.files.tagged.sentences import Word, sentences_of
+from rnn_core.inputs.words import Sentences, vocabulary
 from rnn_core.layers import CRF
 from rnn_core.layers.crf import constraints_of
 from rnn_core.scores.spans import spans_of
+from rnn_core.tasks.tag import Learned, Tag
 from tests.checks import accept
 
 WAYS = ("numpy", "cpu")
@@ -279,3 +281,17 @@ def sentences_by_hand() -> None:
     words = [Word(1, "a", "X", "s1"), Word(2, "b", "X", ""), Word(3, "c", "X", "s2"), None, Word(5, "d", "X", "")]
     found = sentences_of(words)
     assert [[word.token for word in sentence] for sentence in found] == [["a", "b"], ["c"], ["d"]]
+
+
+def batches_of_sentences() -> None:
+    """Words become ids and tags numbers; long sentences come in parts, and words without a tag weigh nothing."""
+    sentences = Sentences([["a", "b", "a", "c"], ["d"]], [["X", None, "Y", "X"], [None]], ("line 1", "line 2"))
+    how = Learned(vocabulary(sentences.tokens), ("X", "Y"), None, False, steps=3)
+    source = Tag().batches(how, sentences, 8, 0, training=False)
+    batch = source.batch(0, 0)
+    assert batch.inputs.tolist() == [[2, 1, 2], [1, 0, 0]]  # what comes once is unknown
+    assert batch.targets.tolist() == [[0, 0, 1], [0, 0, 0]]
+    assert batch.lengths is not None
+    assert batch.lengths.tolist() == [3, 1]  # the sentence without tags is left out
+    assert batch.weights is not None
+    assert np.asarray(batch.weights)[0].tolist() == [1, 0, 1]

@@ -11,6 +11,7 @@ from ..models import Model
 from .classify import Classify
 from .language import Language
 from .reply import Reply
+from .tag import Tag
 from .task import Task
 from .translate import Translate
 
@@ -18,7 +19,7 @@ from .translate import Translate
 @cache
 def tasks() -> dict[str, Task[Any, Any, Any]]:
     """Return every task by its name."""
-    found: tuple[Task[Any, Any, Any], ...] = (Classify(), Language(), Translate(), Reply())
+    found: tuple[Task[Any, Any, Any], ...] = (Classify(), Language(), Tag(), Translate(), Reply())
     return {task.name: task for task in found}
 
 

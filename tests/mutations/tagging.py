@@ -163,4 +163,11 @@ MUTATIONS = (
         "False",
         checks.sentences_by_hand,
     ),
+    bug(
+        "train tag: a word without a tag is taken for the first",
+        "tasks.tag:Tag.batches",
+        "None if (numbers >= 0).all() else (numbers >= 0).astype(float)",
+        "None",
+        checks.batches_of_sentences,
+    ),
 )

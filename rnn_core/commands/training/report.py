@@ -132,12 +132,19 @@ def _drawn(outcome: Outcome) -> dict[str, bytes]:
 
 def _said(value: Any) -> str:
     if isinstance(value, dict):
-        few = [f"{printable(str(name), keep='')} {count:,}" for name, count in list(value.items())[:6]]
+        few = [_entry(printable(str(name), keep=""), part) for name, part in list(value.items())[:6]]
         return ", ".join(few) + (f" and {len(value) - 6:,} more" if len(value) > 6 else "")
     if isinstance(value, tuple) and len(value) == 3:
         least, middle, most = value
         return f"{least:,} to {most:,}, half at most {middle:,}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _entry(name: str, value: Any) -> str:
+    """Return an entry of a dictionary: its name and, if that is short, its value."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{name} {value:,}"
+    return f"{name} {value}" if isinstance(value, str | float) else name
 
 
 def _number(value: float) -> str:

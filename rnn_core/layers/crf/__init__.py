@@ -14,6 +14,6 @@ layer.py        `CRF`, the layer; the score of a path: (CR1)
 
 from .constraints import Constraints
 from .layer import CRF
-from .schemes import constraints_of
+from .schemes import constraints_of, scheme_of
 
-__all__ = ["CRF", "Constraints", "constraints_of"]
+__all__ = ["CRF", "Constraints", "constraints_of", "scheme_of"]

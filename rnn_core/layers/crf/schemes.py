@@ -16,7 +16,7 @@ L. Ratinov, D. Roth, "Design challenges and misconceptions in named entity recog
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -82,6 +82,36 @@ def constraints_of(tags: Sequence[str], scheme: str = "BIO") -> Constraints:
     starts = np.array([may(NOTHING, after) for after in parts], bool)
     ends = np.array([may(before, NOTHING) for before in parts], bool)
     return Constraints(transitions, starts, ends)
+
+
+def scheme_of(rows: Iterable[Sequence[str]]) -> tuple[str | None, bool]:
+    """Return which scheme rows of tags follow, None if they mark no entities, and whether all keep to its rules.
+
+    E and S tell IOBES. What is left is BIO or, where rows break its rules and none breaks those of IOB1, that.
+    """
+    rows = [list(row) for row in rows]
+    tags = sorted({tag for row in rows for tag in row})
+    try:
+        letters = {split_tag("scheme_of", tag)[0] for tag in tags}
+    except ValueError:
+        return None, False
+    if not letters & set("BIES"):
+        return None, False
+    if letters & set("ES"):
+        return "IOBES", _kept(rows, tags, "IOBES")
+    if _kept(rows, tags, "BIO"):
+        return "BIO", True
+    return ("IOB1", True) if _kept(rows, tags, "IOB1") else ("BIO", False)
+
+
+def _kept(rows: Sequence[Sequence[str]], tags: Sequence[str], scheme: str) -> bool:
+    """Return whether rows keep to a scheme's rules."""
+    rules, number = constraints_of(tags, scheme), {tag: k for k, tag in enumerate(tags)}
+    for row in filter(None, rows):
+        k = np.array([number[tag] for tag in row])
+        if not (rules.starts[k[0]] and rules.ends[k[-1]] and rules.transitions[k[:-1], k[1:]].all()):
+            return False
+    return True
 
 
 def _bio(before: tuple[str, str], after: tuple[str, str]) -> bool:

@@ -10,7 +10,7 @@ reading.py      `read_tagged`
 ==============  =====================================================================================================
 """
 
-from .reading import read_tagged
+from .reading import has_tags, read_tagged
 from .sentences import Tagged
 
-__all__ = ["Tagged", "read_tagged"]
+__all__ = ["Tagged", "has_tags", "read_tagged"]

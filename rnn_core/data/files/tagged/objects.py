@@ -40,22 +40,27 @@ def words_of_objects(
 
 def _list(where: str, path: Path, line: int, found: dict[str, Any], option: str, given: str | None) -> list[Any]:
     """Return the list under a key."""
-    names = list(found)
-    places = [place for name in ([given] if given else ALIKE[option]) if (place := place_of(name, names)) is not None]
-    if len(set(places)) != 1:
+    key = key_of(found, option, given)
+    if key is None:
         what = shown(given, 40) if given else f"of {option}s, such as '{option}s'"
         raise Unread(
-            f"{where}: {at(path, line)} must have one key {what}, got {shown(', '.join(names), 100)[1:-1] or 'none'}",
+            f"{where}: {at(path, line)} must have one key {what}, got {shown(', '.join(found), 100)[1:-1] or 'none'}",
             f"{{{option}}} names it",
         )
-    value = found[names[places[0]]]
+    value = found[key]
     if not isinstance(value, list):
         raise Unread(
-            f"{where}: {at(path, line)} must have a list of {option}s under {shown(names[places[0]], 40)}, got "
-            f"{shown(value)}",
+            f"{where}: {at(path, line)} must have a list of {option}s under {shown(key, 40)}, got {shown(value)}",
             f"{{{option}}} names the key",
         )
     return value
+
+
+def key_of(found: dict[str, Any], option: str, given: str | None) -> str | None:
+    """Return the key of tokens or of tags, as it is spelled; None where there isn't just one."""
+    names = list(found)
+    places = {place_of(name, names) for name in ([given] if given else ALIKE[option])} - {None}
+    return names[next(iter(places))] if len(places) == 1 else None  # type: ignore[index]  # None is taken out
 
 
 def _text(where: str, path: Path, line: int, value: Any, what: str) -> str:

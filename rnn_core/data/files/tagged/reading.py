@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ....foreign import shown
+from ..json_rows import objects_in
 from ..lines import Place, Unread, empty, existing, named
 from . import universal
 from .columns import Columns, Wanted, cells, check_width, columns_of, names_all
-from .objects import words_of_objects
+from .objects import key_of, words_of_objects
 from .rows import SEPARATORS, Row, rows_of_lines, rows_of_table
 from .sentences import Tagged, Word, checked_word, gathered
 
@@ -119,6 +120,47 @@ def read_tagged(
     if not found.tokens:
         raise empty(where, place, "a sentence")
     return found
+
+
+def has_tags(
+    path: Place,
+    *,
+    token: str | None = None,
+    tag: str | None = None,
+    encoding: str = "utf-8",
+    separator: str | None = None,
+    header: bool | None = None,
+    comments: str | None = None,
+) -> bool:
+    """Return whether a file has a column of tags beside that of tokens, by its first row.
+
+    Parameters are those of `read_tagged`.
+
+    Raises
+    ------
+    ValueError
+        As `read_tagged`, of the lines that are looked at.
+    FileNotFoundError
+        There is no such file.
+    """
+    where, place = "read_tagged", existing("read_tagged", path)
+    suffix, wanted = place.suffix.lower(), Wanted(token, tag, None, True)
+    if suffix == ".conllu":
+        return True
+    if suffix in OBJECTS:
+        keys = next(iter(objects_in(where, place, encoding)), (0, {}))[1]
+        return key_of(keys, "tag", tag) is not None
+    if suffix == ".csv" and separator != " ":
+        rows = rows_of_table(where, place, separator or ",", encoding)
+    else:
+        rows = rows_of_lines(where, place, separator, encoding, comments)
+    row = next((row for _, row in rows if row is not None), [])
+    names = header or (header is None and (suffix == ".csv" or names_all(row, wanted)))
+    try:
+        columns_of(where, place, 1, row, wanted, names)
+    except Unread:
+        return False
+    return True
 
 
 def _words(
