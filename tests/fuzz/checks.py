@@ -68,6 +68,18 @@ def series(found: Any) -> str | None:
     return _labels(found, len(found))
 
 
+def histories(found: Any) -> str | None:
+    """Check `read_time_series`'s result."""
+    if not found or len({one.name for one in found}) < len(found):
+        return f"series must have names of their own, got {[one.name for one in found]!r:.200}"
+    for one in found:
+        if np.isinf(one.values).any() or np.isnan(one.values).all():
+            return f"values must be finite or missing, and not all of them, got {one.values!r:.80}"
+        if not np.isfinite(one.known).all() or len(one.known) < len(one) or len(one.past) != len(one):
+            return f"covariates must go with {len(one)} values, got {len(one.past)} and {len(one.known)} steps"
+    return _writable([text for one in found for text in (one.name, *(one.times or ()))])
+
+
 FEW = 1_000_000
 """Steps, up to which rows are padded to look at the result."""
 

@@ -23,6 +23,7 @@ from rnn_core.data.files import (
     read_series,
     read_tagged,
     read_texts,
+    read_time_series,
     read_vectors,
     read_waveforms,
 )
@@ -39,7 +40,7 @@ from . import checks
 from .case import Case
 from .mutators import archives, containers, names, raw, trees
 from .mutators.raw import Mutator
-from .seeds import commands, pairs, series, sound, stored, tagged, texts, vectors
+from .seeds import commands, histories, pairs, series, sound, stored, tagged, texts, vectors
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,10 @@ _series_options = (
     ("missing", "drop"), ("missing", "interpolate"), ("missing", "mask"), ("labelled", False), ("max_steps", 2),
     ("rate", 4000), ("frame", 3), ("encoding", "latin-1"),
 )  # fmt: skip
+_history_options: tuple[tuple[str, Any], ...] = (
+    ("gaps", "missing"), ("stamps", False), ("decimal", ","), ("header", False), ("separator", ";"), ("value", "b"),
+    ("known", ["b"]), ("past", ["2"]), ("encoding", "latin-1"),
+)  # fmt: skip
 _vector_options: tuple[tuple[str, Any], ...] = (
     ("words", ["cat"]),
     ("words", []),
@@ -176,6 +181,7 @@ _vector_options: tuple[tuple[str, Any], ...] = (
 )
 _load_options = (("dtype", "float64"), ("dtype", "float32"), ("backend", "numpy"))
 _all_texts, _series, _waveforms, _vectors = map(_calling, (read_texts, read_series, read_waveforms, read_vectors))
+_histories = _calling(read_time_series)
 _pairs, _dialogues, _tagged = map(_calling, (read_pairs, read_dialogues, read_tagged))
 
 READERS: dict[str, Reader] = {
@@ -192,6 +198,7 @@ READERS: dict[str, Reader] = {
     "series: tables": Reader(series.tables, _series, raw.TEXT, checks.series, 2, _series_options),
     "series: ARFF": Reader(series.arff, _series, (_arff_words, *raw.TEXT), checks.series, 1, _series_options),
     "series: .ts": Reader(series.ts, _series, (_ts_words, _ts_words, *raw.TEXT), checks.series, 3, _series_options),
+    "time series": Reader(histories.tables, _histories, raw.TEXT, checks.histories, 3, _history_options),
     "waveforms: WAV": Reader(sound.waves, _waveforms, (containers.as_riff,), checks.series, 3, _series_options),
     "waveforms: FLAC, OGG": Reader(sound.compressed, _waveforms, raw.RAW, checks.series, 1, _series_options),
     "vectors: text": Reader(vectors.text, _vectors, raw.TEXT, checks.vectors, 2, _vector_options),

@@ -1,8 +1,10 @@
-"""A user's own data, read from where it lies: texts, pairs, dialogues, tagged words, series, sounds, word vectors.
+"""A user's own data, read from where it lies: texts, pairs, dialogues, tagged words, series to classify or
+to forecast, sounds, word vectors.
 
 Every fault is named by file and line. Nothing that is read is ever executed.
 """
 
+from .histories import read_time_series
 from .lines import FileWarning
 from .pairs import Dialogue, TextPairs, read_dialogues, read_pairs
 from .series import Series, read_series
@@ -23,6 +25,7 @@ __all__ = [
     "read_tagged",
     "Series",
     "read_series",
+    "read_time_series",
     "read_waveforms",
     "WordVectors",
     "read_vectors",
