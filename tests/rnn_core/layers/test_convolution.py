@@ -48,8 +48,38 @@ def test_gradients_of_any_geometry(kernel, stride, padding, dilation, seed):
     )
 
 
+@settings(max_examples=12, deadline=None)
+@given(
+    kind=st.sampled_from([Conv1d, MaxPool, AvgPool]), kernel=st.integers(1, 3), stride=st.integers(1, 3),
+    padding=st.integers(0, 1), dilation=st.integers(1, 2), size=st.integers(6, 9), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_the_complex_step_for_any_geometry(kind, kernel, stride, padding, dilation, size, seed):
+    options = {"kernel_size": kernel, "stride": stride, "padding": min(padding, kernel // 2)}
+    if kind is not AvgPool:
+        options["dilation"] = dilation
+    if kind is Conv1d:
+        options |= {"in_channels": 2, "out_channels": 2, "dtype": np.float64, "seed": seed, "backend": "numpy"}
+    report = gradcheck(kind(**options), np.random.default_rng(seed).standard_normal((2, 2, size)))
+    assert report.passed, str(report)
+
+
+@given(
+    kernel=st.integers(1, 4), stride=st.integers(1, 3), dilation=st.integers(1, 3), size=st.integers(10, 14),
+    seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_scipy_agrees_along_one_axis(kernel, stride, dilation, size, seed):
+    """Summed over channels, with the places between a dilated kernel's as zeros, and every so-manieth window."""
+    layer = Conv1d(2, 3, kernel, stride, dilation=dilation, dtype=np.float64, seed=seed)
+    x, W = np.random.default_rng(seed).standard_normal((1, 2, size)), layer.parameters["weight"]
+    spread = np.zeros((3, 2, dilation * (kernel - 1) + 1))
+    spread[:, :, ::dilation] = W
+    expected = [sum(signal.correlate(x[0, c], spread[o, c], "valid") for c in range(2)) for o in range(3)]
+    expected = np.array(expected)[:, ::stride] + layer.parameters["bias"][:, None]
+    np.testing.assert_allclose(layer(x)[0], expected, rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("padding", ["valid", "same"])
-def test_scipy_agrees(padding):
+def test_scipy_agrees_over_two_axes(padding):
     rng = np.random.default_rng(0)
     layer = Conv2d(1, 1, 3, padding=padding, bias=False, dtype=np.float64, seed=0)
     x = rng.standard_normal((1, 1, 8, 7))
