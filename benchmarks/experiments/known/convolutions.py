@@ -34,6 +34,8 @@ TEST, SPLIT = 500, 1
 SHOTS = (1, 2, 10, 50)
 SEEDS, QUICK_SEEDS = 10, 2
 TINY = Budget(source_updates=4, target_updates=4)
+FULL = Budget(source_rate=3e-3)
+"""At a source rate of 1e-2 half of a CNN's channels end as zero on every image, and are worth nothing to anybody."""
 CONVOLUTIONS = "conv.*"
 
 
@@ -151,7 +153,7 @@ def all_ten(budget: Budget, seeds: int, progress: Progress) -> dict[str, list[fl
 
 def run(quick: bool, workers: int, progress: Progress) -> Outcome:
     """Train all networks on ten digits, and carry those with convolutions from five to five."""
-    budget = TINY if quick else Budget()
+    budget = TINY if quick else FULL
     seeds, shots = (QUICK_SEEDS, SHOTS[:1]) if quick else (SEEDS, SHOTS)
     whole = all_ten(budget, seeds, progress)
     compared: dict[str, Comparison] = {}
@@ -172,6 +174,9 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
             "RNN, on all ten digits alone: the same without the convolution",
             "fine-tuned": "convolutions, and the core where there is one, are copied and train on, at their own rate",
             "frozen": "convolutions alone are copied and stay as they are; all above them is fresh",
+            "source rate": "chosen on held-out source images, seeds 0 to 2: 1e-2 and 3e-3 read 0–4 as well (99 %), "
+            "but at 1e-2, 41 to 59 % of the second block's channels were 0 on every image, at 3e-3 3 to 13 %. Before "
+            "that, two seeds had been run at 1e-2, in which the CNN's transfer hurt; the claims are older than either",
             "test": f"{TEST} images, the same for every arm and seed; they choose nothing",
             "seeds": seeds,
             "budget": asdict(budget),
