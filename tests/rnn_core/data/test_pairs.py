@@ -149,7 +149,7 @@ def test_what_is_still_to_be_answered(tmp_path) -> None:
     assert read_dialogues(write(tmp_path, "a.csv", "prompt,reply\nHi,\nI go,Bye\n"), reply=None) == wanted
     found = read_dialogues(write(tmp_path, "a.txt", "\ufeffHi\n\nI go\n"), reply=None)
     assert [(d.turns, d.place) for d in found] == [(("Hi",), "line 1"), (("I go",), "line 3")]
-    with pytest.raises(ValueError, match=r"path must be one of \.csv"):
+    with pytest.raises(ValueError, match=r"path must be one of \.csv, .*\.ndjson, got .*; rename it to what it holds$"):
         read_dialogues(tmp_path / "a.txt")
 
 

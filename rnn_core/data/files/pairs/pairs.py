@@ -102,9 +102,10 @@ def rows_of(where: str, path: Path, columns: Columns, encoding: str) -> Iterator
     """
     suffix = path.suffix.lower()
     if path.is_dir() or suffix not in TABLES:
+        two = "source" in columns.wanted
         raise ValueError(
-            f"{where}: path must be one of {', '.join(TABLES)}, or two files of lines, got {named(path)}; rename it to "
-            "what it holds, or name the other file too"
+            f"{where}: path must be one of {', '.join(TABLES)}{', or two files of lines' * two}, got {named(path)}; "
+            f"rename it to what it holds{', or name the other file too' * two}"
         )
     rows = _of_table if suffix in (".csv", ".tsv") else _of_objects
     for line, cells in rows(where, path, columns, encoding):
