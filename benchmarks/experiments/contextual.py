@@ -13,23 +13,21 @@ M. E. Peters et al., "Deep contextualized word representations", arXiv:1802.0536
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rnn_core import BidirectionalLanguageModel, SequenceTagger, contextual_features
-from rnn_core.data import Batch, Examples, Tokenizer, windows
+from rnn_core.data import Batch, Examples, windows
 from rnn_core.showing.table import table
 from rnn_core.training import Adam, fit
 from transfer import Arm, Difference, copy_parameters
 from transfer.comparing.verdicts import LEVEL, paired
 
 from .frame import Claim, Experiment, Outcome, Progress
+from .highlighting import LETTERS, LONGEST, TAGS, File, python_files, read
 
 CHARACTERS, STATES, COPIED, UNTRAINED = "characters", "states", "copied halves", "untrained states"
 ARMS = (
@@ -37,11 +35,11 @@ ARMS = (
     Arm(COPIED, "trained"),
     Arm(UNTRAINED),  # control: do the states have to know anything?
 )
-KINDS = (
-    "Literal.String.Doc", "Literal.String", "Literal.Number", "Comment", "Keyword", "Operator", "Punctuation",
-    "Name.Function", "Name.Class", "Name.Builtin", "Name.Decorator", "Name.Exception", "Name.Namespace", "Name", "Text",
-)  # fmt: skip
-"""What a character may belong to, the narrower before the wider; the last is white space, which isn't asked for."""
+VOCABULARY = len(LETTERS) + 2
+"""The alphabet, what is not in it, and padding."""
+
+MIDDLE = 3000
+"""Characters at a file's beginning that are passed over: they are often words alone."""
 
 
 @dataclass(frozen=True)
@@ -69,26 +67,6 @@ QUICK = Settings(
 )  # fmt: skip
 
 
-def files() -> list[str]:
-    """Return the standard library's own files of some length, in an order that their names' hashes give."""
-    folder = Path(sysconfig.get_paths()["stdlib"])
-    found = [path for path in folder.glob("*.py") if 8_000 <= path.stat().st_size <= 120_000]
-    found.sort(key=lambda path: blake2b(path.name.encode(), digest_size=8).digest())
-    return [path.read_text(encoding="utf-8", errors="replace") for path in found]
-
-
-def kinds(text: str) -> np.ndarray:
-    """Return what each character of a Python file belongs to, by its number in `KINDS`."""
-    from pygments.lexers import PythonLexer
-    from pygments.token import string_to_tokentype
-
-    types = [string_to_tokentype(kind) for kind in KINDS]
-    found = np.full(len(text), len(KINDS) - 1)
-    for start, kind, part in PythonLexer(ensurenl=False, stripnl=False).get_tokens_unprocessed(text):
-        found[start : start + len(part)] = next((k for k, known in enumerate(types) if kind in known), len(KINDS) - 1)
-    return found
-
-
 @dataclass(frozen=True)
 class Rows:
     """Characters in rows, with what each belongs to."""
@@ -100,7 +78,7 @@ class Rows:
     @property
     def weights(self) -> np.ndarray:
         """1 for each character that is no white space."""
-        return (self.tags != len(KINDS) - 1).astype(np.float32)
+        return (self.tags != TAGS.index("blank")).astype(np.float32)
 
     def examples(self, inputs: np.ndarray, settings: Settings, seed: int) -> Examples:
         """Return them to train on, with other inputs in the characters' place."""
@@ -113,27 +91,27 @@ class Library:
     """The files: those that are labelled, those to test on, and the rest, of which only the text is read."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        texts = files()
-        held, pool = settings.test_files, 4 * max(settings.sizes)
-        unlabelled, length = [], 0
-        for text in texts[held + pool :]:
-            unlabelled.append(text[: settings.unlabelled - length])
-            length += len(unlabelled[-1])
-        self.tokenizer = Tokenizer("char", lower=False, oov="\0").fit(unlabelled)
-        self.stream = np.concatenate([self.tokenizer.encode(text) for text in unlabelled])
-        self.test = self.rows(texts[:held])
-        self.labelled = [self.rows([text]) for text in texts[held : held + pool]]
+        from pygments.lexers import PythonLexer
 
-    def rows(self, texts: Iterable[str]) -> Rows:
-        """Return a stretch of each file, from a line in its middle on, as rows of so many characters."""
-        S, parts = self.settings.steps, []
-        for text in texts:
-            begin = text.find("\n", len(text) // 3) + 1
-            end = begin + self.settings.characters
-            tokens, tags = self.tokenizer.encode(text[begin:end]), kinds(text[:end])[begin:]
-            parts += [(tokens[at : at + S], tags[at : at + S]) for at in range(0, len(tokens), S)]
-        lengths = np.array([len(tokens) for tokens, _ in parts])
+        self.settings = settings
+        held, pool = settings.test_files, 4 * max(settings.sizes)
+        rest = 3 * settings.unlabelled // (2 * LONGEST)  # some are shorter
+        found = [read(path, PythonLexer()) for path in python_files()[: 2 * (held + pool) + rest]]
+        long = [k for k, file in enumerate(found) if len(file.letters) >= MIDDLE + settings.characters][: held + pool]
+        self.stream = np.concatenate([file.letters for k, file in enumerate(found) if k not in long])
+        self.stream = self.stream[: settings.unlabelled]
+        self.test = self.rows(found[k] for k in long[:held])
+        self.labelled = [self.rows([found[k]]) for k in long[held:]]
+
+    def rows(self, files: Iterable[File]) -> Rows:
+        """Return a stretch of each file, past its beginning, as rows of so many characters."""
+        S, end = self.settings.steps, MIDDLE + self.settings.characters
+        parts = [
+            (file.letters[start : min(start + S, end)], file.tags[start : min(start + S, end)])
+            for file in files
+            for start in range(MIDDLE, end, S)
+        ]
+        lengths = np.array([len(letters) for letters, _ in parts])
         tokens, tags = np.zeros((2, len(parts), S), np.int64)
         for k, (row, kind) in enumerate(parts):
             tokens[k, : len(row)], tags[k, : len(row)] = row, kind
@@ -150,7 +128,7 @@ def pair(library: Library, seed: int) -> BidirectionalLanguageModel:
     """Return a pair of language models that has read nothing."""
     settings = library.settings
     return BidirectionalLanguageModel(
-        len(library.tokenizer), settings.hidden_size, num_layers=settings.num_layers, cell="gru", seed=seed
+        VOCABULARY, settings.hidden_size, num_layers=settings.num_layers, cell="gru", seed=seed
     )
 
 
@@ -182,12 +160,12 @@ class Taggers:
     def tagger(self, arm: str) -> SequenceTagger:
         """Return a fresh tagger, and into it what carries over."""
         settings = self.library.settings
-        K, H = len(KINDS), settings.hidden_size
+        K, H = len(TAGS), settings.hidden_size
         options: dict[str, Any] = {"cell": "gru", "dropout": settings.dropout, "seed": self.seed}
         if arm in self.tested:
             front = {"kind": "mix", "num_layers": settings.num_layers + 1, "input_size": 2 * H}
             return SequenceTagger(K, H, front=front, **options)
-        tagger = SequenceTagger(K, H, vocab_size=len(self.library.tokenizer), **options)
+        tagger = SequenceTagger(K, H, vocab_size=VOCABULARY, **options)
         if arm == COPIED:
             lowest = {"forward.*_l0": "rnn.*_l0", "backward.*_l0": "rnn.*_l0_reverse"}
             copy_parameters(self.model, tagger, rename=lowest, exclude="head")
@@ -262,10 +240,10 @@ def _outcome(
     )
     return Outcome(
         {
-            "task": f"a tag for each character of Python files, {len(KINDS) - 1} kinds; white space isn't asked for",
+            "task": f"a tag for each character of Python files, {len(TAGS) - 1} kinds; blanks aren't asked for",
             "teacher": "Pygments' PythonLexer",
             "unlabelled": f"{len(library.stream):,} characters of other files of the standard library",
-            "test": f"{settings.characters:,} characters from the middle of each of {settings.test_files} files",
+            "test": f"{settings.characters:,} characters of each of {settings.test_files} files",
             "network": f"GRU, {settings.hidden_size} units in each direction, float32; the pair has "
             f"{settings.num_layers} layers",
             "training": f"Adam at {settings.rate:g}, {settings.updates} updates at least, whatever the number of files",

@@ -9,8 +9,11 @@ import pytest
 
 pytest.importorskip("pygments")
 
+from pygments.lexers import PythonLexer
+
 from benchmarks.experiments import contextual
-from benchmarks.experiments.contextual import ARMS, CHARACTERS, COPIED, KINDS, QUICK, Library, Taggers, pair
+from benchmarks.experiments.contextual import ARMS, CHARACTERS, COPIED, MIDDLE, QUICK, Library, Taggers, pair
+from benchmarks.experiments.highlighting import python_files, read
 from rnn_core import contextual_features
 
 
@@ -19,37 +22,26 @@ def library() -> Library:
     return Library(QUICK)
 
 
-def test_characters_belong_to_what_the_lexer_says() -> None:
-    text = '@cache\ndef size(x):  # how\n    """Long."""\n    return len(x) + 12\n'
-    found = [KINDS[k] for k in contextual.kinds(text)]
-    for part, kind in {
-        "@cache": "Name.Decorator", "def": "Keyword", "size": "Name.Function", "# how": "Comment",
-        '"""Long."""': "Literal.String.Doc", "len": "Name.Builtin", "+": "Operator", "12": "Literal.Number",
-        "(": "Punctuation", "\n": "Text",
-    }.items():  # fmt: skip
-        start = text.index(part)
-        assert set(found[start : start + len(part)]) == {kind}, part
-
-
 def test_files_of_test_labels_and_text_are_different_ones(library) -> None:
-    texts = contextual.files()
-    assert texts == contextual.files()
-    held = QUICK.test_files + 4 * max(QUICK.sizes)
-    assert library.tokenizer.decode(library.stream) == "".join(texts[held:])[: len(library.stream)]
     assert len(library.labelled) == 4 * max(QUICK.sizes)
+    assert len(library.stream) == QUICK.unlabelled
+    text = "".join(map(chr, library.stream))
+    for rows in (library.test, *library.labelled):
+        assert "".join(map(chr, rows.tokens[0])) not in text
     one, two = library.drawn(1, 0), library.drawn(2, 0)
     np.testing.assert_array_equal(one.tokens, two.tokens[: len(one.tokens)])
+    assert {tuple(rows.tokens[0]) for rows in library.labelled}.isdisjoint(map(tuple, library.test.tokens))
 
 
 def test_rows_hold_a_stretch_of_each_file_with_its_tags(library) -> None:
-    (text,) = contextual.files()[:1]
-    begin = text.find("\n", len(text) // 3) + 1
-    first = library.test.tokens[0], library.test.tags[0]
-    np.testing.assert_array_equal(first[0], library.tokenizer.encode(text[begin : begin + QUICK.steps]))
-    np.testing.assert_array_equal(first[1], contextual.kinds(text)[begin : begin + QUICK.steps])
-    assert library.test.lengths.sum() == QUICK.test_files * QUICK.characters
-    blank = library.test.tags == len(KINDS) - 1
-    np.testing.assert_array_equal(library.test.weights, ~blank)
+    files = [read(path, PythonLexer()) for path in python_files()[:20]]
+    first = next(file for file in files if len(file.letters) >= MIDDLE + QUICK.characters)
+    n = library.test.lengths.cumsum().searchsorted(QUICK.characters) + 1  # rows of a file
+    valid = np.arange(QUICK.steps) < library.test.lengths[:n, None]
+    stretch = slice(MIDDLE, MIDDLE + QUICK.characters)
+    np.testing.assert_array_equal(library.test.tokens[:n][valid], first.letters[stretch])
+    np.testing.assert_array_equal(library.test.tags[:n][valid], first.tags[stretch])
+    np.testing.assert_array_equal(library.test.weights, library.test.tags != 0)
 
 
 def test_copied_halves_are_the_core_of_a_tagger_and_others_begin_alike(library) -> None:
