@@ -15,9 +15,9 @@ from rnn_core.data.files import Dialogue, read_pairs
 from rnn_core.data.files.pairs import SEPARATOR
 from rnn_core.inputs.pairs import PairEncoding
 from rnn_core.scores import edit_distance, edit_rate
-from rnn_core.tasks.conversation import Conversation
-from rnn_core.tasks.translate import Translate
-from rnn_core.tasks.writing import Written
+from rnn_core.tasks.writing.conversation import Conversation
+from rnn_core.tasks.writing.translate import Translate
+from rnn_core.tasks.writing.writing import Written
 
 TURNS = ("a", "b", "c", "d")
 

@@ -12,7 +12,7 @@ from ..data.files.lines import named
 from ..written import printable
 
 if TYPE_CHECKING:
-    from ..tasks.conversation import Conversation
+    from ..tasks.writing.conversation import Conversation
 
 help = "talk with a model that `rnn-core train reply` has made"
 
@@ -58,7 +58,7 @@ def _begin(args: argparse.Namespace) -> Conversation:
     """Return a conversation with the model that is asked for."""
     from ..inputs.pairs import pair_encoding_of
     from ..models import Seq2Seq
-    from ..tasks.conversation import CONTEXT, Conversation
+    from ..tasks.writing.conversation import CONTEXT, Conversation
     from ..weights import load
 
     for name, least in (("beam", 1), ("context", 1), ("length_penalty", 0)):

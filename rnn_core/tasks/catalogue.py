@@ -10,10 +10,10 @@ from ..foreign import shown
 from ..models import Model
 from .classify import Classify
 from .language import Language
-from .reply import Reply
 from .tag import Tag
 from .task import Task
-from .translate import Translate
+from .writing.reply import Reply
+from .writing.translate import Translate
 
 
 @cache

@@ -16,10 +16,10 @@ from rnn_core.data import Tokenizer
 from rnn_core.data.files import TextPairs
 from rnn_core.data.files.pairs import SEPARATOR
 from rnn_core.inputs.pairs import PairEncoding, pair_encoding_of, pairs_encoding
-from rnn_core.tasks.conversation import Conversation
-from rnn_core.tasks.reply import Reply
 from rnn_core.tasks.task import Role
-from rnn_core.tasks.translate import Translate
+from rnn_core.tasks.writing.conversation import Conversation
+from rnn_core.tasks.writing.reply import Reply
+from rnn_core.tasks.writing.translate import Translate
 from rnn_core.training import Adam, fit
 
 WORDS = {"one": "eins", "two": "zwei", "six": "sechs", "ten": "zehn"}

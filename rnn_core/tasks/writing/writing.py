@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..data.files import TextPairs
-from ..data.source import Source
-from ..inputs.how import How, heard
-from ..inputs.pairs import PairEncoding, Said, kept_pairs, pair_encoding_of, pairs_encoding
-from ..inputs.tables import NAMED
-from ..models import Model, Seq2Seq
-from ..scores.strings import bleu, chrf, edit_distance, edit_rate, exact_match, has_sacrebleu, words_of
-from .splitting import split_rows
-from .task import Add, Exhibit, Picture, Role, Table, Task
+from ...data.files import TextPairs
+from ...data.source import Source
+from ...inputs.how import How, heard
+from ...inputs.pairs import PairEncoding, Said, kept_pairs, pair_encoding_of, pairs_encoding
+from ...inputs.tables import NAMED
+from ...models import Model, Seq2Seq
+from ...scores.strings import bleu, chrf, edit_distance, edit_rate, exact_match, has_sacrebleu, words_of
+from ..splitting import split_rows
+from ..task import Add, Exhibit, Picture, Role, Table, Task
 
 ATTENTIONS = ("general", "dot", "additive", "none")
 
@@ -313,7 +313,7 @@ def _can_be_shown(one: Said) -> bool:
 
 def _draw(one: Said, figure: Any) -> None:
     """Draw where what was written looked."""
-    from ..showing.attention import draw_attention
+    from ...showing.attention import draw_attention
 
     if one.weights is not None:
         draw_attention(figure, one.weights, one.read, one.tokens)

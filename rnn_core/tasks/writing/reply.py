@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar
 
-from ..data import context_of, reply_pairs
-from ..data.files import read_dialogues
-from ..inputs.pairs import PairEncoding
+from ...data import context_of, reply_pairs
+from ...data.files import read_dialogues
+from ...inputs.pairs import PairEncoding
+from ..task import Add, Role
 from .conversation import CONTEXT
-from .task import Add, Role
 from .writing import Replies, Writing, Written
 
 

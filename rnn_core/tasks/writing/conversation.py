@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..data import context_of
-from ..data.files.pairs import SEPARATOR
-from ..foreign import check_text
-from ..inputs.pairs import PairEncoding, Said
-from ..models import Seq2Seq
+from ...data import context_of
+from ...data.files.pairs import SEPARATOR
+from ...foreign import check_text
+from ...inputs.pairs import PairEncoding, Said
+from ...models import Seq2Seq
 
 CONTEXT = 3
 """Turns that a reply reads at most, unless told otherwise."""

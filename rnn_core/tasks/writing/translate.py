@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import ClassVar
 
-from ..data.files import read_pairs, read_texts
-from ..inputs.pairs import PairEncoding
-from .task import Add, Role
+from ...data.files import read_pairs, read_texts
+from ...inputs.pairs import PairEncoding
+from ..task import Add, Role
 from .writing import Writing, Written
 
 TARGETS = {
