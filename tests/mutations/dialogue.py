@@ -42,8 +42,8 @@ MUTATIONS = (
     bug(
         "dialogue: a reply reads itself",
         REPLIES,
-        "context_of(turns[:k], context)",
-        "context_of(turns[: k + 1], context)",
+        "turns[max(0, k - context) : k]",
+        "turns[max(0, k - context) : k + 1]",
         checks.replies_do_not_read_themselves,
     ),
     bug(

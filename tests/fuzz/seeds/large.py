@@ -43,7 +43,12 @@ def _texts(size: int) -> list[tuple[str, Case]]:
         b"\n" * size,
     )
     lines = row * (size // len(row)), b'{"text":"a","label":' + b"9" * size, b"{" + b'"a":1,' * (size // 6) + row[1:]
+    turns = b'["a"' + b',"a"' * (size // 4) + b"]\n", b'{"turns":[{"speaker":"A","text":"a"}]}\n' * (size // 38)
+    both = {"a.en": b"a\n" * (size // 4), "a.de": b"a\n" * (size // 4)}
     return [
+        *(("dialogues", one("a.jsonl", data)) for data in turns),
+        ("pairs: two files", Case(both, "a.en")),
+        ("pairs: rows", one("a.csv", b"source,target\n" + b"a,b\n" * (size // 4))),
         *(("texts: tables", one("a.csv", data)) for data in tables),
         *(("texts: JSON Lines", one("a.jsonl", data)) for data in lines),
         ("texts: folders", one("a.txt", b"a\n" * (size // 2), label=None)),

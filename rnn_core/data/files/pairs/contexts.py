@@ -66,6 +66,7 @@ def reply_pairs(dialogues: Iterable[Dialogue], *, context: int = 3, speaker: str
         A turn holds `SEPARATOR`, there is no reply, or none by this speaker.
     """
     where, rows, short = "reply_pairs", [], 0
+    context = positive_int(where, "context", context)
     speakers: set[str] = set()
     for turns, by, place in dialogues:
         short += len(turns) == 1
@@ -73,7 +74,7 @@ def reply_pairs(dialogues: Iterable[Dialogue], *, context: int = 3, speaker: str
             _check_turn(where, f"{place}, turn {k + 1},", turn)
         speakers.update(name for name in by if name is not None)
         rows += [
-            (context_of(turns[:k], context), turns[k], f"{place}, turn {k + 1}")
+            (context_of(turns[max(0, k - context) : k], context), turns[k], f"{place}, turn {k + 1}")
             for k in range(1, len(turns))
             if speaker is None or by[k] == speaker
         ]
