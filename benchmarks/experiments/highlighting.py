@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sysconfig
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -52,7 +52,7 @@ LONGEST, SPARE = 8000, 2000
 
 
 FULL = Budget(
-    source_updates=800, target_updates=150, batch_size=16, source_rate=4e-3, rate=4e-3, core_rate=2e-3, clip_norm=1.0
+    source_updates=600, target_updates=150, batch_size=16, source_rate=4e-3, rate=4e-3, core_rate=3e-3, clip_norm=1.0
 )
 
 
@@ -84,7 +84,7 @@ def python_files() -> tuple[Path, ...]:
     """Return the modules of the standard library, tests and other packages left out, in an order that means nothing."""
     root = Path(sysconfig.get_path("stdlib"))
     others = {"site-packages", "test", "tests", "idlelib", "lib2to3", "__pycache__"}
-    return in_order(path for path in root.rglob("*.py") if not others & set(path.relative_to(root).parts))
+    return in_order(root, (path for path in root.rglob("*.py") if not others & set(path.relative_to(root).parts)))
 
 
 @cache
@@ -93,13 +93,13 @@ def c_files() -> tuple[Path, ...]:
     headers = Path(sysconfig.get_path("include"))
     if not any(headers.rglob("*.h")):
         headers = Path(np.get_include())
-    return in_order(headers.rglob("*.h"))
+    return in_order(headers, headers.rglob("*.h"))
 
 
-def in_order(paths: Iterator[Path]) -> tuple[Path, ...]:
-    """Return the files that are neither tiny nor huge, by a hash of their names."""
+def in_order(root: Path, paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the files that are neither tiny nor huge, by a hash of their names below a folder."""
     fit = (path for path in paths if 1000 <= path.stat().st_size <= 200_000)
-    return tuple(sorted(fit, key=lambda path: hashlib.sha256(path.name.encode()).hexdigest()))
+    return tuple(sorted(fit, key=lambda path: hashlib.sha256(path.relative_to(root).as_posix().encode()).hexdigest()))
 
 
 def tag_of(kind: Any) -> int:
@@ -115,7 +115,7 @@ def read(path: Path, lexer: Any) -> File:
     for start, kind, part in lexer.get_tokens_unprocessed(text):
         tags[start : start + len(part)] = tag_of(kind)
     text = text[:LONGEST]
-    return File(path.name, np.array([2 + LETTERS.find(one) for one in text]), tags[:LONGEST])
+    return File(str(path), np.array([2 + LETTERS.find(one) for one in text]), tags[:LONGEST])
 
 
 def rows_of(files: Sequence[File]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
