@@ -9,6 +9,7 @@ from typing import Any
 from ..foreign import shown
 from ..models import Model
 from .classify import Classify
+from .forecast import Forecasting
 from .language import Language
 from .tag import Tag
 from .task import Task
@@ -19,7 +20,7 @@ from .writing.translate import Translate
 @cache
 def tasks() -> dict[str, Task[Any, Any, Any]]:
     """Return every task by its name."""
-    found: tuple[Task[Any, Any, Any], ...] = (Classify(), Language(), Tag(), Translate(), Reply())
+    found: tuple[Task[Any, Any, Any], ...] = (Classify(), Language(), Tag(), Translate(), Reply(), Forecasting())
     return {task.name: task for task in found}
 
 

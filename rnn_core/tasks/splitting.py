@@ -48,3 +48,20 @@ def split_classes(targets: np.ndarray, share: float, seed: int) -> tuple[np.ndar
         held_out.append(order[targets[order] == counts.argmax()][:1])
     chosen = np.sort(np.concatenate(held_out))
     return np.setdiff1d(np.arange(len(targets)), chosen), chosen
+
+
+def share_of_steps(steps: int, share: float, horizon: int, least: int) -> int:
+    """Return how many steps at the end of series are held out: a share, a horizon at least, and `least` are left.
+
+    Raises
+    ------
+    ValueError
+        Not so many are left.
+    """
+    last = max(horizon, min(round(share * steps), steps - least))
+    if steps - last < least:
+        raise ValueError(
+            f"--data must have series of {least + horizon} steps or more, {horizon} of them held out, got {steps}; "
+            "name a --validation, or take a shorter --context or --horizon"
+        )
+    return last

@@ -327,12 +327,12 @@ class Forecaster(SingleHead):
         return as_targets(where, batch, tuple(logits.shape[:2]), array_namespace(logits), why=why)
 
     def _score(self, where: str, batch: Batch, z: Array, state: Any = None) -> Evaluation:
-        """Return the summed loss. Numbers are neither right nor wrong, so none is."""
+        """Return the summed loss; numbers are neither right nor wrong."""
         outputs = self._logits(z)
         targets, weights = self._targets(where, batch, outputs)
         loss, _ = self.loss.forward(outputs, targets, weights)
         count = total(weights, targets.shape)
-        return Evaluation(loss.item() * count, count, 0.0, state)
+        return Evaluation(loss.item() * count, count, None, state)
 
 
 RESIDUAL_LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
