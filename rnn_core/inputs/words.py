@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data import Tokenizer
+from ..data import Tokenizer, pad_sequences, sequence_lengths, spelled
 from .encoding import OOV
 
 MOST = 10_000
@@ -47,6 +47,10 @@ class Sentences:
         return Sentences([self.tokens[k] for k in rows], tags, tuple(self.places[k] for k in rows))
 
 
+LETTERS = 24
+"""Of a word that is read by its letters: of longer ones the rest is left out."""
+
+
 def vocabulary(rows: Iterable[Sequence[str]], most: int | None = None, *, lower: bool = True) -> Tokenizer:
     """Return a tokenizer of the words of some rows; 0 is padding, and 1 stands for unknown words.
 
@@ -72,6 +76,30 @@ def ids(tokenizer: Tokenizer, row: Sequence[str]) -> np.ndarray:
     index = tokenizer.index
     unknown = 0 if tokenizer.oov is None else index[tokenizer.oov]
     return np.array([index.get(_as_token(word, tokenizer.lower), unknown) for word in row], np.int64)
+
+
+def alphabet(rows: Iterable[Sequence[str]]) -> Tokenizer:
+    """Return a tokenizer of the letters of the words of some rows, capital ones apart."""
+    return Tokenizer("char", lower=False, oov=OOV).fit(word for row in rows for word in row)
+
+
+def encoded(tokenizer: Tokenizer, rows: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of words as a network reads them, and lengths (N,).
+
+    They are ids (N, T) or, by the letters of an `alphabet`, (N, T, W), of at most 24 letters a word.
+    """
+    if tokenizer.level == "char":
+        return spelled(rows, tokenizer, LETTERS)
+    found = [ids(tokenizer, row) for row in rows]
+    return pad_sequences(found, padding="post"), sequence_lengths(found)
+
+
+def unknown_in(tokenizer: Tokenizer, rows: Iterable[Sequence[str]]) -> list[list[str]]:
+    """Return the words of each row that are not known, or that have a letter which isn't."""
+    index = tokenizer.index
+    if tokenizer.level == "char":
+        return [[word for word in row if not set(word) <= set(index)] for row in rows]
+    return [[word for word in row if _as_token(word, tokenizer.lower) not in index] for row in rows]
 
 
 def _as_token(word: str, lower: bool) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..data import Examples, Tokenizer, pad_sequences, sequence_lengths
+from ..data import Examples, Tokenizer, pad_sequences
 from ..data.files import read_tagged
 from ..data.files.labels import classes_of
 from ..data.files.tagged import has_tags
@@ -18,7 +18,7 @@ from ..data.source import Source
 from ..inputs.facts import listed
 from ..inputs.how import How, heard
 from ..inputs.tables import NAMED, add_table_options
-from ..inputs.words import Sentences, ids, vocabulary
+from ..inputs.words import Sentences, alphabet, encoded, unknown_in, vocabulary
 from ..layers.crf import constraints_of, scheme_of
 from ..models import Model, SequenceTagger
 from ..models.answers import AT_ONCE
@@ -27,6 +27,9 @@ from .classify import counted
 from .shown import confusion_exhibits
 from .splitting import split_rows
 from .task import Add, Exhibit, Role, Table, Task
+
+LETTERS = {"letter_size": 16, "filters": [[1, 16], [2, 32], [3, 48]]}
+"""How words are read by their letters; see `rnn_core.models.fronts.letters`."""
 
 STEPS = 200
 """Words of a sentence that are trained on together, unless told otherwise."""
@@ -86,6 +89,7 @@ class Tag(Task[Sentences, Learned, Said]):
     def training_options(self, add: Add) -> None:
         """See `Task.training_options`."""
         add("--crf", action="store_true", help="a chain over all words of a sentence: tags know of their neighbours")
+        add("--letters", action="store_true", help="read each word by its letters, so that none is unknown")
         add("--one-way", action="store_true", help="read from left to right alone")
         add("--num-words", type=int, metavar="N", help="words that are kept, the most frequent (those that come twice)")
         add("--keep-case", action="store_true", help="tell capital letters from small ones")
@@ -101,6 +105,12 @@ class Tag(Task[Sentences, Learned, Said]):
         for name in ("num_words", "max_steps"):
             if (value := getattr(args, name, None)) is not None and value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+        if getattr(args, "letters", False):
+            for name in ("num_words", "keep_case"):
+                if getattr(args, name):
+                    raise ValueError(
+                        f"--{name.replace('_', '-')} must be left out with --letters, which tells all apart"
+                    )
         if getattr(args, "no_label", False) and args.tag is not None:
             raise ValueError("--tag must be left out with --no-label, by which there is none")
 
@@ -137,32 +147,41 @@ class Tag(Task[Sentences, Learned, Said]):
         if len(tags) < 2:
             raise ValueError(f"--data must have two tags or more, got {listed(tags) if tags else 'none'} alone")
         scheme, ruled = scheme_of(_stretches(train.known))
-        words = vocabulary(train.tokens, args.num_words, lower=not args.keep_case)
-        return Learned(words, tags, scheme, ruled, args.max_steps or STEPS)
+        if args.letters:
+            read = alphabet(train.tokens)
+        else:
+            read = vocabulary(train.tokens, args.num_words, lower=not args.keep_case)
+        return Learned(read, tags, scheme, ruled, args.max_steps or STEPS)
 
     def build(self, how: Learned, options: Mapping[str, Any], args: argparse.Namespace) -> Model:
         """See `Task.build`."""
         rules = constraints_of(how.tags, how.scheme) if args.crf and how.scheme and how.ruled else None
+        options, tokens = dict(options), len(how.tokenizer)
+        if how.tokenizer.level == "char":
+            width = options.pop("embedding_size", None) or options["hidden_size"]
+            options["front"] = {"kind": "letters", "num_letters": tokens, **LETTERS, "features": width}
+        else:
+            options |= {"vocab_size": tokens, "padding_idx": 0}
         return SequenceTagger(
-            len(how.tags), vocab_size=len(how.tokenizer), padding_idx=0, bidirectional=not args.one_way,
-            crf=bool(args.crf), constraints=rules, **options,
-        )  # fmt: skip
+            len(how.tags), bidirectional=not args.one_way, crf=bool(args.crf), constraints=rules, **options
+        )
 
     def batches(self, how: Learned, examples: Sentences, batch_size: int, seed: int, *, training: bool) -> Source:
         """See `Task.batches`."""
         number: Mapping[Any, int] = _numbers(how, examples)
         rows = [
-            (ids(how.tokenizer, words[k : k + how.steps]), [number.get(tag, -1) for tag in tags[k : k + how.steps]])
+            (words[k : k + how.steps], [number.get(tag, -1) for tag in tags[k : k + how.steps]])
             for words, tags in zip(examples.tokens, examples.known, strict=True)
             for k in range(0, len(words), how.steps)
         ]
         if not (rows := [row for row in rows if max(row[1]) >= 0]):
             raise ValueError("it must have a word with a tag at least, got none")
-        tokens, numbers = [row[0] for row in rows], pad_sequences([row[1] for row in rows], padding="post", value=0)
+        inputs, lengths = encoded(how.tokenizer, [row[0] for row in rows])
+        numbers = pad_sequences([row[1] for row in rows], padding="post", value=0)
         weights = None if (numbers >= 0).all() else (numbers >= 0).astype(float)
         return Examples(
-            pad_sequences(tokens, padding="post"), np.maximum(numbers, 0), lengths=sequence_lengths(tokens),
-            weights=weights, batch_size=batch_size, shuffle=training, seed=seed,
+            inputs, np.maximum(numbers, 0), lengths=lengths, weights=weights, batch_size=batch_size, shuffle=training,
+            seed=seed,
         )  # fmt: skip
 
     def kept(self, how: Learned) -> dict[str, Any]:
@@ -182,10 +201,9 @@ class Tag(Task[Sentences, Learned, Said]):
 
     def answer(self, model: Model, how: Learned, examples: Sentences, args: argparse.Namespace) -> Said:
         """Return tags and probabilities, sentence by sentence."""
-        rows = [ids(how.tokenizer, words) for words in examples.tokens]
         said = Said([], [])
-        for part in pieces(sequence_lengths(rows), AT_ONCE):
-            tokens, lengths = pad_sequences(rows[part], padding="post"), sequence_lengths(rows[part])
+        for part in pieces(np.array(list(map(len, examples.tokens))), AT_ONCE):
+            tokens, lengths = encoded(how.tokenizer, examples.tokens[part])
             best, p = model.predict(tokens, lengths), model.predict_proba(tokens, lengths)  # type: ignore[attr-defined]
             said.best.extend(row[:n] for row, n in zip(best, lengths, strict=True))
             said.probabilities.extend(row[:n] for row, n in zip(p, lengths, strict=True))
@@ -241,14 +259,16 @@ class Tag(Task[Sentences, Learned, Said]):
 
     def facts(self, how: Learned, examples: Sentences) -> dict[str, Any]:
         """See `Task.facts`."""
-        words = [word for row in examples.tokens for word in ids(how.tokenizer, row)]
+        words = [word for row in examples.tokens for word in row]
+        unknown = sum(map(len, unknown_in(how.tokenizer, examples.tokens)))
+        what = "letters" if how.tokenizer.level == "char" else "words"
         tags = [tag for row in examples.known for tag in row if tag is not None]
         counts = {tag: tags.count(tag) for tag in how.tags}
         steps = np.array(list(map(len, examples.tokens)))
         return {
             "sentences": len(examples), "words": (int(steps.min()), int(np.median(steps)), int(steps.max())),
             "all words": len(words), "vocabulary": len(how.tokenizer),
-            "unknown words, %": round(100 * words.count(1) / len(words), 2), "classes": counts,
+            f"words with unknown {what}, %": round(100 * unknown / len(words), 2), "classes": counts,
         }  # fmt: skip
 
     def _matrix(self, how: Learned, examples: Sentences, answers: Said) -> np.ndarray:

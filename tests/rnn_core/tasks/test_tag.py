@@ -155,3 +155,24 @@ def test_long_sentences_are_trained_on_in_parts_and_answered_whole(tmp_path, mon
     assert main([*words, "--validation-share", "0", "--out", "run"]) == 0
     assert main(["predict", "run/model.safetensors", "a.conll", "--out", "said.csv"]) == 0
     assert len((tmp_path / "said.csv").read_text().splitlines()) == 42
+
+
+def test_words_by_their_letters_know_what_was_never_seen(tmp_path, monkeypatch, capsys):
+    """What ends in -ed is a verb, whatever it begins with."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+
+    def word():
+        ending, tag = [("o", "N"), ("ed", "V"), ("s", "N")][rng.integers(3)]
+        return "".join(rng.choice(list("abcdefghij"), 4)) + f"{ending} {tag}\n"
+
+    rows = [word() + word() + word() for _ in range(150)]
+    (tmp_path / "a.conll").write_text("\n".join(rows[:120]))
+    (tmp_path / "b.conll").write_text("\n".join(rows[120:]))
+    options = ["--letters", "--epochs", "6", "--hidden-size", "8", "--rate", "0.01", "--one-way"]
+    assert main(["train", "tag", "--data", "a.conll", "--test", "b.conll", "--out", "run", *options]) == 0
+    found = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
+    assert found["scores"]["test"]["accuracy in %"] > 95
+    assert main(["predict", "run/model.safetensors", "b.conll", "--out", "said.jsonl"]) == 0
+    assert main(["train", "tag", "--data", "a.conll", "--out", "other", "--letters", "--keep-case"]) == 2
+    assert "--keep-case must be left out with --letters" in capsys.readouterr().err
