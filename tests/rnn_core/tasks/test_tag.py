@@ -169,7 +169,7 @@ def test_words_by_their_letters_know_what_was_never_seen(tmp_path, monkeypatch, 
     rows = [word() + word() + word() for _ in range(150)]
     (tmp_path / "a.conll").write_text("\n".join(rows[:120]))
     (tmp_path / "b.conll").write_text("\n".join(rows[120:]))
-    options = ["--letters", "--epochs", "6", "--hidden-size", "8", "--rate", "0.01", "--one-way"]
+    options = ["--letters", "--epochs", "12", "--hidden-size", "8", "--rate", "0.02", "--one-way"]
     assert main(["train", "tag", "--data", "a.conll", "--test", "b.conll", "--out", "run", *options]) == 0
     found = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
     assert found["scores"]["test"]["accuracy in %"] > 95
