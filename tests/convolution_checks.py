@@ -36,7 +36,7 @@ def layer(name: str, **more: Any) -> Any:
     """Return one of these layers."""
     kind, options = LAYERS[name]
     if issubclass(kind, Conv1d | Conv2d):
-        more = {"dtype": np.float64, "seed": 3, "backend": "numpy", **more}
+        more = {"dtype": np.float64, "seed": 3, "backend": "cpu", **more}
     return kind(**options, **more)
 
 
@@ -49,7 +49,7 @@ def drawn(name: str) -> np.ndarray:
 
 @contextmanager
 def loops_of(where: str) -> Iterator[None]:
-    """Have ReLU and pools computed by the kernels, or by NumPy as where there is no numba."""
+    """Have windows, ReLU and maxima computed by the kernels, or by NumPy as where there is no numba."""
     with pytest.MonkeyPatch.context() as patch:
         if where == "numpy":
             patch.setattr(fast, "_module", lambda name: None)

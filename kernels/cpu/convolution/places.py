@@ -18,12 +18,14 @@ class Places(NamedTuple):
     dilation_1: int
     before_0: int
     before_1: int
+    size: int  # places of a window
 
 
 def places_of(axes: tuple[tuple[int, int, int, int], ...]) -> Places:
     """Return places from kernel, stride, dilation and padding before, of each of one axis or two."""
     first, second = ((1, 1, 1, 0), *axes)[-2:]
-    return Places(*(number for pair in zip(first, second, strict=True) for number in pair))
+    kernel, stride, dilation, before = zip(first, second, strict=True)
+    return Places(*kernel, *stride, *dilation, *before, kernel[0] * kernel[1])
 
 
 def planes(x: np.ndarray) -> np.ndarray:

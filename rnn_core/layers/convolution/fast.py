@@ -30,7 +30,7 @@ def _module(name: str) -> Any:
 
 
 def loops(name: str, *arrays: Array) -> Any:
-    """Return the kernels of that name, ``pools`` or ``pointwise``, if they can take these arrays; else None."""
+    """Return the kernels of that name, such as ``pools``, if they can take these arrays; else None."""
     real = all(isinstance(one, np.ndarray) and one.dtype.name in (*DTYPES, "int32", "bool") for one in arrays)
     return _module(f"convolution.{name}") if real else None
 

@@ -13,7 +13,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from .fast import empty
+from .fast import empty, loops, places_of
 from .geometry import Geometry
 
 
@@ -36,6 +36,9 @@ def inner(sizes: tuple[int, ...], geometry: Geometry) -> tuple[Any, ...]:
 
 def columns(x: Array, geometry: Geometry, counts: tuple[int, ...], backend: str | None = None) -> Array:
     """Return what lies in each window, (C, K, B, P): column (b, p) is the window p of row b, channel by channel."""
+    if backend != "numpy" and (fast := loops("columns", x)):
+        copied: Array = fast.columns(x, places_of(geometry), counts)
+        return copied
     xp = array_namespace(x)
     around = xp.moveaxis(padded(x, geometry), 0, 1)  # (C, B, …)
     found = empty(x, (x.shape[1], geometry.size, x.shape[0], *counts), backend)
@@ -48,6 +51,9 @@ def from_columns(
     dcolumns: Array, geometry: Geometry, counts: tuple[int, ...], sizes: tuple[int, ...], backend: str | None = None
 ) -> Array:
     """Return ∂L/∂x (B, C, …) from ∂L/∂columns: a place that lies in several windows has the sum of theirs."""
+    if backend != "numpy" and (fast := loops("columns", dcolumns)):
+        summed: Array = fast.from_columns(dcolumns, places_of(geometry), counts, sizes)
+        return summed
     xp = array_namespace(dcolumns)
     C, K, B, _ = dcolumns.shape
     outer = tuple(n + before + after for n, (before, after) in zip(sizes, geometry.padding, strict=True))

@@ -1,4 +1,4 @@
-"""Maxima and ReLU by the kernels are those by NumPy, number for number; and memory that is lent stays the holder's."""
+"""Windows, maxima and ReLU by the kernels are those by NumPy, bit for bit; and what is lent stays its holder's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from rnn_core.layers import AvgPool, Conv2d, MaxPool, ReLU
 from rnn_core.layers.convolution import fast
+from rnn_core.layers.convolution.geometry import geometry
+from rnn_core.layers.convolution.windows import columns, from_columns
 from tests.convolution_checks import loops_of
 
 SIZES = st.lists(st.integers(6, 10), min_size=1, max_size=2)
@@ -23,6 +25,28 @@ def in_both(call):
         with loops_of(where):
             found.append(call())
     return found
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=SIZES, kernel=st.integers(1, 4), stride=st.integers(1, 4), dilation=st.integers(1, 3),
+    padding=st.integers(0, 12), seed=st.integers(0, 2**31),
+)  # fmt: skip
+def test_windows_are_numpys(dtype, sizes, kernel, stride, dilation, padding, seed):
+    """With padding so wide that some windows, and some places of all windows, see nothing else."""
+    rng = np.random.default_rng(seed)
+    found = geometry("it", len(sizes), kernel_size=kernel, stride=stride, dilation=dilation, padding=padding)
+    counts = found.counts(tuple(sizes))
+    if min(counts) < 1:
+        return
+    x = np.moveaxis(rng.standard_normal((2, *sizes, 3)).astype(dtype), -1, 1)
+    expected, copied = in_both(lambda: columns(x, found, counts))
+    np.testing.assert_array_equal(copied, expected)
+    dcolumns = rng.standard_normal(expected.shape).astype(dtype)
+    expected, summed = in_both(lambda: from_columns(dcolumns, found, counts, tuple(sizes)))
+    np.testing.assert_array_equal(summed, expected)
+    assert copied.dtype == summed.dtype == dtype
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
