@@ -26,7 +26,7 @@ DTYPES = ("float32", "float64")
 @cache
 def _module(name: str) -> Any:
     """Return a file of the kernels, or None where they can't be used."""
-    return importlib.import_module(f"kernels.cpu.{name}") if "cpu" in backends.available() else None
+    return importlib.import_module(f"kernels.cpu.{name}") if backends.default() == "cpu" else None
 
 
 def loops(name: str, *arrays: Array) -> Any:
