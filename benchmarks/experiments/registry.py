@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import contextual, highlighting, pronunciation, sequences
 from .frame import Experiment
 from .known import adding, characters, convolutions, digits, sines
+from .sounds import audio
 from .texts import replies, translation
 
 ROWS = (
@@ -18,6 +19,7 @@ ROWS = (
     digits.ANOTHER_SCANNER,
     convolutions.EXPERIMENT,
     characters.EXPERIMENT,
+    audio.EXPERIMENT,
     sequences.EXPERIMENT,
     pronunciation.EXPERIMENT,
     highlighting.EXPERIMENT,

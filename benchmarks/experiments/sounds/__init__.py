@@ -1,0 +1,1 @@
+"""Experiments on sounds: how they are made, and what a text has to do with them."""
