@@ -30,6 +30,7 @@ from .comparing.arms import Method, Pretraining, Start, Trained
 from .comparing.classification import ClassificationStudy, Text
 from .comparing.comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
 from .comparing.data_study import Budget, DataStudy, Joint
+from .comparing.task_study import Score, SourceTask, TargetTask, TaskStudy
 from .features.caching import HeadOf, cached_features
 from .federated.averaging import average, set_shared, shared_arrays
 from .federated.client import LocalClient, LocalScore, LocalUpdate
@@ -141,6 +142,10 @@ __all__ = [
     "DataStudy",
     "Joint",
     "ClassificationStudy",
+    "TaskStudy",
+    "SourceTask",
+    "TargetTask",
+    "Score",
     "Labelled",
     "Text",
 ]

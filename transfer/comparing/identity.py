@@ -35,6 +35,9 @@ NUMBERS = ("numpy", "numba", "scipy", "scikit-learn")
 DEEPEST = 2
 """So far down a study's attributes are facts of their own, which a message can name; below they are digested."""
 
+MOST_BATCHES = 1000
+"""Of a source that are looked at."""
+
 MANY = 64
 """Facts of one attribute, at most."""
 
@@ -113,6 +116,8 @@ def _parts(value: Any, within: tuple[int, ...]) -> Iterator[bytes]:
         yield from _parts((_name(type(value)), value.config, dict(value.parameters)), within)
     elif hasattr(value, "dtype") and hasattr(value, "shape"):
         yield from _array(value, within)
+    elif callable(getattr(value, "batch", None)) and hasattr(value, "__len__"):
+        yield from _batches(value)
     else:
         within = (*within, id(value))
         if isinstance(value, Mapping):
@@ -139,6 +144,13 @@ def _array(value: Any, within: tuple[int, ...]) -> Iterator[bytes]:
         yield from _parts(array.tolist(), within)
     else:
         yield _part(f"{array.dtype.str}{array.shape}", array.tobytes())
+
+
+def _batches(value: Any) -> Iterator[bytes]:
+    """Yield what a training loop eats, by what it gives: it may keep what it has given last."""
+    count = len(value)
+    places = [(0, k) for k in range(0, count, -(-count // MOST_BATCHES))] + [(1, 0), (1, count - 1)]
+    yield from _parts((_name(type(value)), count, [tuple(value.batch(*place)) for place in places]), ())
 
 
 def _function(value: types.FunctionType, within: tuple[int, ...]) -> Iterator[bytes]:

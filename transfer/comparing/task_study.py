@@ -1,9 +1,9 @@
 """`TaskStudy`: from any task to any other, told as how each is built, what it eats, and how the target's is scored.
 
-`ClassificationStudy` knows what sequences and classes are, and so every method can be tried on it. Here nothing is known:
-a tagger, a translator, a forecaster, a network of convolutions or a model of one's own is a function that builds it and a
-function that makes its batches. What is asked of the data themselves (features, weights of examples, boosting) is then
-not possible, and says so.
+`ClassificationStudy` knows what sequences and classes are, and so every method can be tried on it. Here nothing is
+known: a tagger, a translator, a forecaster, a network of convolutions or a model of one's own is a function that builds
+it and a function that makes its batches. What is asked of the data themselves (features, weights of examples, boosting)
+is then not possible, and says so.
 """
 
 from __future__ import annotations
@@ -64,7 +64,10 @@ class _Evaluated:
         for k in range(len(self.data)):
             batch = self.data.batch(0, k)
             found = model.evaluate(batch, state=state if batch.carry else None)
-            loss, count, right, state = loss + found.loss, count + found.count, right + found.correct, found.state
+            if self.what == "accuracy" and found.correct is None:
+                raise ValueError(f"share_right: {type(model).__name__} must have answers that are right or wrong")
+            loss, count, right = loss + found.loss, count + found.count, right + (found.correct or 0)
+            state = found.state
         if self.what == "accuracy":
             return 100 * right / count
         return exp(loss / count) if self.what == "perplexity" else loss / count

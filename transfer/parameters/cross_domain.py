@@ -81,7 +81,8 @@ def scrambled(model: Model, patterns: Patterns = RECURRENT, *, seed: int) -> Mod
     model : Model
         Not changed.
     patterns : str or iterable of str
-        Which parameters (see `transfer.parameters.groups`); the recurrent weights by default.
+        Which parameters (see `transfer.parameters.groups`); the recurrent weights by default. A kernel of a convolution
+        counts as a matrix with a row for each channel that comes out.
     seed : int
         Draws the permutation.
 
@@ -166,7 +167,8 @@ def _twin(where: str, model: Model, patterns: Patterns, seed: int, change: Calla
     for name in names:
         parameter: Array = twin.parameters[name]
         array = np.asarray(to_host(parameter), np.float64)
-        blocks = array.reshape(model.gate_blocks[name], -1, *(array.shape[1:] or (1,)))
+        G = model.gate_blocks[name]
+        blocks = array.reshape(G, len(array) // G, -1)  # a kernel's numbers for one channel are a row
         changed = change(where, name, blocks, rng).reshape(array.shape).astype(model.dtype)
         parameter[...] = move(changed, array_namespace(parameter))
     return twin

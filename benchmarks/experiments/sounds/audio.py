@@ -1,8 +1,9 @@
 """Text to audio: does a recurrent core that has learned to write help to tell sounds apart?
 
-The source is a language model of characters. Its recurrent weights alone go into a network that reads glides from vowel
-to vowel, as frames of the waveform or as columns of its spectrogram. Beside it stand a fresh start and the controls: the
-same numbers elsewhere, random matrices with the same singular values, and a language model of characters in another order.
+The source is a language model of characters. Its recurrent weights alone go into a network that reads glides from
+vowel to vowel, as frames of the waveform or as columns of its spectrogram. Beside it stand a fresh start and the
+controls: the same numbers elsewhere, random matrices with the same singular values, and a language model of characters
+in another order.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def spectrogram(samples: np.ndarray) -> np.ndarray:
     Each column is of a Hann window of `WINDOW` samples that ends with its frame, so that no step sees what follows.
     """
     padded = np.concatenate([np.zeros(WINDOW - FRAME), samples])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[:: FRAME]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::FRAME]
     power = np.abs(np.fft.rfft(windows * np.hanning(WINDOW), axis=1)) ** 2
     return np.asarray(np.log(power + 1e-6), np.float32)
 
@@ -118,11 +119,7 @@ def load_sounds(folder: Path, each: int) -> dict[str, tuple[Labelled, Labelled]]
         joined = np.concatenate(parts[0][0])
         mean, scale = joined.mean(axis=0), joined.std(axis=0) + 1e-6  # of what is trained on
         found[way] = tuple(
-            Labelled(
-                Ragged([(row - mean) / scale for row in some]), labels, series.classes,
-                np.array([len(row) for row in some]),
-            )  # fmt: skip
-            for some, labels in parts
+            Labelled(Ragged([(row - mean) / scale for row in some]), labels, series.classes) for some, labels in parts
         )
     return found  # type: ignore[return-value]
 

@@ -1,9 +1,9 @@
 """Glides from vowel to vowel, said by voices that differ, as WAV files: source and filter, in NumPy and SciPy.
 
-The source is a train of pulses at the pitch of a voice, whose periods and strengths waver (jitter and shimmer), with some
-breath in it. The filter is three resonances one after the other, the formants, which move from those of the first vowel to
-those of the second. A shorter throat has all of them higher. What a glide begins and ends with is heard only in the order
-of its sounds: "ai" and "ia" have the same sounds.
+The source is a train of pulses at the pitch of a voice, whose periods and strengths waver (jitter and shimmer), with
+some breath in it. The filter is three resonances one after the other, the formants, which move from those of the first
+vowel to those of the second. A shorter throat has all of them higher. Classes differ in the order of their sounds: "ai"
+and "ia" have the same ones.
 
 References
 ----------
