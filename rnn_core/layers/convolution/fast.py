@@ -20,7 +20,11 @@ from kernels.contract import Array
 from ... import backends
 from .geometry import Geometry
 
-DTYPES = ("float32", "float64")
+DTYPES = tuple(map(np.dtype, ("float32", "float64")))
+"""What the loops compute in."""
+
+BESIDE = tuple(map(np.dtype, ("int32", "bool")))
+"""Of what a tape has beside numbers."""
 
 
 @cache
@@ -30,8 +34,10 @@ def _module(name: str) -> Any:
 
 
 def loops(name: str, *arrays: Array) -> Any:
-    """Return the kernels of that name, such as ``pools``, if they can take these arrays; else None."""
-    real = all(isinstance(one, np.ndarray) and one.dtype.name in (*DTYPES, "int32", "bool") for one in arrays)
+    """Return the kernels of that name, such as ``pools``, if they can take these numbers, and a tape's; else None."""
+    if not all(isinstance(one, np.ndarray) for one in arrays):
+        return None
+    real = arrays[0].dtype in DTYPES and all(one.dtype in BESIDE for one in arrays[1:])
     return _module(f"convolution.{name}") if real else None
 
 

@@ -115,5 +115,10 @@ def test_complex_numbers_and_other_homes_are_left_to_their_namespace():
     assert fast.loops("pools", x) is None
     assert fast.loops("pools", x.real.astype(np.float16)) is None
     assert fast.loops("pools", [1.0]) is None
+    whole, swapped = np.arange(8).reshape(1, 2, 4), np.arange(8.0).reshape(1, 2, 4).astype(">f8")
+    for other in (whole, whole.astype(np.int32), swapped):
+        assert fast.loops("pools", other) is None
+        np.testing.assert_array_equal(MaxPool(2)(other), [[[1, 3], [5, 7]]])
+        np.testing.assert_array_equal(ReLU()(other - 4), np.maximum(whole - 4, 0))
     assert fast.loops("pools", x.real) is not None
     assert fast.empty(x, (3,)).dtype == x.dtype
