@@ -134,11 +134,11 @@ class Tag(Task[Sentences, Learned, Said]):
         """See `Task.split`."""
         train, held_out = split_rows(len(examples), share, seed)
         there = {tag for k in train for tag in examples.known[k]}
-        lone = [
-            k for k in held_out if set(examples.known[k]) - there
-        ]  # what has a tag of its own stays where it is learned
-        if len(lone) < len(held_out):
-            train, held_out = np.sort(np.concatenate([train, np.array(lone, int)])), np.setdiff1d(held_out, lone)
+        # A tag that is nowhere else is to be learned, not validated by.
+        lone = [k for k in held_out if set(examples.known[k]) - there - {None}]
+        if len(lone) == len(held_out):
+            raise ValueError("--data must have tags that come in several sentences to be split; name a --validation")
+        train, held_out = np.sort(np.concatenate([train, np.array(lone, int)])), np.setdiff1d(held_out, lone)
         return examples.take(train), examples.take(held_out)
 
     def learn(self, train: Sentences, args: argparse.Namespace) -> Learned:

@@ -118,6 +118,7 @@ def test_schemes_are_found_out(rows, found):
         ({"a.conll": "x A\ny NA\n"}, [], "line 2, must have a tag for 'y', got 'NA', .*say so: --keep-missing-labels"),
         ({"a.conll": "x A\ny A\n\nz A\n"}, [], "--data must have two tags or more, got 'A' alone"),
         ({"a.conll": "x A\ny B\n"}, [], "--data must have two examples or more to be split, got 1"),
+        ({"a.conll": "x A\n\ny B\n"}, [], "--data must have tags that come in several sentences to be split"),
         ({"a.conll": "x A\n\ny B\n"}, ["--tag", "9"], "must have a column 9, for tags, got 2: 'x, A'; --tag says"),
         ({"a.conll": "x A\n\ny B\n"}, ["--num-words", "0"], "--num-words must be at least 1, got 0"),
         ({"a.conll": "\n"}, [], "a.conll' must hold at least a sentence, got none"),
