@@ -9,6 +9,7 @@ from __future__ import annotations
 from . import contextual, highlighting, pronunciation, sequences
 from .frame import Experiment
 from .known import adding, characters, convolutions, digits, sines
+from .series import carried, forecasts
 from .sounds import audio
 from .texts import replies, translation
 
@@ -26,6 +27,8 @@ ROWS = (
     translation.EXPERIMENT,
     replies.EXPERIMENT,
     contextual.EXPERIMENT,
+    forecasts.EXPERIMENT,
+    carried.EXPERIMENT,
 )
 
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in ROWS}

@@ -163,6 +163,13 @@ class Backtest(NamedTuple):
     levels: tuple[float, ...]
     quantiles: np.ndarray
 
+    def only(self, series: int) -> Backtest:
+        """Return what was found of one series, by its number."""
+        k = slice(series, series + 1)
+        return Backtest(
+            self.truth[:, k], self.forecast[:, k], self.naive[:, k], self.scale[:, k], self.levels, self.quantiles[:, k]
+        )
+
     def scores(self, step: int | None = None) -> dict[str, dict[str, float]]:
         """Return scores by name, "forecast" and "seasonal naive" of each, over all steps or of one, from 1 on.
 

@@ -1,0 +1,1 @@
+"""Forecasts of series that statsmodels brings: beside its exponential smoothing, and carried over to a short one."""
