@@ -6,7 +6,7 @@ import json
 import pickle
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,10 @@ def weights() -> list[Case]:
         SequenceClassifier(num_classes=3, vocab_size=7, embedding_size=2, bidirectional=True, **small),
         MultiTask({"a": Head(2), "b": Head(3)}, input_size=2, **small),
     )
-    return [one("a.safetensors", _written(save, target, metadata={"note": "x"})) for target in targets]
+    return [
+        *(one("a.safetensors", _written(save, target, metadata={"note": "x"})) for target in targets),
+        one("a.safetensors", _written(save, targets[6], classes=["a", 7], scaling=([0.5, 1.0], [1.0, 2.0]), task="x")),
+    ]
 
 
 def strangers() -> list[Case]:
@@ -135,7 +138,13 @@ def networks() -> list[Case]:
         model = SequenceClassifier(num_classes=2, hidden_size=3, backend="numpy", seed=0, **sizes)
         saved = Saved(("neg", "pos"), encoding, "fresh", "accuracy", {"validation": 0.5, "test": 0.25})
         cases.append(one("model.safetensors", _written(save_network, model, saved)))
+        cases.append(one("model.safetensors", _written(save, model, metadata={"transfer": _as_it_was(saved)})))
     return cases
+
+
+def _as_it_was(saved: Saved) -> str:
+    """Return what earlier versions wrote beside a network."""
+    return json.dumps({"version": 1, **asdict(saved), "encoding": saved.encoding.as_dict()})
 
 
 def tokenizers() -> list[Case]:
