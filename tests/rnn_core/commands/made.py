@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,46 @@ def waves(path: Path, count: int = 24, seed: int = 0, names: tuple[str, ...] = (
 def corpus(path: Path, times: int = 30) -> Path:
     """Write a text."""
     path.write_text("The cat sat on the mat, and the dog lay on the rug.\n" * times, encoding="utf-8")
+    return path
+
+
+def tagged(path: Path, count: int = 20, seed: int = 0) -> Path:
+    """Write sentences in columns, as the CoNLL shared tasks do."""
+    rng = np.random.default_rng(seed)
+    sentences = []
+    for _ in range(count):
+        words = rng.choice([*WORDS, "Anna", "Peter"], 5)
+        sentences.append("\n".join(f"{word} {'B-PER' if word[0].isupper() else 'O'}" for word in words))
+    path.write_text("\n\n".join(sentences) + "\n", encoding="utf-8")
+    return path
+
+
+def pairs(path: Path, count: int = 20, seed: int = 0) -> Path:
+    """Write a table of texts and their translations, word for word."""
+    rng = np.random.default_rng(seed)
+    rows = ["source,target"]
+    for _ in range(count):
+        words = rng.choice(WORDS, 3)
+        rows.append(f"{' '.join(words)},{' '.join(word[::-1] for word in words)}")
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def talks(path: Path, count: int = 20, seed: int = 0) -> Path:
+    """Write dialogues."""
+    rng = np.random.default_rng(seed)
+    turns = [{"turns": [str(rng.choice(GOOD)), str(rng.choice(BAD)), "bye"]} for _ in range(count)]
+    path.write_text("".join(json.dumps(one) + "\n" for one in turns), encoding="utf-8")
+    return path
+
+
+def months(path: Path, steps: int = 60) -> Path:
+    """Write two series with a season."""
+    rows = ["month,a,b"]
+    for k in range(steps):
+        values = (size + np.sin(np.pi * k / 3) for size in (5, 50))
+        rows.append(f"{2010 + k // 12}-{k % 12 + 1:02d}," + ",".join(f"{value:.3f}" for value in values))
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
 
 

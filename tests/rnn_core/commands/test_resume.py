@@ -9,20 +9,39 @@ from itertools import count
 
 import pytest
 
-from rnn_core import cli
+from rnn_core import cli, load, save
 from rnn_core.commands.training import run as training
+from rnn_core.tasks.catalogue import tasks
 from rnn_core.training.run import Run
 
-from .made import TINY, corpus, done, refused, reviews, tree, waves
+from .made import TINY, corpus, done, months, pairs, refused, reviews, tagged, talks, tree, waves
 
-FILES = {"classify": reviews, "series": waves, "language": corpus}
-OPTIONS = {"language": ("--steps", "10", "--batch-size", "4"), "classify": ("--dropout", "0.3"), "series": ()}
+KINDS = {
+    "classify": (reviews, "d.csv", ("--dropout", "0.3")),
+    "series": (waves, "d.tsv", ()),
+    "language": (corpus, "d.txt", ("--steps", "10", "--batch-size", "4")),
+    "tag": (tagged, "d.conll", ("--crf", "--batch-size", "4")),
+    "translate": (pairs, "d.csv", ("--dropout", "0.2", "--batch-size", "4")),
+    "reply": (talks, "d.jsonl", ("--batch-size", "4")),
+    "forecast": (months, "d.csv", ("--horizon", "4", "--context", "8", "--season", "6")),
+}
+"""By name, what writes the data, their file, and options."""
 
 
 def words(kind: str, data, out) -> list[str]:
-    task = "language" if kind == "language" else "classify"
-    options = ("--batch-size", "8") if kind != "language" else ()
-    return ["train", task, "--data", str(data), "--out", str(out), *TINY, *options, *OPTIONS[kind]]
+    task = "classify" if kind == "series" else kind
+    return ["train", task, "--data", str(data), "--out", str(out), *TINY, "--batch-size", "8", *KINDS[kind][2]]
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    """Let nothing be drawn, which takes longer than the networks here."""
+    monkeypatch.setattr("rnn_core.commands.training.report.find_spec", lambda name: None)
+
+
+def data_of(kind: str, folder):
+    write, name, _ = KINDS[kind]
+    return write(folder / name)
 
 
 def stopped_at(monkeypatch, step: int, stop) -> None:
@@ -45,13 +64,20 @@ def crashed() -> None:
     raise RuntimeError("the lights go out")
 
 
-@pytest.mark.parametrize("stop", [killed, crashed], ids=lambda stop: stop.__name__)
-@pytest.mark.parametrize("kind", FILES)
+def test_every_task_is_stopped_here() -> None:
+    assert {*KINDS} - {"series"} == set(tasks())
+
+
+@pytest.mark.parametrize(
+    ("kind", "stop"),
+    [*((kind, killed) for kind in KINDS), ("classify", crashed)],
+    ids=lambda it: getattr(it, "__name__", it),
+)
 def test_a_run_that_was_stopped_is_resumed_to_the_same_bits(kind, stop, tmp_path, capsys, monkeypatch) -> None:
-    data = FILES[kind](tmp_path / ("corpus.txt" if kind == "language" else "d.tsv" if kind == "series" else "d.csv"))
+    data = data_of(kind, tmp_path)
     done(capsys, *words(kind, data, tmp_path / "whole"))
     with monkeypatch.context() as patch:
-        stopped_at(patch, 6, stop)
+        stopped_at(patch, 4, stop)
         code = cli.main([*words(kind, data, tmp_path / "part"), "--checkpoint-every", "2"])
     said = capsys.readouterr().err
     assert code == (130 if stop is killed else 2)
@@ -68,6 +94,22 @@ def test_a_run_that_was_stopped_is_resumed_to_the_same_bits(kind, stop, tmp_path
             del record["seconds"]
     assert ours["history"] == theirs["history"]
     assert ours["scores"] == theirs["scores"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_of_a_user_s_goes_through_all_commands(kind, tmp_path, capsys) -> None:
+    """And the network that was saved is the one that is loaded, with all that stands beside it."""
+    data, out = data_of(kind, tmp_path), tmp_path / "out"
+    done(capsys, *words(kind, data, out))
+    model = out / "model.safetensors"
+    done(capsys, "evaluate", model, data, "--json", tmp_path / "e.json")
+    assert json.loads((tmp_path / "e.json").read_text())["scores"]
+    done(capsys, "predict", model, data, "--out", tmp_path / "p.jsonl")
+    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert rows
+    assert all(row.keys() == rows[0].keys() for row in rows)
+    save(load(model), tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == model.read_bytes()
 
 
 def test_more_epochs_go_on_from_a_run_that_is_done(tmp_path, capsys) -> None:
