@@ -10,20 +10,27 @@ import pytest
 from rich.console import Console
 
 from rnn_core import GRU, LSTM, RNN, backends, gradcheck, load, save
-from rnn_core.data import Examples, TextStream, Tokenizer
+from rnn_core.data import Examples, TextStream, Tokenizer, Windows, WindowSpec
 from rnn_core.data.batches import Batch
 from rnn_core.layers import CRF, Attention, AvgPool, Conv2d, Dropout, Embedding, Linear, MaxPool, ReLU
 from rnn_core.layers.crf import constraints_of
 from rnn_core.layers.embedding import RowGradient
 from rnn_core.layers.home import to_host
 from rnn_core.layers.pooling import POOLINGS, Pooling
-from rnn_core.models import ConvClassifier, LanguageModel, Seq2Seq, SequenceClassifier, SequenceTagger
+from rnn_core.models import ConvClassifier, Forecaster, LanguageModel, Seq2Seq, SequenceClassifier, SequenceTagger
 from rnn_core.training import SGD, Adam, AdamW, Updates, clip_by_global_norm, fit
-from rnn_core.training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from rnn_core.training.losses import (
+    BinaryCrossEntropy,
+    GaussianLikelihood,
+    QuantileLoss,
+    SoftmaxCrossEntropy,
+    SquaredError,
+)
 from rnn_core.weights import read_arrays
 from tests import device_arrays
 from tests.convolution_checks import FRONTS, steps
 from tests.device_arrays import TRANSFERS, Device, device
+from tests.forecasting_checks import some_series
 
 T, B, I, H, V = 6, 4, 3, 5, 9
 LENGTHS = np.array([6, 2, 1, 5])
@@ -253,6 +260,36 @@ def test_losses_compute_what_they_compute_on_the_host(kind, targets_at, weights)
         return value, loss.backward(tape)
 
     compared(lambda where: kind(), run, largest=2 if targets_at == "device" else 0)
+
+
+@pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS)
+@pytest.mark.parametrize("targets_at", ["host", "device"])
+@pytest.mark.parametrize("loss", [GaussianLikelihood(), QuantileLoss((0.1, 0.5, 0.8))])
+def test_losses_of_forecasts_compute_what_they_compute_on_the_host(loss, targets_at, weights):
+    def run(loss, where):
+        t, w = (at(where, part) if targets_at == "device" else part for part in (random(B, T, seed=1), weights))
+        value, tape = loss.forward(at(where, random(B, T, loss.outputs)), t, w)
+        return value, loss.backward(tape)
+
+    compared(lambda where: loss, run, largest=2 if targets_at == "device" else 0)
+
+
+@pytest.mark.parametrize("strategy", ["multioutput", "recursive"])
+@pytest.mark.parametrize("loss", ["gaussian", "squared", "quantiles"])
+def test_a_forecaster_computes_what_it_computes_on_the_host(loss, strategy):
+    series = some_series()
+    spec = WindowSpec.fit(series, context=8, horizon=4, strategy=strategy)
+    batch = Windows(series, spec, batch_size=5, shuffle=False, dtype=float).batch(0, 0)
+    models, said = {}, {}
+    for where in ("device", "numpy"):
+        models[where] = Forecaster(spec, H, loss=loss, backend=where, dtype=float, seed=1)
+        there = batch._replace(inputs=at(where, batch.inputs))
+        step, found = models[where].loss_and_gradients(there), models[where].evaluate(there)
+        assert step.loss == pytest.approx(found.loss / found.count, rel=1e-12)
+        said[where] = step.gradients, models[where].forecast(series, samples=5)
+    same(said["device"][0], said["numpy"][0])
+    for one, other in zip(said["device"][1][1::2], said["numpy"][1][1::2], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [SoftmaxCrossEntropy, BinaryCrossEntropy])

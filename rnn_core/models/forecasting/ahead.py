@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from ...data.forecasting import Encoding
 from ...foreign import shown
@@ -97,4 +98,7 @@ def _copied(state: Any, copies: int) -> Any:
     """Return a state (layers, B, H), or a pair of them, with each row so many times."""
     if isinstance(state, tuple):
         return tuple(_copied(part, copies) for part in state)
-    return state.repeat(copies, axis=1) if copies > 1 else state
+    if copies == 1 or state is None:
+        return state
+    xp, (layers, B, H) = array_namespace(state), tuple(state.shape)
+    return xp.reshape(xp.broadcast_to(state[:, :, None], (layers, B, copies, H)), (layers, B * copies, H))
