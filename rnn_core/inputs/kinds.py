@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from math import isfinite, nan
 from pathlib import Path
@@ -11,6 +12,9 @@ from ..data.files.lines import existing, named, numbered
 from ..data.files.sounds import SOUNDS
 from ..data.files.texts import TABLES
 from .how import How
+
+MOST_FRACTIONS = 10
+"""Labels that are different fractions, from which on they are no classes, most likely."""
 
 HERE = "reading"
 """What errors name, behind the name of the command."""
@@ -78,6 +82,14 @@ def number_of(text: str) -> float:
     """Return the finite number that a text is, or NaN."""
     found = float(text) if is_number(text) else nan
     return found if isfinite(found) else nan
+
+
+def are_numbers(classes: Sequence[str]) -> bool:
+    """Return whether labels are numbers that are no classes: fractions among them, and many that differ."""
+    if len(classes) <= MOST_FRACTIONS:
+        return False
+    numbers = [number_of(name) for name in classes]
+    return all(map(isfinite, numbers)) and any(number % 1 for number in numbers)
 
 
 def _kind_of_table(table: Path, how: How) -> str:

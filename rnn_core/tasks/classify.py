@@ -18,7 +18,7 @@ from ..inputs.encoding import Encoding, for_ids, for_numbers, for_texts
 from ..inputs.facts import listed
 from ..inputs.how import FRAME, How
 from ..inputs.kept import encoding_of, kept
-from ..inputs.kinds import number_of
+from ..inputs.kinds import are_numbers
 from ..inputs.reading import Raw, has_test, read, read_to_predict
 from ..inputs.tables import add_table_options, check_table_options, table_options
 from ..models import Model, SequenceClassifier, SequenceRegressor
@@ -30,9 +30,6 @@ from .task import Add, Exhibit, Role, Task
 
 TEXT_STEPS, WORDS = 200, 10_000
 """Tokens that are read of a text, and words that are kept, unless told otherwise."""
-
-MOST_FRACTIONS = 10
-"""Labels that are different fractions, from which on they are no classes, most likely."""
 
 
 @dataclass(frozen=True)
@@ -295,15 +292,14 @@ def _check_effects(args: argparse.Namespace, found: Raw) -> None:
 
 def _check_labels(found: Raw, path: str, args: argparse.Namespace) -> None:
     """Raise ValueError for labels that can't be learned: one class, or numbers that are no classes."""
-    numbers = np.array([number_of(name) for name in found.classes])
     if args.regression:
         if len(found.numbers) and len(found.classes) < 2:
             raise ValueError(f"--data must have two different numbers or more, got one alone in {named(path)}")
         return
-    if np.isfinite(numbers).all() and (numbers % 1).any() and len(numbers) > MOST_FRACTIONS:
+    if are_numbers(found.classes):
         raise ValueError(
-            f"--data must have classes for labels, got {len(numbers):,} different numbers in {len(found):,} examples "
-            f"of {named(path)}; --regression learns to meet them"
+            f"--data must have classes for labels, got {len(found.classes):,} different numbers in {len(found):,} "
+            f"examples of {named(path)}; --regression learns to meet them"
         )
     if len(found.classes) < 2:
         raise ValueError(f"--data must have two classes or more, got {listed(found.classes)} alone in {named(path)}")

@@ -15,7 +15,7 @@ from rnn_core.data.labelled import Labelled
 from rnn_core.inputs.encoding import Encoding
 from rnn_core.inputs.facts import listed
 from rnn_core.inputs.how import How
-from rnn_core.inputs.kinds import kind_of
+from rnn_core.inputs.kinds import are_numbers, kind_of
 from rnn_core.inputs.reading import Raw, has_test, read, running_text
 from rnn_core.models import Model
 
@@ -53,6 +53,7 @@ class Wanted:
 def target_and_test(wanted: Wanted) -> tuple[Raw, Raw]:
     """Return what is learned and what is judged by: a file of its own, the other half, or a part of the target."""
     target = read(wanted.target, wanted.how)
+    _check_classes("--target", target, wanted.target)
     if len(target.classes) < 2:
         raise ValueError(
             f"--target must have two classes or more, got {listed(target.classes)} alone in {named(wanted.target)}"
@@ -110,6 +111,16 @@ def _split(data: Raw, share: float, where: str) -> tuple[Raw, Raw]:
     return data.take(np.sort(rest.inputs[:, 0])), data.take(np.sort(part.inputs[:, 0]))
 
 
+def _check_classes(option: str, data: Raw, path: str) -> None:
+    """Raise ValueError for labels that are numbers to be met, and no classes."""
+    if are_numbers(data.classes):
+        raise ValueError(
+            f"{option} must have classes for labels, got {len(data.classes):,} different numbers in "
+            f"{len(data):,} examples of {named(path)}; `rnn-core train classify --regression` learns to meet them, and "
+            "transfer.TaskStudy carries over between any models"
+        )
+
+
 def source_of(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
     """Return the source: a model and, if known, how it reads; or a text; or examples."""
     if wanted.source_model is not None:
@@ -131,6 +142,7 @@ def source_of(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
     if lone_text and kind_of(wanted.source, wanted.source_how) != "series":
         return running_text(wanted.source, wanted.source_how), None
     raw = read(wanted.source, wanted.source_how)
+    _check_classes("--source", raw, wanted.source)
     if len(raw.classes) < 2:
         raise ValueError(
             f"--source must have two classes or more, got {listed(raw.classes)} alone in {named(wanted.source)}"

@@ -507,6 +507,19 @@ def test_a_chosen_method_is_saved(finished, tmp_path, capsys) -> None:
     assert not (tmp_path / "no").exists()
 
 
+def test_labels_that_are_numbers_to_be_met_are_offered_as_regression(tmp_path, capsys) -> None:
+    table(tmp_path / "a.csv", texts(40, 0))
+    table(tmp_path / "b.csv", [(text, f"{k / 7:.3f}") for k, (text, _) in enumerate(texts(30, 1))])
+    for source, target, option in (("a", "b", "--target"), ("b", "a", "--source")):
+        error = refused(
+            capsys, "--source", tmp_path / f"{source}.csv", "--target", tmp_path / f"{target}.csv", *SHORT, "--out",
+            tmp_path / "out",
+        )  # fmt: skip
+        assert f"{option} must have classes for labels, got 30 different numbers in 30 examples" in error
+        assert "`rnn-core train classify --regression` learns to meet them" in error
+    assert not (tmp_path / "out").exists()
+
+
 def test_one_example_a_class_leaves_nothing_to_choose_by(tmp_path, capsys) -> None:
     table(tmp_path / "a.csv", texts(20, 0))
     table(tmp_path / "b.csv", texts(2, 1))
