@@ -34,7 +34,7 @@ class Settings:
     """Months of the target that are learned from."""
     updates: int = 150
     rate: float = 3e-3
-    source: Pretraining = field(default_factory=lambda: Pretraining(seeds=1))
+    source: Pretraining = field(default_factory=lambda: Pretraining(seeds=1, epochs=30))
 
 
 QUICK = Settings(seeds=2, sizes=(40,), updates=3, source=Pretraining(epochs=1, hidden_size=4))

@@ -30,8 +30,8 @@ class Settings:
     """The budget."""
 
     seeds: int = 3
-    epochs: int = 150
-    patience: int = 20
+    epochs: int = 80
+    patience: int = 15
     hidden_size: int = 32
     rate: float = 5e-3
     held_out: int = 2
@@ -50,7 +50,8 @@ def trained(
     spec = WindowSpec.fit(before, context=group.context, horizon=group.horizon, identity=identity)
     model = Forecaster(spec, settings.hidden_size, cell="gru", loss="gaussian", seed=seed)
     fit(
-        model, Windows(before, spec, seed=seed), validation=Windows(series, spec, last=last, batch_size=256),
+        model, Windows(before, spec, stride=group.stride, seed=seed),
+        validation=Windows(series, spec, last=last, batch_size=256),
         optimizer=Adam(settings.rate), clip_norm=1.0, epochs=settings.epochs, patience=settings.patience, seed=seed,
         progress=False,
     )  # fmt: skip
