@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,11 +21,18 @@ from hypothesis import HealthCheck, settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+# In the background, as ``make test &`` starts it, a shell has this signal ignored, and every process that is begun
+# inherits that; but tests interrupt what they run.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Kernels for the GPU are either compiled or simulated in a process: `make test-sim` sets the variable.
 collect_ignore = [] if os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0") else ["kernels/simulator"]
 
 # Helpers whose asserts should show the values that they compare.
-pytest.register_assert_rewrite("tests.conformance", "tests.tolerance")
+pytest.register_assert_rewrite(
+    "tests.conformance", "tests.tolerance", "tests.convolution_checks", "tests.seq2seq_checks"
+)
 
 # A deadline or a slow draw says something about the machine and nothing about the code.
 settings.register_profile(

@@ -55,7 +55,7 @@ def png(draw: Any, *args: Any, **options: Any) -> bytes:
         figure = Figure()
         FigureCanvasAgg(figure)
         draw(figure, *args, **options)
-        figure.savefig(buffer, format="png", dpi=150)
+        figure.savefig(buffer, format="png", dpi=150, bbox_inches="tight", pad_inches=0.1)  # no label is cut off
     return buffer.getvalue()
 
 

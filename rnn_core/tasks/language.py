@@ -256,9 +256,9 @@ class Language(Task[Texts, Learned, Surprise]):
         if not isinstance(model, LanguageModel):
             return super().generate(model, how, prompt, args)
         ids = how.tokenizer.encode(prompt)
-        if not len(ids):
-            raise ValueError(f"--prompt must hold a token that the network knows, got {shown(prompt, 60)}")
         never = [how.tokenizer.index[how.tokenizer.oov]] if how.tokenizer.oov is not None else []
+        if all(int(token) in never for token in ids):
+            raise ValueError(f"--prompt must hold a token that the network knows, got {shown(prompt, 60)}")
         never += [0] if how.tokenizer.padding else []
         temperature = getattr(args, "temperature", None)
         drawn = model.generate(

@@ -64,7 +64,7 @@ def draw_confusion(figure: Any, matrix: np.ndarray, classes: Sequence[str]) -> N
     axes.set_xticks(range(K), names, rotation=90 if upright else 0)
     axes.set_yticks(range(K), names)
     axes.set_xlabel("said")
-    axes.set_ylabel("is")
+    axes.set_ylabel("right")
     axes.grid(False)
     if K <= MOST_CLASSES // 2:
         for k in range(K):
@@ -86,7 +86,7 @@ def scatter_exhibit(targets: np.ndarray, said: np.ndarray) -> Exhibit:
         ends = float(min(targets.min(), said.min())), float(max(targets.max(), said.max()))
         axes.plot(ends, ends, color=GREY, linewidth=1, zorder=1)
         axes.plot(targets, said, linestyle="none", marker="o", markersize=4, alpha=0.5, color=BLUE)
-        axes.set_xlabel("is")
+        axes.set_xlabel("right")
         axes.set_ylabel("said")
 
     caption = "A point an example; on the line what is said is what is."

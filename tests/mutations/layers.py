@@ -133,17 +133,17 @@ def _layer_bugs() -> Iterator[Mutation]:
         checks.language_model_gradients,
         True,
     )
-    for place, sequence in (("in", "dx"), ("out", "dy")):
+    for place, sequence, function in (("in", "dx", "_backward_core"), ("out", "dy", "_backward")):
         yield bug(
             f"models: the dropout on the way {place} is not applied in the backward",
-            "models.trunk:Trunk._backward",
+            f"models.trunk:Trunk.{function}",
             f"{sequence} = self.dropout.backward(tape.dropout_{place}, {sequence})",
             "pass",
             checks.model_gradients_with_dropout,
         )
     yield bug(
         "models: the gradient of the final state is dropped",
-        "models.trunk:Trunk._backward",
+        "models.trunk:Trunk._backward_core",
         "dy, dstate, needs=core",
         "dy, None, needs=core",
         checks.language_model_gradients,

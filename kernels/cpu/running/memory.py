@@ -7,6 +7,7 @@ given back is kept here, up to `KEPT` bytes, and handed out again.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -47,7 +48,8 @@ class Block:
         return np.ndarray(shape, dtype, self._room, offset, strides)
 
     def __del__(self) -> None:
-        self._home.append(self._room)  # wherever a reference ends, even inside `take`: hence no lock
+        with contextlib.suppress(AttributeError):  # of one whose constructor was interrupted
+            self._home.append(self._room)  # wherever a reference ends, even inside `take`: hence no lock
 
 
 class _Lent:
