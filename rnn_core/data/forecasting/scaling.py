@@ -35,7 +35,7 @@ class SeriesScaling:
     kind : {"window", "standard", "mean-abs", "none"}
         "window": mean and standard deviation of what was seen in each window's own context, so that a trend carries no
         series out of the range that was learned. "standard": those of the series' training part. "mean-abs": 0 and the
-        mean of |y| there. "none": 0 and 1, for covariates too.
+        mean of ``abs(y)`` there. "none": 0 and 1, for covariates too.
     series : mapping of str to (μ, ν)
         By the series' names, for the two kinds that have them.
     past, known : sequence of (μ, ν)
@@ -48,7 +48,8 @@ class SeriesScaling:
 
     Notes
     -----
-    Where a standard deviation or a mean of |y| is 0, as that of a constant is, ν is |μ|, and 1 where that is 0 too.
+    Where a standard deviation or a mean of ``abs(y)`` is 0, as that of a constant is, ν is ``abs(μ)``, and 1 where that is
+    0 too.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ VALUE = ("value", "y", "target")
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """Where what stands in a row.
 
     Attributes
@@ -63,7 +63,7 @@ class Asked:
     encoding: str
 
 
-def layout_of(where: str, path: Path, asked: Asked) -> Layout:
+def layout_of(where: str, path: Path, asked: Asked) -> TableLayout:
     """Return where what stands, found out by the first rows.
 
     Raises
@@ -117,7 +117,7 @@ def layout_of(where: str, path: Path, asked: Asked) -> Layout:
     doubled = [name for k, name in enumerate(names) if k in values and names.index(name) != k]
     if doubled:
         raise ValueError(f"{where}: {place} must give columns names of their own, got {shown(doubled[0], 40)} twice")
-    return Layout(separator, header, names, time if asked.stamps else None, series, values, past, known)
+    return TableLayout(separator, header, names, time if asked.stamps else None, series, values, past, known)
 
 
 def is_value(cell: str, decimal: str) -> bool:

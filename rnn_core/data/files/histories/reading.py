@@ -14,7 +14,7 @@ from ..lines import Place, Unread, at, empty, existing, named, remark
 from ..series.cells import MOST
 from ..tables import SEPARATORS, rows_in
 from .clock import Clock, Stamp, stamp_in
-from .layout import Asked, Layout, is_gap, layout_of
+from .layout import Asked, TableLayout, is_gap, layout_of
 
 ENDINGS = (".csv", ".tsv", ".txt", "")
 GAPS = ("refuse", "missing")
@@ -115,7 +115,7 @@ def read_time_series(
     return [_series(where, place, name, some, clock, gaps) for name, some in rows.items()]
 
 
-def _rows(where: str, path: Path, layout: Layout, asked: Asked) -> Iterator[tuple[str, Row]]:
+def _rows(where: str, path: Path, layout: TableLayout, asked: Asked) -> Iterator[tuple[str, Row]]:
     """Yield the name of a series and a row of it; of a row with several series one each."""
     width, blank, alone = len(layout.names), 0, len(layout.names) == 1
     names = layout.names if layout.header or len(layout.values) > 1 else (path.stem,) * width
