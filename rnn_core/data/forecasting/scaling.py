@@ -48,8 +48,8 @@ class SeriesScaling:
 
     Notes
     -----
-    Where a standard deviation or a mean of ``abs(y)`` is 0, as that of a constant is, ν is ``abs(μ)``, and 1 where that is
-    0 too.
+    Where a standard deviation or a mean of ``abs(y)`` is 0, as that of a constant is, ν is ``abs(μ)``, and 1
+    where that is 0 too.
     """
 
     def __init__(
