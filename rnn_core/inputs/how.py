@@ -18,7 +18,7 @@ FRAME = 64
 
 FLAGS = {
     "header": "--no-header", "labelled": "rnn-core predict --no-label", "rate": "--sample-rate",
-    "numbers": "rnn-core train classify --regression",
+    "stamps": "--no-stamps", "numbers": "rnn-core train classify --regression",
 }  # fmt: skip
 """Options of the readers that the commands turn round, or call by another name."""
 

@@ -149,7 +149,7 @@ class Backtest(NamedTuple):
     Attributes
     ----------
     truth, forecast, naive : ndarray, shape (O, N, h)
-        By origin, series and step; NaN where a value is missing.
+        By origin, series and step; NaN where a value is missing, or where there was nothing to begin from.
     scale : ndarray, shape (O, N)
         Of MASE, from the history before each origin; NaN where there is none.
     levels : tuple of float
@@ -163,6 +163,11 @@ class Backtest(NamedTuple):
     levels: tuple[float, ...]
     quantiles: np.ndarray
 
+    @property
+    def left_out(self) -> int:
+        """Forecasts, of an origin and a series, that had no value to begin from."""
+        return int(np.isnan(self.naive[..., 0]).sum())
+
     def only(self, series: int) -> Backtest:
         """Return what was found of one series, by its number."""
         k = slice(series, series + 1)
@@ -175,24 +180,27 @@ class Backtest(NamedTuple):
 
         MASE, sMAPE and MAE are means over all that was seen; series without a scale have no part in MASE. Where there
         are quantiles there are "pinball" and, of the outermost two, "coverage" of an interval of "nominal" width.
+        NaN where nothing was seen.
         """
         h = self.truth.shape[-1]
         if step is not None and not 1 <= positive_int("Backtest.scores", "step", step) <= h:
             raise ValueError(f"Backtest.scores: step must be in 1…{h}, got {step}")
         part = slice(None) if step is None else slice(step - 1, step)
         y, scale = self.truth[..., part], self.scale[..., None]
+        seen = not np.isnan(y).all()
         found: dict[str, dict[str, float]] = {"MASE": {}, "sMAPE": {}, "RMSE": {}, "MAE": {}}
         for name, said in (("forecast", self.forecast), ("seasonal naive", self.naive)):
             f = said[..., part]
             scaled = abs(y - f) / scale
             found["MASE"][name] = float(np.nanmean(scaled)) if np.isfinite(scaled).any() else float("nan")
             for score, function in (("sMAPE", smape), ("RMSE", rmse), ("MAE", mae)):
-                found[score][name] = function(y, f)
+                found[score][name] = function(y, f) if seen else float("nan")
         if self.levels:
             q = self.quantiles[..., part, :]
-            found["pinball"] = {"forecast": pinball(y, q, self.levels)}
+            found["pinball"] = {"forecast": pinball(y, q, self.levels) if seen else float("nan")}
             if len(self.levels) > 1:
-                found["coverage"] = {"forecast": coverage(y, q[..., 0], q[..., -1])}
+                held = coverage(y, q[..., 0], q[..., -1]) if seen else float("nan")
+                found["coverage"] = {"forecast": held}
                 found["nominal"] = {"forecast": self.levels[-1] - self.levels[0]}
         return found
 
@@ -210,6 +218,7 @@ def backtest(
     step: int = 1,
     season: int = 1,
     refit: bool = False,
+    context: int | None = None,
 ) -> Backtest:
     """Forecast from one origin after another, each time from what was known then.
 
@@ -229,6 +238,8 @@ def backtest(
         m, of seasonal naive and of MASE.
     refit : bool
         Fit anew at each origin; else once, at the first, on what is before all that is forecast.
+    context : int, optional
+        Steps before an origin that must have a value, or the series is left out there; by default all of them.
 
     Returns
     -------
@@ -244,6 +255,8 @@ def backtest(
     origins, step, refit = (
         positive_int(where, "origins", origins), positive_int(where, "step", step), flag(where, "refit", refit)
     )  # fmt: skip
+    if context is not None:
+        context = positive_int(where, "context", context)
     ends = [h + step * k for k in range(origins - 1, -1, -1)]
     for one in found:
         if len(one) <= ends[0]:
@@ -252,19 +265,26 @@ def backtest(
                 f"{shown(one.name, 40)}; take fewer origins or a shorter horizon"
             )
     rows: list[tuple[Any, ...]] = []
+    levels: tuple[float, ...] = ()
     forecasting: Forecasting | None = None
     for end in ends:
         cut = [one.until(-end) for one in found]
         if forecasting is None or refit:
             forecasting = method(cut)
-        said = forecasting(cut)
-        mean, levels, quantiles = _said(where, said, len(cut), h)
-        rows.append((
-            [one.values[len(one) - end :][:h] for one in found], mean,
-            [seasonal_naive(one.values, h, m) for one in cut], [seasonal_error(one.values, m) for one in cut],
-            quantiles,
-        ))  # fmt: skip
-    truth, means, naive, scale, told = (np.array(column) for column in zip(*rows, strict=True))
+        there = [k for k, one in enumerate(cut) if not np.isnan(one.values[-(context or len(one)) :]).all()]
+        truth, mean, naive = np.full((3, len(cut), h), np.nan)
+        scale = np.array([seasonal_error(one.values, m) for one in cut])
+        quantiles = None
+        if there:
+            said, levels, some = _said(where, forecasting([cut[k] for k in there]), len(there), h)
+            quantiles = np.full((len(cut), *some.shape[1:]), np.nan)
+            mean[there], quantiles[there] = said, some
+            truth[there] = [found[k].values[len(found[k]) - end :][:h] for k in there]
+            naive[there] = [seasonal_naive(cut[k].values, h, m) for k in there]
+        rows.append((truth, mean, naive, scale, quantiles))
+    blank = np.full((len(found), h, len(levels)), np.nan)
+    told = np.array([blank if row[-1] is None else row[-1] for row in rows])
+    truth, means, naive, scale = (np.array(column) for column in list(zip(*rows, strict=True))[:-1])
     return Backtest(truth, means, naive, np.where(scale > 0, scale, np.nan), levels, told)
 
 

@@ -33,6 +33,9 @@ ORIGINS = 25
 COLUMNS = ("time", "series", "value", "past", "known")
 """Options on columns, which a saved network keeps."""
 
+KEPT = (*COLUMNS, "gaps", "no_stamps", "decimal", "separator")
+"""And on how they are read, which it keeps, too."""
+
 
 @dataclass(frozen=True)
 class Histories:
@@ -132,13 +135,15 @@ class Forecasting(Task[Histories, Learned, Said]):
     def read(self, path: str, args: argparse.Namespace, role: Role, how: Learned | None = None) -> Histories:
         """See `Task.read`."""
         options: dict[str, Any] = dict(how.reading) if how is not None else {}
-        options |= {name: value for name in COLUMNS if (value := getattr(args, name, None)) is not None}
+        options |= {name: value for name in KEPT if (value := getattr(args, name, None)) not in (None, False)}
+        gaps, stamps = options.pop("gaps", "refuse"), not options.pop("no_stamps", False)
+        decimal, separator = options.pop("decimal", None), options.pop("separator", None)
         wanted = How("series", encoding=args.encoding or "utf-8")
         with heard(wanted) as notes:
             found = read_time_series(
-                path, gaps=args.gaps or "refuse", stamps=not args.no_stamps,
-                decimal="," if args.decimal == "comma" else ".", header=False if args.no_header else None,
-                separator=NAMED.get(args.separator, args.separator), encoding=wanted.encoding, **options,
+                path, gaps=gaps, stamps=stamps,
+                decimal="," if decimal == "comma" else ".", header=False if args.no_header else None,
+                separator=NAMED.get(separator, separator), encoding=wanted.encoding, **options,
             )  # fmt: skip
         if how is None:
             horizon = args.horizon or HORIZON
@@ -169,7 +174,7 @@ class Forecasting(Task[Histories, Learned, Said]):
             train.series, context=train.context, horizon=train.horizon, strategy=args.strategy or STRATEGIES[0],
             scaling=args.scaling or KINDS[0], identity=args.identity,
         )  # fmt: skip
-        reading = {name: value for name in COLUMNS if (value := getattr(args, name)) is not None}
+        reading = {name: value for name in KEPT if (value := getattr(args, name)) not in (None, False)}
         return Learned(window, args.season or 1, reading)
 
     def build(self, how: Learned, options: Mapping[str, Any], args: argparse.Namespace) -> Model:
@@ -192,7 +197,7 @@ class Forecasting(Task[Histories, Learned, Said]):
             raise ValueError(f"{where} must be a Forecaster, got a {type(model).__name__}")
         reading = dict(model.reading or {})
         season = reading.pop("season", 1)
-        if not isinstance(season, int) or season < 1 or not set(reading) <= set(COLUMNS):
+        if not isinstance(season, int) or season < 1 or not set(reading) <= set(KEPT):
             raise ValueError(f"{where} must say which columns it reads, got {reading!r:.80}")
         return Learned(model.window, season, reading)
 
@@ -208,7 +213,7 @@ class Forecasting(Task[Histories, Learned, Said]):
         origins = 1 + (last - h) // step
         report = backtest(
             examples.series, lambda _: lambda cut: model.forecast(cut, h), horizon=h, origins=origins, step=step,
-            season=how.season,
+            season=how.season, context=model.window.context,
         )  # fmt: skip
         return Said(None, report)
 

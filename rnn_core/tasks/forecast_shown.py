@@ -79,6 +79,8 @@ def _by_step(report: Backtest) -> Exhibit:
         f"From {len(report.truth):,} origins, each forecast from what was known then. MASE is the error as a share of "
         f"what the season before was wrong by in the history; below its neighbour is better.{nominal}"
     )
+    if report.left_out:
+        caption += f" Left out, with no value to begin from: {report.left_out:,} of {report.naive[..., 0].size:,}."
     return Exhibit("Step by step", Table(headings, rows, (0, 1, 2, 3, 4, 5)), caption)
 
 

@@ -125,3 +125,11 @@ def test_a_series_without_a_scale_has_no_part_in_mase():
 def test_what_does_not_fit_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_a_backtest_leaves_out_what_has_nothing_to_begin_from():
+    late = TimeSeries(np.r_[np.full(30, NAN), np.arange(9.0), NAN], name="late")
+    found = backtest([wave(), late], lambda _: lambda cut: np.zeros((len(cut), 2)), horizon=2, origins=10, context=4)
+    assert found.left_out == 2
+    assert np.isnan(found.truth[:2, 1]).all()
+    assert np.isnan(found.only(1)._replace(truth=found.truth[:, 1:] * NAN).scores(1)["MAE"]["forecast"])

@@ -140,3 +140,24 @@ def test_a_share_of_steps_is_held_out():
     assert share_of_steps(60, 0.6, 12, 36) == 24
     with pytest.raises(ValueError, match="series of 48 steps or more"):
         share_of_steps(47, 0.2, 12, 36)
+
+
+def test_a_series_that_begins_later_is_left_out_where_there_is_nothing_to_begin_from(tmp_path):
+    rows = months(tmp_path / "data.csv").read_text(encoding="utf-8").splitlines()
+    rows[1:31] = [row.rpartition(",")[0] + "," for row in rows[1:31]]
+    (tmp_path / "data.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    words = ["train", "forecast", "--data", tmp_path / "data.csv", "--test", tmp_path / "data.csv", *TINY]
+    assert run(*words, "--out", tmp_path / "run") == 0
+    assert "Left out, with no value to begin from" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert run("evaluate", tmp_path / "run" / "model.safetensors", tmp_path / "data.csv") == 0
+
+
+def test_a_network_remembers_how_its_file_was_read(tmp_path, capsys):
+    rows = months(tmp_path / "data.csv").read_text(encoding="utf-8").splitlines()
+    del rows[20]
+    (tmp_path / "data.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    words = ["train", "forecast", "--data", tmp_path / "data.csv", *TINY, "--out", tmp_path / "run"]
+    assert run(*words) != 0
+    assert "--no-stamps the rows" in " ".join(capsys.readouterr().err.split())
+    assert run(*words, "--gaps", "missing") == 0
+    assert run("predict", tmp_path / "run" / "model.safetensors", tmp_path / "data.csv") == 0
