@@ -30,7 +30,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--out", metavar="FILE", help=f"write all of them here: {' or '.join(FORMATS)}")
     add("--format", choices=("table", "csv", "jsonl"), help="of what is printed, where there is no --out (table)")
-    add("--stdin-as", metavar="ENDING", help="what standard input holds: .txt (a text a line), .csv, .tsv, .jsonl, .ts")
+    held = ".txt (a text or a sentence a line), .csv, .tsv, .jsonl, .ts, .conll"
+    add("--stdin-as", metavar="ENDING", help=f"what standard input holds: {held}")
 
 
 class Out:
@@ -136,6 +137,7 @@ def stdin_as_file(args: argparse.Namespace) -> Iterator[str]:
         The ending is none, or it was given without need.
     """
     suffix = args.stdin_as
+    args.typed = args.file == "-" and suffix in (None, ".txt", "txt")  # a task may read that otherwise than a file
     if args.file != "-":
         if suffix is not None:
             raise ValueError("--stdin-as must go with - for PATH, by which standard input is read")

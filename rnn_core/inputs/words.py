@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from ..data import Tokenizer, pad_sequences, sequence_lengths, spelled
+from ..data.files.lines import empty, numbered
 from .encoding import OOV
 
 MOST = 10_000
@@ -106,3 +108,19 @@ def _as_token(word: str, lower: bool) -> str:
     """Return a word as a tokenizer has it, which parts words at blanks."""
     word = "_".join(word.split())
     return word.lower() if lower else word
+
+
+def sentences_a_line(path: str, encoding: str) -> Sentences:
+    """Return the sentences of a text, one a line, whose words are parted by blanks; no tag is known.
+
+    Raises
+    ------
+    ValueError
+        There is no word in it, or it is in another encoding.
+    """
+    place = Path(path)
+    lines = [(number, line.split()) for number, line in numbered("reading", place, encoding)]
+    found = [(number, words) for number, words in lines if words]
+    if not found:
+        raise empty("reading", place, "a sentence")
+    return Sentences([words for _, words in found], None, tuple(f"line {number}" for number, _ in found))

@@ -18,7 +18,7 @@ from ..data.source import Source
 from ..inputs.facts import listed
 from ..inputs.how import How, heard
 from ..inputs.tables import NAMED, add_table_options
-from ..inputs.words import Sentences, alphabet, encoded, unknown_in, vocabulary
+from ..inputs.words import Sentences, alphabet, encoded, sentences_a_line, unknown_in, vocabulary
 from ..layers.crf import constraints_of, scheme_of
 from ..models import Model, SequenceTagger
 from ..models.answers import AT_ONCE
@@ -116,6 +116,9 @@ class Tag(Task[Sentences, Learned, Said]):
 
     def read(self, path: str, args: argparse.Namespace, role: Role, how: Learned | None = None) -> Sentences:
         """See `Task.read`."""
+        columns = args.token is not None or args.tag is not None or args.sentence is not None
+        if role is Role.PREDICT and getattr(args, "typed", False) and not columns:
+            return sentences_a_line(path, args.encoding or "utf-8")
         given = {
             "token": args.token, "tag": args.tag, "encoding": args.encoding or "utf-8",
             "separator": NAMED.get(args.separator, args.separator),

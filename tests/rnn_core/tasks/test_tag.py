@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
@@ -177,3 +178,13 @@ def test_words_by_their_letters_know_what_was_never_seen(tmp_path, monkeypatch, 
     assert main(["predict", "run/model.safetensors", "b.conll", "--out", "said.jsonl"]) == 0
     assert main(["train", "tag", "--data", "a.conll", "--out", "other", "--letters", "--keep-case"]) == 2
     assert "--keep-case must be left out with --letters" in capsys.readouterr().err
+
+
+def test_what_is_typed_is_a_sentence_a_line(trained, capsys, monkeypatch):
+    typed = io.TextIOWrapper(io.BytesIO(b"Zoe Weber met Acme .\n\nAcme met Zoe\n"), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", typed)
+    assert main(["predict", str(trained / "run" / "model.safetensors"), "-", "--format", "jsonl"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    assert [row["token"] for row in rows] == ["Zoe", "Weber", "met", "Acme", ".", "Acme", "met", "Zoe"]
+    assert {row["example"] for row in rows} == {"line 1", "line 3"}
+    assert all("is" not in row and "right" not in row for row in rows)
