@@ -299,7 +299,8 @@ class Seq2Seq(Network):
         beam : int
             How many sequences of each row are followed at a time. 1 is greedy: the likeliest token at each step.
         max_length : int, optional
-            The most tokens that are written, the end not counted; by default twice as many as are read, and 10.
+            The most steps, of which writing the end is one; by default 2·Tx + 10, with Tx the width of x, its padding
+            counted.
         length_penalty : float
             α in (DE2), at least 0: what is long is less likely, and the larger α, the more this is made up for.
         n_best : int
