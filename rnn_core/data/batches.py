@@ -43,6 +43,23 @@ class Batch(NamedTuple):
     carry: bool = False
 
 
+class EpochOrder:
+    """The order of N examples in each epoch: drawn from the seed and the epoch's number, or as they stand."""
+
+    def __init__(self, N: int, shuffle: bool, seed: int) -> None:
+        self._N, self._shuffle, self._seed = N, shuffle, seed
+        self._latest: tuple[int, np.ndarray] | None = None
+
+    def of(self, epoch: int) -> np.ndarray:
+        """Return the order of an epoch. The latest is kept: drawing a million rows for each batch would show."""
+        latest = self._latest
+        if latest is None or latest[0] != epoch:
+            N = self._N
+            order = np.random.default_rng([self._seed, epoch]).permutation(N) if self._shuffle else np.arange(N)
+            self._latest = latest = (epoch, order)
+        return latest[1]
+
+
 class Examples:
     """Minibatches of examples that do not depend on one another.
 
@@ -107,7 +124,7 @@ class Examples:
             place = first(self.weights < 0)
             raise ValueError(f"Examples: weights must be at least 0, got {self.weights[place]} at index {place}")
         self.lengths = check_lengths("Examples", lengths_of(inputs) if lengths is None else lengths, T, N)
-        self._latest: tuple[int, np.ndarray] | None = None
+        self._order = EpochOrder(N, self.shuffle, self.seed)
         valid = None
         if self.lengths is not None:
             running = np.arange(T) < self.lengths[:, None]
@@ -136,22 +153,13 @@ class Examples:
             A number is not an integer.
         """
         epoch, index = checked_place("Examples.batch", epoch, index, len(self))
-        rows = self._order(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
+        rows = self._order.of(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         return Batch(
             _rows(self.inputs, rows),
             _rows(self.targets, rows),
             None if self.lengths is None else self.lengths[rows],
             None if self.weights is None else _rows(self.weights, rows),
         )
-
-    def _order(self, epoch: int) -> np.ndarray:
-        """Return the order of an epoch. The latest is kept: drawing a million rows for each batch would show."""
-        latest = self._latest
-        if latest is None or latest[0] != epoch:
-            N = self.inputs.shape[0]
-            order = np.random.default_rng([self.seed, epoch]).permutation(N) if self.shuffle else np.arange(N)
-            self._latest = latest = (epoch, order)
-        return latest[1]
 
 
 class TextStream:

@@ -21,10 +21,8 @@ from kernels.contract import Array
 
 from ..data.batches import Batch
 from ..layers.checks import positive_int
-from ..layers.mixing.gates import sigmoid
 from ..layers.pooling import Pooling
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
-from .base import softmax
 from .inputs import as_targets
 from .single_head import SingleHead
 from .trunk import Tape, arguments
@@ -196,17 +194,14 @@ class SequenceClassifier(SingleHead):
 
         Parameters and errors are `forward`'s.
         """
-        logits = self(x, lengths)
-        xp = array_namespace(logits)
-        return xp.astype(self._decide(logits), xp.int64)
+        return self._classes(self(x, lengths))
 
     def predict_proba(self, x: Array, lengths: Any = None) -> Array:
         """Return the probability of each class, shape (B, C); for one sigmoid that of yes, shape (B,).
 
         Parameters and errors are `forward`'s.
         """
-        logits = self(x, lengths)
-        return sigmoid(logits) if self.num_classes == 1 else softmax(logits)
+        return self._probabilities(self(x, lengths))
 
     def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
         return as_targets(where, batch, tuple(logits.shape[:1]), array_namespace(logits), why=", one for each row")

@@ -28,9 +28,8 @@ from ..layers.convolution.pointwise import Flatten, ReLU
 from ..layers.convolution.pools import GlobalAvgPool
 from ..layers.dropout import Dropout, mask_generator
 from ..layers.linear import Linear
-from ..layers.mixing.gates import sigmoid
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
-from .base import named, needed, seeds, softmax
+from .base import named, needed, seeds
 from .inputs import as_targets
 from .single_head import OneLoss
 
@@ -221,17 +220,14 @@ class ConvClassifier(OneLoss):
 
         Parameters and errors are `forward`'s.
         """
-        logits = self(x)
-        xp = array_namespace(logits)
-        return xp.astype(self._decide(logits), xp.int64)
+        return self._classes(self(x))
 
     def predict_proba(self, x: Array) -> Array:
         """Return the probability of each class, shape (B, num_classes); for one sigmoid that of yes, shape (B,).
 
         Parameters and errors are `forward`'s.
         """
-        logits = self(x)
-        return sigmoid(logits) if self.num_classes == 1 else softmax(logits)
+        return self._probabilities(self(x))
 
     @property
     def _inputs(self) -> tuple[str, ...]:

@@ -19,8 +19,9 @@ from ..layers.checks import check_array, check_needs
 from ..layers.home import move
 from ..layers.layout import describe
 from ..layers.linear import Linear
+from ..layers.mixing.gates import sigmoid
 from ..training.losses import BinaryCrossEntropy, SquaredError
-from .base import Evaluation, Model, Step
+from .base import Evaluation, Model, Step, softmax
 from .inputs import total, total_of
 from .trunk import Branch, Tape, Trunk
 
@@ -139,6 +140,15 @@ class OneLoss(Model):
                 "override _logits and _score"
             )
         return logits > 0 if self._sigmoid else array_namespace(logits).argmax(logits, axis=-1)
+
+    def _classes(self, logits: Array) -> Array:
+        """Return the likeliest class as a number; for one sigmoid 1 or 0."""
+        xp = array_namespace(logits)
+        return xp.astype(self._decide(logits), xp.int64)
+
+    def _probabilities(self, logits: Array) -> Array:
+        """Return the probability of each class; for one sigmoid that of yes."""
+        return sigmoid(logits) if self._sigmoid else softmax(logits)
 
     def _from_logits(
         self, where: str, place: str, tape: Any, dlogits: Any, dstate: Any, needs: Iterable[str] | None

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...foreign import shown
 from ...layers.checks import check_seed, checked_dtype, flag, positive_int
-from ..batches import Batch, checked_place
+from ..batches import Batch, EpochOrder, checked_place
 from .encoding import Encoding
 from .window import WindowSpec
 
@@ -85,6 +85,7 @@ class Windows:
                 f"{where}: series must have a window in whose context and horizon a value was seen, got none in "
                 f"{len(found)} series; of {self.left_out} windows values are missing"
             )
+        self._order = EpochOrder(len(self.origins), self.shuffle, self.seed)
 
     left_out = 0
 
@@ -110,9 +111,7 @@ class Windows:
             A number is not an integer.
         """
         epoch, index = checked_place("Windows.batch", epoch, index, len(self))
-        N = len(self.origins)
-        order = np.random.default_rng([self.seed, epoch]).permutation(N) if self.shuffle else np.arange(N)
-        some = order[index * self.batch_size : (index + 1) * self.batch_size]
+        some = self._order.of(epoch)[index * self.batch_size : (index + 1) * self.batch_size]
         rows, origins = self.rows[some], self.origins[some]
         found = self.encoding.take(rows, origins, ahead=True)
         counted = found.observed
