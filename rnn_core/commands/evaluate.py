@@ -19,7 +19,8 @@ class Evaluate:
         parser.add_argument("model", metavar="MODEL", help="a model.safetensors, of a command or of rnn_core.save")
         parser.add_argument("file", metavar="PATH", help="examples with their answers; - reads standard input")
         parser.add_argument("--json", metavar="FILE", help="write every score here too")
-        parser.add_argument("--stdin-as", metavar="ENDING", help="what standard input holds: .csv, .tsv, .jsonl, .ts")
+        held = "what standard input holds: .csv, .tsv, .jsonl, .ts, .conll"
+        parser.add_argument("--stdin-as", metavar="ENDING", help=held)
         self.shared = add_using(parser, predicting=False)
 
     def run(self, args: argparse.Namespace) -> int:

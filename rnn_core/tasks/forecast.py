@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data import TimeSeries, Windows, WindowSpec
 from ..data.files import read_time_series
+from ..data.files.histories.clock import usual_season
 from ..data.files.lines import named
 from ..data.forecasting.scaling import KINDS
 from ..data.forecasting.window import STRATEGIES
@@ -114,7 +115,7 @@ class Forecasting(Task[Histories, Learned, Said]):
     def training_options(self, add: Add) -> None:
         """See `Task.training_options`."""
         add("--context", type=int, metavar="N", help="steps that are read before (two horizons, or two seasons)")
-        add("--season", type=int, metavar="N", help="steps of a season, of which the naive forecast is made (1)")
+        add("--season", type=int, metavar="N", help="steps of the naive forecast's season (as time stamps tell, or 1)")
         add("--strategy", choices=STRATEGIES, help="all steps at once, or one that is fed back (multioutput)")
         add("--scaling", choices=KINDS, help="of values (window)")
         add("--loss", choices=LOSSES, help="a normal distribution, a mean, or quantiles (gaussian)")
@@ -175,7 +176,9 @@ class Forecasting(Task[Histories, Learned, Said]):
             scaling=args.scaling or KINDS[0], identity=args.identity,
         )  # fmt: skip
         reading = {name: value for name in KEPT if (value := getattr(args, name)) not in (None, False)}
-        return Learned(window, args.season or 1, reading)
+        usual = usual_season(train.series[0].times)
+        usual = usual if 2 * usual <= min(map(len, train.series)) else 1
+        return Learned(window, args.season or usual, reading)
 
     def build(self, how: Learned, options: Mapping[str, Any], args: argparse.Namespace) -> Model:
         """See `Task.build`."""

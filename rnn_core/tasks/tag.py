@@ -12,6 +12,7 @@ import numpy as np
 from ..data import Examples, Tokenizer, pad_sequences
 from ..data.files import read_tagged
 from ..data.files.labels import classes_of
+from ..data.files.lines import named
 from ..data.files.tagged import has_tags
 from ..data.ragged import pieces
 from ..data.source import Source
@@ -131,7 +132,15 @@ class Tag(Task[Sentences, Learned, Said]):
                 multiword="whole" if args.whole_tokens else "parts", keep_missing_labels=args.keep_missing_labels,
                 allow_untagged=args.allow_untagged or not role.labelled,
             )  # fmt: skip
-        return Sentences(found.tokens, found.tags, found.places, tuple(notes))
+        examples = Sentences(found.tokens, found.tags, found.places, tuple(notes))
+        given_tags = {tag for row in examples.known for tag in row if tag is not None}
+        if how is not None and given_tags and given_tags.isdisjoint(how.tags):
+            none = "" if role.labelled else ", and --no-label says that there is none"
+            raise ValueError(
+                f"{named(path)} must have tags that the network knows, {listed(how.tags)}, got "
+                f"{listed(classes_of(given_tags))} alone; --tag names the column{none}"
+            )
+        return examples
 
     def split(self, examples: Sentences, share: float, seed: int) -> tuple[Sentences, Sentences]:
         """See `Task.split`."""
@@ -292,7 +301,7 @@ def _numbers(how: Learned, examples: Sentences) -> dict[str, int]:
     number = {tag: k for k, tag in enumerate(how.tags)}
     if foreign := classes_of({tag for row in examples.known for tag in row if tag is not None} - set(number)):
         raise ValueError(
-            f"its tags must be those that are trained on, {listed(how.tags)}, got {listed(foreign)} as well"
+            f"its tags must be those that are trained on, {listed(how.tags)}, got others, {listed(foreign)}"
         )
     return number
 

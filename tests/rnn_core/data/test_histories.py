@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnn_core.data.files import FileWarning, read_time_series
-from rnn_core.data.files.histories.clock import moment_of
+from rnn_core.data.files.histories.clock import moment_of, usual_season
 
 NAN = np.nan
 
@@ -162,3 +162,16 @@ def test_other_files_are_refused(tmp_path):
 def test_what_is_no_time():
     for text in ("", "x", "2020-13", "2020-00-01", "nan", "inf", "1e300", "1_0", "2020Q5", "99999-01-01"):
         assert moment_of(text) is None, text
+
+
+@pytest.mark.parametrize(
+    ("times", "season"),
+    [
+        (("2020-01", "2020-02"), 12), (("2020-01-31", "2020-02-29"), 12), (("2020Q1", "2020Q2"), 4),
+        (("2020-01-06", "2020-01-13"), 52), (("2020-01-01", "2020-01-02"), 7),
+        (("2020-01-01T00:00", "2020-01-01T01:00"), 24), (("2020-01-01T00:00", "2020-01-01T00:07"), 1),
+        (("2019", "2020"), 1), (("2020-01",), 1), (None, 1), (("a", "b"), 1),
+    ],
+)  # fmt: skip
+def test_stamps_tell_the_usual_season(times, season):
+    assert usual_season(times) == season

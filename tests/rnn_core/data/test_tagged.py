@@ -90,7 +90,7 @@ def test_without_tags(read):
 
 def test_comments_are_left_out_and_hashtags_are_not(read):
     text = "# id 1 domain=en\n#yes O\nand O\n\n# id 2 domain=en\n#no O\n"
-    found = read("a.conll", text, says="2 lines left out that begin with # and have other columns than the rows")
+    found = read("a.conll", text, says="2 lines left out that begin with # and are no rows; comments='# '")
     assert joined(found) == "#yes/O and/O | #no/O"
     assert joined(read("a.conll", text, comments="#")) == "and/O"
     assert joined(read("a.conll", "%% one\n# O\n", comments="%%")) == "#/O"
@@ -104,6 +104,20 @@ def test_unknown_tags(read):
     text = "a O\nb NA\nc null\n"
     assert joined(read("a.conll", text, allow_untagged=True)) == "a/O b/None c/None"
     assert joined(read("a.conll", text, keep_missing_labels=True)) == "a/O b/NA c/null"
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        "# a comment\n",
+        "# a comment\n\n",
+        "# a comment\n-DOCSTART- -X- O\n\n",
+        "# a comment\n\n-DOCSTART- -X- -X- O\n\n",
+    ],
+)
+def test_a_comment_at_the_top_is_no_sentence_and_no_layout(read, top):
+    found = read("a.conll", f"{top}EU NNP B-ORG\nrejects VBZ O\n", says="1 lines left out that begin with #")
+    assert joined(found) == "EU/B-ORG rejects/O"
 
 
 # ── CoNLL-U ──────────────────────────────────────────────────────────────────────────────────────────────────────────

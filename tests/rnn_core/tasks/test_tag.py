@@ -188,3 +188,13 @@ def test_what_is_typed_is_a_sentence_a_line(trained, capsys, monkeypatch):
     assert [row["token"] for row in rows] == ["Zoe", "Weber", "met", "Acme", ".", "Acme", "met", "Zoe"]
     assert {row["example"] for row in rows} == {"line 1", "line 3"}
     assert all("is" not in row and "right" not in row for row in rows)
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_a_file_of_other_tags_is_refused(trained, command, tmp_path, capsys):
+    (tmp_path / "other.conll").write_text("Zoe NNP\nmet VBD\n")
+    assert main([command, str(trained / "run" / "model.safetensors"), str(tmp_path / "other.conll")]) == 2
+    said = capsys.readouterr().err
+    assert "must have tags that the network knows" in said
+    assert "got 'NNP', 'VBD' alone" in said
+    assert "--tag names the column" in said

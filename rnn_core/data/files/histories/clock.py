@@ -28,6 +28,12 @@ MONTHS = ((12, "year"), (1, "month"))
 SECONDS = ((604_800, "week"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 """Units of a step, the largest first, and what each has of the smallest."""
 
+SEASONS_OF_MONTHS = {1: 12, 3: 4}
+"""Steps of a season, a year, by a step's months."""
+
+SEASONS_OF_SECONDS = {900: 96, 1800: 48, 3600: 24, 86_400: 7, 604_800: 52}
+"""Steps of a season, a day, a week or a year, by a step's seconds."""
+
 WAY_OUT = (
     "{gaps='missing'} takes what is between for missing values, and with {stamps=False} the rows are the steps, "
     "whatever their stamps say"
@@ -181,3 +187,17 @@ def _on_one_day(moments: Sequence[float | datetime]) -> bool:
     if len({date.time() for date in dates}) > 1:
         return False
     return len({date.day for date in dates}) == 1 or all((date + timedelta(days=1)).day == 1 for date in dates)
+
+
+def usual_season(times: Sequence[str] | None) -> int:
+    """Return how many steps a season has, as time stamps tell: twelve months, four quarters, seven days; 1 for others.
+
+    It is the step between the first two that counts.
+    """
+    first, second = map(moment_of, (times or ())[:2]) if len(times or ()) > 1 else (None, None)
+    if not isinstance(first, datetime) or not isinstance(second, datetime):
+        return 1
+    months = 12 * (second.year - first.year) + second.month - first.month
+    if months and _on_one_day([first, second]):
+        return SEASONS_OF_MONTHS.get(months, 1)
+    return SEASONS_OF_SECONDS.get(round((second - first).total_seconds()), 1)

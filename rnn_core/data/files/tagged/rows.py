@@ -17,6 +17,10 @@ DOCUMENT = "-DOCSTART-"
 """What begins a document in the files of CoNLL 2003: no token, but the end of a sentence."""
 
 
+COMMENTS = "comments='# ' says how lines begin that are none, and nothing else is left out then"
+"""The way out, for whoever meant such a line."""
+
+
 def rows_of_table(where: str, path: Path, separator: str, encoding: str) -> Iterator[Row]:
     """Yield the rows of a table with quotation marks, as a CSV; a row of separators alone ends a sentence."""
     for _, last, row in rows_in(where, path, separator, encoding):
@@ -32,7 +36,7 @@ def rows_of_lines(where: str, path: Path, separator: str | None, encoding: str, 
         A tab, or another of the tables'; None for blanks of any number, or for tabs if the first row has one.
     comments : str, optional
         How lines begin that are none. Without it, a line that begins with ``#`` and doesn't have as many columns as the
-        first is one; that is said.
+        first is one; so is one at the top of the file that stands alone, or whose first word is ``#``. That is said.
     """
     width = left_out = 0
     doubtful: list[tuple[int, str]] = []  # what begins with # before the first row, whose width isn't known yet
@@ -44,15 +48,23 @@ def rows_of_lines(where: str, path: Path, separator: str | None, encoding: str, 
         if comments and line.startswith(comments):
             continue
         if not (stripped := line.strip(" \t\f\v")):
+            left_out += len(doubtful)  # no sentence ends behind them
+            doubtful = []
             yield number, None
         elif line.startswith("#") and not comments and not width:
             doubtful.append((number, line))
         else:
             separator = separator or ("\t" if "\t" in stripped else " ")
             row = split(line, separator)
+            if row[0] == DOCUMENT:  # whose columns may be others
+                left_out += len(doubtful)
+                doubtful = []
+                yield number, None
+                continue
             width = width or len(row)
             for before, other in doubtful:
-                if len(found := split(other, separator)) == width:
+                found = split(other, separator)
+                if len(found) == width and (found[0] != "#" or separator != " "):
                     yield before, found
                 else:
                     left_out += 1
@@ -60,9 +72,10 @@ def rows_of_lines(where: str, path: Path, separator: str | None, encoding: str, 
             if line.startswith("#") and not comments and len(row) != width:
                 left_out += 1
             else:
-                yield number, None if row[0] == DOCUMENT else row
+                yield number, row
+    left_out += len(doubtful)
     if left_out:
-        remark(where, f"{left_out:,} lines left out that begin with # and have other columns than the rows")
+        remark(where, f"{left_out:,} lines left out that begin with # and are no rows; {COMMENTS}")
 
 
 def split(line: str, separator: str) -> list[str]:
