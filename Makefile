@@ -50,7 +50,7 @@ fuzz: $(VENV)/test.installed  ## 100,000 damaged files for all that reads (a qua
 gpu:  ## check and time backend="cuda" on a GPU, beside torch; writes gpu.json and gpu.md into OUT= (seven minutes)
 	'$(PYTHON)' -m benchmarks gpu --out '$(OUT)' $(ARGS)
 
-docs: $(VENV)/docs.installed  ## the documentation as HTML in docs/_build/html; a warning is an error (two minutes)
+docs: $(VENV)/docs.installed $(VENV)/ptx.installed  ## the documentation as HTML in docs/_build/html; a warning is an error (two minutes)
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html $(ARGS) docs docs/_build/html
 
 clean:  ## remove .venv, built documents and caches; results in runs/ stay
