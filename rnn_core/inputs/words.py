@@ -10,8 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from ..data import Tokenizer, pad_sequences, sequence_lengths, spelled
-from ..data.files.lines import empty, numbered
+from ..data.files.lines import empty, existing, numbered
+from ..data.files.tagged.columns import Wanted, names_all
 from .encoding import OOV
+
+SAME = 4
+"""Lines with one number of words, from which on they are taken for rows of columns."""
 
 MOST = 10_000
 """Words that are kept, unless told otherwise."""
@@ -108,6 +112,39 @@ def _as_token(word: str, lower: bool) -> str:
     """Return a word as a tokenizer has it, which parts words at blanks."""
     word = "_".join(word.split())
     return word.lower() if lower else word
+
+
+def is_running_text(path: str, encoding: str, tags: Iterable[str]) -> bool:
+    """Return whether a file has a sentence a line, and not a word a line with columns beside it.
+
+    Columns show by a tab, a line that names them, one word on every line, a tag that is known at the end of every
+    second line, or as many words on every line, from four lines on.
+
+    Parameters
+    ----------
+    path : str
+    encoding : str
+    tags : iterable of str
+        Those that are known. A mark such as ``.`` ends sentences, too, and says nothing.
+
+    Raises
+    ------
+    ValueError
+        It is in another encoding.
+    OSError
+        It can't be read.
+    """
+    place = existing("reading", path)
+    if place.is_dir():
+        return False
+    telling = {tag for tag in tags if any(map(str.isalnum, tag))}
+    lines = [line for _, line in numbered("reading", place, encoding)]
+    rows = [row for line in lines if (row := line.split())]
+    widths = {len(row) for row in rows}
+    if any("\t" in line for line in lines) or widths <= {1} or names_all(rows[0], Wanted(None, None, None, True)):
+        return False
+    tagged = sum(row[-1] in telling for row in rows if len(row) > 1)
+    return 2 * tagged < len(rows) and (len(widths) > 1 or len(rows) < SAME)
 
 
 def sentences_a_line(path: str, encoding: str) -> Sentences:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..data import Examples, Tokenizer, pad_sequences
+from ..data import Examples, pad_sequences
 from ..data.files import read_tagged
 from ..data.files.labels import classes_of
 from ..data.files.lines import named
@@ -19,50 +19,22 @@ from ..data.source import Source
 from ..inputs.facts import listed
 from ..inputs.how import How, heard
 from ..inputs.tables import NAMED, add_table_options
-from ..inputs.words import Sentences, alphabet, encoded, sentences_a_line, unknown_in, vocabulary
+from ..inputs.words import Sentences, alphabet, encoded, is_running_text, sentences_a_line, unknown_in, vocabulary
 from ..layers.crf import constraints_of, scheme_of
 from ..models import Model, SequenceTagger
 from ..models.answers import AT_ONCE
-from ..scores import SpanScores, accuracy, confusion, macro_f1, span_scores
+from ..scores import accuracy, macro_f1
 from .classify import counted
 from .shown import confusion_exhibits
 from .splitting import split_rows
+from .tag_said import STEPS, Learned, Said, matrix_of, numbers_of, pairs_of, spans_of, stretches
 from .task import Add, Exhibit, Role, Table, Task
 
 LETTERS = {"letter_size": 16, "filters": [[1, 16], [2, 32], [3, 48]]}
 """How words are read by their letters; see `rnn_core.models.fronts.letters`."""
 
-STEPS = 200
-"""Words of a sentence that are trained on together, unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What is known of the sentences that were trained on.
-
-    Attributes
-    ----------
-    tokenizer : Tokenizer
-    tags : tuple of str
-    scheme : str, optional
-        How tags mark entities; None where they mark none.
-    ruled : bool
-        Whether all sentences keep to the scheme's rules.
-    """
-
-    tokenizer: Tokenizer
-    tags: tuple[str, ...]
-    scheme: str | None
-    ruled: bool
-    steps: int = STEPS
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a model says: of each sentence its tags (T,), and the probability of every tag at each word (T, K)."""
-
-    best: list[np.ndarray]
-    probabilities: list[np.ndarray]
+AS_TEXT = "the file was read as text, a sentence a line; --token 1 reads a word a line, with columns beside it"
+"""What is said where it was not clear."""
 
 
 class Tag(Task[Sentences, Learned, Said]):
@@ -117,11 +89,14 @@ class Tag(Task[Sentences, Learned, Said]):
 
     def read(self, path: str, args: argparse.Namespace, role: Role, how: Learned | None = None) -> Sentences:
         """See `Task.read`."""
-        columns = args.token is not None or args.tag is not None or args.sentence is not None
-        if role is Role.PREDICT and getattr(args, "typed", False) and not columns:
-            return sentences_a_line(path, args.encoding or "utf-8")
+        encoding, text = args.encoding or "utf-8", role is Role.PREDICT and path.lower().endswith(".txt")
+        if text and how is not None and not _says_columns(args):
+            if getattr(args, "typed", False):
+                return sentences_a_line(path, encoding)
+            if not args.no_label and is_running_text(path, encoding, how.tags):
+                return replace(sentences_a_line(path, encoding), notes=(AS_TEXT,))
         given = {
-            "token": args.token, "tag": args.tag, "encoding": args.encoding or "utf-8",
+            "token": args.token, "tag": args.tag, "encoding": encoding,
             "separator": NAMED.get(args.separator, args.separator),
             "header": False if args.no_header else None, "comments": args.comments,
         }  # fmt: skip
@@ -136,6 +111,7 @@ class Tag(Task[Sentences, Learned, Said]):
         given_tags = {tag for row in examples.known for tag in row if tag is not None}
         if how is not None and given_tags and given_tags.isdisjoint(how.tags):
             none = "" if role.labelled else ", and --no-label says that there is none"
+            none += "; standard input, - for PATH, is read as a sentence a line" if text else ""
             raise ValueError(
                 f"{named(path)} must have tags that the network knows, {listed(how.tags)}, got "
                 f"{listed(classes_of(given_tags))} alone; --tag names the column{none}"
@@ -158,7 +134,7 @@ class Tag(Task[Sentences, Learned, Said]):
         tags = classes_of(tag for row in train.known for tag in row if tag is not None)
         if len(tags) < 2:
             raise ValueError(f"--data must have two tags or more, got {listed(tags) if tags else 'none'} alone")
-        scheme, ruled = scheme_of(_stretches(train.known))
+        scheme, ruled = scheme_of(stretches(train.known))
         if args.letters:
             read = alphabet(train.tokens)
         else:
@@ -180,7 +156,7 @@ class Tag(Task[Sentences, Learned, Said]):
 
     def batches(self, how: Learned, examples: Sentences, batch_size: int, seed: int, *, training: bool) -> Source:
         """See `Task.batches`."""
-        number: Mapping[Any, int] = _numbers(how, examples)
+        number: Mapping[Any, int] = numbers_of(how, examples)
         rows = [
             (words[k : k + how.steps], [number.get(tag, -1) for tag in tags[k : k + how.steps]])
             for words, tags in zip(examples.tokens, examples.known, strict=True)
@@ -223,11 +199,11 @@ class Tag(Task[Sentences, Learned, Said]):
 
     def score(self, how: Learned, examples: Sentences, answers: Said) -> dict[str, float]:
         """See `Task.score`."""
-        matrix = self._matrix(how, examples, answers)
+        matrix = matrix_of(how, examples, answers)
         found = {"accuracy in %": 100 * accuracy(matrix)}
         if how.scheme is None:
             return found | {"macro F1 in %": 100 * macro_f1(matrix)}
-        spans = _spans(how, examples, answers).micro
+        spans = spans_of(how, examples, answers).micro
         told = zip(("F1", "precision", "recall"), (spans.f1, spans.precision, spans.recall), strict=True)
         return {f"{name} of entities in %": 100 * value for name, value in told} | found
 
@@ -251,16 +227,16 @@ class Tag(Task[Sentences, Learned, Said]):
         foreign = classes_of({tag for row in examples.known for tag in row if tag is not None} - set(how.tags))
         if foreign:
             said += f"; tags that the network does not know are never said: {listed(foreign)}"
-        pairs = list(_pairs(how, examples, answers))
+        pairs = list(pairs_of(how, examples, answers))
         right, every = sum(tag == other for tag, other in pairs), f"{len(pairs):,}"
         return [f"{said}; {right:,} of {every} tags told as the file has them, {100 * right / len(pairs):.1f} %"]
 
     def exhibits(self, model: Model, how: Learned, examples: Sentences, answers: Said) -> list[Exhibit]:
         """See `Task.exhibits`."""
-        found = confusion_exhibits(self._matrix(how, examples, answers), how.tags)
+        found = confusion_exhibits(matrix_of(how, examples, answers), how.tags)
         if how.scheme is None:
             return found
-        spans = _spans(how, examples, answers)
+        spans = spans_of(how, examples, answers)
         rows = [
             (kind, f"{s.expected:,}", f"{s.found:,}", *(f"{100 * x:.1f}" for x in (s.precision, s.recall, s.f1)))
             for kind, s in [*spans.kinds.items(), ("all", spans.micro), ("mean of the kinds", spans.macro)]
@@ -283,51 +259,11 @@ class Tag(Task[Sentences, Learned, Said]):
             f"words with unknown {what}, %": round(100 * unknown / len(words), 2), "classes": counts,
         }  # fmt: skip
 
-    def _matrix(self, how: Learned, examples: Sentences, answers: Said) -> np.ndarray:
-        """Return the confusion of the tags that are known."""
-        number = _numbers(how, examples)
-        pairs = np.array([(number[tag], number[said]) for tag, said in _pairs(how, examples, answers)])
-        return confusion(pairs[:, 0], pairs[:, 1], len(how.tags))
 
-
-def _numbers(how: Learned, examples: Sentences) -> dict[str, int]:
-    """Return the number of each tag, if all tags of the examples have one.
-
-    Raises
-    ------
-    ValueError
-        One was not trained on.
-    """
-    number = {tag: k for k, tag in enumerate(how.tags)}
-    if foreign := classes_of({tag for row in examples.known for tag in row if tag is not None} - set(number)):
-        raise ValueError(
-            f"its tags must be those that are trained on, {listed(how.tags)}, got others, {listed(foreign)}"
-        )
-    return number
-
-
-def _pairs(how: Learned, examples: Sentences, answers: Said) -> Iterator[tuple[str, str]]:
-    """Yield each tag that is known, and what was said."""
-    for tags, best in zip(examples.known, answers.best, strict=True):
-        yield from ((tag, how.tags[k]) for tag, k in zip(tags, best, strict=True) if tag is not None)
-
-
-def _spans(how: Learned, examples: Sentences, answers: Said) -> SpanScores:
-    """Return the scores of entities; where a tag is unknown there is none."""
-    wanted = [["O" if tag is None else tag for tag in row] for row in examples.known]
-    said = [
-        ["O" if tag is None else how.tags[k] for tag, k in zip(row, best, strict=True)]
-        for row, best in zip(examples.known, answers.best, strict=True)
-    ]
-    return span_scores(wanted, said, how.scheme or "BIO")
-
-
-def _stretches(rows: Sequence[Sequence[str | None]]) -> Iterator[list[str]]:
-    """Yield the rows whose tags are all known."""
-    for row in rows:
-        known = [tag for tag in row if tag is not None]
-        if len(known) == len(row):
-            yield known
+def _says_columns(args: argparse.Namespace) -> bool:
+    """Return whether an option says that a file has columns."""
+    names = ("token", "tag", "sentence", "separator", "comments", "no_header")
+    return any(getattr(args, name, None) not in (None, False) for name in names)
 
 
 def _round(p: float) -> float:

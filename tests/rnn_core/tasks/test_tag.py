@@ -12,7 +12,7 @@ import pytest
 from rnn_core import SequenceTagger, load, save
 from rnn_core.cli import main
 from rnn_core.data import Tokenizer
-from rnn_core.inputs.words import ids, vocabulary
+from rnn_core.inputs.words import ids, is_running_text, vocabulary
 from rnn_core.layers.crf import scheme_of
 from tests import tagging_checks as checks
 
@@ -198,3 +198,42 @@ def test_a_file_of_other_tags_is_refused(trained, command, tmp_path, capsys):
     assert "must have tags that the network knows" in said
     assert "got 'NNP', 'VBD' alone" in said
     assert "--tag names the column" in said
+
+
+@pytest.mark.parametrize(
+    "text, options, sentences",
+    [
+        ("Zoe Weber met Acme .\n\nAcme met Zoe\n", [], ["Zoe Weber met Acme .", "Acme met Zoe"]),
+        ("Zoe Weber met Acme .\n", [], ["Zoe Weber met Acme ."]),  # one line is no table
+        ("Zoe Weber\nmet Acme\n", ["--token", "1", "--no-label"], ["Zoe met"]),
+        ("Zoe B-PER\nmet O\n\nAcme B-ORG\n", [], ["Zoe met", "Acme"]),
+        ("Zoe x B-PER\nmet y\n", [], None),  # a tag is missing
+        ("Zoe\tB-PER\nmet the\tO\n", [], ["Zoe met the"]),
+        ("Zoe\nWeber\n\nmet\n", [], ["Zoe Weber", "met"]),
+        ("Zoe NNP x\nmet VBD y\n\n" * 2, [], None),  # columns whose last are no tags of the network's
+        ("Zoe NNP\nmet VBD\n", ["--token", "1", "--no-label"], ["Zoe met"]),
+        ("Zoe NNP\nmet VBD\n", ["--no-label"], ["Zoe met"]),
+        ("word tag\nZoe B-PER\n", [], ["Zoe"]),
+    ],
+)
+def test_a_text_has_a_sentence_a_line_and_columns_a_word(trained, text, options, sentences, tmp_path, capsys):
+    path = tmp_path / "new.txt"
+    path.write_text(text, encoding="utf-8")
+    code = main(["predict", str(trained / "run" / "model.safetensors"), str(path), "--format", "jsonl", *options])
+    said = capsys.readouterr()
+    if sentences is None:
+        assert (code, said.err.count("\n")) == (2, 1)
+        return
+    assert code == 0, said.err
+    found: dict[str, list[str]] = {}
+    for row in map(json.loads, said.out.splitlines()):
+        found.setdefault(row["example"], []).append(row["token"])
+    assert list(map(" ".join, found.values())) == sentences
+    assert ("read as text, a sentence a line; --token 1 reads" in said.err) == (" met Acme ." in text)
+
+
+def test_a_mark_that_is_a_tag_ends_sentences_too(tmp_path):
+    path = tmp_path / "a.txt"
+    for text, running in (("Li met Eva .\nEva left .\n", True), ("Li NNP\nmet VBD\n. .\n", False)):
+        path.write_text(text, encoding="utf-8")
+        assert is_running_text(str(path), "utf-8", ("NNP", "VBD", ".")) is running
