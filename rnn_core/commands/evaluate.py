@@ -54,11 +54,12 @@ class Evaluate:
                 raise ValueError(f"{path} must go with MODEL: {error}") from error
         console = new_console()
         say(console, scores_table({f"{len(examples):,} examples": scores}))
-        for note in examples.notes:
+        notes = [*using.task.cautions(using.how, examples, answers), *examples.notes]
+        for note in notes:
             say(console, f"note: {note}")
         if args.json is not None:
             found = {"task": using.task.name, "model": args.model, "file": name, "examples": len(examples),
-                     "scores": scores, "notes": list(examples.notes)}  # fmt: skip
+                     "scores": scores, "notes": notes}  # fmt: skip
             write_atomically(args.json, json_bytes(found), where="--json")
         return 0
 

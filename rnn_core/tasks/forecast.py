@@ -21,7 +21,7 @@ from ..inputs.tables import NAMED, add_table_options
 from ..models import Forecast, Forecaster, Model
 from ..models.forecasting.answers import LOSSES
 from ..scores import Backtest, backtest
-from .forecast_shown import forecast_exhibits
+from .forecast_shown import forecast_exhibits, left_out
 from .splitting import share_of_steps
 from .task import Add, Exhibit, Role, Task
 
@@ -249,6 +249,10 @@ class Forecasting(Task[Histories, Learned, Said]):
     def remarks(self, how: Learned, examples: Histories, answers: Said, args: argparse.Namespace) -> list[str]:
         """See `Task.remarks`."""
         return [f"{len(examples):,} series, {examples.horizon} steps behind the end of each"]
+
+    def cautions(self, how: Learned, examples: Histories, answers: Said) -> list[str]:
+        """See `Task.cautions`."""
+        return [] if answers.judged is None else left_out(answers.judged)
 
     def exhibits(self, model: Model, how: Learned, examples: Histories, answers: Said) -> list[Exhibit]:
         """See `Task.exhibits`."""

@@ -59,6 +59,17 @@ def forecast_exhibits(series: Sequence[TimeSeries], report: Backtest, context: i
     return [picture, _by_step(report)]
 
 
+def left_out(report: Backtest) -> list[str]:
+    """Return a sentence on forecasts that are in no score, if there are any."""
+    if not report.left_out:
+        return []
+    every = report.naive[..., 0].size
+    return [
+        f"{report.left_out:,} of {every:,} forecasts, of a series from an origin, are in no score: no value stands "
+        f"before them to begin from"
+    ]
+
+
 def _by_step(report: Backtest) -> Exhibit:
     h = report.truth.shape[-1]
     rows = []

@@ -246,6 +246,10 @@ class Task(ABC, Generic[E, H, A]):
         """Return what `rnn-core predict` says of all the predictions together."""
         return []
 
+    def cautions(self, how: H, examples: E, answers: A) -> list[str]:
+        """Return what `rnn-core evaluate` says beside the scores: what they don't count."""
+        return []
+
     def exhibits(self, model: Model, how: H, examples: E, answers: A) -> list[Exhibit]:
         """Return what the report shows of the answers, beside scores and learning curves."""
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -142,14 +143,28 @@ def test_a_share_of_steps_is_held_out():
         share_of_steps(47, 0.2, 12, 36)
 
 
-def test_a_series_that_begins_later_is_left_out_where_there_is_nothing_to_begin_from(tmp_path):
+def test_a_series_that_begins_later_is_left_out_where_there_is_nothing_to_begin_from(tmp_path, capsys):
     rows = months(tmp_path / "data.csv").read_text(encoding="utf-8").splitlines()
     rows[1:31] = [row.rpartition(",")[0] + "," for row in rows[1:31]]
     (tmp_path / "data.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     words = ["train", "forecast", "--data", tmp_path / "data.csv", "--test", tmp_path / "data.csv", *TINY]
     assert run(*words, "--out", tmp_path / "run") == 0
     assert "Left out, with no value to begin from" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert run("evaluate", tmp_path / "run" / "model.safetensors", tmp_path / "data.csv") == 0
+    capsys.readouterr()
+    words = ["evaluate", tmp_path / "run" / "model.safetensors", tmp_path / "data.csv"]
+    assert run(*words, "--json", tmp_path / "scores.json") == 0
+    said = capsys.readouterr().out
+    note = re.search(r"note: (\d+) of (\d+) forecasts, of a series from an origin, are in no score", said)
+    assert note is not None, said
+    left_out, every = map(int, note.groups())
+    series = read_time_series(tmp_path / "data.csv")
+    step = max(1, -(-(60 - 8 - 4 + 1) // 25))
+    ends = [4 + step * k for k in range(1 + (60 - 8 - 4) // step)]
+    blank = sum(bool(np.isnan(one.until(-end).values[-8:]).all()) for one in series for end in ends)
+    assert (left_out, every) == (blank, 2 * len(ends))
+    assert any("are in no score" in one for one in json.loads((tmp_path / "scores.json").read_text())["notes"])
+    assert run("evaluate", words[1], months(tmp_path / "whole.csv")) == 0
+    assert "in no score" not in capsys.readouterr().out
 
 
 def test_a_network_remembers_how_its_file_was_read(tmp_path, capsys):
