@@ -19,6 +19,9 @@ help = "talk with a model that `rnn-core train reply` has made"
 QUIT, FORGET = "/quit", "/new"
 """Lines that are said to the program and not to the model."""
 
+WORDLESS = "(no words)"
+"""What a terminal shows of a reply that has none."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be chosen."""
@@ -50,8 +53,18 @@ def run(args: argparse.Namespace) -> int:
         if text == FORGET:
             conversation.forget()
         elif text:
-            print(" ".join(printable(conversation.say(text).text).splitlines()), flush=True)
+            _show(" ".join(printable(conversation.say(text).text).splitlines()))
     return 0
+
+
+def _show(reply: str) -> None:
+    """Print a reply: a blank line is one to a program that reads it, and none to somebody at a terminal."""
+    if reply.strip() or not sys.stdout.isatty():
+        print(reply, flush=True)
+    else:
+        from ..showing.terminal import new_console
+
+        new_console().print(WORDLESS, style="dim")
 
 
 def _begin(args: argparse.Namespace) -> Conversation:

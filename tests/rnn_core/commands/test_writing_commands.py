@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ pytest.importorskip("matplotlib")
 
 from rnn_core import LanguageModel, Seq2Seq, load, save
 from rnn_core.cli import main
+from rnn_core.tasks.writing.conversation import Conversation
 
 WORDS = {"one": "eins", "two": "zwei", "six": "sechs", "ten": "zehn"}
 TALKS = [["Hi", "Hello!"], ["Bye", "See you."], ["Thanks", "You are welcome.", "Bye", "See you."]]
@@ -159,6 +161,17 @@ def test_a_conversation_at_a_terminal(talker) -> None:
     assert "You are welcome." in out
     assert "/quit or the end of the input ends it" in error
     assert "Traceback" not in out + error
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_reply_without_a_word_is_seen_at_a_terminal(talker, terminal, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(Conversation, "say", lambda self, text: SimpleNamespace(text=""))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Hi\n"), "utf-8"))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    assert main(["reply", talker]) == 0
+    said = capsys.readouterr().out
+    assert ("(no words)" in said) is terminal
+    assert said.count("\n") == 1  # a program that reads lines has one for each of its own
 
 
 def test_what_cannot_reply_is_named(tmp_path, capsys) -> None:
