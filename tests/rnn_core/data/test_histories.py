@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -148,6 +149,20 @@ def test_options_that_do_not_fit_are_named(tmp_path, options, says):
         text = "time,a,b,c\n1,2,3,4\n"
     with pytest.raises(ValueError, match=says):
         read(tmp_path, text, **options)
+
+
+@pytest.mark.parametrize("gaps, says", [
+    ("missing", "line 4, must have a number for each covariate that is known in advance, got no row for the step "
+     "before; gaps='missing' lets a value be missing, not these: give the step a row with its covariates"),
+    ("refuse", "line 4, must come 1 behind '2', got '4': 1 step is missing; give each a row, with an empty cell"),
+])  # fmt: skip
+def test_what_is_known_in_advance_is_known_of_each_step(tmp_path, gaps, says):
+    rows = ["time,y,holiday", "1,5,0", "2,6,1", "4,8,0"]
+    with pytest.raises(ValueError, match=re.escape(says)):
+        read(tmp_path, "\n".join(rows) + "\n", value="y", known=["holiday"], gaps=gaps)
+    rows.insert(3, "3,,1")  # the way out
+    (one,) = read(tmp_path, "\n".join(rows) + "\n", value="y", known=["holiday"], gaps=gaps)
+    np.testing.assert_array_equal(one.values, [5, 6, np.nan, 8])
 
 
 def test_other_files_are_refused(tmp_path):

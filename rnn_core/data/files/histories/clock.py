@@ -40,6 +40,13 @@ WAY_OUT = (
 )
 
 
+WAY_OUT_KNOWN = (
+    "give each a row, with an empty cell for its value and its covariates that are known in advance, and with "
+    "{stamps=False} the rows are the steps, whatever their stamps say"
+)
+"""Where a step without a row would be one without a covariate that must be there."""
+
+
 class Stamp(NamedTuple):
     """A time stamp: the line on which it stands, its text, and what that says, a number or a moment."""
 
@@ -128,8 +135,8 @@ class Clock:
             self.months = False
         self.step = min(gaps, key=lambda gap: (-gaps[gap], gap), default=1.0)
 
-    def places(self, stamps: Sequence[Stamp], gaps: str) -> np.ndarray:
-        """Return the steps at which a series' rows stand, from 0 on.
+    def places(self, stamps: Sequence[Stamp], gaps: str, known: bool = False) -> np.ndarray:
+        """Return the steps at which a series' rows stand, from 0 on; `known` says that covariates are, in advance.
 
         Raises
         ------
@@ -156,7 +163,7 @@ class Clock:
                 f"{self.where}: {at(self.path, stamps[k + 1].line)} must come {self.named_step} behind "
                 f"{shown(stamps[k].text, 40)}, got {shown(stamps[k + 1].text, 40)}: {missing} "
                 f"step{'s are' if missing > 1 else ' is'} missing",
-                WAY_OUT,
+                WAY_OUT_KNOWN if known else WAY_OUT,
             )
         return places.astype(np.int64)
 

@@ -153,7 +153,7 @@ def _series(where: str, path: Path, name: str, rows: list[Row], clock: Clock | N
     """Return a series of its rows, each at its step."""
     places = np.arange(len(rows))
     if clock is not None:
-        places = clock.places([row.stamp for row in rows if row.stamp], gaps)
+        places = clock.places([row.stamp for row in rows if row.stamp], gaps, bool(rows[0].known))
     steps = int(places[-1]) + 1
     values = np.full(steps, np.nan)
     values[places] = [row.value for row in rows]
@@ -170,8 +170,14 @@ def _series(where: str, path: Path, name: str, rows: list[Row], clock: Clock | N
         step = int(bad.argmax())
         row = rows[int(np.searchsorted(places, step))]
         lacks = "a number for each covariate that is known in advance"
-        got = "an empty cell" if step in places else "no row for the step before"
-        raise Unread(f"{where}: {at(path, row.line)} must have {lacks}, got {got}", "{past} takes what may be missing")
+        got, way_out = "an empty cell", "{past} takes what may be missing"
+        if step not in places:
+            got = "no row for the step before"
+            way_out = (
+                "{gaps='missing'} lets a value be missing, not these: give the step a row with its covariates and an "
+                "empty cell for its value; {past} takes what may be missing"
+            )
+        raise Unread(f"{where}: {at(path, row.line)} must have {lacks}, got {got}", way_out)
     if len(places) < steps:
         remark(where, f"{steps - len(places):,} steps of {shown(name, 40)} have no row in {named(path)}: missing")
     texts: list[str] = [""] * steps
