@@ -21,7 +21,7 @@ from ..inputs.tables import NAMED, add_table_options
 from ..models import Forecast, Forecaster, Model
 from ..models.forecasting.answers import LOSSES
 from ..scores import Backtest, backtest
-from .forecast_shown import forecast_exhibits, left_out
+from .forecast_shown import forecast_exhibits, left_out, without_interval
 from .splitting import share_of_steps
 from .task import Add, Exhibit, Role, Task
 
@@ -107,6 +107,7 @@ class Forecasting(Task[Histories, Learned, Said]):
         add("--known", nargs="+", metavar="COLUMN", help="covariates that are known in advance, over the horizon too")
         add("--gaps", choices=("refuse", "missing"), help="what becomes of steps without a row (refuse)")
         add("--no-stamps", action="store_true", help="the rows are the steps, whatever their stamps say")
+        add("--stamps", action="store_true", help="they count again, where the network was trained with --no-stamps")
         add("--decimal", choices=("point", "comma"), help="what marks a fraction (point)")
         add_table_options(add, "separator", "no_header")
         add("--encoding", metavar="NAME", help="of text files (utf-8)")
@@ -130,6 +131,8 @@ class Forecasting(Task[Histories, Learned, Said]):
         for name in ("horizon", "context", "season"):
             if (value := getattr(args, name, None)) is not None and value < 1:
                 raise ValueError(f"--{name} must be at least 1, got {value}")
+        if getattr(args, "stamps", False) and args.no_stamps:
+            raise ValueError("--stamps must be left out with --no-stamps, by which time stamps say nothing")
         if getattr(args, "quantiles", None) and args.loss != "quantiles":
             raise ValueError(f"--quantiles must go with --loss quantiles, got {args.loss or 'gaussian'}")
 
@@ -137,7 +140,8 @@ class Forecasting(Task[Histories, Learned, Said]):
         """See `Task.read`."""
         options: dict[str, Any] = dict(how.reading) if how is not None else {}
         options |= {name: value for name in KEPT if (value := getattr(args, name, None)) not in (None, False)}
-        gaps, stamps = options.pop("gaps", "refuse"), not options.pop("no_stamps", False)
+        gaps = options.pop("gaps", "refuse")
+        stamps = not options.pop("no_stamps", False) or getattr(args, "stamps", False)
         decimal, separator = options.pop("decimal", None), options.pop("separator", None)
         wanted = How("series", encoding=args.encoding or "utf-8")
         with heard(wanted) as notes:
@@ -248,11 +252,13 @@ class Forecasting(Task[Histories, Learned, Said]):
 
     def remarks(self, how: Learned, examples: Histories, answers: Said, args: argparse.Namespace) -> list[str]:
         """See `Task.remarks`."""
-        return [f"{len(examples):,} series, {examples.horizon} steps behind the end of each"]
+        said = [f"{len(examples):,} series, {examples.horizon} steps behind the end of each"]
+        return said if answers.ahead is None else said + without_interval(answers.ahead.levels)
 
     def cautions(self, how: Learned, examples: Histories, answers: Said) -> list[str]:
         """See `Task.cautions`."""
-        return [] if answers.judged is None else left_out(answers.judged)
+        judged = answers.judged
+        return [] if judged is None else [*left_out(judged), *without_interval(judged.levels)]
 
     def exhibits(self, model: Model, how: Learned, examples: Histories, answers: Said) -> list[Exhibit]:
         """See `Task.exhibits`."""

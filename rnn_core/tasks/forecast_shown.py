@@ -59,6 +59,23 @@ def forecast_exhibits(series: Sequence[TimeSeries], report: Backtest, context: i
     return [picture, _by_step(report)]
 
 
+def without_interval(levels: Sequence[float]) -> list[str]:
+    """Return a sentence on forecasts that come without an interval, with the way to one, if they do.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        Of the quantiles that are told.
+    """
+    if len(levels) > 1:
+        return []
+    why = "a single quantile is" if levels else "the network was trained by --loss squared, which is"
+    return [
+        f"no intervals: {why} a number for each step and nothing around it; train with --loss gaussian, or with "
+        "--loss quantiles and two levels or more"
+    ]
+
+
 def left_out(report: Backtest) -> list[str]:
     """Return a sentence on forecasts that are in no score, if there are any."""
     if not report.left_out:
@@ -90,6 +107,7 @@ def _by_step(report: Backtest) -> Exhibit:
         f"From {len(report.truth):,} origins, each forecast from what was known then. MASE is the error as a share of "
         f"what the season before was wrong by in the history; below its neighbour is better.{nominal}"
     )
+    caption += "".join(f" {said[0].upper()}{said[1:]}." for said in without_interval(report.levels))
     if report.left_out:
         caption += f" Left out, with no value to begin from: {report.left_out:,} of {report.naive[..., 0].size:,}."
     return Exhibit("Step by step", Table(headings, rows, (0, 1, 2, 3, 4, 5)), caption)

@@ -95,11 +95,18 @@ def test_covariates_that_are_known_in_advance(tmp_path):
 
 
 @pytest.mark.parametrize("options", [["--loss", "squared"], ["--loss", "quantiles", "--quantiles", "0.2", "0.8"]])
-def test_other_losses(tmp_path, options):
+def test_other_losses(tmp_path, capsys, options):
     data = months(tmp_path / "data.csv")
     assert run("train", "forecast", "--data", data, *TINY, *options, "--out", tmp_path / "run") == 0
     scores = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))["scores"]["validation"]
     assert ("pinball" in scores) == ("quantiles" in options)
+    model, way_out = tmp_path / "run" / "model.safetensors", "by --loss squared, which is a number for each step"
+    assert (way_out in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")) == ("squared" in options)
+    for command in ("predict", "evaluate"):
+        capsys.readouterr()
+        assert run(command, model, data) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert (f"{way_out} and nothing around it; train with --loss gaussian" in said) == ("squared" in options)
 
 
 def test_a_model_made_in_python_is_as_good(tmp_path, capsys):
@@ -176,3 +183,20 @@ def test_a_network_remembers_how_its_file_was_read(tmp_path, capsys):
     assert "--no-stamps the rows" in " ".join(capsys.readouterr().err.split())
     assert run(*words, "--gaps", "missing") == 0
     assert run("predict", tmp_path / "run" / "model.safetensors", tmp_path / "data.csv") == 0
+
+
+def test_stamps_count_again_where_they_did_not_in_training(tmp_path, capsys):
+    whole = months(tmp_path / "data.csv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "holes.csv").write_text("\n".join(whole[:20] + whole[21:]) + "\n", encoding="utf-8")
+    words = ["train", "forecast", "--data", tmp_path / "holes.csv", *TINY, "--no-stamps", "--out", tmp_path / "run"]
+    assert run(*words) == 0
+    model = tmp_path / "run" / "model.safetensors"
+    assert load(model).reading["no_stamps"] is True
+    for command in ("predict", "evaluate"):
+        assert run(command, model, tmp_path / "holes.csv") == 0
+        capsys.readouterr()
+        assert run(command, model, tmp_path / "holes.csv", "--stamps") == 2
+        assert "1 step is missing" in capsys.readouterr().err
+        assert run(command, model, tmp_path / "holes.csv", "--stamps", "--gaps", "missing") == 0
+    assert run("predict", model, tmp_path / "holes.csv", "--stamps", "--no-stamps") == 2
+    assert "--stamps must be left out with --no-stamps" in capsys.readouterr().err
