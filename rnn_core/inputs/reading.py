@@ -227,7 +227,7 @@ def _has_labels(path: str, how: How) -> bool:
     if place.is_dir():
         return has_classes(place, SUFFIXES[kind])
     if kind == "series":
-        return series_have_labels(place, how.encoding)
+        return series_have_labels(place, how.encoding, how.numbers)
     if kind != "text":
         return kind != "waveforms"
     with heard(how):

@@ -127,6 +127,21 @@ def test_numbers_are_met(tmp_path, capsys) -> None:
     assert "80 examples; RMSE " in out
 
 
+def test_a_regression_on_an_arff_compares_with_its_numbers(tmp_path, capsys) -> None:
+    rng = np.random.default_rng(0)
+    names = ["t0", "t1", "t2", "t3", "t4", "level"]
+    head = "".join(f"@attribute {name} numeric\n" for name in names) + "@data\n"
+    cases = [[*(level + rng.normal(size=5)), level] for level in rng.normal(size=20)]
+    rows = [",".join(f"{value:.3f}" for value in case) for case in cases]
+    path = tmp_path / "r.arff"
+    path.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    assert "--regression the last numeric attribute" in refused(
+        capsys, "train", "classify", "--data", path, "--out", tmp_path / "run"
+    )
+    done(capsys, "train", "classify", "--data", path, "--regression", *TINY, "--out", tmp_path / "run")
+    assert "RMSE" in done(capsys, "predict", tmp_path / "run" / "model.safetensors", path)
+
+
 def test_series_and_a_regression_on_them(tmp_path, capsys) -> None:
     done(capsys, "train", "classify", "--data", waves(tmp_path / "w.tsv"), *TINY, "--out", tmp_path / "c")
     assert isinstance(load(tmp_path / "c" / "model.safetensors"), SequenceClassifier)

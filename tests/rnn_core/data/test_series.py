@@ -65,6 +65,29 @@ def test_an_arff_of_several_dimensions(tmp_path) -> None:
     assert (found.classes, found.labels.tolist()) == (("Running", "Standing still", "Unseen"), [0, 1])
 
 
+def test_an_arff_of_a_regression(tmp_path) -> None:
+    plain = "@attribute a real\n@attribute b real\n@attribute level numeric\n@data\n1,2,0.5\n3,4,-7\n"
+    bag = "@attribute bag relational\n@attribute t1 real\n@end bag\n"
+    data = "@data\n'1,2\\n3,4',0.5\n'5,6\\n7,8',?\n"
+    found = read_series(write(tmp_path, "a.arff", plain), numbers=True)
+    assert (values(found), found.classes, found.labels.tolist()) == ([[1, 2], [3, 4]], ("-7", "0.5"), [1, 0])
+    assert values(read_series(tmp_path / "a.arff", labelled=False)) == [[1, 2, 0.5], [3, 4, -7]]
+    with pytest.raises(ValueError, match="must have a nominal .* numbers=True the last numeric attribute as a number"):
+        read_series(tmp_path / "a.arff")
+    several = write(tmp_path, "b.arff", f"{bag}@attribute level numeric\n{data}")
+    found = read_series(several, numbers=True, allow_unlabelled=True)
+    assert [row.tolist() for row in found.rows] == [[[1, 3], [2, 4]], [[5, 7], [6, 8]]]
+    assert (found.classes, found.labels.tolist()) == (("0.5",), [0, -1])
+    assert read_series(several, labelled=False).rows[0].tolist() == [[1, 3], [2, 4]]
+    with pytest.raises(ValueError, match="numbers=True the numeric attribute beside the relation"):
+        read_series(several)
+    for more in ("@attribute kind {x}\n", "@attribute other real\n"):
+        with pytest.raises(ValueError, match=r"line [45], must be a numeric attribute, or the one nominal"):
+            read_series(write(tmp_path, "c.arff", f"{bag}@attribute level numeric\n{more}{data}"), numbers=True)
+    nominal = "@attribute a real\n@attribute c {1.5,2}\n@data\n1,2\n3,1.5\n"
+    assert read_series(write(tmp_path, "d.arff", nominal), numbers=True).labels.tolist() == [1, 0]
+
+
 def test_series_without_labels(tmp_path) -> None:
     head = "@attribute a numeric\n@attribute b numeric\n"
     for name, text in (
@@ -236,6 +259,12 @@ def test_whether_a_file_says_that_it_has_labels(tmp_path) -> None:
         ("a.arff", "@attribute a {x}\n@data\n", True),
     ):
         assert has_labels(write(tmp_path, name, text)) is answer
+    for name, text, answer in (
+        ("a.ts", "@targetLabel true\n@data\n", True),
+        ("a.arff", "@attribute a real\n@attribute b real\n@data\n", True),
+        ("a.arff", "@attribute a relational\n@attribute b real\n@end a\n@data\n", False),
+    ):
+        assert has_labels(write(tmp_path, name, text), numbers=True) is answer
 
 
 @pytest.mark.parametrize(

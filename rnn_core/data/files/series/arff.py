@@ -17,35 +17,52 @@ NUMERIC = ("numeric", "real", "integer")
 
 
 class Preamble(NamedTuple):
-    """What stands above ``@data``: the classes, their line and column, all columns, and of what kind."""
+    """What stands above ``@data``: the classes and their line, the labels' column, all columns, and of what kind.
+
+    Attributes
+    ----------
+    target : int, optional
+        Where the numbers to be met would stand, the last numeric attribute.
+    """
 
     classes: tuple[str, ...] | None
     line: int
     column: int | None
+    target: int | None
     columns: int
     relational: bool
 
+    @property
+    def regression(self) -> bool:
+        """Whether a number stands beside a relation: it can be nothing else than a label."""
+        return self.relational and self.target is not None
 
-def arff_has_labels(where: str, path: Path, encoding: str) -> bool:
-    """Return whether an ``.arff`` has a nominal attribute."""
-    return _head(where, path, numbered(where, path, encoding)).classes is not None
+
+def arff_has_labels(where: str, path: Path, encoding: str, numbers: bool = False) -> bool:
+    """Return whether an ``.arff`` has a nominal attribute or, where labels are `numbers`, one for them."""
+    head = _head(where, path, numbered(where, path, encoding))
+    return head.classes is not None or (numbers and head.target is not None)
 
 
-def open_arff(where: str, path: Path, encoding: str, labelled: bool, missing: str) -> Content:
+def open_arff(where: str, path: Path, encoding: str, labelled: bool, missing: str, numbers: bool = False) -> Content:
     """Return the content of an ``.arff``.
 
     Raises
     ------
     ValueError
-        Its header is broken, tells of something other than numbers and one nominal attribute, or doesn't end.
+        Its header is broken, tells of something other than numbers and one nominal attribute, or doesn't end; or the
+        labels that it has are none of those that are wanted.
     """
     lines = numbered(where, path, encoding)
     head = _head(where, path, lines)
-    if labelled and head.classes is None:
+    if labelled and head.classes is None and not (numbers and head.target is not None):
+        last = "the numeric attribute beside the relation" if head.regression else "the last numeric attribute"
         raise Unread(
             f"{where}: {named(path)} must have a nominal attribute, {{a, b}}, for the classes, got none",
-            "{labelled=False} reads series without classes",
+            "{labelled=False} reads series without classes" + f", {{numbers=True}} {last} as a number to be met",
         )
+    if head.classes is None and (labelled or head.regression):
+        head = head._replace(column=head.target)
     declared = dict.fromkeys(head.classes) if labelled and head.classes else None
     return Content(declared, head.line, _cases(where, path, lines, head, labelled, missing))
 
@@ -53,13 +70,17 @@ def open_arff(where: str, path: Path, encoding: str, labelled: bool, missing: st
 def _head(where: str, path: Path, lines: Iterator[tuple[int, str]]) -> Preamble:
     classes: tuple[str, ...] | None = None
     column, declared, columns, relational, inside = None, 0, 0, False, False
+    numeric: list[tuple[int, int, str]] = []
     for line, text in lines:
         text = text.strip()
         word = text.split(maxsplit=1)[0].lower() if text else "%"
         if word.startswith("%") or word == "@relation":
             continue
         if word == "@data":
-            return Preamble(classes, declared, column, columns, relational)
+            beside = 1 if classes is None else 0  # a relation may have a label beside it, and no more
+            if relational and len(numeric) > beside:
+                raise _no_attribute(where, path, *numeric[beside][1:])
+            return Preamble(classes, declared, column, numeric[-1][0] if numeric else None, columns, relational)
         if word == "@end":
             inside = False
             continue
@@ -79,13 +100,19 @@ def _head(where: str, path: Path, lines: Iterator[tuple[int, str]]) -> Preamble:
             if len(set(names)) < len(names) or "" in names:
                 raise ValueError(f"{where}: {at(path, line)} must name each class once, got {shown(kind, 60)}")
             classes, declared, column = tuple(names), line, columns
-        elif kind.lower() not in NUMERIC or relational:
-            raise ValueError(
-                f"{where}: {at(path, line)} must be a numeric attribute, or the one nominal or relational, got "
-                f"{shown(kind, 60)}"
-            )
+        elif kind.lower() in NUMERIC:
+            numeric.append((columns, line, kind))
+        else:
+            raise _no_attribute(where, path, line, kind)
         columns += 1
     raise ValueError(f"{where}: {named(path)} must have a line @data, got none")
+
+
+def _no_attribute(where: str, path: Path, line: int, kind: str) -> ValueError:
+    return ValueError(
+        f"{where}: {at(path, line)} must be a numeric attribute, or the one nominal or relational, got "
+        f"{shown(kind, 60)}"
+    )
 
 
 def _cells(text: str) -> list[str]:

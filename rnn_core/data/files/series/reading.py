@@ -58,7 +58,8 @@ def read_series(
     encoding : str
     numbers : bool
         Labels are numbers to be met, as in a regression: any may be as often as it likes, also in a ``.ts`` that says
-        ``@targetLabel true``. Each different one is a class here, by its name.
+        ``@targetLabel true``, and in an ``.arff`` without a nominal attribute, whose last numeric one they are. Each
+        different one is a class here, by its name.
 
     Returns
     -------
@@ -117,8 +118,10 @@ def read_series(
     return Series(tuple(rows), numbers_of(labels, classes), classes, tuple(places), None, np.array(whole))
 
 
-def has_labels(path: Path, encoding: str = "utf-8") -> bool:
+def has_labels(path: Path, encoding: str = "utf-8", numbers: bool = False) -> bool:
     """Return whether a file of series says that they have labels; of one that says nothing it is to be expected.
+
+    `numbers` says that they would be numbers to be met.
 
     Raises
     ------
@@ -126,7 +129,7 @@ def has_labels(path: Path, encoding: str = "utf-8") -> bool:
         Its header is broken, or it can't be read.
     """
     ask = {".ts": ts_has_labels, ".arff": arff_has_labels}.get(path.suffix.lower())
-    return ask is None or ask("read_series", path, encoding)
+    return ask is None or ask("read_series", path, encoding, numbers)
 
 
 def _label(where: str, place: Path, case: Case, content: Content, allow_unlabelled: bool, keep: bool) -> str | None:
@@ -151,7 +154,7 @@ def _opened(where: str, place: Path, encoding: str, labelled: bool, missing: str
     if suffix == ".ts":
         return open_ts(where, place, encoding, labelled, missing, numbers)
     if suffix == ".arff":
-        return open_arff(where, place, encoding, labelled, missing)
+        return open_arff(where, place, encoding, labelled, missing, numbers)
     if suffix in PLAIN and not place.is_dir():
         return open_ucr(where, place, encoding, labelled)
     way_out = "; a .tsf is of a forecast, which is no task here" if suffix == ".tsf" else ""

@@ -52,10 +52,10 @@ class Header:
         return f"as @{NAMES.get(name, name)} in line {self.lines[name]} says"
 
 
-def ts_has_labels(where: str, path: Path, encoding: str) -> bool:
-    """Return whether a ``.ts`` says that its cases end in classes."""
+def ts_has_labels(where: str, path: Path, encoding: str, numbers: bool = False) -> bool:
+    """Return whether a ``.ts`` says that its cases end in classes or, where labels are `numbers`, in such."""
     header = _header(where, path, numbered(where, path, encoding))
-    return not header.said.get("targetlabel") and _labels(header, labelled=True)
+    return (numbers or not header.said.get("targetlabel")) and _labels(header, labelled=True)
 
 
 def open_ts(where: str, path: Path, encoding: str, labelled: bool, missing: str, numbers: bool = False) -> Content:
