@@ -40,7 +40,7 @@ type: $(VENV)/lint.installed $(VENV)/test.installed  ## types, by mypy (ten seco
 bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs torch; a quarter of an hour)
 	$(BIN)/python -m benchmarks cpu $(ARGS)
 
-experiments: $(VENV)/data,report.installed  ## the known transfer experiments again, all methods in one table (half an hour)
+experiments: $(VENV)/data,report.installed  ## every experiment of the pages again (two to three hours); ARGS=NAME for one of them, ARGS=--help lists them
 	$(BIN)/python -m benchmarks.experiments $(ARGS)
 
 fuzz: $(VENV)/test.installed  ## 100,000 damaged files for all that reads (a quarter of an hour); ARGS='--inputs 1000'
