@@ -4,53 +4,30 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..data import Examples
-from ..data.files.lines import named
 from ..data.files.series import MISSING
 from ..data.scaling import Scaling
 from ..data.source import Source
-from ..inputs.encoding import Encoding, for_ids, for_numbers, for_texts
-from ..inputs.facts import listed
+from ..inputs.encoding import for_ids, for_numbers, for_texts
 from ..inputs.how import FRAME, How
 from ..inputs.kept import encoding_of, kept
-from ..inputs.kinds import are_numbers
 from ..inputs.reading import Raw, has_test, read, read_to_predict
 from ..inputs.tables import add_table_options, check_table_options, table_options
+from ..inputs.vectors import check_vectors, known_words
 from ..models import Model, SequenceClassifier, SequenceRegressor
 from ..models.answers import answers, in_pieces
 from ..scores import accuracy, balanced_accuracy, confusion, macro_f1, missed
+from .classify_said import Learned, check_effects, check_labels, counted, targets_of, told
 from .shown import confusion_exhibits, scatter_exhibit
 from .splitting import split_classes, split_rows
 from .task import Add, Exhibit, Role, Task
 
 TEXT_STEPS, WORDS = 200, 10_000
 """Tokens that are read of a text, and words that are kept, unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What is known of the examples that were trained on.
-
-    Attributes
-    ----------
-    encoding : Encoding
-    classes : tuple of str
-        Empty where numbers are to be met.
-    numbers : Scaling, optional
-        Of these numbers.
-    metric : str
-        The score that counts: "accuracy in %", "balanced accuracy in %" or "RMSE".
-    """
-
-    encoding: Encoding
-    classes: tuple[str, ...]
-    numbers: Scaling | None
-    metric: str
 
 
 class Classify(Task[Raw, Learned, np.ndarray]):
@@ -75,6 +52,8 @@ class Classify(Task[Raw, Learned, np.ndarray]):
         add("--level", choices=("char", "word"), help="what a token of a text is (word)")
         add("--num-words", type=int, metavar="N", help="tokens that are kept, the most frequent (10000 words)")
         add("--keep-case", action="store_true", help="tell capital letters from small ones")
+        add("--vectors", metavar="FILE", help="word2vec's or GloVe's vectors, for the embedding to begin with")
+        add("--vectors-encoding", metavar="NAME", help="of the words there (utf-8, whatever --encoding is)")
         add("--max-steps", type=int, metavar="N", help="longer examples are cut to their beginning (texts: 200)")
         add("--frame", type=int, metavar="N", help="samples of a waveform that make a step (64)")
         add("--sample-rate", type=int, metavar="N", help="samples a second that waveforms are brought to (their own)")
@@ -94,6 +73,7 @@ class Classify(Task[Raw, Learned, np.ndarray]):
             value = getattr(args, name, None)
             if value is not None and value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
+        check_vectors(args)
         if getattr(args, "regression", False) and args.balanced:
             raise ValueError("--balanced must be left out with --regression, in which there are no classes")
         if getattr(args, "no_label", False) and args.label is not None:
@@ -111,8 +91,8 @@ class Classify(Task[Raw, Learned, np.ndarray]):
         part = "train" if role is Role.DATA else "test"
         found = read(path, wanted, part)
         if how is None:
-            _check_effects(args, found)
-            _check_labels(found, path, args)
+            check_effects(args, found)
+            check_labels(found, path, args)
         return found
 
     def has_test(self, path: str, args: argparse.Namespace) -> bool:
@@ -129,16 +109,17 @@ class Classify(Task[Raw, Learned, np.ndarray]):
         """See `Task.learn`."""
         if train.kind == "text":
             level = args.level or "word"
-            words = args.num_words or (WORDS if level == "word" else None)
-            encoding = for_texts(train.rows, level, words, not args.keep_case, args.max_steps or TEXT_STEPS)
+            most = args.num_words or (WORDS if level == "word" else None)
+            encoding = for_texts(train.rows, level, most, not args.keep_case, args.max_steps or TEXT_STEPS)
         elif train.kind == "ids":
             encoding = for_ids({"--data": train}, args.num_words, args.max_steps or TEXT_STEPS)
         else:
             encoding = for_numbers(train, args.max_steps, args.frame or FRAME if train.kind == "waveforms" else 1)
+        words = known_words(args.vectors, encoding.tokenizer, args.vectors_encoding or "utf-8")
         if args.regression:
-            return Learned(encoding, (), Scaling.of([train.numbers[:, None]]), "RMSE")
+            return Learned(encoding, (), Scaling.of([train.numbers[:, None]]), "RMSE", words)
         metric = "balanced accuracy in %" if args.balanced else "accuracy in %"
-        return Learned(encoding, train.classes, None, metric)
+        return Learned(encoding, train.classes, None, metric, words)
 
     def build(self, how: Learned, options: Mapping[str, Any], args: argparse.Namespace) -> Model:
         """See `Task.build`."""
@@ -149,15 +130,23 @@ class Classify(Task[Raw, Learned, np.ndarray]):
             options["input_size"] = len(how.encoding.mean)
         else:
             options["vocab_size"] = len(tokens)
-        if how.numbers is not None:
-            return SequenceRegressor(1, **options)
-        return SequenceClassifier(len(how.classes), **options)
+        if how.words is not None:
+            options["embedding_size"] = how.words.size_for(options.get("embedding_size"))
+        regression = how.numbers is not None
+        model = SequenceRegressor(1, **options) if regression else SequenceClassifier(len(how.classes), **options)
+        if how.words is not None:
+            how.words.into(model)
+        return model
+
+    def notes(self, how: Learned) -> list[str]:
+        """See `Task.notes`."""
+        return [] if how.words is None else list(how.words.notes)
 
     def batches(self, how: Learned, examples: Raw, batch_size: int, seed: int, *, training: bool) -> Source:
         """See `Task.batches`."""
         inputs, lengths = how.encoding.encode(examples)
         return Examples(
-            inputs, _targets(how, examples), lengths=lengths, batch_size=batch_size, shuffle=training, seed=seed
+            inputs, targets_of(how, examples), lengths=lengths, batch_size=batch_size, shuffle=training, seed=seed
         )
 
     def kept(self, how: Learned) -> dict[str, Any]:
@@ -192,7 +181,7 @@ class Classify(Task[Raw, Learned, np.ndarray]):
         """See `Task.score`."""
         if how.numbers is not None:
             return missed(examples.numbers, answers)
-        targets = _targets(how, examples)
+        targets = targets_of(how, examples)
         matrix = confusion(targets, answers.argmax(axis=1), len(how.classes))
         right = np.maximum(answers[np.arange(len(targets)), targets], np.finfo(answers.dtype).tiny)
         found = {
@@ -218,7 +207,7 @@ class Classify(Task[Raw, Learned, np.ndarray]):
     def remarks(self, how: Learned, examples: Raw, answers: np.ndarray, args: argparse.Namespace) -> list[str]:
         """Say how many are right, if that is known."""
         if how.numbers is None:
-            return [_told(how, examples, answers.argmax(axis=1))]
+            return [told(how, examples, answers.argmax(axis=1))]
         count = counted(len(examples), "example")
         if examples.labels is None:
             return [f"{count}; the file has no numbers to compare with"]
@@ -231,7 +220,7 @@ class Classify(Task[Raw, Learned, np.ndarray]):
         """See `Task.exhibits`."""
         if how.numbers is not None:
             return [scatter_exhibit(examples.numbers, answers)]
-        matrix = confusion(_targets(how, examples), answers.argmax(axis=1), len(how.classes))
+        matrix = confusion(targets_of(how, examples), answers.argmax(axis=1), len(how.classes))
         return confusion_exhibits(matrix, how.classes)
 
     def facts(self, how: Learned, examples: Raw) -> dict[str, Any]:
@@ -248,7 +237,8 @@ class Classify(Task[Raw, Learned, np.ndarray]):
             found["numbers"] = f"{numbers.min():.4g} to {numbers.max():.4g}, mean {numbers.mean():.4g}"
         found[what] = (int(steps.min()), int(np.median(steps)), int(steps.max()))
         if encoding.tokens is not None:
-            return found | {"vocabulary": len(encoding.tokens)}
+            known = {} if how.words is None else {"of it with a vector": len(how.words.rows)}
+            return found | {"vocabulary": len(encoding.tokens)} | known
         return found | {"features a step": len(encoding.mean)}
 
 
@@ -274,73 +264,3 @@ def _read_for(how: Learned, path: str, args: argparse.Namespace, role: Role, giv
     if role is Role.EVALUATE:
         return read(path, wanted, "test")
     return read_to_predict(path, wanted, labelled=args.label is not None)
-
-
-def _check_effects(args: argparse.Namespace, found: Raw) -> None:
-    """Raise ValueError for an option that nothing here heeds."""
-    for name, value, heed in (
-        ("--level", args.level, ("text",)),
-        ("--keep-case", args.keep_case, ("text",)),
-        ("--num-words", args.num_words, ("text", "ids")),
-        ("--frame", args.frame, ("waveforms",)),
-        ("--sample-rate", args.sample_rate, ("waveforms",)),
-        ("--missing", args.missing, ("series",)),
-    ):
-        if value and found.kind not in heed:
-            raise ValueError(f"{name} must be left out with {found.kind}; it is for {' and '.join(heed)}")
-
-
-def _check_labels(found: Raw, path: str, args: argparse.Namespace) -> None:
-    """Raise ValueError for labels that can't be learned: one class, or numbers that are no classes."""
-    if args.regression:
-        if len(found.numbers) and len(found.classes) < 2:
-            raise ValueError(f"--data must have two different numbers or more, got one alone in {named(path)}")
-        return
-    if are_numbers(found.classes):
-        raise ValueError(
-            f"--data must have classes for labels, got {len(found.classes):,} different numbers in {len(found):,} "
-            f"examples of {named(path)}; --regression learns to meet them"
-        )
-    if len(found.classes) < 2:
-        raise ValueError(f"--data must have two classes or more, got {listed(found.classes)} alone in {named(path)}")
-
-
-def _targets(how: Learned, examples: Raw) -> np.ndarray:
-    """Return what a network is to say: numbers of the classes that it knows, or numbers on its scale."""
-    if how.numbers is not None:
-        return how.numbers.apply(examples.numbers[:, None])[:, 0].astype(np.float32)
-    if foreign := [name for name in examples.classes if name not in how.classes]:
-        counts = np.bincount(examples.targets, minlength=len(examples.classes))
-        foreign = [name for name in foreign if counts[examples.classes.index(name)]]
-        if foreign:
-            raise ValueError(
-                f"its classes must be those that are trained on, {listed(how.classes)}, got {listed(foreign)} as well"
-            )
-    number = {name: k for k, name in enumerate(how.classes)}
-    return np.array([number.get(name, -1) for name in examples.classes])[examples.targets]
-
-
-def _told(how: Learned, examples: Raw, best: np.ndarray) -> str:
-    """Say how many are right, if that is known, and what that makes by the metric of the run."""
-    count = counted(len(examples), "example")
-    if examples.labels is None:
-        return f"{count}; the file has no classes to compare with"
-    hint = "; if a line begins with the series itself, --no-label" if examples.kind == "series" else ""
-    if not set(examples.classes) & set(how.classes):
-        return f"{count}; the file's classes, {listed(examples.classes)}, are none of the network's{hint}"
-    labelled = examples.labels >= 0
-    labels = examples.labels[labelled]
-    right = np.array(how.classes)[best][labelled] == np.array(examples.classes)[labels]
-    some = "" if labelled.all() else f" of the {labelled.sum():,} that have a label"
-    said = f"{count}; {right.sum():,}{some} told as the file has them, {100 * float(right.mean()):.1f} %"
-    if how.metric.startswith("balanced"):
-        shares = [right[labels == k].mean() for k in np.unique(labels)]  # a class that is declared may have no example
-        said += f"; balanced accuracy, as in the run: {100 * float(np.mean(shares)):.1f} %"
-    if foreign := [name for name in examples.classes if name not in how.classes]:
-        said += f"; classes that the network does not know are never said: {listed(foreign)}"
-    return said
-
-
-def counted(count: int, what: str) -> str:
-    """Return a number of things in words."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -201,6 +201,10 @@ class Task(ABC, Generic[E, H, A]):
     def learn(self, train: E, args: argparse.Namespace) -> H:
         """Return what is to be known of the examples: vocabulary, classes, scales. Of those trained on alone."""
 
+    def notes(self, how: H) -> list[str]:
+        """Return what the reader must know of what was learned, beside the notes of the files."""
+        return []
+
     @abstractmethod
     def build(self, how: H, options: Mapping[str, Any], args: argparse.Namespace) -> Model:
         """Return a fresh model; `options` are its constructor's, out of `network`, and the seed."""

@@ -25,6 +25,9 @@ from .report import facts_table, pages, scores_table
 
 AnyTask = Task[Any, Any, Any]
 
+FILES = ("data", "validation", "test", "vectors")
+"""Options that name what is read."""
+
 
 @dataclass
 class Sides:
@@ -100,6 +103,7 @@ def gather(task: AnyTask, args: argparse.Namespace) -> Sides:
     elif args.validation is None:
         notes.append("nothing was held out: the last epoch is kept, whether or not it is the best")
     how = task.learn(examples["data"], args)
+    notes += task.notes(how)
     paths = {"validation": args.validation, "test": args.test}
     if args.test is None and task.has_test(args.data, args):
         paths["test"] = args.data
@@ -178,7 +182,7 @@ def _outcome(
     return Outcome(
         task=task.name,
         command=shlex.join(words(["rnn-core", "train", task.name], args, ("task",))),
-        files={name: path for name in ("data", "validation", "test") if (path := getattr(args, name)) is not None},
+        files={name: path for name in FILES if (path := getattr(args, name, None)) is not None},
         sides=facts,
         network={"class": type(model).__name__, **config},
         parameters=sum(array.size for array in model.parameters.values()),
