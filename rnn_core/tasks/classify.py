@@ -192,6 +192,10 @@ class Classify(Task[Raw, Learned, np.ndarray]):
         }
         return {how.metric: found.pop(how.metric), **found} if how.metric in found else found
 
+    def higher_is_better(self, how: Learned) -> bool:
+        """See `Task.higher_is_better`: of numbers the score is an error."""
+        return how.numbers is None
+
     def rows(self, how: Learned, examples: Raw, answers: np.ndarray, args: argparse.Namespace) -> Iterable[dict]:
         """See `Task.rows`."""
         for place, said in zip(examples.places, answers, strict=True):

@@ -240,6 +240,10 @@ class Forecasting(Task[Histories, Learned, Said]):
             found[f"coverage of an interval of {width:.4g} %, in %"] = 100 * scores["coverage"]["forecast"]
         return {name: value for name, value in found.items() if np.isfinite(value)}
 
+    def higher_is_better(self, how: Learned) -> bool:
+        """See `Task.higher_is_better`: the score is an error."""
+        return False
+
     def rows(self, how: Learned, examples: Histories, answers: Said, args: argparse.Namespace) -> Iterable[dict]:
         """See `Task.rows`."""
         said = answers.ahead

@@ -213,6 +213,10 @@ class Language(Task[Texts, Learned, Surprise]):
             found["bits a character"] = nats / max(answers.characters, 1) / log(2)
         return found
 
+    def higher_is_better(self, how: Learned) -> bool:
+        """See `Task.higher_is_better`: fewer bits are better."""
+        return False
+
     def rows(self, how: Learned, examples: Texts, answers: Surprise, args: argparse.Namespace) -> Iterable[dict]:
         """See `Task.rows`."""
         for place, nats, tokens in zip(examples.places, answers.nats, answers.tokens, strict=True):

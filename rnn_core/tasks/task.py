@@ -242,6 +242,10 @@ class Task(ABC, Generic[E, H, A]):
     def score(self, how: H, examples: E, answers: A) -> dict[str, float]:
         """Return scores by name, the one that counts first; their names say the unit: "accuracy in %"."""
 
+    def higher_is_better(self, how: H) -> bool:
+        """Return whether a higher number is a better one, of the score that counts."""
+        return True
+
     @abstractmethod
     def rows(self, how: H, examples: E, answers: A, args: argparse.Namespace) -> Iterable[dict[str, Any]]:
         """Yield what `rnn-core predict` writes: a line each, all with the same names."""

@@ -38,7 +38,9 @@ QUICK = Settings(seeds=2, shares=(1.0,), updates=8, source_updates=16, hidden_si
 """Small enough for a test; its numbers mean nothing."""
 
 
-def methods(study: Any, asked: Sequence[str] | None) -> tuple[tuple[Arm, ...], tuple[Unsuited, ...]]:
+def methods(
+    study: Any, asked: Sequence[str] | None, usual: Sequence[str] = USUAL
+) -> tuple[tuple[Arm, ...], tuple[Unsuited, ...]]:
     """Return the arms that were asked for, or the usual ones, and what of them can't be used here.
 
     Raises
@@ -51,7 +53,7 @@ def methods(study: Any, asked: Sequence[str] | None) -> tuple[tuple[Arm, ...], t
     arms, unsuited = arms_for(study)
     if asked is not None:
         return arms, unsuited
-    return tuple(a for a in arms if a.name in USUAL), tuple(u for u in unsuited if u.name in USUAL)
+    return tuple(a for a in arms if a.name in usual), tuple(u for u in unsuited if u.name in usual)
 
 
 def named(option: str, name: str) -> str:
@@ -139,4 +141,4 @@ def sizes(counts: Any, asked: Sequence[int] | None, settings: Settings) -> tuple
 def files(args: argparse.Namespace) -> dict[str, str]:
     """Return the paths that were given, by role."""
     roles = ("source", "source_model", "target", "test", "vectors")
-    return {role.replace("_", " "): path for role in roles if (path := getattr(args, role)) is not None}
+    return {role.replace("_", " "): path for role in roles if (path := getattr(args, role, None)) is not None}

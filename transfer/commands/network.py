@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from rnn_core.models.answers import answers
 
 from ..choosing.hints import h_score, leep, logme
 from ..comparing.arms import Arm
+from ..comparing.data_study import DataStudy
 from ..comparing.kept import KeptRuns
 from ..comparing.runs import run_one, trained
 from ..inputs.files_study import FilesStudy
@@ -41,7 +43,7 @@ class Chosen(NamedTuple):
     Attributes
     ----------
     method : str
-    model : SequenceClassifier
+    model : Model
     scores : dict of str to float
         On "validation" data, which it was chosen by, if there were any, and on "test" data.
     tried : dict of str to float
@@ -51,7 +53,7 @@ class Chosen(NamedTuple):
     """
 
     method: str
-    model: SequenceClassifier
+    model: Any
     scores: dict[str, float]
     tried: dict[str, float]
     why: str
@@ -78,18 +80,53 @@ def candidates(arms: Sequence[Arm], wanted: str | None) -> list[Arm]:
     return [arm for arm in arms if arm.name not in NO_NETWORK and not METHODS[arm.name].startswith("control")]
 
 
+class Trial(NamedTuple):
+    """What methods are tried on, so that one of them can be chosen.
+
+    Attributes
+    ----------
+    study : DataStudy
+        A part of the target is held out, and scored by.
+    size : int
+        All that is left to train on.
+    said : str
+        What was held out, in words.
+    """
+
+    study: DataStudy
+    size: int
+    said: str
+
+
+def trial(study: FilesStudy) -> Trial | str:
+    """Return a study that holds out a fifth of the target's training examples, or a reason why it can't be."""
+    target = study.target
+    if target.counts.min() < 2:
+        return "the first of the methods: where a class has one example, none can be held out to choose by"
+    held_out, rest = target.split(max(len(target.classes), len(target) // 5), [0, 6])
+    return Trial(
+        replace(study, target=rest, test=held_out), len(rest), f"{len(held_out):,} examples that were held out"
+    )
+
+
 def choose(
-    study: FilesStudy,
+    study: DataStudy,
+    whole: int,
+    trial: Trial | str,
     arms: Sequence[Arm],
     sources: Mapping[Any, Model],
     tell: Callable[[str], None],
     keep: Path | None = None,
 ) -> Chosen:
-    """Choose a method by a fifth of the target's training data, and train it on all of them with seed 0.
+    """Choose a method by a part of the target's training data, and train it on all of them with seed 0.
 
     Parameters
     ----------
-    study : FilesStudy
+    study : DataStudy
+    whole : int
+        The size that is all of the target's training data.
+    trial : Trial or str
+        What it is chosen by, or a reason why there is nothing to choose by.
     arms : sequence of Arm
         The `candidates`.
     sources : mapping
@@ -100,27 +137,31 @@ def choose(
         Where the scores are kept, and found again by a run that goes on.
     """
     tried: dict[str, float] = {}
-    target, best = study.target, arms[0]
+    best = arms[0]
     if len(arms) == 1:
         why = "there was no other to choose from"
-    elif target.counts.min() < 2:
-        why = "the first of the methods: where a class has one example, none can be held out to choose by"
+    elif isinstance(trial, str):
+        why = trial
     else:
-        held_out, rest = target.split(max(len(target.classes), len(target) // 5), [0, 6])
-        trial = replace(study, target=rest, test=held_out)
-        kept = None if keep is None else KeptRuns(keep, trial, resume="auto")
+        kept = None if keep is None else KeptRuns(keep, trial.study, resume="auto")
         for arm in arms:
-            run = None if kept is None else kept.find(arm, len(rest), 0)
+            run = None if kept is None else kept.find(arm, trial.size, 0)
             if run is None:
-                run = run_one(trial, arm, len(rest), 0, sources)
+                run = run_one(trial.study, arm, trial.size, 0, sources)
                 run = run if kept is None else kept.add(run, arm)
             tried[arm.name] = run.score
-            tell(f"{arm.name}: {tried[arm.name]:.1f}")
-        best = max(arms, key=lambda arm: tried[arm.name])  # of equals the first
-        why = f"the best, or the first of the best, on {len(held_out):,} examples that were held out"
-    model, _ = trained(study, best, len(target), 0, sources[best.source] if best.source else None)
+            tell(f"{arm.name}: {tried[arm.name]:.{1 if study.metric.endswith('in %') else 4}f}")
+        sign = 1 if study.higher_is_better else -1
+        best = max(arms, key=lambda arm: _finite(sign * tried[arm.name]))  # of equals the first
+        why = f"the best, or the first of the best, on {trial.said}"
+    model, _ = trained(study, best, whole, 0, sources[best.source] if best.source else None)
     scores = {"validation": tried[best.name]} if best.name in tried else {}
     return Chosen(best.name, model, {**scores, "test": study.score(model)}, tried, why)
+
+
+def _finite(score: float) -> float:
+    """Return a score that can be compared: no number is worse than any."""
+    return score if isfinite(score) else -inf
 
 
 def hints(study: FilesStudy, source: Model, copied: Any) -> tuple[dict[str, float], str]:

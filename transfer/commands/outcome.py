@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnn_core.showing.surroundings import machine, versions
+from rnn_core.tasks.task import Exhibit
 from rnn_core.written import plain
 
 from ..comparing.arms import BASELINE, Arm
@@ -21,9 +22,6 @@ from ..methods.catalogue import Unsuited
 from ..parameters.report import TransferReport
 from ..showing.judged import reasoned
 from ..showing.saliency import Saliency
-
-UNIT = "points"
-"""Of a difference of two scores in per cent."""
 
 
 class Verdict(NamedTuple):
@@ -53,7 +51,7 @@ class Outcome:
     command : str
         The words that made it.
     kind : str
-        "text", "ids", "series" or "waveforms".
+        "text", "ids", "series" or "waveforms"; or the task, where it is another than to tell classes.
     files : dict of str to str
         By role ("source", "target", "test", "vectors", "source model") the path as the user gave it.
     sides : dict of str to dict
@@ -82,6 +80,10 @@ class Outcome:
     workers : int
     quick : bool
         Whether its numbers mean nothing.
+    per_cent : bool
+        Whether sizes are shares of the target's data, and not numbers of its examples.
+    exhibits : sequence of Exhibit
+        What the task shows of the saved network's answers to the test.
     """
 
     command: str
@@ -102,6 +104,31 @@ class Outcome:
     seconds: dict[str, float]
     workers: int
     quick: bool = False
+    per_cent: bool = False
+    exhibits: Sequence[Exhibit] = ()
+
+    @property
+    def unit(self) -> str:
+        """What a difference of two scores is counted in."""
+        metric = self.comparison.metric
+        return "points" if metric.endswith("in %") else metric
+
+    @property
+    def digits(self) -> int:
+        """Decimals of a score and of a difference: one where scores are in per cent, else as many as tell."""
+        return 1 if self.comparison.metric.endswith("in %") else self.comparison.digits
+
+    def scored(self, score: float) -> str:
+        """Return a score of the comparison's metric, for a sentence."""
+        return f"{score:.{self.digits}f}" + (" %" if self.comparison.metric.endswith("in %") else "")
+
+    def amount(self, size: int) -> str:
+        """Return how much of the target's data a size is."""
+        return f"{size} % of the data" if self.per_cent else f"{size:,} example{'s' * (size != 1)}"
+
+    def gained(self, difference: Difference) -> str:
+        """Return a difference with its interval, or with the reason why it has none."""
+        return reasoned(difference, self.digits, self.unit)
 
     @property
     def carrying(self) -> tuple[Arm, ...]:
@@ -122,7 +149,7 @@ class Outcome:
         name = self.carrying[0].name
         found = [self.comparison.difference(name, size) for size in self.comparison.sizes]
         by_word = {word: [d for d in found if d.verdict == word] for word in (NEGATIVE, POSITIVE, INCONCLUSIVE)}
-        helps, hurts, open_ = (_places(by_word[word]) for word in (POSITIVE, NEGATIVE, INCONCLUSIVE))
+        helps, hurts, open_ = (self._places(by_word[word]) for word in (POSITIVE, NEGATIVE, INCONCLUSIVE))
         if hurts:
             statement = f"{NEGATIVE}: {name} hurts {hurts}" + (f"; it helps {helps}" if helps else "")
             word = NEGATIVE
@@ -131,6 +158,11 @@ class Outcome:
         else:
             return Verdict(name, INCONCLUSIVE, f"Whether transfer ({name}) helps, these runs can't tell: {open_}.")
         return Verdict(name, word, statement + (f"; these runs can't tell {open_}" if open_ else "") + ".")
+
+    def _places(self, differences: Sequence[Difference]) -> str:
+        """Return sizes with their differences, for a sentence."""
+        words = [f"with {self.amount(d.size)} ({self.gained(d)})" for d in differences]
+        return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
     @property
     def alarms(self) -> tuple[Difference, ...]:
@@ -161,7 +193,7 @@ class Outcome:
     @property
     def doubt(self) -> str:
         """What the `doubts` mean for the verdict, in words; empty without any."""
-        found = ", ".join(f"{d.against} with {d.size:,} example{'s' * (d.size > 1)}" for d in self.doubts)
+        found = ", ".join(f"{d.against} with {self.amount(d.size)}" for d in self.doubts)
         if not found:
             return ""
         return (
@@ -172,10 +204,11 @@ class Outcome:
     @property
     def protocol(self) -> dict[str, str]:
         """How things were done, in words; the numbers are in the settings."""
+        said = PROTOCOL | ({"sizes": SHARES} if self.per_cent else {})
         if "source model" not in self.files:
-            return PROTOCOL
+            return said
         one = "the source is one trained model for all seeds, so intervals say nothing of how source models differ."
-        return {**PROTOCOL, "source": one, "seeds": PROTOCOL["seeds"].replace("the source model, ", "")}
+        return {**said, "source": one, "seeds": PROTOCOL["seeds"].replace("the source model, ", "")}
 
     @property
     def ordered(self) -> tuple[Arm, ...]:
@@ -244,13 +277,8 @@ PROTOCOL = {
 }
 """Where the source was trained here."""
 
-
-def _places(differences: Sequence[Difference]) -> str:
-    """Return sizes with their differences, for a sentence."""
-    words = [f"with {d.size:,} example{'s' * (d.size > 1)} ({gained(d)})" for d in differences]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def gained(difference: Difference) -> str:
-    """Return a difference with its interval, or with the reason why it has none."""
-    return reasoned(difference, 1, UNIT)
+SHARES = (
+    "shares of the target's training data, drawn by the seed; of series and of one long text, their beginning. Words, "
+    "tags and scales are those of all training data, whatever the share, for every method alike."
+)
+"""What sizes are where examples are not counted by class."""

@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import PurePath
 from typing import Any
 
+from rnn_core.commands.training.report import shown
 from rnn_core.showing import page as html
 from rnn_core.showing.pictures import png, undrawable
 from rnn_core.showing.surroundings import machine, versions
+from rnn_core.tasks.task import Exhibit, Picture
 
 from ..comparing.arms import BASELINE
 from ..comparing.verdicts import NEGATIVE, POSITIVE
@@ -17,7 +19,7 @@ from ..methods.catalogue import METHODS
 from ..showing import judged
 from ..showing.pictures import gains
 from ..showing.saliency_figure import saliency_picture
-from .outcome import AGAINST, UNIT, Outcome, gained
+from .outcome import AGAINST, Outcome
 
 MOST_CLASSES = 50
 """Of more only the first are listed."""
@@ -33,13 +35,15 @@ def pictures(outcome: Outcome) -> dict[str, bytes]:
         [arm.name for arm in outcome.ordered if arm in arms] for arms in (outcome.carrying, outcome.controls)
     )
     if methods or controls:
-        titles = [f"{size:,} {_examples(size)}" for size in comparison.sizes]
-        images["differences.png"] = png(gains, comparison, methods, controls, f"gain over scratch ({UNIT})", titles)
+        titles = [outcome.amount(size) for size in comparison.sizes]
+        xlabel = f"gain over scratch ({outcome.unit})"
+        images["differences.png"] = png(gains, comparison, methods, controls, xlabel, titles)
     if outcome.saliency:
         labels = [label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…" for label in outcome.saliency_labels]
         for step in undrawable(labels):
             labels[step] = f"step {step}"
         images["saliency.png"] = saliency_picture(outcome.saliency, labels=labels)
+    images |= {f"{one.what.name}.png": png(one.what.draw) for one in outcome.exhibits if isinstance(one.what, Picture)}
     return images
 
 
@@ -76,6 +80,7 @@ def page(outcome: Outcome, images: Mapping[str, bytes]) -> str:
             ("Hints", _hints(outcome)),
             ("What it looks at", _saliency(outcome, images)),
             ("The saved network", _saved(outcome)),
+            *((exhibit.heading, _exhibit(exhibit, images)) for exhibit in outcome.exhibits),
             ("Methods", _methods(outcome)),
             ("Protocol", _protocol(outcome)),
         ],
@@ -84,7 +89,7 @@ def page(outcome: Outcome, images: Mapping[str, bytes]) -> str:
 
 
 def _alarm(outcome: Outcome) -> html.Markup:
-    found = "; ".join(f"{d.arm} with {d.size:,} {_examples(d.size)} ({gained(d)})" for d in outcome.alarms)
+    found = "; ".join(f"{d.arm} with {outcome.amount(d.size)} ({outcome.gained(d)})" for d in outcome.alarms)
     return html.Markup(
         f"{judged.badge(NEGATIVE)} Worse than learning from scratch: {html.text(found)}. "
         f"Mind that {html.text(outcome.comparison.caution)}."
@@ -98,13 +103,14 @@ def _cards(outcome: Outcome) -> list[tuple[str, str]]:
     for size in comparison.sizes if name else ():
         own = comparison.difference(name, size)
         verdicts = [comparison.difference(arm, size).verdict for arm in carrying]
-        score = f"{comparison.scores(name, size).mean():.1f}\u00a0%"
+        score = outcome.scored(comparison.scores(name, size).mean()).replace(" ", "\u00a0")
         note = f" ({own.note})" if own.note else ""
-        small = f"{name} with {size:,} {_examples(size)}: {score}, {own.verdict}{note}."
+        small = f"{name} with {outcome.amount(size)}: {score}, {own.verdict}{note}."
         if len(carrying) > 1:
             better, worse = verdicts.count(POSITIVE), verdicts.count(NEGATIVE)
             small += f" Of {len(carrying)} methods {better} do better than scratch, {worse} worse."
-        cards.append((judged.interval(own, 1, UNIT), f"{judged.QUICK} {small}" if outcome.quick else small))
+        large = judged.interval(own, outcome.digits, outcome.unit)
+        cards.append((large, f"{judged.QUICK} {small}" if outcome.quick else small))
     return cards
 
 
@@ -123,7 +129,7 @@ def _differences(outcome: Outcome, images: Mapping[str, bytes]) -> list[str]:
             )
         )
     for size in comparison.sizes:
-        parts += [html.Markup(f"<h3>With {size:,} {_examples(size)}</h3>"), _table(outcome, size)]
+        parts += [html.Markup(f"<h3>With {html.text(outcome.amount(size))}</h3>"), _table(outcome, size)]
     parts.append(html.paragraph(f"Note that {comparison.caution}."))
     return parts
 
@@ -133,12 +139,12 @@ def _table(outcome: Outcome, size: int) -> html.Markup:
     rows: list[tuple[object, ...]] = []
     for arm in outcome.ordered:
         name = f"control: {arm.name}" if arm.name in controls else arm.name
-        score = f"{comparison.scores(arm.name, size).mean():.1f}"
+        score = f"{comparison.scores(arm.name, size).mean():.{outcome.digits}f}"
         if arm.name == BASELINE:
             rows.append((f"{name} (the baseline)", score, "", ""))
         else:
             found = comparison.difference(arm.name, size)
-            rows.append((name, score, judged.gain(found, 1, UNIT), judged.badge(found.verdict)))
+            rows.append((name, score, judged.gain(found, outcome.digits, outcome.unit), judged.badge(found.verdict)))
     headings = ("method", comparison.metric, "better than scratch by", "verdict")
     return html.table(headings, rows, numbers=(1, 2))
 
@@ -152,10 +158,11 @@ def _controls(outcome: Outcome) -> list[str]:
         cells: list[object] = [arm.name, METHODS.get(arm.name, "").removeprefix("control: ")]
         for d in found:
             if d.against == arm.name:
-                cells.append(html.Markup(f"{judged.gain(d, 1, UNIT)}<br>{judged.badge(AGAINST[d.verdict])}"))
+                gain = judged.gain(d, outcome.digits, outcome.unit)
+                cells.append(html.Markup(f"{gain}<br>{judged.badge(AGAINST[d.verdict])}"))
         rows.append(cells)
     sizes = outcome.comparison.sizes
-    headings = ("control", "what it is", *(f"{size:,} {_examples(size)}" for size in sizes))
+    headings = ("control", "what it is", *map(outcome.amount, sizes))
     return [
         html.paragraph(
             f"Is it what the source taught? A control lacks just that. How much better {name} is than each of them; "
@@ -232,17 +239,24 @@ def _saliency(outcome: Outcome, images: Mapping[str, bytes]) -> list[str]:
 
 
 def _saved(outcome: Outcome) -> list[str]:
-    scores = [(name, f"{score:.1f}") for name, score in outcome.saved_scores.items()]
+    scores = [(name, f"{score:.{outcome.digits}f}") for name, score in outcome.saved_scores.items()]
+    use = "generate model.safetensors --prompt TEXT" if outcome.kind == "language" else "predict model.safetensors FILE"
     return [
         html.paragraph(
             html.Markup(
                 f"model.safetensors holds a network of the method <strong>{html.text(outcome.saved)}</strong>, "
                 "trained on all of the target's training examples. "
-                f"{html.code('rnn-core predict model.safetensors FILE')} uses it."
+                f"{html.code(f'rnn-core {use}')} uses it."
             )
         ),
         html.table(("data", outcome.comparison.metric), scores, numbers=(1,)),
     ]
+
+
+def _exhibit(exhibit: Exhibit, images: Mapping[str, bytes]) -> list[str]:
+    """Return what the task shows of the saved network's answers to the test."""
+    pictures = {name.removesuffix(".png"): image for name, image in images.items()}
+    return shown(exhibit, pictures)
 
 
 def _methods(outcome: Outcome) -> list[str]:
@@ -279,18 +293,16 @@ def _protocol(outcome: Outcome) -> list[str]:
 
 def _said(name: str, value: Any) -> str:
     """Return a fact or a setting for a table."""
+    if isinstance(value, dict):
+        return ", ".join(f"{part} {_said('', number)}" for part, number in value.items())
     if isinstance(value, bool | None):
         return {None: "–", True: "yes", False: "no"}[value]
-    if name == "steps":
+    if name == "steps" or (isinstance(value, tuple) and len(value) == 3 and name != "sizes"):
         least, median, most = (f"{number:,g}" for number in value)
         return least if least == most else f"{least} to {most}, median {median}"
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _examples(size: int) -> str:
-    return "example" if size == 1 else "examples"
 
 
 def _seeds(outcome: Outcome) -> str:

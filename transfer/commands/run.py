@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from rnn_core.atomic import write_atomically
-from rnn_core.inputs.facts import longest, sides_table
+from rnn_core.inputs.facts import longest
 from rnn_core.showing.surroundings import MOST_WORKERS, check_folder, processors
 from rnn_core.showing.terminal import Parts, new_console
 from rnn_core.written import json_bytes
@@ -19,17 +20,16 @@ from ..comparing.arms import ARMS, Arm
 from ..comparing.comparison import compare
 from ..comparing.kept import KeptRuns, source_kept
 from ..comparing.runs import pretrained
-from ..inputs.gathering import Inputs, gather
-from ..inputs.saved import Saved, load_network, save_network
 from ..methods.catalogue import Unsuited
 from ..showing.runs_shown import runs_shown
 from . import asked, keeping, network
 from .outcome import Outcome
 from .report import page, pictures
+from .subject import Subject
 
 
 class Job(NamedTuple):
-    """What is to be run on the inputs."""
+    """What is to be run on the subject."""
 
     arms: tuple[Arm, ...]
     unsuited: tuple[Unsuited, ...]
@@ -40,8 +40,16 @@ class Job(NamedTuple):
     kept: KeptRuns
 
 
-def run(args: argparse.Namespace, words: str) -> int:
+def run(args: argparse.Namespace, words: str, gather: Callable[[argparse.Namespace, asked.Settings], Subject]) -> int:
     """Do everything, and write it into a folder; the arguments have been checked for themselves.
+
+    Parameters
+    ----------
+    args : Namespace
+    words : str
+        What calls this again.
+    gather : callable
+        Reads and checks everything.
 
     Raises
     ------
@@ -56,60 +64,63 @@ def run(args: argparse.Namespace, words: str) -> int:
     parts = Parts(new_console())
     with threadpool_limits(1):  # the products are small; a second thread would only wait for the first
         with parts.part("reading", "Data"):
-            inputs = gather(asked.wanted(args, settings), asked.budget(args, settings))
-            arms, unsuited = asked.methods(inputs.study, args.methods)
-            sizes = asked.sizes(inputs.study.target.counts, args.sizes, settings)
+            subject = gather(args, settings)
+            arms, unsuited = asked.methods(subject.study, args.methods, subject.usual)
+            sizes = subject.sizes(args.sizes, settings)
             save = args.save and asked.named("--save", args.save)
             network.check_choice(save, arms)
             folder = Path(args.out or "runs/transfer")
             check_folder(folder)
-            _rehearse(inputs, folder)
+            _rehearse(subject, folder)
             if args.quick:
-                inputs.notes.insert(0, "a quick run: the numbers mean nothing")
-            parts.plain(sides_table(inputs.sides, asked.files(args)))
-            for note in inputs.notes:
+                subject.notes.insert(0, "a quick run: the numbers mean nothing")
+            parts.plain(subject.table(asked.files(args)))
+            for note in subject.notes:
                 parts.plain(f"- {note}")
-            kept = keeping.opened(folder, inputs.study, args.resume, parts)
+            kept = keeping.opened(folder, subject.study, args.resume, parts)
         workers = args.workers or min(processors(), MOST_WORKERS)
         job = Job(arms, unsuited, sizes, args.seeds or settings.seeds, workers, save, kept)
         try:
-            outcome, chosen = _compute(inputs, job, parts)
+            outcome, chosen = _compute(subject, job, parts)
         except MemoryError as error:
-            raise MemoryError(f"{error}{longest(inputs.sides)}") from error
+            raise MemoryError(f"{error}{longest(subject.sides)}") from error
         except KeyboardInterrupt:  # `fit` would name its checkpoint, of which there is none here
             raise KeyboardInterrupt(keeping.cut_off(folder, kept)) from None
         outcome.command, outcome.files, outcome.quick = words, asked.files(args), args.quick
         with parts.part("report", "Pictures and report"):
-            _write(outcome, chosen, inputs, folder)
+            _write(outcome, chosen, subject, folder)
             keeping.remove(folder)
             parts.plain(f"written to {folder}: report.html, results.json, pictures, model.safetensors")
     _conclude(outcome, folder, parts)
     return 0
 
 
-def _compute(inputs: Inputs, job: Job, parts: Parts) -> tuple[Outcome, network.Chosen]:
+def _compute(subject: Subject, job: Job, parts: Parts) -> tuple[Outcome, network.Chosen]:
     """Return everything that is found, and the network to save."""
-    study, notes = inputs.study, inputs.notes
+    study, notes = subject.study, subject.notes
     with parts.part("network to save", "What carries over, and the network to save"):
         candidates = network.candidates(job.arms, job.save)
         sources = pretrained(study, 0, (ARMS[0], *candidates), partial(source_kept, job.kept.sources))
         source, fresh = sources["trained"], study.build(0)
         copied = study.copy(source, fresh)
         parts.plain(f"{copied}\n")
-        hints, reason = network.hints(study, source, fresh)
-        parts.plain("hints before training: " + "; ".join(f"{name}: {value:.3f}" for name, value in hints.items()))
+        hints, reason = subject.hints(source, fresh)
+        if hints:
+            parts.plain("hints before training: " + "; ".join(f"{name}: {value:.3f}" for name, value in hints.items()))
         if reason:
             notes.append(reason)
             parts.plain(reason)
         chosen = network.choose(
-            study, candidates, sources, lambda line: parts.plain(f"  held-out examples, {line} %"),
+            study, subject.whole, subject.trial(), candidates, sources,
+            lambda line: parts.plain(f"  held-out examples, {line}{' %' * study.metric.endswith('in %')}"),
             keep=job.kept.folder / keeping.CHOICE,
         )  # fmt: skip
         if job.save is not None:
             chosen = chosen._replace(why="--save asks for it")
         notes.append(f"{chosen.method!r} is saved: {chosen.why}")
-        saliency, labels, seen = network.look_inside(study, source, fresh, chosen.model, inputs.encoding)
-        notes.append(f"saliency is that of {seen}")
+        look = subject.look(source, fresh, chosen.model)
+        if look.said:
+            notes.append(f"saliency is that of {look.said}")
         parts.plain(f"saved is {chosen.method!r}: {chosen.why}")
     with parts.part("comparison", "Is it worth it?"):
         with runs_shown(parts.console, "runs") as progress:
@@ -122,26 +133,28 @@ def _compute(inputs: Inputs, job: Job, parts: Parts) -> tuple[Outcome, network.C
             parts.plain(f"not used here: {method.name}: {method.reason}")
     return Outcome(
         command="",
-        kind="text" if inputs.encoding.kind == "ids" else inputs.encoding.kind,
+        kind=subject.kind,
         files={},
-        sides=inputs.sides,
-        network=dict(study.network),
+        sides=subject.sides,
+        network=dict(subject.network),
         budget=study.budget,
         comparison=comparison,
         unsuited=job.unsuited,
         copied=copied,
         hints=hints,
-        saliency=saliency,
-        saliency_labels=labels,
+        saliency=look.saliency,
+        saliency_labels=look.labels,
         saved=chosen.method,
         saved_scores=chosen.scores,
         notes=notes,
         seconds=parts.seconds,
         workers=min(job.workers, job.seeds),
+        per_cent=subject.per_cent,
+        exhibits=subject.exhibits(chosen.model),
     ), chosen
 
 
-def _rehearse(inputs: Inputs, folder: Path) -> None:
+def _rehearse(subject: Subject, folder: Path) -> None:
     """Write a fresh network with all that will stand beside it, read and remove it: what can't be written fails now.
 
     Raises
@@ -149,26 +162,22 @@ def _rehearse(inputs: Inputs, folder: Path) -> None:
     ValueError, OSError
         It can't be.
     """
-    study = inputs.study
-    saved = Saved(study.target.classes, inputs.encoding, "", study.metric, {})
     with TemporaryDirectory(prefix=".", dir=folder) as drafts:
         draft = Path(drafts, "model.safetensors")
-        save_network(study.build(0), saved, draft)
-        load_network(str(draft))
+        subject.save(subject.study.build(0), "", {}, draft)
+        subject.try_reading(draft)
         check_folder(folder, 2 * draft.stat().st_size)
 
 
-def _write(outcome: Outcome, chosen: network.Chosen, inputs: Inputs, folder: Path) -> None:
+def _write(outcome: Outcome, chosen: network.Chosen, subject: Subject, folder: Path) -> None:
     """Write pictures, numbers, report and network: all of them, or if there is no room for one, none."""
     images = pictures(outcome)
     html = page(outcome, images)
-    study = inputs.study
-    saved = Saved(study.target.classes, inputs.encoding, chosen.method, study.metric, chosen.scores)
     files = {**images, "results.json": json_bytes(outcome.as_dict()), "report.html": html.encode()}
     with TemporaryDirectory(prefix=".", dir=folder) as drafts:
         for name, data in files.items():
             write_atomically(Path(drafts, name), data, where="--out")
-        save_network(chosen.model, saved, Path(drafts, "model.safetensors"))
+        subject.save(chosen.model, chosen.method, chosen.scores, Path(drafts, "model.safetensors"))
         for draft in Path(drafts).iterdir():
             draft.replace(folder / draft.name)
 
@@ -179,10 +188,11 @@ def _conclude(outcome: Outcome, folder: Path, parts: Parts) -> None:
         parts.plain(outcome.doubt)
     for alarm in outcome.alarms:
         if alarm.arm != outcome.verdict.method:
-            line = f"[bold red]{alarm.verdict}[/]: {alarm.arm} with {alarm.size:,} examples"
+            line = f"[bold red]{alarm.verdict}[/]: {alarm.arm} with {outcome.amount(alarm.size)}"
             parts.console.print(line, soft_wrap=True)
-    score = outcome.saved_scores["test"]
+    score = outcome.scored(outcome.saved_scores["test"])
     metric = outcome.comparison.metric.removesuffix(" in %")
-    parts.plain(f"the saved network ({outcome.saved}) has {score:.1f} % {metric} on the test examples; it is used by")
-    parts.plain(f"  {shlex.join(['rnn-core', 'predict', str(folder / 'model.safetensors')])} FILE")
+    use, what = ("generate", "--prompt TEXT") if outcome.kind == "language" else ("predict", "FILE")
+    parts.plain(f"the saved network ({outcome.saved}) has {score} {metric} on the test examples; it is used by")
+    parts.plain(f"  {shlex.join(['rnn-core', use, str(folder / 'model.safetensors')])} {what}")
     parts.plain(f"{folder / 'report.html'} tells it all ({sum(parts.seconds.values()):.0f} s)")

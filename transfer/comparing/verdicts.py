@@ -213,7 +213,7 @@ class Comparison:
         }
 
     def __str__(self) -> str:
-        digits = self._digits()
+        digits = self.digits
         headings = ("size", "arm", self.metric, "better than scratch by", "verdict")
         rows = []
         for size in self.sizes:
@@ -232,8 +232,9 @@ class Comparison:
             f"±: {LEVEL:.0%} t-interval of the paired difference\n{self.caution}"
         )
 
-    def _digits(self) -> int:
-        """Return the decimals that show four digits of the largest score."""
+    @property
+    def digits(self) -> int:
+        """Decimals that show four digits of the largest score."""
         largest = max((abs(run.score) for run in self.runs if isfinite(run.score)), default=0.0)
         return min(max(3 - floor(log10(largest)), 0), 6) if largest else 3
 

@@ -116,8 +116,7 @@ def _check_classes(option: str, data: Raw, path: str) -> None:
     if are_numbers(data.classes):
         raise ValueError(
             f"{option} must have classes for labels, got {len(data.classes):,} different numbers in "
-            f"{len(data):,} examples of {named(path)}; `rnn-core train classify --regression` learns to meet them, and "
-            "transfer.TaskStudy carries over between any models"
+            f"{len(data):,} examples of {named(path)}; `rnn-core transfer regression` learns to meet them"
         )
 
 

@@ -39,7 +39,7 @@ def page(outcome: Outcome, images: Mapping[str, bytes]) -> str:
     sections = [("Data", _data(outcome))]
     if outcome.scores:
         sections.append(("Scores", [_html_table(scores_cells(outcome.scores))]))
-    sections += [(exhibit.heading, _shown(exhibit, images)) for exhibit in outcome.exhibits]
+    sections += [(exhibit.heading, shown(exhibit, images)) for exhibit in outcome.exhibits]
     sections += [("Network and training", _network(outcome)), ("Use it", _use(outcome))]
     where = machine()
     return html.page(
@@ -109,7 +109,8 @@ def _use(outcome: Outcome) -> list[str]:
     return [html.paragraph(html.code(shlex.join(command))) for command in commands]
 
 
-def _shown(exhibit: Exhibit, images: Mapping[str, bytes]) -> list[str]:
+def shown(exhibit: Exhibit, images: Mapping[str, bytes]) -> list[str]:
+    """Return an exhibit as a section of a report; pictures are given by their names."""
     what = exhibit.what
     if isinstance(what, Table):
         return [_html_table(what), html.paragraph(exhibit.caption)]

@@ -59,6 +59,10 @@ class Reply(Writing):
         places = tuple(dialogue.place for dialogue in dialogues)
         return Written(texts, None, places, places)
 
+    def higher_is_better(self, how: PairEncoding) -> bool:
+        """See `Task.higher_is_better`: the score that counts is the perplexity."""
+        return False
+
     def score(self, how: PairEncoding, examples: Written, answers: Replies) -> dict[str, float]:
         """Return the same scores with the perplexity first: a reply has many right forms, and chrF knows one."""
         found = super().score(how, examples, answers)

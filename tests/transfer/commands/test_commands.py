@@ -21,7 +21,7 @@ from rnn_core.inputs.facts import sides_table, words_of
 from rnn_core.inputs.reading import How, Raw
 from rnn_core.tasks.classify import Classify, Learned
 from rnn_core.weights import read_arrays, read_metadata
-from transfer.commands import asked, network, run
+from transfer.commands import asked, network, run, subject
 from transfer.comparing.arms import Trained
 from transfer.comparing.data_study import Budget
 from transfer.comparing.runs import pretrained
@@ -288,7 +288,7 @@ def test_a_disk_that_fills_up_leaves_the_old_results(finished, tmp_path, capsys,
     def full(*args: object) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(run, "save_network", full)
+    monkeypatch.setattr(subject, "save_network", full)
     arguments = ["--source", finished / "reviews.csv", "--target", finished / "tweets.jsonl", *SHORT]
     assert "No space left" in refused(capsys, *arguments, "--overwrite", "--out", tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
@@ -468,7 +468,9 @@ def test_the_test_chooses_nothing(tmp_path) -> None:
         study = gather(wanted, replace(TINY, source_updates=20, target_updates=20)).study
         arms = network.candidates(asked.methods(study, ["fine-tuned", "frozen core", "SVM", "random core"])[0], None)
         assert [arm.name for arm in arms] == ["fine-tuned", "frozen core", "scratch"]
-        found.append(network.choose(study, arms, pretrained(study, 0, arms), lambda line: None))
+        found.append(network.choose(
+            study, len(study.target), network.trial(study), arms, pretrained(study, 0, arms), lambda line: None
+        ))
     one, other = found
     assert (one.method, one.tried) == (other.method, other.tried)
     assert one.scores["test"] == pytest.approx(100 - other.scores["test"])
@@ -490,7 +492,7 @@ def test_the_first_of_the_best_on_held_out_data_is_chosen(tmp_path, monkeypatch)
     monkeypatch.setattr("transfer.comparing.runs.trained", trained)
     monkeypatch.setattr(FilesStudy, "score", lambda self, model: scores[model])
     arms = asked.methods(study, list(scores))[0]
-    chosen = network.choose(study, arms, {"trained": None}, lambda line: None)
+    chosen = network.choose(study, len(study.target), network.trial(study), arms, {"trained": None}, lambda line: None)
     assert (chosen.method, chosen.tried) == ("frozen core", scores)
     assert sizes == [(name, 12, 12) for name in scores] + [("frozen core", 15, 15)]
 
@@ -516,7 +518,7 @@ def test_labels_that_are_numbers_to_be_met_are_offered_as_regression(tmp_path, c
             tmp_path / "out",
         )  # fmt: skip
         assert f"{option} must have classes for labels, got 30 different numbers in 30 examples" in error
-        assert "`rnn-core train classify --regression` learns to meet them" in error
+        assert "`rnn-core transfer regression` learns to meet them" in error
     assert not (tmp_path / "out").exists()
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from rnn_core import SequenceClassifier, cli
 from rnn_core.inputs.encoding import Encoding, for_texts
-from transfer.commands import run
+from transfer.commands import run, subject
 from transfer.inputs.saved import Saved, load_network, save_network
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
@@ -149,7 +149,7 @@ def test_what_can_fail_is_tried_before_the_first_step(fault, data, tmp_path, cap
         def refused(*_: object, **__: object) -> None:
             raise ValueError("save: it can't be")
 
-        monkeypatch.setattr(run, "save_network", refused)
+        monkeypatch.setattr(subject, "save_network", refused)
         message = "save: it can't be"
     else:
         out.write_text("a file")

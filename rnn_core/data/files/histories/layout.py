@@ -114,7 +114,10 @@ def layout_of(where: str, path: Path, asked: Asked) -> TableLayout:
             f"{where}: {place} must have a column of values, got {shown(', '.join(names), 100)}",
             "{value} names it, {series} that of the series' names and {time} that of the time stamps",
         )
-    doubled = [name for k, name in enumerate(names) if k in values and names.index(name) != k]
+    first_places: dict[str, int] = {}
+    for k, name in enumerate(names):
+        first_places.setdefault(name, k)
+    doubled = [names[k] for k in values if first_places[names[k]] != k]
     if doubled:
         raise ValueError(f"{where}: {place} must give columns names of their own, got {shown(doubled[0], 40)} twice")
     return TableLayout(separator, header, names, time if asked.stamps else None, series, values, past, known)

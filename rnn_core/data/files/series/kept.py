@@ -89,7 +89,8 @@ class Series:
         inputs[np.arange(shape[1]) < lengths[:, None]] = values
         starts = np.cumsum(lengths) - lengths
         varies = np.maximum.reduceat(values, starts) - np.minimum.reduceat(values, starts)
-        suspects = np.flatnonzero((EPSILON * abs(values[starts]) > LOST / 4 * varies).any(axis=1))
+        far = EPSILON * abs(values[starts]) > LOST / 4 * varies
+        suspects = np.flatnonzero((far & (varies > 0)).any(axis=1))  # what never varies has nothing to lose
         lost = [self.places[k] for k in suspects if _is_lost(inputs[k, : lengths[k]], self.rows[k])]
         if lost:
             warnings.warn(
