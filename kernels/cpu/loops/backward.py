@@ -16,6 +16,7 @@ from ..emitting.copying import make_copy, make_fetch
 from ..emitting.integers import greatest, least, word_at, written
 from ..emitting.microkernel import ALONG_K, View, make_product
 from ..emitting.simd import Lanes
+from ..emitting.subnormal import leave, make_enter
 from .gradients import make_bias_gradient, make_input_gradient, make_weight_gradient, part_of
 from .job import Job, job_at
 from .layout import MemoryLayout
@@ -49,7 +50,10 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
     add_to_dx, add_to_db = make_input_gradient(cell, lanes), make_bias_gradient(cell, lanes)
     add_to_dw_x, add_to_dw_h = (make_weight_gradient(cell, lanes, weight) for weight in ("W_x", "W_h"))
 
+    enter = make_enter(lanes)
+
     def backward(thread, address):
+        before = enter()
         job: Any = carray(job_at(address), 1)[0]
         mine = mine_of(job, thread, job.back_panel)
         after = After(0, 0)
@@ -76,6 +80,7 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                 add_to_db(job, thread, mine.scratch, part)
         if job.dh0:
             initial_state(job, mine, after)
+        leave(before)
 
     return backward
 

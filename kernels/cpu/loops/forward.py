@@ -11,6 +11,7 @@ from ..emitting.copying import make_copy
 from ..emitting.integers import written
 from ..emitting.microkernel import ALONG_K, Factor, View, make_product, max_rows
 from ..emitting.simd import Lanes
+from ..emitting.subnormal import leave, make_enter
 from .job import Job, job_at
 from .layout import MemoryLayout
 from .parts import (
@@ -36,8 +37,10 @@ def max_panel(cell: KernelCell) -> int:
 def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
     """Return the time loop of a cell, uncompiled; with `keep`, it writes a tape."""
     products_ahead, step_forward = make_products_ahead(cell, lanes), make_step(cell, lanes, keep)
+    enter = make_enter(lanes)
 
     def forward(thread, address):
+        before = enter()
         job: Any = carray(job_at(address), 1)[0]
         mine = mine_of(job, thread, job.panel)
         chunk = job.chunk if job.chunk > 0 else job.T
@@ -49,6 +52,7 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
             for t in range(t0, t1):
                 step_forward(job, mine, t, begin)
                 meet(job, mine.group)
+        leave(before)
 
     return forward
 

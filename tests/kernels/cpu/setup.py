@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kernels.cpu import plan, shapes
@@ -55,6 +56,12 @@ def results_of(results: Results, rows: slice) -> Results:
     """Return the part of some results that belongs to rows of the batch; parameters' gradients belong to no row."""
     ours = {name: value for name, value in results.items() if not name.startswith(("dweight", "dbias"))}
     return {name: value[:, rows] if value.ndim == 3 else value[rows] for name, value in ours.items()}
+
+
+def keeps_subnormals() -> bool:
+    """Whether this thread's arithmetic takes subnormal numbers for what they are."""
+    numbers = np.full(64, 1e-40, np.float32)
+    return bool((numbers * np.float32(1)).view(np.int32).all())
 
 
 def in_a_process(function: Callable[[], None], limit: float = 300, **environment: str) -> None:
