@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from rnn_core import Seq2Seq, gradcheck
-from rnn_core.checking import Problem
 from rnn_core.data import Batch
 from rnn_core.layers import Attention
 from rnn_core.models.seq2seq.beams import Beams
@@ -81,24 +80,7 @@ def attention(score: str, own_values: bool = False, **options: Any) -> tuple[Att
 def attention_gradients(score: str, own_values: bool) -> None:
     """Every gradient of the layer by the complex step, from the output and from the weights, with lengths."""
     layer, inputs = attention(score, own_values)
-    y, _, tape = layer.forward(**inputs, lengths=LENGTHS)
-
-    def twin(dtype: np.dtype) -> Any:
-        other = layer.astype(dtype)
-        values = {name: np.array(array, dtype) for name, array in inputs.items()} | other.parameters
-
-        def run() -> dict[str, np.ndarray]:
-            y, alpha, _ = other.forward(values["queries"], values["keys"], values.get("values"), LENGTHS)
-            return {"y": y, "weights": alpha}
-
-        return values, run
-
-    def gradients(upstreams: Any) -> dict[str, np.ndarray]:
-        dy = upstreams.get("y", np.zeros_like(y))
-        dq, dk, dv, grads = layer.backward(tape, dy, upstreams.get("weights"))
-        return {"queries": dq, "keys": dk, **({"values": dv} if own_values else {}), **grads}
-
-    accept(gradcheck(Problem("Attention", layer.dtype, twin, gradients)))
+    accept(gradcheck(layer, tuple(inputs.values()), lengths=LENGTHS))
 
 
 def attention_looks_at_what_is_there(score: str) -> None:

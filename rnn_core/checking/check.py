@@ -45,12 +45,13 @@ def gradcheck(
     Parameters
     ----------
     target : layer, model, loss or Problem
-        RNN, LSTM, GRU, Linear, Embedding, CRF, LanguageModel, SequenceClassifier, SequenceTagger (its emissions), a
-        loss, or a `Problem` of your own. With a batch anything that `fit` can train and that has `astype`, as
-        `transfer`'s MultiTask and LinearMap. The backward under test is the target's own, in its own dtype and on its
-        own backend.
+        RNN, LSTM, GRU, Linear, Embedding, convolutions and pools, Attention, CRF, LanguageModel, SequenceClassifier,
+        SequenceTagger (its emissions), a loss, or a `Problem` of your own. With a batch anything that `fit` can train
+        and that has `astype`, as `transfer`'s MultiTask and LinearMap. The backward under test is the target's own, in
+        its own dtype and on its own backend.
     x : ndarray or batch
-        Input as `forward` takes it: a sequence, tokens, or a loss's logits. Or a batch as `fit` takes it, and the
+        Input as `forward` takes it: a sequence, tokens, or a loss's logits; of an `Attention` the pair of queries and
+        keys, or with values three. Or a batch as `fit` takes it, and the
         output is the loss that `fit` makes small.
     state0, lengths, targets, weights
         As `forward` takes them. Without `state0` one is drawn: from a state of zeros the first step tells nothing of

@@ -1,13 +1,16 @@
-"""The standard cases of `rnn-core gradcheck`: every cell and activation, with every option of a layer."""
+"""The standard cases of `rnn-core gradcheck`: every cell and activation, with every option of a layer.
+
+Beside them stand the layers that are no cells, convolutions, pools, attention and the chain, each in a few forms.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layers import GRU, LSTM, RNN
+from ..layers import CRF, GRU, LSTM, RNN, Attention, AvgPool, Conv1d, Conv2d, GlobalAvgPool, MaxPool
 from ..layers.stack import Recurrent
 from .check import gradcheck
 from .report import GradientReport
@@ -38,21 +41,45 @@ SEEDS = {"RNN ReLU": 3}
 """A layer's seed, 1 for most. With this one units of a ReLU live and die, and no gradient is zero throughout."""
 
 
+LAYERS: dict[str, dict[str, tuple[Callable[..., Any], dict[str, Any]]]] = {
+    "Conv1d": {
+        "strided": (Conv1d, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        "causal": (Conv1d, {"kernel_size": 3, "padding": "causal", "dilation": 2}),
+    },
+    "Conv2d": {
+        "strided": (Conv2d, {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)}),
+        "same": (Conv2d, {"kernel_size": 3, "padding": "same", "dilation": (1, 2)}),
+    },
+    "MaxPool": {"overlapping": (MaxPool, {"kernel_size": (3, 2), "stride": (2, 1), "padding": (1, 0)})},
+    "AvgPool": {
+        "padded": (AvgPool, {"kernel_size": 3, "stride": 2, "padding": 1}),
+        "of what is there": (AvgPool, {"kernel_size": (3, 2), "padding": 1, "count_include_pad": False}),
+        "over all": (GlobalAvgPool, {}),
+    },
+    "Attention": {score: (Attention, {"score": score}) for score in ("dot", "general", "additive")},
+    "CRF": {"ragged": (CRF, {}), "some tags unknown": (CRF, {})},
+}
+"""Layers that are no cells, in the forms that they are checked in."""
+
+
 class Case(NamedTuple):
     """One line of the table: a layer with its input."""
 
     cell: str
     option: str
-    layer: Recurrent
-    x: np.ndarray
-    state0: Any
-    lengths: np.ndarray | None
+    layer: Any
+    x: Any
+    state0: Any = None
+    lengths: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def check(self, method: str = "complex-step", tolerance: float | None = None) -> GradientReport:
         """Run `gradcheck` on this case."""
         return gradcheck(
-            self.layer, self.x, state0=self.state0, lengths=self.lengths, method=method, tolerance=tolerance
-        )
+            self.layer, self.x, state0=self.state0, lengths=self.lengths, targets=self.targets, weights=self.weights,
+            method=method, tolerance=tolerance,
+        )  # fmt: skip
 
 
 def standard_cases(
@@ -112,3 +139,43 @@ def _case(
     states = tuple(rng.standard_normal(shape).astype(dtype) for _ in layer.spec.states)
     lengths = np.array([T, 1, T // 2]) if ragged else None
     return Case(cell, option, layer, x, states if len(states) > 1 else states[0], lengths)
+
+
+def layer_cases(*, backend: str | None = None, dtype: Any = np.float64) -> Iterator[Case]:
+    """Return a case of each form of each of `LAYERS`, made one by one.
+
+    Parameters
+    ----------
+    backend : str, optional
+        Where a layer's arrays live, and whose loops it runs in. Pools have none of their own: theirs are NumPy's here.
+    dtype : dtype
+        float64, or float32.
+    """
+    for name, forms in LAYERS.items():
+        for form, (layer_type, arguments) in forms.items():
+            yield _layer_case(name, form, layer_type, arguments, {"backend": backend, "dtype": dtype, "seed": 1})
+
+
+def _layer_case(
+    name: str, form: str, layer_type: Callable[..., Any], arguments: dict[str, Any], shared: dict[str, Any]
+) -> Case:
+    rng, dtype, B, T = np.random.default_rng(2), shared["dtype"], 3, 5
+    lengths = np.array([T, 1, T - 2])
+
+    def drawn(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape).astype(dtype)
+
+    if name == "Attention":
+        key_size = 3 if form == "dot" else 4
+        layer = layer_type(3, key_size, 2, **arguments, output_size=2, **shared)
+        return Case(name, form, layer, (drawn(B, 4, 3), drawn(B, T, key_size), drawn(B, T, 2)), lengths=lengths)
+    if name == "CRF":
+        layer = layer_type(3, **arguments, **shared)
+        for array in layer.parameters.values():
+            array[...] = layer.namespace.asarray(drawn(*array.shape))  # of zeros the chain is a softmax at each step
+        weights = None if form == "ragged" else (rng.random((B, T)) < 0.6).astype(dtype)
+        return Case(name, form, layer, drawn(B, T, 3), None, lengths, rng.integers(0, 3, (B, T)), weights)
+    if name in ("Conv1d", "Conv2d"):
+        sizes = (9,) if name == "Conv1d" else (6, 7)
+        return Case(name, form, layer_type(2, 3, **arguments, **shared), drawn(2, 2, *sizes))
+    return Case(name, form, layer_type(**arguments), drawn(2, 2, 6, 7))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,14 @@ from .. import backends
 from ..atomic import write_atomically
 from ..checking.check import TOLERANCE
 from ..checking.report import GradientReport
-from ..checking.suite import CELLS, FORMER, OPTIONS, Case, standard_cases
+from ..checking.suite import CELLS, FORMER, LAYERS, OPTIONS, Case, layer_cases, standard_cases
 from ..foreign import shown
 from ..written import json_bytes
 
-help = "check every gradient of every cell, element by element (8 s, the first time 38)"
+help = "check every gradient of every cell and layer, element by element (10 s, the first time 40)"
 
-CELL_NAMES = {name.lower().replace(" ", "-"): name for name in CELLS}
-"""What is typed for a cell, and what it is called."""
+CELL_NAMES = {name.lower().replace(" ", "-"): name for name in (*CELLS, *LAYERS)}
+"""What is typed for a cell or another layer, and what it is called."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +48,14 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--steps must be at least 1, got {args.steps}")
     if args.json and (args.json.is_dir() or not os.access(args.json.parent, os.W_OK)):  # now, not after all the work
         raise OSError(f"--json must name a file in a folder that can be written to, got {args.json}")
+    if args.option and (others := [name for name in args.cell or () if name in LAYERS]):
+        raise ValueError(f"--option must be left out with --cell {others[0].lower()}, which is no cell and has none")
+    dtype = np.dtype(args.dtype)
     cases = standard_cases(
-        backend=args.backend, dtype=np.dtype(args.dtype), steps=args.steps, options=args.option and tuple(args.option)
+        backend=args.backend, dtype=dtype, steps=args.steps, options=args.option and tuple(args.option)
     )
-    chosen = (case for case in cases if args.cell is None or case.cell in args.cell)
+    more = iter(()) if args.option else layer_cases(backend=args.backend, dtype=dtype)
+    chosen = (case for case in chain(cases, more) if args.cell is None or case.cell in args.cell)
     began = time.perf_counter()
     reports: list[tuple[Case, GradientReport]] = []
     console = Console()

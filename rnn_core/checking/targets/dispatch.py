@@ -23,9 +23,9 @@ class Point(NamedTuple):
 def problem_of(target: Any, point: Point) -> Problem:
     """Return the problem of a layer, model or loss at a point. The files beside this one register what they know."""
     raise TypeError(
-        "gradcheck: target must be a recurrent layer, Linear, Embedding, CRF, a model, a loss or a Problem, "
-        f"got {type(target).__name__}; wrap your own function in rnn_core.checking.Problem, and check a model of "
-        "another kind with a batch"
+        "gradcheck: target must be a recurrent layer, Linear, Embedding, a convolution or pool, Attention, CRF, a "
+        f"model, a loss or a Problem, got {type(target).__name__}; wrap your own function in "
+        "rnn_core.checking.Problem, and check a model of another kind with a batch"
     )
 
 

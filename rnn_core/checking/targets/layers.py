@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ...layers.attention import Attention
 from ...layers.convolution.conv import Convolution
 from ...layers.convolution.pointwise import ReLU
 from ...layers.convolution.pools import GlobalAvgPool, Pool
@@ -108,6 +109,42 @@ def _crf(layer: CRF, point: Point) -> Problem:
         return {name: u * to_host(gradient) for name, gradient in {"emissions": demissions, **grads}.items()}
 
     return Problem("CRF", layer.dtype, twin, gradients, parameter_axes(layer))
+
+
+ALL = ("queries", "keys", "values")
+"""What comes into an `Attention`."""
+
+
+@problem_of.register(Attention)
+def _attention(layer: Attention, point: Point) -> Problem:
+    if not isinstance(point.x, tuple | list) or len(point.x) not in (2, 3):
+        got = f"{len(point.x)} arrays" if isinstance(point.x, tuple | list) else type(point.x).__name__
+        raise TypeError(
+            f"gradcheck: x of an Attention must be (queries, keys) or (queries, keys, values), got {got}; who asks "
+            "himself gives the same array twice"
+        )
+    home, lengths = layer.namespace, point.lengths
+    inputs = {name: np.asarray(to_host(array)) for name, array in zip(ALL, point.x, strict=False)}
+    queries, keys, own = (None if (array := inputs.get(name)) is None else move(array, home) for name in ALL)
+    y, _, tape = layer.forward(queries, keys, own, lengths)
+
+    def twin(dtype: np.dtype) -> Twin:
+        other = layer.astype(dtype, backend="numpy")
+        values = copies(inputs, dtype) | other.parameters
+
+        def run() -> dict[str, np.ndarray]:
+            found = other(values["queries"], values["keys"], values.get("values"), to_host(lengths))
+            return dict(zip(("y", "weights"), found, strict=True))
+
+        return values, run
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        dy = upstreams.get("y", np.zeros(tuple(y.shape), layer.dtype))
+        dweights = upstreams.get("weights")
+        *found, grads = layer.backward(tape, move(dy, home), None if dweights is None else move(dweights, home))
+        return {name: gradient for name, gradient in zip(ALL, found, strict=True) if gradient is not None} | grads
+
+    return Problem("Attention", layer.dtype, twin, gradients, parameter_axes(layer))
 
 
 @problem_of.register(SoftmaxCrossEntropy)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 
-from rnn_core import cli
+from rnn_core import cli, gradcheck
 from rnn_core.checking import standard_cases
-from rnn_core.checking.suite import CELLS, OPTIONS
+from rnn_core.checking.suite import CELLS, LAYERS, OPTIONS, layer_cases
+from rnn_core.layers import Attention
 from tests.mutations import MUTATIONS
 
 QUICK = ["--option", "ragged"]
@@ -30,6 +32,44 @@ def test_gradcheck_fails_and_shows_where_for_a_planted_bug(capsys) -> None:
     assert "0 of 1 layers passed" in out
     assert "FAILED" in out
     assert "weight_ih_l0" in out
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("backend", ["numpy", None])
+def test_layers_that_are_no_cells_are_checked(backend, dtype) -> None:
+    cases = list(layer_cases(backend=backend, dtype=dtype))
+    assert [(case.cell, case.option) for case in cases] == [(name, form) for name in LAYERS for form in LAYERS[name]]
+    for case in cases:
+        report = case.check()
+        assert report.passed, f"{case.cell}, {case.option}: {report}"
+        assert report.dtype == dtype
+
+
+def test_layers_that_are_no_cells_have_lines_of_their_own(capsys) -> None:
+    assert cli.main(["gradcheck", "--cell", "attention", "--cell", "crf"]) == 0
+    out = capsys.readouterr().out
+    assert [out.count(name) for name in ("Attention", "CRF", "LSTM")] == [3, 2, 0]
+    assert "5 of 5 layers passed" in out
+    assert cli.main(["gradcheck", "--cell", "conv1d", *QUICK]) == 2
+    assert "--option must be left out with --cell conv1d, which is no cell" in capsys.readouterr().err
+
+
+def test_a_bug_in_attention_is_found_by_the_command(capsys) -> None:
+    name = "attention: a weight's gradient is not its row's"
+    bug = next(mutation for mutation in MUTATIONS if mutation.bug == name)
+    with bug.planted():
+        assert cli.main(["gradcheck", "--cell", "attention"]) == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_attention_is_checked_on_queries_and_keys() -> None:
+    layer = Attention(3, 3, dtype=np.float64, seed=0)
+    x = np.random.default_rng(0).standard_normal((2, 4, 3))
+    assert gradcheck(layer, (x, x[:, :3]), lengths=[3, 1]).passed
+    with pytest.raises(TypeError, match=r"x of an Attention must be \(queries, keys\) or .*, got ndarray; who asks"):
+        gradcheck(layer, x)
+    with pytest.raises(TypeError, match="got 4 arrays"):
+        gradcheck(layer, (x, x, x, x))
 
 
 def test_gradcheck_writes_json(tmp_path, capsys) -> None:
@@ -91,7 +131,11 @@ def test_every_name_is_one_word_and_stands_in_the_help(capsys) -> None:
     "arguments, known",
     [
         (["--option", "ragged, long"], "long, stacked, bidirectional, ragged, combined, no-bias, got 'ragged, long'"),
-        (["--cell", "ltsm\n"], r"rnn-tanh, rnn-relu, rnn-sigmoid, lstm, gru, got 'ltsm\n'"),
+        (
+            ["--cell", "ltsm\n"],
+            "rnn-tanh, rnn-relu, rnn-sigmoid, lstm, gru, conv1d, conv2d, maxpool, avgpool, attention, crf, "
+            r"got 'ltsm\n'",
+        ),
     ],
 )
 def test_an_unknown_name_is_refused_with_the_list(arguments, known, capsys) -> None:
