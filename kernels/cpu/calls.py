@@ -40,7 +40,7 @@ def run_forward(
     (T, B, I), H = x.shape, params.weight_hh.shape[1]
     shape = forward_shape(cell, DTYPES[x.dtype], T, B, rows.count, I, H, count, keep)
     plan, lanes, work, tape = shape.plan, shape.lanes, shape.work, shape.tape
-    panels_x, panels_h, bias = _weights_forward(cell, params, shape)
+    panels_x, panels_h, bias = weights_forward(cell, params, shape)
     x = rows.packed(x)
     y = array((T, B, H), x.dtype)
     if rows.ragged:
@@ -53,7 +53,7 @@ def run_forward(
         memory.view(work["x"], x.shape, x.dtype, (spread(I * lanes.size), lanes.size))[:] = x
         x_at = memory.address + work["x"]
     blocks = B + rows.count if keep else 2 * B
-    states = [_state(kept_memory, kept_parts[s], s, blocks, shape.Hp, lanes) for s in cell.spec.states]
+    states = [state_view(kept_memory, kept_parts[s], s, blocks, shape.Hp, lanes) for s in cell.spec.states]
     for state, initial in zip(states, state0, strict=True):
         _set(state[:B], rows.sorted(initial))
     at = memory.address
@@ -70,7 +70,7 @@ def run_forward(
     return y, finals, Tape(x, rows, T, kept_memory) if keep else None
 
 
-def _weights_forward(cell: KernelCell, params: Parameters, shape: Shape) -> tuple[Block, ...]:
+def weights_forward(cell: KernelCell, params: Parameters, shape: Shape) -> tuple[Block, ...]:
     """Return panels of W_x and W_h, and the biases."""
     W_x, W_h, b_x, b_h = params
     count = shape.plan.groups * shape.plan.members
@@ -80,7 +80,7 @@ def _weights_forward(cell: KernelCell, params: Parameters, shape: Shape) -> tupl
     return prepared((W_x, W_h, b_x, b_h), shape.how, count)
 
 
-def _state(memory: Block, at: int, name: str, blocks: int, Hp: int, lanes: Lanes) -> np.ndarray:
+def state_view(memory: Block, at: int, name: str, blocks: int, Hp: int, lanes: Lanes) -> np.ndarray:
     """Return a state as an array (blocks, vectors, lanes): of h a row lies together, of c a vector of every row."""
     along = (spread(Hp * lanes.size), lanes.width) if name == "h" else (lanes.width, blocks * lanes.width)
     return memory.view(at, (blocks, Hp // lanes.count, lanes.count), lanes.dtype, (*along, lanes.size))
@@ -101,12 +101,12 @@ def _final(state: np.ndarray, rows: Rows, T: int, H: int, keep: bool) -> np.ndar
     B = len(rows.order)
     if rows.ragged:
         last = (B + rows.offsets[rows.steps - 1] if keep else rows.steps % 2 * B) + np.arange(B)
-        return rows.unsorted(_numbers(state[last], H))
+        return rows.unsorted(numbers_of(state[last], H))
     first_row = rows.count if keep else T % 2 * B
-    return _numbers(state[first_row : first_row + B], H).copy()
+    return numbers_of(state[first_row : first_row + B], H).copy()
 
 
-def _numbers(state: np.ndarray, H: int) -> np.ndarray:
+def numbers_of(state: np.ndarray, H: int) -> np.ndarray:
     """Return (B, vectors, lanes) as (B, H)."""
     return state.reshape(len(state), -1)[:, :H]
 

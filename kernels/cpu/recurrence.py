@@ -13,6 +13,7 @@ from .calls import DTYPES, Tape, run_backward, run_forward
 from .emitting.cell import KernelCell
 from .running import threads
 from .running.rows import Rows, running
+from .small import infer_small, is_small
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
@@ -26,6 +27,9 @@ class Recurrence(NamedTuple):
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
     ) -> tuple[np.ndarray, State]:
         """All time steps; nothing is kept for a backward."""
+        if lengths is None and is_small(params, x):
+            self._check(params, x)
+            return infer_small(self.name, CELLS[self.name], params, x, state0)
         y, state_T, _ = self._run(params, x, state0, lengths, keep=False)
         return y, state_T
 
@@ -54,12 +58,16 @@ class Recurrence(NamedTuple):
     def _run(
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None, *, keep: bool
     ) -> tuple[np.ndarray, State, Any]:
-        if not x.dtype == params.weight_ih.dtype == params.weight_hh.dtype or x.dtype not in DTYPES:
-            found = ", ".join(str(array.dtype) for array in (x, *params[:2]))
-            raise TypeError(f"cpu.{self.name}: x and weights must all be float32 or all float64, got {found}")
+        self._check(params, x)
         rows = running(x.shape[0], x.shape[1], lengths)
         with threads.share(self._work(params, rows)) as count:
             return run_forward(CELLS[self.name], params, x, state0, rows, count, keep=keep)
+
+    def _check(self, params: Parameters, x: np.ndarray) -> None:
+        """Raise TypeError where the dtypes are not one of those that there are kernels for."""
+        if not x.dtype == params.weight_ih.dtype == params.weight_hh.dtype or x.dtype not in DTYPES:
+            found = ", ".join(str(array.dtype) for array in (x, *params[:2]))
+            raise TypeError(f"cpu.{self.name}: x and weights must all be float32 or all float64, got {found}")
 
     @staticmethod
     def _work(params: Parameters, rows: Rows) -> float:

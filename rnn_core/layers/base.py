@@ -11,7 +11,7 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from .first_values import undrawn
-from .home import move
+from .home import HOST, move
 from .layout import describe
 from .live import LiveParameters, keep, write
 
@@ -46,7 +46,8 @@ class Layer:
     @property
     def namespace(self) -> Any:
         """The array module of the parameters, and so of inputs and outputs: NumPy's on the host, CuPy's on a GPU."""
-        return array_namespace(next(iter(self.parameters.values())))
+        one = next(iter(self.parameters.values()))
+        return HOST if type(one) is np.ndarray else array_namespace(one)
 
     @property
     def dtype(self) -> np.dtype:

@@ -18,11 +18,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
 
 from kernels.contract import Array
 
 from .. import backends
+
+HOST = array_namespace(np.empty(0))
+"""The array module of NumPy's own arrays."""
+
+
+def zeros(xp: Any, shape: tuple[int, ...], dtype: np.dtype) -> Array:
+    """Return zeros of the namespace `xp`; NumPy's own function is the quicker one on the host."""
+    return np.zeros(shape, dtype) if xp is HOST else xp.zeros(shape, dtype=dtype)
 
 
 def namespace_of(where: str, backend: str | None) -> Any:
@@ -35,6 +44,8 @@ def namespace_of(where: str, backend: str | None) -> Any:
 
 def on_gpu(value: Any) -> bool:
     """Return whether `value` is an array on a GPU: CuPy's, or a CUDA tensor of torch."""
+    if type(value) is np.ndarray:
+        return False
     try:
         return hasattr(value, "__cuda_array_interface__")
     except RuntimeError:  # torch's, of a CUDA tensor that requires grad

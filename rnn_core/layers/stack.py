@@ -28,7 +28,7 @@ from .checks import (
 )
 from .dropout import dropout_mask
 from .first_values import drawing, first_values
-from .home import namespace_of, to_host
+from .home import namespace_of, to_host, zeros
 from .layout import Layout, describe, join, turn
 from .live import or_build
 
@@ -175,7 +175,7 @@ class Recurrent(Layer):
             for d in range(self.directions):
                 at = k * self.directions + d
                 y, final = self._core.infer(
-                    self._cell_parameters[k][d], turn(x, lengths, d), tuple(s[at] for s in states), lengths
+                    self._cell_parameters[k][d], turn(x, lengths, d), tuple([s[at] for s in states]), lengths
                 )
                 ys.append(turn(y, lengths, d))
                 finals.append(final)
@@ -238,7 +238,7 @@ class Recurrent(Layer):
             for d in range(self.directions):
                 at = k * self.directions + d
                 y, final, cell_tape = self._core.forward(
-                    self._cell_parameters[k][d], turn(x, lengths, d), tuple(s[at] for s in states), lengths
+                    self._cell_parameters[k][d], turn(x, lengths, d), tuple([s[at] for s in states]), lengths
                 )
                 ys.append(turn(y, lengths, d))
                 finals.append(final)
@@ -342,12 +342,12 @@ class Recurrent(Layer):
         self, where: str, x: Any, state0: Any, lengths: Any
     ) -> tuple[Array, np.ndarray | None, State, Layout]:
         """Return x time-major and batched, lengths, the initial states, and how the user laid x out."""
-        xp, I = self.namespace, self.input_size
+        xp, I, dtype = self.namespace, self.input_size, self.dtype
         x = as_array(where, "x", x, xp)
-        if x.dtype != self.dtype:
+        if x.dtype != dtype:
             raise TypeError(
-                f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "
-                f"x.astype(np.{self.dtype}){or_build(type(self).__name__, x.dtype)}"
+                f"{where}: x must be {dtype}, as the weights are, got {x.dtype}; convert it with "
+                f"x.astype(np.{dtype}){or_build(type(self).__name__, x.dtype)}"
             )
         if x.ndim not in (2, 3) or x.shape[-1] != I:
             batched = f"(B, T, {I})" if self.batch_first else f"(T, B, {I})"
@@ -361,9 +361,11 @@ class Recurrent(Layer):
             lengths = np.reshape(to_host(lengths), -1)
         lengths = check_lengths(where, lengths, layout.T, layout.B)
         check_activations(where, "x", x, layout.running(lengths))
-        zeros = xp.zeros((self.num_layers * self.directions, layout.B, self.hidden_size), dtype=self.dtype)
         states = self._checked_states(where, "state0", state0, layout)
-        return layout.inward(x), lengths, tuple(zeros if s is None else s for s in states), layout
+        if [s for s in states if s is None]:
+            none = zeros(xp, (self.num_layers * self.directions, layout.B, self.hidden_size), dtype)
+            states = tuple([none if s is None else s for s in states])
+        return layout.inward(x), lengths, states, layout
 
     def _checked_states(self, where: str, name: str, state: Any, layout: Layout) -> tuple[Array | None, ...]:
         """Return each state as a (layers·directions, B, H) array, or None where there is none."""
@@ -387,9 +389,8 @@ class Recurrent(Layer):
 
     def _stacked_state(self, states: list[State], layout: Layout) -> Any:
         """Return the states of all layers and directions as the user's h or (h, c)."""
-        columns = zip(*states, strict=True)
-        stacked = (None if s[0] is None else _stack(s) for s in columns)
-        return self._state(tuple(s if s is None or layout.batched else s[:, 0] for s in stacked))
+        stacked = [None if s[0] is None else _stack(s) for s in zip(*states, strict=True)]
+        return self._state(tuple([s if s is None or layout.batched else s[:, 0] for s in stacked]))
 
     @staticmethod
     def _state(states: State) -> Any:

@@ -11,7 +11,6 @@ import os
 import threading
 import weakref
 from functools import cache
-from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,6 +154,7 @@ class _Seen:
         self.lock = threading.RLock()  # a signal's handler may come in between
         key = _key(arrays)
         self.alive = [weakref.ref(array, lambda _: _SEEN.pop(key, None)) for array in arrays]
+        self._shapes = [array.shape for array in arrays]
         self.changes = 0  # how often, one call after another, the arrays had changed
         self.copies = [take(array.nbytes) for array in arrays]
         self.pairs = np.array(
@@ -162,17 +162,24 @@ class _Seen:
         )
         self.bytes = int(self.pairs[:, 2].sum())
         self.made: dict[Any, tuple[Block, ...]] = {}
-        self._jobs: dict[int, np.ndarray] = {}
+        self._jobs: dict[int, tuple[np.ndarray, int]] = {}  # and their addresses
+
+    def are(self, arrays: tuple[np.ndarray, ...]) -> bool:
+        """Whether these are the arrays, as they were: an id may be another's by now, and a shape can be assigned to."""
+        for alive, shape, array in zip(self.alive, self._shapes, arrays, strict=True):
+            if alive() is not array or array.shape != shape or not array.flags.c_contiguous:
+                return False
+        return True
 
     def unchanged(self, count: int) -> bool:
         """Whether the arrays hold, byte for byte, what they held when blocks were made of them."""
         count = count if self.bytes > ALONE else 1
-        job = self._jobs.get(count)
-        if job is None:
-            job = np.array(CompareJob(count, len(self.pairs), self.pairs.ctypes.data), np.int64)
-            self._jobs[count] = job
+        if count not in self._jobs:
+            made = np.array(CompareJob(count, len(self.pairs), self.pairs.ctypes.data), np.int64)
+            self._jobs[count] = made, made.ctypes.data
+        job, address = self._jobs[count]
         job[-1] = 0
-        threads.run(compiled(make_compare).address, job.ctypes.data, count)
+        threads.run(compiled(make_compare).address, address, count)
         return not job[-1]
 
     def remember(self, arrays: tuple[np.ndarray, ...]) -> None:
@@ -182,7 +189,7 @@ class _Seen:
 
 
 def _key(arrays: tuple[np.ndarray, ...]) -> tuple[Any, ...]:
-    return tuple([(id(array), array.shape) for array in arrays])
+    return tuple(map(id, arrays))
 
 
 _SEEN: dict[tuple[Any, ...], _Seen] = {}
@@ -203,11 +210,11 @@ def prepared(arrays: tuple[np.ndarray, ...], how: tuple[Any, ...], count: int) -
     count : int
         Threads that may be used.
     """
-    if not all(array.flags.c_contiguous for array in arrays):
-        return _make(tuple(map(np.ascontiguousarray, arrays)), how, count)
     key = _key(arrays)
     seen = _SEEN.get(key)
-    if seen is None or not all(map(is_, [ref() for ref in seen.alive], arrays)):
+    if seen is None or not seen.are(arrays):
+        if not all(array.flags.c_contiguous for array in arrays):
+            return _make(tuple(map(np.ascontiguousarray, arrays)), how, count)
         seen = _SEEN[key] = _Seen(arrays)
     with seen.lock:
         if seen.made and seen.unchanged(count):
