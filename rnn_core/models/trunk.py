@@ -160,8 +160,8 @@ class Trunk(Model):
 
     @property
     def vocabulary_parameters(self) -> tuple[str, ...]:
-        """The parameters whose first axis is the vocabulary: one row a token."""
-        return () if self.embedding is None else ("embedding.weight",)
+        """The parameters whose first axis is the vocabulary: one row a token, or a letter."""
+        return tuple(name for name in ("embedding.weight", "letters.weight") if name in self.parameters)
 
     @property
     def _inputs(self) -> tuple[str, ...]:

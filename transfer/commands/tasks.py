@@ -10,7 +10,7 @@ from typing import Any
 
 from rnn_core import load, save
 from rnn_core.commands.training.report import facts_table
-from rnn_core.foreign import one_line
+from rnn_core.foreign import one_line, shown
 from rnn_core.models import Model
 from rnn_core.showing.surroundings import check_packages
 from rnn_core.tasks.options import NETWORK, USUAL, flag
@@ -55,7 +55,7 @@ class TaskTransfer:
         add = self._noted(parser.add_argument_group("data"))
         add("--source", metavar="PATH", help=f"what is learned first: {task.files}")
         add("--source-task", metavar="TASK", help=f"of the source, where it is another: {', '.join(_names())}")
-        add("--source-options", metavar="WORDS", help="how the source is read, where it is otherwise: '--token 2'")
+        add("--source-options", metavar="WORDS", help="how the source is read, where it is otherwise: ='--token 2'")
         add("--source-model", metavar="FILE", help="or a model.safetensors, of a command or of rnn_core.save")
         add("--target", metavar="PATH", help="what is to be learned: files as the source's, or of this task")
         add("--test", metavar="PATH", help="what is judged by; without it, a part of the target")
@@ -63,7 +63,7 @@ class TaskTransfer:
         reading = without_implied(task, add)
         task.reading_options(reading)
         task.training_options(reading)
-        add_methods(self._noted(parser.add_argument_group("methods")), "shares of the target, in % (10 33 100)")
+        add_methods(self._noted(parser.add_argument_group("methods")), "shares of the target, in %% (10 33 100)")
         add = self._noted(parser.add_argument_group("network and training"))
         for name in task.network:
             said = NETWORK[name][1]
@@ -112,16 +112,23 @@ class TaskTransfer:
             if args.source_task not in _names():
                 raise ValueError(f"--source-task must be one of {', '.join(_names())}, got {args.source_task!r}")
             task = task_of_name(args.source_task)
-        parser = argparse.ArgumentParser(prog="--source-options", add_help=False, argument_default=argparse.SUPPRESS)
+        parser = _OfSource(prog="--source-options", add_help=False, argument_default=argparse.SUPPRESS)
         other = TaskTransfer(task)
         add = without_implied(task, other._noted(parser))
         task.reading_options(add)
         task.training_options(add)
         for name in task.network:
             other.unsaid.setdefault(name, None)
-        given = vars(parser.parse_args(shlex.split(args.source_options or "")))
-        same = task is self.task
-        found = {name: given.get(name, getattr(args, name) if same else usual) for name, usual in other.unsaid.items()}
+        try:
+            given = vars(parser.parse_args(shlex.split(args.source_options or "")))
+        except ValueError as error:  # a quotation that doesn't end, or `_OfSource`
+            raise ValueError(
+                f"--source-options must be options of `rnn-core train {task.name}` on how files are read, got "
+                f"{shown(args.source_options, 60)}: {one_line(error, 120)}"
+            ) from error
+        inherited = {} if task is not self.task else {name: getattr(args, name) for name in other.unsaid}
+        inherited = {name: value for name, value in inherited.items() if not name.endswith("targets")}  # other files
+        found = {**other.unsaid, **inherited, **given}
         wanted = argparse.Namespace(**found, **implied_by(task))
         with said_as("--source-options"):
             task.check(wanted)
@@ -136,6 +143,14 @@ class TaskTransfer:
             return action
 
         return add
+
+
+class _OfSource(argparse.ArgumentParser):
+    """A parser that raises what it has to say, and leaves it to the command to say it in a line."""
+
+    def error(self, message: str) -> Any:
+        """Raise ValueError."""
+        raise ValueError(message)
 
 
 class TasksSubject:

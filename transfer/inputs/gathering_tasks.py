@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,9 +27,6 @@ AnyTask = Task[Any, Any, Any]
 
 FRESH = ("head.", "crf.", "target_embedding.")
 """How names begin of what is the target's own: what it answers, and what it has said so far."""
-
-LETTERS = ".letters."
-"""In the name of a front's letters, which have no map from one alphabet to another."""
 
 
 @dataclass
@@ -100,9 +98,14 @@ def said_as(option: str, before: str = "") -> Iterator[None]:
     """Let errors name the options that this command has: a task knows those of `rnn-core train`."""
     try:
         yield
-    except ValueError as error:
-        said = str(error).replace("--data", option).replace("--validation-share", "--test-share")
-        raise ValueError(before + said.replace("--validation", "--test").replace("MODEL", option)) from error
+    except (ValueError, FileNotFoundError) as error:
+        said = str(error)
+        for theirs, ours in (("--data", option), ("--validation-share", "--test-share"), ("--validation", "--test")):
+            said = re.sub(rf"(?<![\w-]){theirs}(?![\w-])", ours, said)
+        if option not in said and not before:
+            said = f"{option}: {said}"
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(before + said) from error
 
 
 def _model(path: str) -> Model:
@@ -183,7 +186,6 @@ def _carried(
         for name, array in target.parameters.items()
         if name in theirs
         and (name in rows or (name not in target.vocabulary_parameters and theirs[name].shape == array.shape))
-        and LETTERS not in f".{name}"
     }
     core = tuple(name for name in target.parameters if name in alike and not name.startswith(FRESH))
     if not any(name.startswith(("rnn.", "decoder.")) for name in core):
@@ -195,7 +197,8 @@ def _carried(
             )
         )
     could = ("rnn.", "embedding.", "decoder.")
-    left = [name for name in target.parameters if name.startswith(could) and name not in core]
+    named_above = {*target.vocabulary_parameters} & {*theirs}  # `_rows` says why
+    left = [name for name in target.parameters if name.startswith(could) and name not in {*core, *named_above}]
     if left:
         notes.append(f"not in the source, or of another shape, so that it begins afresh: {_listed(left)}")
     copied = tuple(name for name in target.parameters if name in core or name in rows)
@@ -209,7 +212,10 @@ def _rows(source: Model, target: Model, tokens: tuple[Any, Any] | None, notes: l
         for name in {*target.vocabulary_parameters} & {*source.vocabulary_parameters}
         if source.parameters[name].shape[1:] == target.parameters[name].shape[1:]
     }
-    if not names or tokens is None:
+    if not names:
+        return set()
+    if tokens is None:
+        notes.append("what the source's tokens stand for is not known, so that their rows begin afresh")
         return set()
     levels = [one.level if isinstance(one, Tokenizer) else "word" for one in tokens]
     if levels[0] != levels[1]:

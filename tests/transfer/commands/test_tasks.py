@@ -248,6 +248,9 @@ def test_classify_by_name_is_the_command_without_a_task(tmp_path, capsys) -> Non
         ("tag", ["--methods", "shuffled labels"], "the source's answers can't be shuffled among its inputs"),
         ("tag", ["--test-share", "2"], "--test-share must be between 0 and 1, got 2.0"),
         ("tag", ["--source-options", "--tag 7"], "7"),
+        ("tag", ["--source-options", "--foo 2"], "--source-options must be options of `rnn-core train tag` on how "),
+        ("tag", ["--source-options", "--token '2"], "No closing quotation"),
+        ("translate", ["--source-options", "--targets none.tgt"], "--source: "),
         ("forecast", ["--horizon", "60"], "--target must have series of --context 120 and --horizon 60 steps together"),
         ("language", ["--steps", "0"], "--steps must be at least 1, got 0"),
     ],
@@ -282,3 +285,32 @@ def test_files_of_another_kind_are_refused(tmp_path, capsys) -> None:
     assert not (tmp_path / "out" / "results.json").exists()
     error = refused(capsys, "tag", "--target", target, *SHORT)
     assert "one of --source and --source-model must be given, got neither" in error
+
+
+@pytest.mark.parametrize("task", [*TASKS, "classify"])
+def test_the_help_of_every_task_is_there(task, capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["transfer", task, "--help"])
+    assert stop.value.code == 0
+    assert "--source-updates" in capsys.readouterr().out
+
+
+def test_letters_go_by_letter(tmp_path, capsys) -> None:
+    """Filters that have learned to read rows of letters read the same letters' rows."""
+    source, target, _ = files(tmp_path, "tag")
+    words = ["tag", "--source", source, "--target", target, "--letters", "--crf", *SHORT]
+    transferred(capsys, *words, "--out", tmp_path / "out")
+    copied = {row["name"]: row["status"] for row in results(tmp_path / "out")["copy"]["rows"]}
+    assert copied["letters.weight"] == "mapped"
+    assert copied["conv.0.weight"] == copied["rnn.weight_hh_l0"] == "copied"
+    assert copied["crf.transitions"] == "skipped"
+
+
+def test_a_source_whose_tokens_are_unknown_is_said(tmp_path, capsys) -> None:
+    save(LanguageModel(30, hidden_size=6, seed=1), tmp_path / "m.safetensors")
+    target = tagged(tmp_path / "b.conll", 40, ["Ann"], 2)
+    words = ["tag", "--source-model", tmp_path / "m.safetensors", "--target", target, "--one-way", *SHORT]
+    transferred(capsys, *words, "--out", tmp_path / "out")
+    notes = results(tmp_path / "out")["notes"]
+    assert "what the source's tokens stand for is not known, so that their rows begin afresh" in notes
+    assert not any("of another shape" in note for note in notes)
