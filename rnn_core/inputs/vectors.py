@@ -24,12 +24,15 @@ class KnownWords:
     rows : ndarray of int, shape (n,)
         Their tokens.
     vectors : ndarray, shape (n, D), float32
+    kind : str
+        What the file was read as.
     notes : tuple of str
         What was read, how many words were found there, and what was left out.
     """
 
     rows: np.ndarray
     vectors: np.ndarray
+    kind: str
     notes: tuple[str, ...]
 
     def size_for(self, asked: int | None) -> int:
@@ -68,8 +71,8 @@ def check_vectors(args: argparse.Namespace) -> None:
         raise IsADirectoryError(f"--vectors must be a file, got the folder {named(path)}")
 
 
-def known_words(path: str | None, tokenizer: Tokenizer | None, encoding: str) -> KnownWords | None:
-    """Return the vectors of a vocabulary's words; None without a file.
+def known_words(path: str, tokenizer: Tokenizer | None, encoding: str) -> KnownWords:
+    """Return the vectors of a vocabulary's words.
 
     Raises
     ------
@@ -78,8 +81,6 @@ def known_words(path: str | None, tokenizer: Tokenizer | None, encoding: str) ->
     OSError
         It can't be read.
     """
-    if path is None:
-        return None
     if tokenizer is None or tokenizer.level != "word":
         raise ValueError("--vectors must go with words, got other inputs; is it --level word?")
     with warnings.catch_warnings():
@@ -91,4 +92,4 @@ def known_words(path: str | None, tokenizer: Tokenizer | None, encoding: str) ->
         f"{len(rows):,} of {len(tokenizer):,} words of the vocabulary begin with a vector of {vectors.shape[1]} "
         f"numbers, the others as drawn; {named(path)} was read as {found.kind}"
     )
-    return KnownWords(rows, vectors[rows], tuple(f"--vectors: {note}" for note in (said, *found.notes)))
+    return KnownWords(rows, vectors[rows], found.kind, tuple(f"--vectors: {note}" for note in (said, *found.notes)))

@@ -115,7 +115,9 @@ class Classify(Task[Raw, Learned, np.ndarray]):
             encoding = for_ids({"--data": train}, args.num_words, args.max_steps or TEXT_STEPS)
         else:
             encoding = for_numbers(train, args.max_steps, args.frame or FRAME if train.kind == "waveforms" else 1)
-        words = known_words(args.vectors, encoding.tokenizer, args.vectors_encoding or "utf-8")
+        words = None
+        if args.vectors is not None:
+            words = known_words(args.vectors, encoding.tokenizer, args.vectors_encoding or "utf-8")
         if args.regression:
             return Learned(encoding, (), Scaling.of([train.numbers[:, None]]), "RMSE", words)
         metric = "balanced accuracy in %" if args.balanced else "accuracy in %"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from rnn_core.tasks.task import Add, Exhibit, Task
 
 from ..inputs.gathering_tasks import Gathered, gather_tasks, said_as
 from ..inputs.known_tasks import implied_by, known_tasks, task_of_name, without_implied
-from ..inputs.tasks_study import WHOLE, Side, TasksStudy
+from ..inputs.tasks_study import WHOLE, TasksStudy
 from . import asked
 from .asked import Settings
 from .network import Trial
@@ -187,10 +188,7 @@ class TasksSubject:
         study, target = self.study, self.study.target
         try:
             rest, held_out = target.kind.split(target.examples, HELD_OUT, 1)
-            trial = TasksStudy(
-                study.source, Side(target.task, target.how, rest, target.args, target.network), held_out,
-                study.metric, study.core, study.copied, study.budget, study.vocabulary,
-            )  # fmt: skip
+            trial = replace(study, target=replace(target, examples=rest), test=held_out)
             trial.target_data(WHOLE, 0)
         except ValueError as error:
             return f"the first of the methods: nothing can be held out to choose by ({one_line(error, 120)})"

@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from rnn_core.data import Tokenizer
+from rnn_core.inputs.vectors import KnownWords
 from rnn_core.models import Model
 
 from ..comparing.classification import ClassificationStudy
-
-
-class KnownWords(NamedTuple):
-    """Word vectors for a vocabulary.
-
-    Attributes
-    ----------
-    rows : ndarray of int, shape (n,)
-        The ids that have one.
-    vectors : ndarray, shape (n, D)
-    """
-
-    rows: np.ndarray
-    vectors: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,5 +43,5 @@ class FilesStudy(ClassificationStudy):
 
     def _with_words(self, model: Model) -> Model:
         if self.words is not None and "embedding.weight" in model.parameters:
-            model.parameters["embedding.weight"][self.words.rows] = self.words.vectors
+            self.words.into(model)
         return model

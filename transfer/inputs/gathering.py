@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from rnn_core.data.files import read_vectors
 from rnn_core.data.files.lines import named
 from rnn_core.data.labelled import Labelled
 from rnn_core.foreign import one_line
@@ -16,13 +14,14 @@ from rnn_core.inputs.encoding import Encoding, for_ids, for_numbers, for_texts
 from rnn_core.inputs.facts import facts, note_longest, note_reading, note_rows, note_test
 from rnn_core.inputs.how import How
 from rnn_core.inputs.reading import Raw
+from rnn_core.inputs.vectors import known_words
 from rnn_core.models import Model
 
 from ..comparing.classification import STEPS, Text
 from ..comparing.data_study import Budget
 from .effects import check_effects
 from .facts import compare_tokens, facts_of_source
-from .files_study import FilesStudy, KnownWords
+from .files_study import FilesStudy
 from .sides import Wanted, source_of, target_and_test
 
 TEXT_STEPS = 200
@@ -207,21 +206,13 @@ def _with_vectors(
     tokens = reads.tokenizer
     if isinstance(study.source, Model):
         raise ValueError("--vectors must be left out with --source-model, whose own embedding carries over")
-    if tokens is None or tokens.level != "word":
-        raise ValueError("--vectors must go with words, got other inputs; is it --level word?")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the notes say the same
-        found = read_vectors(path, words=tokens.tokens, encoding=encoding)
-    notes += [f"--vectors: {note}" for note in found.notes]
-    vectors, known = found.rows(tokens.tokens)
+    words = known_words(path, tokens, encoding)
+    notes += words.notes
+    size = words.size_for(None)
     sides["vectors"] = {
-        "read as": found.kind,
-        "numbers a word": vectors.shape[1],
-        "words": len(tokens),
-        "known words": int(known.sum()),
+        "read as": words.kind,
+        "numbers a word": size,
+        "words": len(tokens or ()),
+        "known words": len(words.rows),
     }
-    return replace(
-        study,
-        network={**study.network, "embedding_size": vectors.shape[1]},
-        words=KnownWords(np.flatnonzero(known), vectors[known]),
-    )
+    return replace(study, network={**study.network, "embedding_size": size}, words=words)
