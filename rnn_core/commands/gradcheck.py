@@ -21,7 +21,7 @@ from ..checking.suite import CELLS, FORMER, LAYERS, OPTIONS, Case, layer_cases, 
 from ..foreign import shown
 from ..written import json_bytes
 
-help = "check every gradient of every cell and layer, element by element (10 s, the first time 40)"
+help = "check every gradient of every cell and layer, element by element (a quarter of a minute, the first time one)"
 
 CELL_NAMES = {name.lower().replace(" ", "-"): name for name in (*CELLS, *LAYERS)}
 """What is typed for a cell or another layer, and what it is called."""
