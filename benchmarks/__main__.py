@@ -16,8 +16,8 @@ def main(argv: list[str] | None = None) -> int:
 
         return run.main(argv[1:])
 
-    from . import cpu
     from .cases import SECTIONS
+    from .cpu import run as cpu
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Side by side with torch.")
     parsers = parser.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")

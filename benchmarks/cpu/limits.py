@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 
 from kernels.cpu.emitting.simd import Code, Lanes, Vector, emitted, host_width
 
-from . import timing
+from .. import timing
 
 ACCUMULATORS = 12
 """AVX2 has 16 registers: two for the factors, and some to spare."""

@@ -10,9 +10,12 @@ import numba
 import numpy as np
 import pytest
 
-from benchmarks import cpu, machine, memory, onnx_side, sides, timing
+from benchmarks import machine, sides, timing
 from benchmarks.__main__ import main
 from benchmarks.cases import SECTIONS, TIMED, Case, cases
+from benchmarks.cpu import memory
+from benchmarks.cpu import run as cpu
+from benchmarks.cpu.peers import onnx_side
 
 torch = pytest.importorskip("torch")
 

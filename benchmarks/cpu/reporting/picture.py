@@ -11,10 +11,10 @@ import numpy as np
 
 from rnn_core.atomic import write_atomically
 
-from .cases import CELLS
-from .limits import LEVELS
+from ...cases import CELLS
+from ..limits import LEVELS
+from ..rows import Findings, Row
 from .report import size_in_words
-from .rows import Findings, Row
 
 COLOURS = {"RNN": "#0072b2", "LSTM": "#d55e00", "GRU": "#009e73"}
 MARKS = {"RNN": "o", "LSTM": "s", "GRU": "^"}

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .cases import Case
-from .sides import Side, layer_of
+from ...cases import Case
+from ...sides import Side, layer_of
 
 ORDER = {"RNN": (0,), "LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2)}
 """Which of torch's gates stand where in ONNX: i, o, f, c out of i, f, g, o; z, r, h out of r, z, n."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from math import exp, log
 from typing import Any, NamedTuple
 
+from ..cases import Case
 from .accuracy import AccuracyRow
-from .cases import Case
 from .rows import Row
 
 

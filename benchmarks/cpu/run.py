@@ -12,14 +12,16 @@ from typing import Any
 
 from rnn_core import backends
 
-from . import accuracy, frozen, markdown, memory, onnx_side, picture
-from .cases import SECTIONS, TIMED, Case, cases
+from ..cases import SECTIONS, TIMED, Case, cases
+from ..machine import Others, facts, require, threads
+from ..sides import AGREEMENT, disagreement, ours, theirs
+from ..timing import Pair, alternate
+from . import accuracy, frozen, memory
 from .limits import LEVELS, Limits
-from .machine import Others, facts, require, threads
-from .report import print_tables, write_json
+from .peers import onnx_side
+from .reporting import markdown, picture
+from .reporting.report import print_tables, write_json
 from .rows import BUSY, Findings, Row
-from .sides import AGREEMENT, disagreement, ours, theirs
-from .timing import Pair, alternate
 from .work import work
 
 FULL = {"pairs": 9, "block": 0.03, "budget": 3.0}

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .cases import Case
-from .sides import layer_of
-from .timing import Pair, alternate
+from ..cases import Case
+from ..sides import layer_of
+from ..timing import Pair, alternate
 
 
 class FrozenRow(NamedTuple):

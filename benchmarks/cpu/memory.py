@@ -14,8 +14,8 @@ import numpy as np
 
 from kernels.cpu.running.memory import Block
 
-from .cases import Case
-from .sides import layer_of, module_of
+from ..cases import Case
+from ..sides import layer_of, module_of
 
 KEPT = {"RNN": 0, "LSTM": 4, "GRU": 4}
 """Numbers of a hidden unit that a step leaves on a tape besides its states; a GRU's fourth is W_hn·h + b_hn."""

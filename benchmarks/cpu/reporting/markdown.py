@@ -7,10 +7,10 @@ from pathlib import Path
 
 from rnn_core.atomic import write_atomically
 
-from .cases import CELLS, SECTIONS, TIMED
+from ...cases import CELLS, SECTIONS, TIMED
+from ..rows import Findings, Row
+from ..targets import geometric_mean, summary
 from .report import machine_lines
-from .rows import Findings, Row
-from .targets import geometric_mean, summary
 
 
 def write(path: Path, found: Findings) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from ..cases import Case
+from ..timing import Pair
 from .accuracy import AccuracyRow
-from .cases import Case
 from .frozen import FrozenRow
 from .memory import MemoryRow
-from .timing import Pair
 from .work import Work
 
 BUSY = 0.05

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .cases import Case
-from .sides import layer_of, module_of
+from ..cases import Case
+from ..sides import layer_of, module_of
 
 
 class Errors(NamedTuple):

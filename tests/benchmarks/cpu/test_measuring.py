@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import limits, memory, timing
-from benchmarks.accuracy import AccuracyRow, Errors, errors
+from benchmarks import timing
 from benchmarks.cases import SECTIONS, Case, cases
+from benchmarks.cpu import limits, memory
+from benchmarks.cpu.accuracy import AccuracyRow, Errors, errors
+from benchmarks.cpu.rows import Row
+from benchmarks.cpu.targets import summary
+from benchmarks.cpu.work import Work, products, work
 from benchmarks.machine import Others
-from benchmarks.rows import Row
-from benchmarks.targets import summary
 from benchmarks.timing import Pair
-from benchmarks.work import Work, products, work
 
 
 class Known(limits.Limits):

@@ -11,10 +11,10 @@ from rich.table import Table
 
 from rnn_core.atomic import write_atomically
 
-from .cases import SECTIONS, TIMED
-from .memory import MemoryRow
-from .rows import Findings, Row
-from .targets import RATIOS, SHARES, summary
+from ...cases import SECTIONS, TIMED
+from ..memory import MemoryRow
+from ..rows import Findings, Row
+from ..targets import RATIOS, SHARES, summary
 
 WIDTH = 150
 """Columns of a table that goes into a file or a pipe."""

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.last_step``. Nothing here looks at a time."""
+"""``python -m benchmarks.cpu.last_step``. Nothing here looks at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ pytest.importorskip("torch")
 
 import torch
 
-from benchmarks import last_step, timing
+from benchmarks import timing
 from benchmarks.cases import Case
+from benchmarks.cpu import last_step
 
 
 @pytest.fixture(autouse=True)

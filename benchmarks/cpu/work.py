@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .cases import Case
+from ..cases import Case
 from .limits import Limits
 
 

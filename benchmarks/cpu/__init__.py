@@ -1,0 +1,1 @@
+"""The recurrent layers on the CPU beside torch's: ``python -m benchmarks cpu``."""

@@ -1,0 +1,1 @@
+"""The libraries that ours is timed beside, where they are installed."""

@@ -1,0 +1,1 @@
+"""What a run has found, as tables, as plain data and as a picture."""
