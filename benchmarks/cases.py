@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,8 +33,32 @@ RAGGED_SHAPES = ((256, 4, 32), (200, 8, 64), (50, 7, 100), (128, 16, 128), (64, 
 SINGLE_SHAPES = ((64, 1, 32), (256, 1, 64), (64, 1, 100), (64, 1, 128), (128, 1, 200), (64, 1, 256))
 FEW_SHAPES = ((64, 1, 128), (64, 8, 64), (128, 16, 128), (64, 64, 256))
 
+ONE_THREAD_SHAPES = (
+    (25, 96, 64, 192), (20, 40, 300, 384), (64, 64, 256, 256), (128, 32, 128, 128), (50, 24, 100, 100),
+    (35, 32, 512, 512), (16, 64, 650, 650), (20, 128, 512, 512),
+)  # fmt: skip
+"""T, B, I, H: batches that fill one thread."""
+
+
+def odd_shapes(count: int, seed: int = 13) -> list[tuple[int, int, int, int]]:
+    """Return T, B, I, H as somebody else might have them: drawn, and so divided by no tile."""
+    rng = np.random.default_rng(seed)
+    bounds = np.log([(5, 200), (1, 120), (8, 500), (8, 500)])
+    shapes: list[tuple[int, int, int, int]] = []
+    while len(shapes) < count:
+        T, B, I, H = (round(float(np.exp(rng.uniform(low, high)))) for low, high in bounds)
+        if 1e5 < T * B * H * (I + H) < 5e8:  # neither nothing nor seconds
+            shapes.append((T, B, I, H))
+    return shapes
+
+
+ODD_SHAPES = (*ONE_THREAD_SHAPES[:4], (16, 64, 650, 650), *odd_shapes(12))
+
 QUICK_SHAPES = ((16, 1, 32), (16, 8, 33))
-"""For ``--quick``; all but float32 make do with the last."""
+QUICK: dict[str, Sequence[tuple[int, ...]]] = {
+    "float32": QUICK_SHAPES, "single": [(12, 1, 32)], "one-thread": [(7, 25, 12)], "odd": [(7, 8, 20, 33)],
+}  # fmt: skip
+"""For ``--quick``; what is not named makes do with the last of the shapes."""
 
 
 class Section(NamedTuple):
@@ -42,9 +66,10 @@ class Section(NamedTuple):
 
     title: str
     tasks: tuple[str, ...]
-    shapes: Sequence[tuple[int, int, int]]
+    shapes: Sequence[tuple[int, ...]]  # T, B, H = I; or T, B, I, H
     dtype: str = "float32"
     ragged: bool = False
+    threads: int | None = None  # None: as many as the run has
 
 
 SECTIONS = {
@@ -52,13 +77,15 @@ SECTIONS = {
     "float64": Section("float64", ("inference", "training"), FLOAT64_SHAPES, dtype="float64"),
     "ragged": Section("ragged: 60 % valid", ("inference", "training"), RAGGED_SHAPES, ragged=True),
     "single": Section("one sequence", ("inference",), SINGLE_SHAPES),
+    "one-thread": Section("one thread", ("inference", "training"), ONE_THREAD_SHAPES, threads=1),
+    "odd": Section("odd shapes", ("inference", "training"), ODD_SHAPES),
     "frozen": Section("what freezing saves", ("frozen",), FEW_SHAPES),
     "memory": Section("what a tape holds", ("memory",), FEW_SHAPES),
     "accuracy": Section("float32 against float64", ("accuracy",), ((128, 1, 64), (50, 7, 100), (64, 32, 256))),
 }
-"""Every section by the name that ``--section`` takes."""
+"""Every section of cells by shapes, by the name that ``--section`` takes."""
 
-TIMED = ("float32", "float64", "ragged", "single")
+TIMED = ("float32", "float64", "ragged", "single", "one-thread", "odd")
 """The sections whose rows are times beside torch's."""
 
 
@@ -73,11 +100,12 @@ class Case(NamedTuple):
     dtype: str = "float32"
     ragged: bool = False  # about 60 % of the steps are valid
     section: str = "float32"
+    input_size: int | None = None  # H by default
 
     @property
     def I(self) -> int:  # noqa: E743
-        """The input size: as large as the hidden size, everywhere."""
-        return self.H
+        """The input size."""
+        return self.H if self.input_size is None else self.input_size
 
     @property
     def G(self) -> int:
@@ -92,8 +120,15 @@ class Case(NamedTuple):
 
     @property
     def shape(self) -> str:
-        """The sizes in words."""
-        return f"T={self.T} B={self.B} H={self.H}"
+        """The sizes in words; I where it is not H."""
+        inputs = "" if self.I == self.H else f" I={self.I}"
+        return f"T={self.T} B={self.B}{inputs} H={self.H}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the case as plain data."""
+        sizes = {"T": self.T, "B": self.B, "I": self.I, "H": self.H}
+        told = {"cell": self.cell, "task": self.task, "dtype": self.dtype, "ragged": self.ragged}
+        return {"section": self.section, "name": self.name, **told, **sizes}
 
     def lengths(self) -> np.ndarray | None:
         """Return the valid steps of each sequence, 60 % of T on average; None where all are."""
@@ -115,8 +150,8 @@ def cases(quick: bool, sections: Sequence[str] | None = None) -> Iterator[Case]:
             continue
         shapes = section.shapes
         if quick:
-            shapes = {"float32": QUICK_SHAPES, "single": [(12, 1, 32)]}.get(name, QUICK_SHAPES[1:])
+            shapes = QUICK.get(name, QUICK_SHAPES[1:])
         for task in section.tasks:
             for cell in CELLS:
-                for T, B, H in shapes:
-                    yield Case(cell, task, T, B, H, section.dtype, section.ragged, name)
+                for T, B, *inputs, H in shapes:
+                    yield Case(cell, task, T, B, H, section.dtype, section.ragged, name, *inputs)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,7 @@ def facts(torch: Any, backend: str, count: int) -> dict[str, Any]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "cpu": cpu_name(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": count,
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,  # of others, before ours begins
@@ -57,7 +60,16 @@ def facts(torch: Any, backend: str, count: int) -> dict[str, Any]:
         "numpy": np.__version__,
         "numba": numba.__version__,
         "torch": torch.__version__,
+        "onnxruntime": version_of("onnxruntime"),
     }
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of a package that need not be installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 class Others:
@@ -88,8 +100,30 @@ class Others:
 
 def cpu_name() -> str:
     """Return the processor's own name for itself, where the system tells."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+MAKERS = {"AuthenticAMD": "amd", "GenuineIntel": "intel"}
+
+
+def processor() -> str:
+    """Return what tells one processor from another: its maker, family and model, as in "amd-25-17".
+
+    A cloud's machines often keep the model's name to themselves, and the numbers never.
+    """
+    told = _cpuinfo()
+    if "vendor_id" in told:
+        words = [MAKERS.get(told["vendor_id"], told["vendor_id"]), told.get("cpu family"), told.get("model")]
+    else:  # ARM names who made the core, and which it is
+        words = [platform.machine(), told.get("CPU implementer"), told.get("CPU part")]
+    return "-".join(re.sub("[^a-z0-9]+", "", word.lower()) for word in words if word)
+
+
+def _cpuinfo() -> dict[str, str]:
+    """Return what Linux says of the first processor; nothing elsewhere."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        first = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("\n\n")[0]
     except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}

@@ -1,58 +1,90 @@
-"""What the kernels are to reach, as plain data, and how far the measured rows have come."""
+"""What is to be reached, as plain data, and how far the rows of a run have come."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from math import exp, log
 from typing import Any, NamedTuple
 
-from ..cases import Case
-from .accuracy import AccuracyRow
-from .rows import Row
+from .setting import BUSY
+
+Row = dict[str, Any]
+"""A row as plain data, as it stands in a file of results."""
+
+Sections = dict[str, list[Row]]
+
+
+def ratio(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield how much faster than its peer ours is, with the case's name."""
+    if "ratio" in row:
+        yield row["name"], row["ratio"]
+
+
+def share(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield the share of the machine's limit."""
+    if "share" in row:
+        yield row["name"], row["share"]
+
+
+def rms(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield torch's error over ours, array by array."""
+    for name, e in row["errors"].items():
+        yield f"{row['name']}: {name}", e["their_rms"] / e["our_rms"]
 
 
 class Target(NamedTuple):
-    """A line of the summary: which rows it speaks of, and what torch ÷ ours is to be."""
+    """A line of the summary: which rows it speaks of, what of them, and what that is to be."""
 
     name: str
-    mean: float
-    worst: float
-    selects: Callable[[Case], bool]
+    unit: str
+    mean: float | None  # of the geometric mean, at least
+    worst: float | None  # of each case
+    sections: tuple[str, ...]
+    selects: Callable[[Row], bool] = lambda row: True
+    values: Callable[[Row], Iterator[tuple[str, float]]] = ratio
 
 
-RATIOS = (
-    Target("LSTM float32, inference", 1.6, 1.05, lambda c: _is(c, "float32", "inference", "LSTM")),
-    Target("LSTM float32, training", 1.6, 1.05, lambda c: _is(c, "float32", "training", "LSTM")),
-    Target("GRU and RNN, inference", 4.0, 1.3, lambda c: _is(c, "float32", "inference", "GRU", "RNN")),
-    Target("GRU and RNN, training", 5.0, 1.3, lambda c: _is(c, "float32", "training", "GRU", "RNN")),
-    Target("float64, all cells", 2.5, 1.1, lambda c: c.section == "float64"),
-    Target("ragged, training", 6.0, 2.0, lambda c: c.section == "ragged" and c.task == "training"),
-    Target("B = 1 inference, H 32–256", 3.0, 1.5, lambda c: _alone(c) and 32 <= c.H <= 256),
-)
-"""torch ÷ ours: the geometric mean and the worst case."""
+TORCH, ONNX, LIMIT = "torch ÷ ours", "ONNX Runtime ÷ ours", "share of the limit"
 
 
-class Share(NamedTuple):
-    """A line of the summary: the least share of the machine's limits."""
-
-    name: str
-    least: float
-    selects: Callable[[Case], bool]
+def _is(task: str, *cells: str) -> Callable[[Row], bool]:
+    return lambda row: row["task"] == task and row["cell"] in cells
 
 
-SHARES = (
-    Share("FMA peak, B ≥ 32, H ≥ 256", 0.85, lambda c: c.section == "float32" and c.B >= 32 and c.H >= 256),
-    Share("streaming, B = 1", 0.70, lambda c: _alone(c)),
-    Share("streaming, B = 1, H ≥ 256", 0.70, lambda c: _alone(c) and c.H >= 256),
-)
+def _alone(least: int, most: int = 1 << 20) -> Callable[[Row], bool]:
+    return lambda row: row["B"] == 1 and row["task"] == "inference" and least <= row["H"] <= most
 
 
-def _is(case: Case, section: str, task: str, *cells: str) -> bool:
-    return case.section == section and case.task == task and case.cell in cells
+def _small(row: Row) -> bool:
+    return row["T"] <= 64 and row["B"] <= 8 and row["H"] <= 256
 
 
-def _alone(case: Case) -> bool:
-    return case.B == 1 and case.task == "inference" and case.section in ("float32", "single")
+TARGETS = (
+    Target("LSTM float32, inference", TORCH, 1.6, 1.05, ("float32",), _is("inference", "LSTM")),
+    Target("LSTM float32, training", TORCH, 1.6, 1.1, ("float32",), _is("training", "LSTM")),
+    Target("LSTM float32, odd shapes, inference", TORCH, 1.6, 1.05, ("odd",), _is("inference", "LSTM")),
+    Target("LSTM float32, odd shapes, training", TORCH, 1.6, 1.1, ("odd",), _is("training", "LSTM")),
+    Target("GRU and RNN, inference", TORCH, 4.0, 1.5, ("float32",), _is("inference", "GRU", "RNN")),
+    Target("GRU and RNN, training", TORCH, 5.0, 1.5, ("float32",), _is("training", "GRU", "RNN")),
+    Target("GRU and RNN, odd shapes, inference", TORCH, 4.0, 1.5, ("odd",), _is("inference", "GRU", "RNN")),
+    Target("GRU and RNN, odd shapes, training", TORCH, 5.0, 1.5, ("odd",), _is("training", "GRU", "RNN")),
+    Target("float64, all cells", TORCH, 2.5, 1.3, ("float64",)),
+    Target("ragged, training", TORCH, 6.0, 2.0, ("ragged",), lambda row: row["task"] == "training"),
+    Target("B = 1 inference, H 32–256", TORCH, 3.0, 1.4, ("float32", "single"), _alone(32, 256)),
+    Target("LSTM float32, one thread, B ≥ 24", TORCH, 1.15, 1.0, ("one-thread",), lambda row: row["cell"] == "LSTM"),
+    Target("LSTM and GRU inference, T 1–64, B 1–8, H 16–256", ONNX, 1.5, 1.0, ("onnxruntime",), _small),
+    Target("LSTM and GRU inference, larger", ONNX, 1.1, 1.0, ("onnxruntime",), lambda row: not _small(row)),
+    Target("whole training steps, float32", TORCH, 2.0, 1.2, ("steps",), lambda row: row["precision"] == "float32"),
+    Target("whole training steps, bfloat16", TORCH, 1.5, 0.9, ("steps",), lambda row: row["precision"] == "bfloat16"),
+    Target("FMA peak, one thread, B ≥ 32, H ≥ 256", LIMIT, 0.85, 0.8, ("one-thread",),
+           lambda row: row["B"] >= 32 and row["H"] >= 256, share),
+    Target("FMA peak, B ≥ 32, H ≥ 256", LIMIT, 0.85, 0.8, ("float32",),
+           lambda row: row["B"] >= 32 and row["H"] >= 256, share),
+    Target("streaming, B = 1", LIMIT, None, 0.7, ("float32", "single"), _alone(1), share),
+    Target("streaming, B = 1, H ≥ 256", LIMIT, None, 0.7, ("float32", "single"), _alone(256), share),
+    Target("float32 rms error", "torch's ÷ ours", None, 1.0, ("accuracy",), values=rms),
+)  # fmt: skip
+"""Each line's geometric mean and worst case."""
 
 
 def geometric_mean(ratios: Iterable[float]) -> float:
@@ -61,50 +93,32 @@ def geometric_mean(ratios: Iterable[float]) -> float:
     return exp(sum(logarithms) / len(logarithms))
 
 
-def summary(rows: list[Row], accuracy: list[AccuracyRow]) -> list[dict[str, Any]]:
+def disturbed(row: Row) -> bool:
+    """Whether other processes took so much of the cores that a ratio tells nothing."""
+    return (row.get("others") or 0) > BUSY
+
+
+def summary(sections: Sections) -> list[dict[str, Any]]:
     """Return the lines that have rows, as plain data. Disturbed rows are left out: they would flatter us."""
-    rows = [row for row in rows if not row.disturbed]
     lines: list[dict[str, Any]] = []
-    for target in RATIOS:
-        found = {row.case.name: row.pair.ratio for row in rows if row.pair and target.selects(row.case)}
-        if found:
-            mean, worst = geometric_mean(found.values()), min(found, key=lambda name: found[name])
-            lines.append(
-                {
-                    "what": target.name,
-                    "unit": "torch ÷ ours",
-                    "cases": len(found),
-                    "mean": mean,
-                    "mean_target": target.mean,
-                    "worst": found[worst],
-                    "worst_target": target.worst,
-                    "worst_case": worst,
-                    "reached": mean >= target.mean and found[worst] >= target.worst,
-                }
-            )
-    for share in SHARES:
-        found = {row.case.name: row.work.share for row in rows if row.work and share.selects(row.case)}
-        if found:
-            lines.append(_least(share.name, "share of the limit", found, share.least))
-    if accuracy:
-        found = {
-            f"{row.case.name}: {name}": e.their_rms / e.our_rms for row in accuracy for name, e in row.errors.items()
-        }
-        lines.append(_least("float32 rms error", "torch's ÷ ours", found, 1.0))
+    for target in TARGETS:
+        rows = [row for name in target.sections for row in sections.get(name, [])]
+        rows = [row for row in rows if target.selects(row) and not disturbed(row)]
+        found = dict(value for row in rows for value in target.values(row))
+        if not found:
+            continue
+        mean, worst = geometric_mean(found.values()), min(found, key=lambda name: found[name])
+        lines.append(
+            {
+                "what": target.name,
+                "unit": target.unit,
+                "cases": len(found),
+                "mean": mean,
+                "mean_target": target.mean,
+                "worst": found[worst],
+                "worst_target": target.worst,
+                "worst_case": worst,
+                "reached": mean >= (target.mean or 0) and found[worst] >= (target.worst or 0),
+            }
+        )
     return lines
-
-
-def _least(what: str, unit: str, found: dict[str, float], least: float) -> dict[str, Any]:
-    """Return a line that has a target for the worst case alone."""
-    worst = min(found, key=lambda name: found[name])
-    return {
-        "what": what,
-        "unit": unit,
-        "cases": len(found),
-        "mean": geometric_mean(found.values()),
-        "mean_target": None,
-        "worst": found[worst],
-        "worst_target": least,
-        "worst_case": worst,
-        "reached": found[worst] >= least,
-    }

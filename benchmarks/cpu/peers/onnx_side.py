@@ -22,13 +22,8 @@ def find() -> tuple[Any, str]:
         return None, f"no onnxruntime in this run: {error}"
 
 
-def takes(case: Case) -> bool:
-    """Return whether onnxruntime has this case; it has no float64 for these cells, and here no lengths."""
-    return case.task == "inference" and case.dtype == "float32" and not case.ragged
-
-
 def side(packages: Any, case: Case, threads: int) -> Side:
-    """Return onnxruntime's side of a case that it takes."""
+    """Return onnxruntime's side of an inference in float32 without lengths; it has no float64 for these cells."""
     onnx, onnxruntime = packages
     helper, numpy_helper, H = onnx.helper, onnx.numpy_helper, case.H
     state = layer_of(case, "numpy").state_dict()

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import timing
-from benchmarks.cases import SECTIONS, Case, cases
-from benchmarks.cpu import limits, memory
-from benchmarks.cpu.accuracy import AccuracyRow, Errors, errors
-from benchmarks.cpu.rows import Row
+from benchmarks import machine, timing
+from benchmarks.cases import SECTIONS, Case, cases, odd_shapes
+from benchmarks.cpu import limits
+from benchmarks.cpu.layers import memory
+from benchmarks.cpu.layers.accuracy import AccuracyRow, Errors, errors
+from benchmarks.cpu.layers.grid import Row
+from benchmarks.cpu.layers.work import Work, products, work
 from benchmarks.cpu.targets import summary
-from benchmarks.cpu.work import Work, products, work
 from benchmarks.machine import Others
 from benchmarks.timing import Pair
 
@@ -58,6 +59,14 @@ def test_the_grid_has_every_size_that_it_should() -> None:
     assert min(T for T, *_ in shapes) == 16
     assert max(T for T, *_ in shapes) == 512
     assert any(B % 2 and B > 1 and H % 16 for _, B, H in shapes)
+
+
+def test_odd_shapes_are_the_same_every_time_and_not_square() -> None:
+    found = odd_shapes(12)
+    assert found == odd_shapes(12)
+    assert all(I != H for _, _, I, H in found)
+    assert {(16, 64, 650, 650), (20, 40, 300, 384)} <= set(SECTIONS["odd"].shapes)
+    assert all(B >= 24 for _, B, *_ in SECTIONS["one-thread"].shapes)
 
 
 def test_ragged_lengths_are_sixty_percent() -> None:
@@ -118,34 +127,33 @@ def test_the_multiply_adds_are_carried_from_turn_to_turn() -> None:
     np.testing.assert_array_equal(room, 1.75)  # 0 → 1 → 1.5 → 1.75
 
 
-def row(cell: str, ratio: float, others: float = 0.0, T: int = 10) -> Row:
-    return Row(
-        Case(cell, "inference", T, 8, 64), 0.0, True, Pair(1.0, ratio, ratio, ratio, ratio), Work(1, 1, 0.5, "FMA"),
-        others=others,
-    )  # fmt: skip
+def row(cell: str, ratio: float, others: float = 0.0, T: int = 10) -> dict:
+    pair = Pair(1.0, ratio, ratio, ratio, ratio)
+    return Row(Case(cell, "inference", T, 8, 64), 0.0, True, pair, Work(1, 1, 0.5, "FMA"), others).as_dict()
 
 
 def test_the_summary_has_means_worst_cases_and_targets() -> None:
-    rows = [row("LSTM", 1.0), row("LSTM", 4.0, T=20), row("GRU", 3.0), Row(Case("RNN", "inference", 9, 9, 9), 1, False)]
-    lines = {line["what"]: line for line in summary(rows, [])}
+    differs = Row(Case("RNN", "inference", 9, 9, 9), 1, False).as_dict()
+    rows = [row("LSTM", 1.0), row("LSTM", 4.0, T=20), row("GRU", 3.0), differs]
+    lines = {line["what"]: line for line in summary({"float32": rows})}
     assert set(lines) == {"LSTM float32, inference", "GRU and RNN, inference"}
     line = lines["LSTM float32, inference"]
     assert line["mean"] == pytest.approx(2.0)
     assert (line["cases"], line["worst"], line["mean_target"], line["worst_target"]) == (2, 1.0, 1.6, 1.05)
-    assert line["worst_case"] == rows[0].case.name
+    assert line["worst_case"] == rows[0]["name"]
     assert not line["reached"]
 
 
 def test_disturbed_rows_stay_out_of_the_summary() -> None:
-    lines = summary([row("LSTM", 2.0), row("LSTM", 900.0, others=0.5, T=20)], [])
+    lines = summary({"float32": [row("LSTM", 2.0), row("LSTM", 900.0, others=0.5, T=20)]})
     assert (lines[0]["cases"], lines[0]["mean"]) == (1, pytest.approx(2.0))
-    assert summary([row("LSTM", 900.0, others=0.5)], []) == []
+    assert summary({"float32": [row("LSTM", 900.0, others=0.5)]}) == []
 
 
 def test_the_summary_compares_errors() -> None:
     case = Case("GRU", "accuracy", 5, 2, 3, section="accuracy")
     found = {"y": Errors(1e-7, 2e-7, 1e-7, 2e-7), "dx": Errors(2e-7, 1e-7, 2e-7, 1e-7)}
-    (line,) = summary([], [AccuracyRow(case, found)])
+    (line,) = summary({"accuracy": [AccuracyRow(case, found).as_dict()]})
     assert line["worst"] == pytest.approx(0.5)
     assert line["worst_case"] == f"{case.name}: dx"
 
@@ -182,3 +190,17 @@ def test_others_are_a_share_or_unknown() -> None:
         pass
     share = others.share()
     assert share is None or 0 <= share <= 1
+
+
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ("vendor_id\t: AuthenticAMD\ncpu family\t: 25\nmodel\t\t: 17\n\nmodel\t: 3", "amd-25-17"),
+        ("vendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 207\n", "intel-6-207"),
+        ("CPU implementer\t: 0x41\nCPU part\t: 0xd40\n", "aarch64-0x41-0xd40"),
+    ],
+)
+def test_a_processor_is_known_by_its_numbers(told, name, monkeypatch):
+    monkeypatch.setattr(machine.Path, "read_text", lambda *_, **__: told)
+    monkeypatch.setattr(machine.platform, "machine", lambda: "aarch64")
+    assert machine.processor() == name

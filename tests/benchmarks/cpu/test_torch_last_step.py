@@ -1,4 +1,4 @@
-"""``python -m benchmarks.cpu.last_step``. Nothing here looks at a time."""
+"""``python -m benchmarks.cpu.layers.last_step``. Nothing here looks at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import timing
 from benchmarks.cases import Case
-from benchmarks.cpu import last_step
+from benchmarks.cpu.layers import last_step
 
 
 @pytest.fixture(autouse=True)

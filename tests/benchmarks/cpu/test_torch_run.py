@@ -12,10 +12,12 @@ import pytest
 
 from benchmarks import machine, sides, timing
 from benchmarks.__main__ import main
-from benchmarks.cases import SECTIONS, TIMED, Case, cases
-from benchmarks.cpu import memory
-from benchmarks.cpu import run as cpu
+from benchmarks.cases import TIMED, Case
+from benchmarks.cpu import setting
+from benchmarks.cpu.layers import grid, memory
+from benchmarks.cpu.limits import Limits
 from benchmarks.cpu.peers import onnx_side
+from benchmarks.cpu.sections import SECTIONS
 
 torch = pytest.importorskip("torch")
 
@@ -23,7 +25,7 @@ torch = pytest.importorskip("torch")
 @pytest.fixture(autouse=True)
 def no_rest(monkeypatch):
     monkeypatch.setattr(timing, "REST", 0)
-    monkeypatch.setitem(cpu.QUICK, "rest", 0)
+    monkeypatch.setitem(setting.QUICK, "rest", 0)
 
 
 def run(*arguments: str) -> int:
@@ -36,26 +38,30 @@ def test_a_quick_run_agrees_and_writes_json(tmp_path, capsys) -> None:
     assert run("--only", "B=8", "--json", str(file)) == 0
     written = json.loads(file.read_text(encoding="utf-8"))
     assert written["complete"]
+    assert written["failed"] == []
     assert written["machine"]["threads"] == 1
-    assert all(row["agrees"] and row["ours"] > 0 and row["theirs"] > 0 for row in written["rows"])
-    assert all(row["flops"] > 0 and row["share"] > 0 and row["bound"] in ("FMA", "stream") for row in written["rows"])
-    assert {(row["cell"], row["task"]) for row in written["rows"]} == {
+    sections = written["sections"]
+    timed = [row for name in TIMED for row in sections.get(name, [])]
+    assert all(row["agrees"] and row["ours"] > 0 and row["theirs"] > 0 for row in timed)
+    assert all(row["flops"] > 0 and row["share"] > 0 and row["bound"] in ("FMA", "stream") for row in timed)
+    assert {(row["cell"], row["task"]) for row in timed} == {
         (cell, task) for cell in ("RNN", "LSTM", "GRU") for task in ("inference", "training")
     }
-    assert {row["section"] for row in written["rows"]} == set(TIMED) - {"single"}  # which has B=1 alone
-    assert written["limits"]["flops_per_second"]["float64"] > 0
-    assert all(row["handing_down"]["ratio"] > 0 and row["idle"]["ratio"] > 0 for row in written["frozen"])
-    assert all(row["ours"] > 0 and row["theirs"] > 0 for row in written["memory"])
-    assert {name for row in written["accuracy"] for name in row["errors"]} == {
+    assert {row["section"] for row in timed} == set(TIMED) - {"single", "one-thread"}  # which have no B=8
+    assert {(row["I"], row["H"]) for row in sections["odd"]} == {(20, 33)}
+    assert written["limits"]["1"]["flops_per_second"]["float64"] > 0
+    assert all(row["handing_down"]["ratio"] > 0 and row["idle"]["ratio"] > 0 for row in sections["frozen"])
+    assert all(row["ours"] > 0 and row["theirs"] > 0 for row in sections["memory"])
+    assert {name for row in sections["accuracy"] for name in row["errors"]} == {
         "y", "dx", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"
     }  # fmt: skip
-    assert all(e["our_rms"] < 1e-5 for row in written["accuracy"] for e in row["errors"].values())
+    assert all(e["our_rms"] < 1e-5 for row in sections["accuracy"] for e in row["errors"].values())
     lines = {line["what"]: line for line in written["summary"]}
     assert lines["ragged, training"]["worst_case"].endswith(", ragged")
-    assert written["targets"]["torch ÷ ours"]["ragged, training"] == {"geometric mean": 6.0, "worst case": 2.0}
+    assert (lines["ragged, training"]["mean_target"], lines["ragged, training"]["worst_target"]) == (6.0, 2.0)
     out = capsys.readouterr().out
     assert "Summary" in out
-    assert "FMA peak: float32" in out
+    assert "FMA peak, threads 1: float32" in out
 
 
 def test_tables_and_picture_are_written_for_a_section(tmp_path) -> None:
@@ -69,37 +75,73 @@ def test_tables_and_picture_are_written_for_a_section(tmp_path) -> None:
 
 
 def test_what_differs_is_not_timed(monkeypatch, capsys) -> None:
-    monkeypatch.setattr(cpu, "disagreement", lambda a, b: 0.5)
+    monkeypatch.setattr(grid, "disagreement", lambda a, b: 0.5)
     assert run("--only", "GRU training float64") == 1
     assert "DIFFERS by 5.0e-01, not timed" in capsys.readouterr().out
 
 
 def test_not_a_number_is_no_agreement(monkeypatch) -> None:
-    monkeypatch.setattr(cpu, "disagreement", lambda a, b: float("nan"))
+    monkeypatch.setattr(grid, "disagreement", lambda a, b: float("nan"))
     assert run("--only", "RNN inference float64") == 1
 
 
-def test_an_interrupted_run_keeps_what_it_has(monkeypatch, tmp_path, capsys) -> None:
-    compare, file = cpu.compare, tmp_path / "cpu.json"
+def replaced(monkeypatch, section: str, measure) -> None:
+    """Let something else measure a section."""
+    monkeypatch.setitem(SECTIONS, section, SECTIONS[section]._replace(measure=measure))
 
-    def interrupted(case, *rest):
+
+def test_an_interrupted_run_keeps_what_it_has(monkeypatch, tmp_path, capsys) -> None:
+    file = tmp_path / "cpu.json"
+
+    def interrupted(setting, case):
         if case.cell == "LSTM":
             raise KeyboardInterrupt
-        return compare(case, *rest)
+        return grid.measure(setting, case)
 
-    monkeypatch.setattr(cpu, "compare", interrupted)
+    replaced(monkeypatch, "float64", interrupted)
     assert run("--section", "float64", "--json", str(file)) == 130
     assert "interrupted" in capsys.readouterr().err
     written = json.loads(file.read_text(encoding="utf-8"))
     assert not written["complete"]
-    assert [row["cell"] for row in written["rows"]] == ["RNN"]
+    assert [row["cell"] for row in written["sections"]["float64"]] == ["RNN"]
+
+
+def test_a_case_that_fails_costs_no_other(monkeypatch, tmp_path, capsys) -> None:
+    file = tmp_path / "cpu.json"
+
+    def failing(setting, case):
+        if case.cell == "LSTM":
+            raise RuntimeError("no such thing")
+        return grid.measure(setting, case)
+
+    replaced(monkeypatch, "float64", failing)
+    assert run("--section", "float64", "--only", "inference", "--json", str(file)) == 1
+    written = json.loads(file.read_text(encoding="utf-8"))
+    assert written["complete"]
+    assert [row["cell"] for row in written["sections"]["float64"]] == ["RNN", "GRU"]
+    (failure,) = written["failed"]
+    assert failure["error"] == "RuntimeError: no such thing"
+    assert f"Failed: {failure['name']}: RuntimeError: no such thing" in capsys.readouterr().out
+
+
+def test_sections_are_written_as_they_end(monkeypatch, tmp_path) -> None:
+    file = tmp_path / "cpu.json"
+
+    def looking(setting, case):
+        written = json.loads(file.read_text(encoding="utf-8"))
+        assert (list(written["sections"]), written["complete"]) == (["float64"], False)
+        return grid.measure(setting, case)
+
+    replaced(monkeypatch, "ragged", looking)
+    assert run("--section", "float64", "--section", "ragged", "--only", "RNN inference", "--json", str(file)) == 0
 
 
 def test_a_disturbed_time_is_taken_again(monkeypatch) -> None:
     shares, calls = iter([0.5, 0.2, 0.0]), []
-    monkeypatch.setattr(cpu, "PATIENCE", 0)
-    monkeypatch.setattr(cpu.Others, "share", lambda self: next(shares))
-    pair, others = cpu.undisturbed(lambda: calls.append(0), lambda: calls.append(1), {"pairs": 2, "block": 0})
+    monkeypatch.setattr(setting, "PATIENCE", 0)
+    monkeypatch.setattr(setting.Others, "share", lambda self: next(shares))
+    here = setting.Setting(torch, "numpy", 1, Limits(1))
+    pair, others = here.undisturbed(lambda: calls.append(0), lambda: calls.append(1), pairs=2, block=0)
     assert others == 0
     assert len(calls) == 3 * 2 * (2 + 2 * 2)  # attempts, sides; a block to count calls, two more, a call for warmth
 
@@ -127,9 +169,9 @@ def test_without_onnxruntime_one_line_says_so(monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "onnx", types.ModuleType("onnx"))
     assert onnx_side.find()[0] is None
     assert run("--only", "RNN inference float64") == 0
-    out = capsys.readouterr().out
-    assert out.count("no onnxruntime in this run") == 1
-    assert "onnxrt" not in out
+    assert capsys.readouterr().out.count("no onnxruntime in this run") == 1
+    assert run("--section", "onnxruntime") == 2
+    assert "--section onnxruntime has no case: no onnxruntime in this run" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
@@ -137,7 +179,7 @@ def test_onnxruntime_agrees_where_it_is_installed(cell) -> None:
     packages, reason = onnx_side.find()
     if packages is None:
         pytest.skip(reason)
-    case = Case(cell, "inference", 7, 3, 5)
+    case = Case(cell, "inference", 7, 3, 5, input_size=4)
     ours = sides.ours(case, "numpy").results()
     assert sides.disagreement(onnx_side.side(packages, case, 1).results(), ours) < 1e-5
 
@@ -174,10 +216,16 @@ def test_without_a_package_the_extra_is_named(package, arguments, monkeypatch, c
 
 
 def test_names_tell_cases_apart() -> None:
-    for quick in (False, True):
-        names = [case.name for case in cases(quick)]
-        assert len(set(names)) == len(names)
+    for section in SECTIONS.values():
+        for quick in (False, True):
+            names = [case.name for case in section.cases(quick)]
+            assert len(set(names)) == len(names)
     assert Case("LSTM", "training", 5, 2, 3, ragged=True).name == "LSTM training float32 T=5 B=2 H=3, ragged"
+
+
+def test_disagreement_sees_a_nan_wherever_it_stands() -> None:
+    true = {"y": np.ones(2), "dx": np.ones(2)}
+    assert np.isnan(sides.disagreement({**true, "dx": np.array([1.0, np.nan])}, true))
 
 
 def test_disagreement_is_relative() -> None:

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.cpu.last_step [--threads N] [--quick]``: a backward whose loss is at the last step alone.
+"""``python -m benchmarks.cpu.layers.last_step``: a backward whose loss is at the last step alone.
 
 Its gradient fades on the way back, into subnormal numbers in float32. Beside it the same layer's backward with a loss
 at every step, where nothing fades; and torch's, as it is and with its own setting for such numbers. torch keeps its
@@ -16,9 +16,9 @@ from typing import Any
 import numba
 import numpy as np
 
-from ..cases import Case
-from ..sides import AGREEMENT, disagreement, layer_of, module_of
-from ..timing import alternate
+from ...cases import Case
+from ...sides import AGREEMENT, disagreement, layer_of, module_of
+from ...timing import alternate
 
 T, B, H = 256, 32, 128
 CELLS = ("LSTM", "GRU", "RNN")
@@ -85,14 +85,14 @@ def measure(torch: Any, cell: str, steps: int, pairs: int, block: float) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Print a table of medians; return 0, 1 if results disagree, or 2 without torch."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cpu.last_step", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cpu.layers.last_step", description=__doc__)
     parser.add_argument("--threads", type=int, default=1, help="for either side (1)")
     parser.add_argument("--quick", action="store_true", help="few steps, in which nothing fades, and short times")
     args = parser.parse_args(argv)
     try:
         import torch
     except ImportError:
-        print("benchmarks.cpu.last_step: error: torch is not installed; pip install torch", file=sys.stderr)
+        print("benchmarks.cpu.layers.last_step: error: torch is not installed; pip install torch", file=sys.stderr)
         return 2
     numba.set_num_threads(args.threads)
     torch.set_num_threads(args.threads)
@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
         for cell in CELLS:
             print(measure(torch, cell, *((steps, 2, 0.01) if args.quick else (steps, 7, 0.3))), flush=True)
     except RuntimeError as error:
-        print(f"benchmarks.cpu.last_step: error: {error}", file=sys.stderr)
+        print(f"benchmarks.cpu.layers.last_step: error: {error}", file=sys.stderr)
         return 1
     return 0
 

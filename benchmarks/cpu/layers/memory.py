@@ -14,8 +14,9 @@ import numpy as np
 
 from kernels.cpu.running.memory import Block
 
-from ..cases import Case
-from ..sides import layer_of, module_of
+from ...cases import Case
+from ...sides import layer_of, module_of
+from ..setting import Setting
 
 KEPT = {"RNN": 0, "LSTM": 4, "GRU": 4}
 """Numbers of a hidden unit that a step leaves on a tape besides its states; a GRU's fourth is W_hn·h + b_hn."""
@@ -37,7 +38,7 @@ class MemoryRow(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain data."""
-        return {**self.case._asdict(), "formula": self.formula, "ours": self.ours, "theirs": self.theirs}
+        return {**self.case.as_dict(), "formula": self.formula, "ours": self.ours, "theirs": self.theirs}
 
 
 def formula(case: Case) -> int:
@@ -46,9 +47,9 @@ def formula(case: Case) -> int:
     return size * case.B * case.H * ((case.T + 1) * STATES[case.cell] + case.T * KEPT[case.cell])
 
 
-def measure(torch: Any, case: Case, backend: str) -> MemoryRow:
+def measure(setting: Setting, case: Case) -> MemoryRow:
     """Weigh both sides' tapes."""
-    layer, x = layer_of(case, backend), case.input()
+    torch, layer, x = setting.torch, layer_of(case, setting.backend), case.input()
     y, _, tape = layer.forward(x)
     theirs = saved_by_torch(torch, module_of(torch, case), torch.from_numpy(x))
     return MemoryRow(case, formula(case), reachable(tape, without=(layer, x, y)), theirs)

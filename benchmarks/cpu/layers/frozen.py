@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..cases import Case
-from ..sides import layer_of
-from ..timing import Pair, alternate
+from ...cases import Case
+from ...sides import layer_of
+from ...timing import Pair, alternate
+from ..setting import Setting
 
 
 class FrozenRow(NamedTuple):
@@ -25,13 +26,13 @@ class FrozenRow(NamedTuple):
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain data; `ours` is the frozen step, `theirs` the full one."""
         pairs = {"handing_down": self.handing_down._asdict(), "idle": self.idle._asdict()}
-        return {**self.case._asdict(), **pairs}
+        return {**self.case.as_dict(), **pairs}
 
 
-def measure(case: Case, backend: str, **timing: Any) -> FrozenRow:
+def measure(setting: Setting, case: Case) -> FrozenRow:
     """Time the three steps of a case; a full step has dx too, for what lies below the core."""
-    layer, x = layer_of(case, backend), case.input()
-    dy = np.ones_like(x)
+    layer, x = layer_of(case, setting.backend), case.input()
+    dy = np.ones((case.T, case.B, case.H), x.dtype)
 
     def step(needs: frozenset[str]) -> None:
         _, _, tape = layer.forward(x)
@@ -40,6 +41,6 @@ def measure(case: Case, backend: str, **timing: Any) -> FrozenRow:
     down, full = frozenset({"x"}), frozenset({"x", *layer.parameters})
     return FrozenRow(
         case,
-        alternate(lambda: step(down), lambda: step(full), **timing),
-        alternate(lambda: layer(x), lambda: step(full), **timing),
+        alternate(lambda: step(down), lambda: step(full), **setting.timing),
+        alternate(lambda: layer(x), lambda: step(full), **setting.timing),
     )

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..cases import Case
-from ..sides import layer_of, module_of
+from ...cases import Case
+from ...sides import layer_of, module_of
+from ..setting import Setting
 
 
 class Errors(NamedTuple):
@@ -33,15 +34,15 @@ class AccuracyRow(NamedTuple):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain data."""
-        return {**self.case._asdict(), "errors": {name: e._asdict() for name, e in self.errors.items()}}
+        return {**self.case.as_dict(), "errors": {name: e._asdict() for name, e in self.errors.items()}}
 
 
-def measure(torch: Any, case: Case, backend: str) -> AccuracyRow:
+def measure(setting: Setting, case: Case) -> AccuracyRow:
     """Compute a case thrice."""
-    layer, x = layer_of(case, backend), case.input()
+    layer, x = layer_of(case, setting.backend), case.input()
     dy = np.random.default_rng(1).standard_normal((case.T, case.B, case.H)).astype(case.dtype)
     exact = _ours(layer.astype(np.float64, backend="numpy"), x.astype(np.float64), dy.astype(np.float64))
-    mine, peer = _ours(layer, x, dy), _theirs(torch, module_of(torch, case), x, dy)
+    mine, peer = _ours(layer, x, dy), _theirs(setting.torch, module_of(setting.torch, case), x, dy)
     return AccuracyRow(case, {name: errors(mine[name], peer[name], true) for name, true in exact.items()})
 
 

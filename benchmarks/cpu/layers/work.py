@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..cases import Case
-from .limits import Limits
+from ...cases import Case
+from ..limits import Limits
 
 
 class Product(NamedTuple):
