@@ -6,7 +6,8 @@ A backend is a module with two things,
 2. `cell(name)`, which returns a `Cell` for each name in `CELLS`.
 
 and, where it needs them, two functions more: `namespace()`, the module whose arrays it takes (NumPy without it), and
-`missing()`, "" or the reason why it can't be used on this machine.
+`missing()`, "" or the reason why it can't be used on this machine. A backend that can compute with weights in int8 has
+another two, `quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`.
 
 A `Cell` has three functions. For each of them:
 
@@ -49,6 +50,17 @@ class Parameters(NamedTuple):
     weight_hh: Array  # (G·H, H)
     bias_ih: Array | None  # (G·H,), None for a layer without biases
     bias_hh: Array | None  # (G·H,)
+
+
+class QuantizedParameters(NamedTuple):
+    """The same in int8: each row of a weight has a scale, and stands for scale·row."""
+
+    weight_ih: Array  # int8 (G·H, I), −127 to 127
+    weight_ih_scale: Array  # float32 (G·H,)
+    weight_hh: Array  # int8 (G·H, H)
+    weight_hh_scale: Array  # float32 (G·H,)
+    bias_ih: Array | None  # float32 (G·H,), None for a layer without biases
+    bias_hh: Array | None  # float32 (G·H,)
 
 
 class RNNGates(NamedTuple):
@@ -98,6 +110,10 @@ CELLS = {"rnn_tanh": RNN, "rnn_relu": RNN, "rnn_sigmoid": RNN, "lstm": LSTM, "gr
 """Every cell a backend provides, by name."""
 
 
+LONGEST_ROW = (2**31 - 1) // 127**2
+"""The most numbers of a row in int8 whose sum of products is sure to fit into int32."""
+
+
 def gradient_names(spec: CellSpec) -> tuple[str, ...]:
     """The names that `needs` may hold for a cell: its input, its initial states, its parameters."""
     return ("x", *(f"{state}0" for state in spec.states), *Parameters._fields)
@@ -125,3 +141,27 @@ class Cell(Protocol):
         needs: frozenset[str],
     ) -> tuple[Array | None, tuple[Array | None, ...], Parameters]:
         """Return dx (T, B, I), dstate0 and the parameters' gradients."""
+
+
+class QuantizedCell(Protocol):
+    """A layer in one direction whose weights are int8, for inference.
+
+    Rows of x_t and h_{t−1} are quantised as they come, sums are exact integers, and all else is float32. What
+    `prepare` returns is the backend's own, and opaque: it may be as the parameters are, or another order of them.
+    """
+
+    def prepare(self, params: QuantizedParameters) -> Any:
+        """Return the weights as `infer` reads them; they don't change any more."""
+
+    def infer(self, prepared: Any, x: Array, state0: State, lengths: Array | None = None) -> tuple[Array, State]:
+        """Return y (T, B, H) and the state at each row's last valid step."""
+
+
+class QuantizedAffine(Protocol):
+    """y = x·Wᵀ + b over rows, with W in int8."""
+
+    def prepare(self, weight: Array, scale: Array, bias: Array | None) -> Any:
+        """Return weight (O, I), scale (O,) and bias (O,) as a call reads them."""
+
+    def __call__(self, prepared: Any, x: Array) -> Array:
+        """Return y (N, O) of x (N, I), float32."""

@@ -2,6 +2,7 @@
 
 from .checking import gradcheck
 from .layers import GRU, LSTM, RNN, Dropout, Embedding, Linear
+from .layers.quantized import quantize
 from .models import (
     BidirectionalLanguageModel,
     ConvClassifier,
@@ -35,5 +36,6 @@ __all__ = [
     "contextual_features",
     "gradcheck",
     "load",
+    "quantize",
     "save",
 ]

@@ -55,7 +55,7 @@ def run_forward(
     blocks = B + rows.count if keep else 2 * B
     states = [state_view(kept_memory, kept_parts[s], s, blocks, shape.Hp, lanes) for s in cell.spec.states]
     for state, initial in zip(states, state0, strict=True):
-        _set(state[:B], rows.sorted(initial))
+        set_state(state[:B], rows.sorted(initial))
     at = memory.address
     addresses = {
         "offsets": rows.offsets_at, "order": rows.order_at,
@@ -66,7 +66,7 @@ def run_forward(
         "kept": kept_memory.address + tape["kept"] if keep else 0,
     }  # fmt: skip
     _call(compiled(make_forward, cell, lanes, keep), shape.job, addresses, plan)
-    finals = tuple(_final(state, rows, T, H, keep) for state in states)
+    finals = tuple(last_states(state, rows, T, H, keep) for state in states)
     return y, finals, Tape(x, rows, T, kept_memory) if keep else None
 
 
@@ -86,7 +86,7 @@ def state_view(memory: Block, at: int, name: str, blocks: int, Hp: int, lanes: L
     return memory.view(at, (blocks, Hp // lanes.count, lanes.count), lanes.dtype, (*along, lanes.size))
 
 
-def _set(state: np.ndarray, numbers: np.ndarray) -> None:
+def set_state(state: np.ndarray, numbers: np.ndarray) -> None:
     """Fill (B, vectors, lanes) from (B, H), and with zeros past H."""
     (B, H), lanes = numbers.shape, state.shape[2]
     whole, left = divmod(H, lanes)
@@ -96,7 +96,7 @@ def _set(state: np.ndarray, numbers: np.ndarray) -> None:
         state[:, whole, left:] = 0
 
 
-def _final(state: np.ndarray, rows: Rows, T: int, H: int, keep: bool) -> np.ndarray:
+def last_states(state: np.ndarray, rows: Rows, T: int, H: int, keep: bool) -> np.ndarray:
     """Return a state (B, H) at the last valid step of each sequence."""
     B = len(rows.order)
     if rows.ragged:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from kernels.contract import CELLS, Cell
 
 from . import gru, lstm, rnn
+from .quantized import QuantizedAffine, QuantizedLoop
 
 NAME = "numpy"
 
@@ -28,6 +29,16 @@ def cell(name: str) -> Cell:
         return Loops(gru.infer, gru.forward, gru.backward)
     activation = name.removeprefix("rnn_")
     return Loops(*(partial(loop, activation=activation) for loop in (rnn.infer, rnn.forward, rnn.backward)))
+
+
+def quantized_cell(name: str) -> QuantizedLoop:
+    """Return the inference of a cell whose weights are int8."""
+    return QuantizedLoop(cell(name))
+
+
+def quantized_affine() -> QuantizedAffine:
+    """Return the affine map whose weights are int8."""
+    return QuantizedAffine()
 
 
 class Loops(NamedTuple):

@@ -115,11 +115,15 @@ class Layer:
         if "backend" in config:
             complex_step = np.dtype(dtype).kind == "c"  # which the equations alone can take
             config["backend"] = backend or ("numpy" if complex_step else config["backend"])
-        with undrawn():
-            twin = type(self)(**config)
+        twin = self._shell(config)
         for name, array in self.parameters.items():
             twin.parameters[name][...] = move(array, twin.namespace)
         return twin
+
+    def _shell(self, config: Mapping[str, Any]) -> Self:
+        """Return a layer like this one, of another configuration, whose parameters are written next."""
+        with undrawn():
+            return type(self)(**config)
 
 
 def generator(rng: np.random.Generator | int | None, where: str = "forward") -> np.random.Generator:

@@ -110,12 +110,15 @@ class Embedding(Layer):
             "dtype": dtype.name,
             "seed": seed,
         }
-        rng = np.random.default_rng(seed)
+        self._initialise(xp, dtype, seed)
+
+    def _initialise(self, xp: Any, dtype: np.dtype, seed: int | None) -> None:
+        """Draw the matrix."""
 
         def draw(shape: tuple[int, ...]) -> np.ndarray:
-            weight = rng.standard_normal(shape)
-            if padding_idx is not None:
-                weight[padding_idx] = 0
+            weight = np.random.default_rng(seed).standard_normal(shape)
+            if self.padding_idx is not None:
+                weight[self.padding_idx] = 0
             return weight
 
         shape = (self.num_embeddings, self.embedding_dim)
@@ -157,8 +160,13 @@ class Embedding(Layer):
 
     def _look_up(self, where: str, tokens: Any) -> tuple[Array, Array]:
         """Return the vectors, and the tokens as an array."""
-        weight = self.parameters["weight"]
-        xp = array_namespace(weight)
+        xp = self.namespace
+        tokens = self._checked(where, tokens, xp)
+        vectors = xp.take(self.parameters["weight"], xp.reshape(tokens, (-1,)), axis=0)  # (E1)
+        return xp.reshape(vectors, (*tokens.shape, self.embedding_dim)), tokens
+
+    def _checked(self, where: str, tokens: Any, xp: Any) -> Array:
+        """Return tokens where the layer is, if they are integers in range."""
         tokens = as_found(where, "tokens", tokens, xp)
         if 0 in tokens.shape:
             raise ValueError(f"{where}: tokens must be at least one, got shape {tuple(tokens.shape)}")
@@ -168,9 +176,7 @@ class Embedding(Layer):
         check_range(
             where, "tokens", tokens, V, f"num_embeddings is {V}, so encode with a vocabulary no larger than that"
         )
-        tokens = move(tokens, xp)
-        vectors = xp.take(weight, xp.reshape(tokens, (-1,)), axis=0)  # (E1)
-        return xp.reshape(vectors, (*tokens.shape, self.embedding_dim)), tokens
+        return move(tokens, xp)
 
     def backward(self, tape: Tape, dvectors: Array, needs: Iterable[str] | None = None) -> dict[str, Array]:
         """Gradients of a loss L from ∂L/∂vectors.

@@ -22,6 +22,7 @@ from .base import Layer
 from .checks import as_array, check_activations, check_needs, checked_dtype, positive_int
 from .first_values import first_values
 from .home import namespace_of
+from .live import or_build
 
 
 class Tape(NamedTuple):
@@ -72,11 +73,14 @@ class Linear(Layer):
             "dtype": dtype.name,
             "seed": seed,
         }
-        rng = np.random.default_rng(seed)
+        self._initialise(xp, dtype, seed)
+
+    def _initialise(self, xp: Any, dtype: np.dtype, seed: int | None) -> None:
+        """Draw the parameters."""
         bound = self.in_features**-0.5
-        draw = partial(rng.uniform, -bound, bound)
+        draw = partial(np.random.default_rng(seed).uniform, -bound, bound)
         shapes = {"weight": (self.out_features, self.in_features), "bias": (self.out_features,)}
-        if not bias:
+        if not self.config["bias"]:
             del shapes["bias"]
         self.parameters = {name: first_values(xp, shape, dtype, draw) for name, shape in shapes.items()}
 
@@ -115,12 +119,21 @@ class Linear(Layer):
 
     def _apply(self, where: str, x: Any) -> tuple[Array, Array]:
         """Return y, and x as an array."""
-        xp = array_namespace(self.parameters["weight"])
-        x = as_array(where, "x", x, xp)
-        if x.dtype != self.parameters["weight"].dtype:
+        x = self._checked(where, x)
+        xp = array_namespace(x)
+        # One product over all rows: NumPy would otherwise run one for each index of the leading axes.
+        y = xp.reshape(x, (-1, self.in_features)) @ self.parameters["weight"].T  # (F1)
+        if "bias" in self.parameters:
+            y += self.parameters["bias"]  # (F1)
+        return xp.reshape(y, (*x.shape[:-1], self.out_features)), x
+
+    def _checked(self, where: str, x: Any) -> Array:
+        """Return x as an array, if it is one of (..., I) numbers of the layer's dtype."""
+        x = as_array(where, "x", x, self.namespace)
+        if x.dtype != self.dtype:
             raise TypeError(
                 f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "
-                f"x.astype(np.{self.dtype}), or build the Linear with dtype=np.{x.dtype}"
+                f"x.astype(np.{self.dtype}){or_build(type(self).__name__, x.dtype)}"
             )
         if x.ndim == 0 or x.shape[-1] != self.in_features:
             raise ValueError(
@@ -128,11 +141,7 @@ class Linear(Layer):
                 f"in_features is {self.in_features}"
             )
         check_activations(where, "x", x)
-        # One product over all rows: NumPy would otherwise run one for each index of the leading axes.
-        y = xp.reshape(x, (-1, self.in_features)) @ self.parameters["weight"].T  # (F1)
-        if "bias" in self.parameters:
-            y += self.parameters["bias"]  # (F1)
-        return xp.reshape(y, (*x.shape[:-1], self.out_features)), x
+        return x
 
     def backward(
         self, tape: Tape, dy: Array, needs: Iterable[str] | None = None

@@ -115,9 +115,16 @@ def _checked(where: str, name: str, value: Any, parameter: Array) -> Array:
     if value.shape != parameter.shape:
         raise ValueError(f"{where}: {name} must have shape {parameter.shape}, got {tuple(value.shape)}")
     if not np.can_cast(value.dtype, parameter.dtype, "safe"):
+        if parameter.dtype == np.int8:
+            raise TypeError(f"{where}: {name} must be int8, got {value.dtype}; rnn_core.quantize makes integers")
         raise TypeError(
             f"{where}: {name} must be {parameter.dtype} or narrower, got {value.dtype}; "
             f"convert it with astype(np.{parameter.dtype}){or_build(where.partition('.')[0], value.dtype)}"
+        )
+    if type(parameter) is np.ndarray and not parameter.flags.writeable:
+        raise ValueError(
+            f"{where}: {name} must not be written into any more: its layer is quantized and has been called; "
+            "quantize another, or load the file again"
         )
     check_finite(where, name, value)
     return value
@@ -125,4 +132,6 @@ def _checked(where: str, name: str, value: Any, parameter: Array) -> Array:
 
 def or_build(kind: str, dtype: np.dtype) -> str:
     """Return the other way out of a wrong dtype: a layer that has it, where there is such a layer."""
-    return f", or build the {kind} with dtype=np.{dtype}" if dtype.name in FLOATS else ""
+    if dtype.name not in FLOATS or kind.startswith("Quantized"):  # which are float32 but for their weights
+        return ""
+    return f", or build the {kind} with dtype=np.{dtype}"

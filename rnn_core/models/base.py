@@ -15,6 +15,7 @@ from ..data.batches import Batch
 from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
 from ..layers.checks import probability
+from ..layers.quantized import is_quantized, quantized_shell, sizes
 from ..layers.stack import Recurrent
 from ..weights.beside import Described, parts_of, put_beside
 
@@ -181,6 +182,13 @@ class Model(Layer, Described, ABC):
         twin.frozen = self.frozen
         put_beside(twin, parts_of(self))
         return twin
+
+    def _shell(self, config: Mapping[str, Any]) -> Self:
+        shell = super()._shell(config)
+        return quantized_shell(shell) if is_quantized(self) else shell
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({sizes(self)})" if is_quantized(self) else super().__repr__()
 
     def _trainable(self, needs: Iterable[str] | None) -> Iterable[str]:
         """Return `needs` or, for None, what is not frozen."""

@@ -8,7 +8,7 @@ what draws its numbers, is never the file's to choose.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from math import prod
 from typing import Any
 
@@ -18,12 +18,16 @@ from ..foreign import one_line, parse_json, shown
 from ..layers.base import Layer
 from ..layers.checks import check_finite
 from ..layers.first_values import outlined, undrawn
+from ..layers.quantized import quantized_shell
 from ..layers.stack import Recurrent
 from ..schema import check_arguments
 from .beside import from_header, put_beside
 from .file import Contents, Path, opened
 
 FORMAT, VERSION = "rnn_core", "1"
+QUANTIZED = "quantized"
+"""The key under which a model's file says that its weights are "int8"; of a layer its class says so."""
+
 NOT_THE_FILES = ("backend", "seed")
 """Arguments of a constructor that no file holds: what was trained on one machine loads on any."""
 
@@ -59,15 +63,15 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
     with opened("load", path) as contents:
         _check_kind(contents)
         try:
-            kind, config = _description(contents.metadata)
-            _check_shapes(kind, config, contents.shapes)
+            build = _description(contents.metadata)
+            _check_shapes(build, contents.shapes)
             parts = from_header(contents.metadata)
         except Exception as error:  # a class of a user's own may raise anything for a config that it did not write
             raise _liar(contents, error) from error
         arrays = contents.arrays()
     try:
         with undrawn():
-            target = kind(**config)
+            target = build()
         put_beside(target, parts)
         target.load_state_dict(arrays)
     except Exception as error:
@@ -126,8 +130,8 @@ def _check_kind(contents: Contents) -> None:
         )
 
 
-def _description(header: Mapping[str, str]) -> tuple[type[Layer], dict[str, Any]]:
-    """Return the class that a header names and the arguments that it gives, if they are such arguments."""
+def _description(header: Mapping[str, str]) -> Callable[[], Layer]:
+    """Return what builds the layer or model that a header describes, if its class takes such arguments."""
     kind = class_named(header["class"])
     if kind in (Layer, Recurrent) or inspect.isabstract(kind):
         raise ValueError(f"{kind.__name__} is a base class, of which there are no files")
@@ -135,14 +139,18 @@ def _description(header: Mapping[str, str]) -> tuple[type[Layer], dict[str, Any]
     check_arguments("config", kind, config, without=NOT_THE_FILES)
     if "dtype" in config and config["dtype"] not in ("float32", "float64"):
         raise ValueError(f"config: dtype must be float32 or float64, got {shown(config['dtype'])}")
-    return kind, config
+    if QUANTIZED not in header:
+        return lambda: kind(**config)
+    if header[QUANTIZED] != "int8":
+        raise ValueError(f"{QUANTIZED} must be int8, got {shown(header[QUANTIZED])}; a newer rnn_core may read it")
+    return lambda: quantized_shell(kind(**config))
 
 
-def _check_shapes(kind: type[Layer], config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _check_shapes(build: Callable[[], Layer], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise ValueError, before anything is built, where a description can't be that of the arrays."""
     largest = max((prod(shape) for shape in shapes.values()), default=0)
     with outlined(SPARE_ARRAYS + 4 * len(shapes), SPARE_NUMBERS + 4 * largest):
-        expected = {name: tuple(array.shape) for name, array in kind(**config).parameters.items()}
+        expected = {name: tuple(array.shape) for name, array in build().parameters.items()}
     missing = [name for name in expected if name not in shapes]
     unknown = [name for name in shapes if name not in expected]
     if missing or unknown:

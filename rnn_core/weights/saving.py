@@ -18,10 +18,11 @@ from ..foreign import check_text, one_line, shown
 from ..layers.base import Layer
 from ..layers.checks import as_array, check_finite
 from ..layers.home import to_host
+from ..layers.quantized import Quantized, is_quantized
 from . import beside, checksums
-from .loading import FORMAT, NOT_THE_FILES, VERSION, class_named
+from .loading import FORMAT, NOT_THE_FILES, QUANTIZED, VERSION, class_named
 
-RESERVED = ("format", "format_version", "class", "config", beside.KEY, checksums.ARRAYS, checksums.STRINGS)
+RESERVED = ("format", "format_version", "class", "config", QUANTIZED, beside.KEY, checksums.ARRAYS, checksums.STRINGS)
 """Keys of the header that are not the user's."""
 
 
@@ -54,7 +55,7 @@ def save(
         The file, by custom ``….safetensors``. Its folder must exist.
     metadata : mapping of str to str, optional
         Anything else to keep, for `read_metadata`. The keys format, format_version, class, config,
-        rnn_core.beside, rnn_core.checksums and rnn_core.checksum are taken.
+        quantized, rnn_core.beside, rnn_core.checksums and rnn_core.checksum are taken.
     tokenizer, target_tokenizer : Tokenizer, optional
         What a model's tokens stand for: of what it reads, and of what it writes, where these are two.
     classes : sequence of str or int, optional
@@ -127,7 +128,8 @@ def _description(target: Layer) -> dict[str, str]:
         raise TypeError(f"save: there are two classes called {name}, and load would take the other; rename yours")
     config = {key: value for key, value in target.config.items() if key not in NOT_THE_FILES}
     try:
-        return {"class": name, "config": json.dumps(config)}
+        kept = {"class": name, "config": json.dumps(config)}
+        return {**kept, QUANTIZED: "int8"} if is_quantized(target) and not isinstance(target, Quantized) else kept
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(
             f"save: the config of {name} must be what JSON can hold, got {shown(config)} ({one_line(error)})"

@@ -134,10 +134,12 @@ class Letters(Front):
 
     def __call__(self, x: Array, lengths: np.ndarray | None) -> Array:
         """Return features (B, T, F)."""
-        return self.forward(x, lengths, None)[0]
+        return self.forward(x, lengths, None, keep=False)[0]
 
-    def forward(self, x: Array, lengths: np.ndarray | None, rng: np.random.Generator | None) -> tuple[Array, Tape]:
-        """Return features (B, T, F), zero past a row's length, and a tape."""
+    def forward(
+        self, x: Array, lengths: np.ndarray | None, rng: np.random.Generator | None, *, keep: bool = True
+    ) -> tuple[Array, Tape]:
+        """Return features (B, T, F), zero past a row's length, and a tape, which without `keep` is of no use."""
         there, (B, T, W) = array_namespace(x), x.shape
         places = None if lengths is None else np.flatnonzero(np.arange(T) < lengths[:, None])
         words = there.reshape(x, (B * T, W))
@@ -146,7 +148,7 @@ class Letters(Front):
         words = there.concat(
             [words[:, : n.max()], there.zeros((words.shape[0], self.reach), dtype=words.dtype)], axis=1
         )
-        e, letters = self.letters.forward(words)  # (CF10)
+        e, letters = self.letters.forward(words) if keep else (self.letters(words), None)  # (CF10)
         xp = array_namespace(e)
         within = move(words != 0, xp)
         e = xp.moveaxis(xp.where(within[:, :, None], e, 0), 1, 2)  # (CF10)
@@ -159,7 +161,7 @@ class Letters(Front):
         y, relu = self.relu.forward(xp.concat(parts, axis=1))  # (CF10)
         above = []
         for layer in self.above.values():
-            y, tape = layer.forward(y)
+            y, tape = layer.forward(y) if keep else (layer(y), None)
             above.append(tape)
         if places is None:
             return xp.reshape(y, (B, T, -1)), Tape(None, within, letters, convs, relu, above, (B, T))
