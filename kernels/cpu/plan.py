@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .emitting.cell import KernelCell
+from .emitting.host import host
 from .emitting.microkernel import max_rows
 from .emitting.simd import Lanes
 from .loops.forward import max_panel
@@ -29,7 +30,7 @@ SUM = 512
 AHEAD = 128
 """Rows whose input products are done ahead."""
 
-NEAR = 1 << 20
+NEAR = host().near
 """Bytes of weights that a core's own cache holds."""
 
 

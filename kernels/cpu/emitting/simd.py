@@ -12,7 +12,6 @@ llvmlite writes down instructions, LLVM chooses registers. The same line compute
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,8 @@ import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import extending
+
+from .host import host
 
 INT = ir.IntType(64)
 """Addresses, counts and strides in bytes: one type for all of them."""
@@ -77,6 +78,11 @@ class Lanes:
         return 32 if self.width == 64 or not llvm.get_process_triple().startswith(("x86_64", "i386")) else 16
 
     @property
+    def estimates(self) -> bool:
+        """Whether 1/x is estimated, and mended, rather than divided: see host.py."""
+        return self.size == 4 and host().estimates
+
+    @property
     def scalar_type(self) -> ir.Type:
         """LLVM's type of one number."""
         return ir.FloatType() if self.size == 4 else ir.DoubleType()
@@ -127,6 +133,9 @@ class Vector:
     def __rtruediv__(self, other: float) -> Vector:
         return self._with(self.code.builder.fdiv, self._other(other), self.value)
 
+    def __neg__(self) -> Vector:
+        return Vector(self.code, self.code.builder.fneg(self.value))
+
     __radd__ = __add__
     __rmul__ = __mul__
 
@@ -140,15 +149,11 @@ class Vector:
         below = builder.fcmp_ordered("<", self.value, self._other(bound))
         return Vector(self.code, builder.select(below, self._other(then), self._other(otherwise)))
 
-    def clamp(self, low: float, high: float) -> Vector:
-        """Return self held between two bounds; a NaN stays one."""
-        raised = self.where_below(low, low, self)
-        return raised.where_below(high, raised, high) if math.isinf(high) else raised._at_most(high)
-
-    def _at_most(self, high: float) -> Vector:
+    def at_most(self, bound: float) -> Vector:
+        """Return self, lowered to a bound where it is above; a NaN stays one."""
         builder = self.code.builder
-        above = builder.fcmp_ordered(">", self.value, self._other(high))
-        return Vector(self.code, builder.select(above, self._other(high), self.value))
+        above = builder.fcmp_ordered(">", self.value, self._other(bound))
+        return Vector(self.code, builder.select(above, self._other(bound), self.value))
 
     def __abs__(self) -> Vector:
         return self.code.call("fabs", self)
@@ -157,22 +162,30 @@ class Vector:
         """Return self with another's sign."""
         return self.code.call("copysign", self, sign)
 
-    def round(self) -> Vector:
-        """Return the nearest whole numbers."""
-        return self.code.call("rint", self)
+    def round_and_power(self) -> tuple[Vector, Vector]:
+        """Return the nearest whole numbers n and 2ⁿ, which must be normal; a NaN's n is a NaN.
 
-    def power_of_two(self) -> Vector:
-        """Return 2ⁿ for lanes that hold whole numbers n, by writing n into the exponent's bits."""
+        To add a number whose last bit is worth 1 is to round to whole numbers, and leaves n in the last bits. With the
+        exponent's bias in them, too, they are 2ⁿ as soon as they are shifted to the exponent's place.
+        """
         lanes, builder = self.code.lanes, self.code.builder
         mantissa, bias = (23, 127) if lanes.size == 4 else (52, 1023)
         whole = ir.IntType(8 * lanes.size)
+        places = ir.Constant(lanes.int_type, [ir.Constant(whole, mantissa)] * lanes.count)
+        shift = 1.5 * 2.0**mantissa + bias
+        shifted = self + shift
+        bits = builder.shl(builder.bitcast(shifted.value, lanes.int_type), places)
+        return shifted - shift, Vector(self.code, builder.bitcast(bits, lanes.type))
 
-        def every(number: int) -> ir.Constant:
-            return ir.Constant(lanes.int_type, [ir.Constant(whole, number)] * lanes.count)
-
-        n = builder.fptosi(self.value, lanes.int_type)
-        bits = builder.shl(builder.add(n, every(bias)), every(mantissa))
-        return Vector(self.code, builder.bitcast(bits, lanes.type))
+    def estimated_reciprocal(self) -> Vector | None:
+        """Return 1/self to 14 bits, or None where a division is the better choice."""
+        lanes, builder = self.code.lanes, self.code.builder
+        if not lanes.estimates:
+            return None
+        mask = ir.IntType(max(8, lanes.count))
+        kind = ir.FunctionType(lanes.type, [lanes.type, lanes.type, mask])
+        function = declared(builder.module, f"llvm.x86.avx512.rcp14.ps.{8 * lanes.width}", kind)
+        return Vector(self.code, builder.call(function, [self.value, self.value, ir.Constant(mask, -1)]))
 
 
 class Code:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import namedtuple
 from functools import cache
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 from numba import njit
 
 from kernels.contract import CELLS, Parameters
 from kernels.cpu import gru, lstm, rnn
-from kernels.cpu.emitting import pointwise
+from kernels.cpu.emitting import pointwise, simd
+from kernels.cpu.emitting.host import host
 from kernels.cpu.emitting.integers import call, written
 from kernels.cpu.emitting.simd import INT, WIDTHS, Lanes
 from rnn_core.equations import activations
@@ -23,8 +25,9 @@ FUNCTIONS = ("sigmoid", "tanh", "relu", "step_function")
 
 
 @cache
-def applied(lanes):
+def applied(lanes, estimates):
     """Return a compiled function that puts all of `FUNCTIONS` of some vectors one behind the other."""
+    name = f"apply.{lanes.suffix}.{estimates}"
 
     def emit(code, out, x, vectors):
         block = code.builder.mul(vectors, INT(lanes.width))
@@ -37,7 +40,7 @@ def applied(lanes):
 
     @written
     def apply(out: int, x: int, vectors: int) -> None:
-        call(f"apply.{lanes.suffix}", emit, lanes, out, x, vectors)
+        call(name, emit, lanes, out, x, vectors)
 
     @njit
     def compiled(out, x, vectors):
@@ -51,7 +54,7 @@ def evaluate(lanes, x):
     filled = np.zeros(lanes.filled(x.size), lanes.dtype)
     filled[: x.size] = x
     out = np.empty((len(FUNCTIONS), filled.size), lanes.dtype)
-    applied(lanes)(out.ctypes.data, filled.ctypes.data, filled.size // lanes.count)
+    applied(lanes, lanes.estimates)(out.ctypes.data, filled.ctypes.data, filled.size // lanes.count)
     return dict(zip(FUNCTIONS, out[:, : x.size], strict=True))
 
 
@@ -77,8 +80,17 @@ def units(found, expected):
     return np.abs(found.astype(np.longdouble) - expected) / unit
 
 
+@pytest.fixture(params=["float32", "float32, estimates", "float64"])
+def dtype(request, monkeypatch):
+    """A dtype; in float32 both ways to the reciprocal, whichever the host would choose."""
+    name, estimates = request.param.partition(",")[0], "estimates" in request.param
+    if estimates and not llvm.get_host_cpu_features().get("avx512vl"):
+        pytest.skip("this processor has no instruction that estimates reciprocals to 14 bits")
+    monkeypatch.setattr(simd, "host", lambda: host()._replace(estimates=estimates))
+    return name
+
+
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 class TestNonlinearities:
     """Of every width: of those wider than the host's, LLVM makes several."""
 

@@ -1,0 +1,44 @@
+"""What is read of the host, and what it is when nothing can be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from kernels.cpu.emitting import host
+
+
+def cache_folder(root, **caches):
+    """Write what Linux would of some caches: by name, the level and the size."""
+    for name, (level, size) in caches.items():
+        (root / name).mkdir(parents=True)
+        (root / name / "level").write_text(f"{level}\n")
+        (root / name / "size").write_text(f"{size}\n")
+    return root
+
+
+def test_the_second_level_is_what_a_core_has_to_itself(tmp_path):
+    folder = cache_folder(tmp_path, index0=(1, "48K"), index1=(1, "32K"), index2=(2, "2048K"), index3=(3, "320M"))
+    assert host.read_near(folder) == 2 << 20
+
+
+@pytest.mark.parametrize("caches", [{}, {"index0": (1, "32K")}, {"index2": (2, "")}, {"index2": (2, "lotsK")}])
+def test_what_cannot_be_read_is_taken_for_one_mebibyte(tmp_path, caches):
+    assert host.read_near(cache_folder(tmp_path, **caches)) == host.UNKNOWN_NEAR
+    assert host.read_near(tmp_path / "nowhere") == host.UNKNOWN_NEAR
+
+
+@pytest.mark.parametrize(
+    ("name", "features", "estimates"),
+    [
+        ("znver4", {"avx512f": True, "avx512vl": True}, False),
+        ("emeraldrapids", {"avx512f": True, "avx512vl": True}, True),
+        ("haswell", {"avx512f": False}, False),
+        ("apple-m1", {}, False),
+    ],
+)
+def test_reciprocals_are_estimated_where_divisions_are_slow(name, features, estimates, monkeypatch):
+    monkeypatch.setattr(host.llvm, "get_host_cpu_name", lambda: name)
+    monkeypatch.setattr(host.llvm, "get_host_cpu_features", lambda: features)
+    found = host.host.__wrapped__()
+    assert (found.name, found.estimates) == (name, estimates)
+    assert found.near > 0
