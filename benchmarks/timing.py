@@ -1,4 +1,4 @@
-"""How times are taken: two sides in turn, in blocks, medians, and the ratio pair by pair.
+"""How times are taken: two sides or more in turn, in blocks, medians, and the ratio pair by pair.
 
 A machine's speed drifts from minute to minute. The two sides of a pair are measured within a second of one another, so
 a pair's ratio holds although neither of its times would.
@@ -10,10 +10,10 @@ comes next shares its cores with them: torch's RNN at T=64, B=1, H=32 took 8 to 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median, quantiles
 from time import perf_counter, sleep
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 REST = 0.1
 """Seconds before a block in which the other side's threads fall asleep."""
@@ -35,45 +35,55 @@ class Pair(NamedTuple):
     high: float
 
 
-def alternate(
-    ours: Callable[[], object],
-    theirs: Callable[[], object],
+def alternate(ours: Callable[[], object], theirs: Callable[[], object], **options: Any) -> Pair:
+    """Time two functions without arguments in turn; the options are those of `in_turn`."""
+    return paired(*in_turn((ours, theirs), **options))
+
+
+def in_turn(
+    sides: Sequence[Callable[[], object]],
     *,
     pairs: int,
     block: float,
     budget: float = float("inf"),
     rest: float | None = None,
-) -> Pair:
-    """Time two functions in turn.
+) -> list[list[float]]:
+    """Time two or more functions in turn, and return seconds a call of each, block by block.
 
     Parameters
     ----------
-    ours, theirs : callable
+    sides : sequence of callable
         Without arguments.
     pairs : int
-        Most blocks of either side, at least 2. After `FEWEST` of them, quartiles less than `NARROW` apart are enough.
+        Most blocks of each side, at least 2. After `FEWEST` of them, quartiles less than `NARROW` apart are enough.
     block : float
         Seconds that a block is to last; it has at least one call.
     budget : float
-        Seconds after which `FEWEST` pairs are enough, whatever their spread.
+        Seconds after which `FEWEST` blocks are enough, whatever their spread.
     rest : float, optional
         Seconds before each block; `REST` by default.
     """
     rest = REST if rest is None else rest
     begin = perf_counter()
-    calls = [_calls(side, block, rest) for side in (ours, theirs)]
-    times: list[list[float]] = [[], []]
+    calls = [_calls(side, block, rest) for side in sides]
+    times: list[list[float]] = [[] for _ in sides]
     for pair in range(pairs):
-        for k in (0, 1) if pair % 2 == 0 else (1, 0):  # so that neither always follows the other
-            times[k].append(_block((ours, theirs)[k], calls[k], rest))
-        if pair < 1:
-            continue
-        ratios = [b / a for a, b in zip(*times, strict=True)]
-        low, _, high = quantiles(ratios, n=4, method="inclusive")
-        narrow, late = high - low < NARROW * low, perf_counter() - begin > budget
-        if pair + 1 >= FEWEST and (narrow or late):
-            break
-    return Pair(median(times[0]), median(times[1]), median(ratios), low, high)
+        order = range(len(sides))
+        for k in order if pair % 2 == 0 else reversed(order):  # so that none always follows the same other
+            times[k].append(_block(sides[k], calls[k], rest))
+        if pair + 1 >= FEWEST:
+            found = [paired(times[0], others) for others in times[1:]]
+            narrow = all(pair.high - pair.low < NARROW * pair.low for pair in found)
+            if narrow or perf_counter() - begin > budget:
+                break
+    return times
+
+
+def paired(ours: list[float], theirs: list[float]) -> Pair:
+    """Compare two sides' blocks, each with the other side's block that stood beside it."""
+    ratios = [b / a for a, b in zip(ours, theirs, strict=True)]
+    low, _, high = quantiles(ratios, n=4, method="inclusive")
+    return Pair(median(ours), median(theirs), median(ratios), low, high)
 
 
 def _calls(side: Callable[[], object], block: float, rest: float) -> int:

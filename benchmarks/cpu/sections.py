@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from .. import cases
-from .layers import accuracy, frozen, grid, memory, onnx_grid
+from .layers import accuracy, frozen, grid, last_step, memory, onnx_grid
 from .peers import onnx_side
 from .setting import Setting
 from .steps import cases as steps
@@ -36,6 +36,7 @@ def _of_cells(name: str) -> Section:
 
 SECTIONS: dict[str, Section] = {
     **{name: _of_cells(name) for name in cases.SECTIONS},
+    "last-step": Section(last_step.cases, last_step.measure),
     "onnxruntime": Section(onnx_grid.cases, onnx_grid.measure),
     "steps": Section(steps.chosen, measuring.measure),
 }

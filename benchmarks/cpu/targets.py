@@ -20,6 +20,16 @@ def ratio(row: Row) -> Iterator[tuple[str, float]]:
         yield row["name"], row["ratio"]
 
 
+def of(key: str) -> Callable[[Row], Iterator[tuple[str, float]]]:
+    """Return what yields the ratio of one of several pairs of times in a row."""
+
+    def ratio(row: Row) -> Iterator[tuple[str, float]]:
+        if key in row:
+            yield row["name"], row[key]["ratio"]
+
+    return ratio
+
+
 def share(row: Row) -> Iterator[tuple[str, float]]:
     """Yield the share of the machine's limit."""
     if "share" in row:
@@ -76,6 +86,9 @@ TARGETS = (
     Target("LSTM and GRU inference, larger", ONNX, 1.1, 1.0, ("onnxruntime",), lambda row: not _small(row)),
     Target("whole training steps, float32", TORCH, 2.0, 1.2, ("steps",), lambda row: row["precision"] == "float32"),
     Target("whole training steps, bfloat16", TORCH, 1.5, 0.9, ("steps",), lambda row: row["precision"] == "bfloat16"),
+    Target("loss at the last step, T = 256", TORCH, 10.0, None, ("last-step",), values=of("torch")),
+    Target("loss at the last step, T = 256", "at every step ÷ at the last", None, 1 / 1.15, ("last-step",),
+           values=of("every")),
     Target("FMA peak, one thread, B ≥ 32, H ≥ 256", LIMIT, 0.85, 0.8, ("one-thread",),
            lambda row: row["B"] >= 32 and row["H"] >= 256, share),
     Target("FMA peak, B ≥ 32, H ≥ 256", LIMIT, 0.85, 0.8, ("float32",),

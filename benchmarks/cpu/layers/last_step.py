@@ -1,28 +1,58 @@
-"""``python -m benchmarks.cpu.layers.last_step``: a backward whose loss is at the last step alone.
+"""A backward whose loss is at the last step alone, as that of ``pooling="last"`` is.
 
 Its gradient fades on the way back, into subnormal numbers in float32. Beside it the same layer's backward with a loss
 at every step, where nothing fades; and torch's, as it is and with its own setting for such numbers. torch keeps its
-graph, so that both sides are timed without their forward. First both sides must agree.
+graph, so that both sides are timed without their forward.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
-from ...cases import Case
+from ...cases import CELLS, Case
 from ...sides import AGREEMENT, disagreement, layer_of, module_of
-from ...timing import alternate
+from ...timing import Pair, in_turn, paired
+from ..setting import Setting
 
 T, B, H = 256, 32, 128
-CELLS = ("LSTM", "GRU", "RNN")
+QUICK = (20, 8, 12)
+"""Few steps, in which nothing fades."""
+
 Backward = Callable[[], dict[str, np.ndarray]]
+
+
+class Row(NamedTuple):
+    """A case's backward, with a loss at the last step as `ours` of each pair."""
+
+    case: Case
+    difference: float
+    agrees: bool
+    every: Pair | None = None  # a loss at every step, over one at the last
+    torch: Pair | None = None
+    flushing: Pair | None = None  # torch, with subnormal numbers taken for 0
+
+    def line(self) -> str:
+        """Return the row as a line of text, for progress."""
+        if self.every is None or self.torch is None or self.flushing is None:
+            return f"{self.case.name}: DIFFERS by {self.difference:.1e}, not timed"
+        return (
+            f"{self.case.name}: last step {1e3 * self.every.ours:.3g} ms, every step ÷ last {self.every.ratio:.2f}, "
+            f"torch ÷ ours {self.torch.ratio:.2f}, torch flushing ÷ ours {self.flushing.ratio:.2f}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row as plain data."""
+        pairs = {name: getattr(self, name) for name in ("every", "torch", "flushing")}
+        told = {name: pair._asdict() for name, pair in pairs.items() if pair}
+        return {**self.case.as_dict(), "difference": self.difference, "agrees": self.agrees, **told}
+
+
+def cases(quick: bool) -> list[Case]:
+    """Return a case for each cell."""
+    return [Case(cell, "backward", *(QUICK if quick else (T, B, H)), section="last-step") for cell in CELLS]
 
 
 def upstream(case: Case, every: bool) -> np.ndarray:
@@ -33,9 +63,9 @@ def upstream(case: Case, every: bool) -> np.ndarray:
     return dy
 
 
-def ours(case: Case, every: bool) -> Backward:
+def ours(case: Case, backend: str, every: bool) -> Backward:
     """Return our backward; the forward has been done."""
-    layer, dy = layer_of(case, "cpu"), upstream(case, every)
+    layer, dy = layer_of(case, backend), upstream(case, every)
     _, _, tape = layer.forward(case.input())
 
     def backward() -> dict[str, np.ndarray]:
@@ -62,53 +92,13 @@ def theirs(torch: Any, case: Case, flush: bool) -> Backward:
     return backward
 
 
-def measure(torch: Any, cell: str, steps: int, pairs: int, block: float) -> str:
-    """Return a line of the table.
-
-    Raises
-    ------
-    RuntimeError
-        The two sides' numbers differ.
-    """
-    case = Case(cell, "training", steps, B, H)
-    last, every = ours(case, every=False), ours(case, every=True)
-    plain, flushed = theirs(torch, case, flush=False), theirs(torch, case, flush=True)
-    if (apart := disagreement(last(), plain())) > AGREEMENT["float32"]:
-        raise RuntimeError(f"{cell}: the two sides must agree, but differ by {apart:.1e}")
-    inner = alternate(every, last, pairs=pairs, block=block)
-    outer = [alternate(last, other, pairs=pairs, block=block) for other in (plain, flushed)]
-    times = (inner.ours, inner.theirs, *(pair.theirs for pair in outer))
-    cells = [f"{seconds * 1e3:.1f}" for seconds in times]
-    cells += [f"{pair.ratio:.2f} [{pair.low:.2f}, {pair.high:.2f}]" for pair in (inner, *outer)]
-    return f"| {cell} | {' | '.join(cells)} |"
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Print a table of medians; return 0, 1 if results disagree, or 2 without torch."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cpu.layers.last_step", description=__doc__)
-    parser.add_argument("--threads", type=int, default=1, help="for either side (1)")
-    parser.add_argument("--quick", action="store_true", help="few steps, in which nothing fades, and short times")
-    args = parser.parse_args(argv)
-    try:
-        import torch
-    except ImportError:
-        print("benchmarks.cpu.layers.last_step: error: torch is not installed; pip install torch", file=sys.stderr)
-        return 2
-    numba.set_num_threads(args.threads)
-    torch.set_num_threads(args.threads)
-    load = f"load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else "load unknown"
-    steps = 20 if args.quick else T
-    print(f"float32, T={steps}, B={B}, H={H}, threads {args.threads}; milliseconds of a backward; {load}\n")
-    columns = ("every step", "last step", "torch", "torch, flushing", "last ÷ every", "torch ÷ ours", "flushing ÷ ours")
-    print(f"| | {' | '.join(columns)} |\n|---|{'---:|' * len(columns)}")
-    try:
-        for cell in CELLS:
-            print(measure(torch, cell, *((steps, 2, 0.01) if args.quick else (steps, 7, 0.3))), flush=True)
-    except RuntimeError as error:
-        print(f"benchmarks.cpu.layers.last_step: error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def measure(setting: Setting, case: Case) -> Row:
+    """Compare the gradients, then time all in turn."""
+    torch = setting.torch
+    last, every = (ours(case, setting.backend, every) for every in (False, True))
+    plain, flushed = (theirs(torch, case, flush) for flush in (False, True))
+    difference = disagreement(last(), plain())
+    if not difference <= AGREEMENT[case.dtype]:
+        return Row(case, difference, agrees=False)
+    first, *others = in_turn((last, every, plain, flushed), **setting.timing)
+    return Row(case, difference, True, *(paired(first, times) for times in others))

@@ -47,7 +47,7 @@ def summary_table(data: Data) -> Table:
 
 
 def _wanted(target: float | None) -> str:
-    return "" if target is None else f" (≥ {target:g})"
+    return "" if target is None else f" (≥ {target:.3g})"
 
 
 def _times(rows: list[Row]) -> list[Table]:
@@ -112,6 +112,19 @@ def _accuracy(rows: list[Row]) -> list[Table]:
     ))]  # fmt: skip
 
 
+def _last_step(rows: list[Row]) -> list[Table]:
+    """Return milliseconds and ratios."""
+    head = ("backward, ms", "loss at every step", "at the last", "torch, at the last", "torch, flushing",
+            "every ÷ last", "torch ÷ ours", "torch, flushing ÷ ours")  # fmt: skip
+    body = []
+    for row in (row for row in rows if "every" in row):
+        pairs = [row[name] for name in ("every", "torch", "flushing")]
+        times = [pairs[0]["theirs"], pairs[0]["ours"], pairs[1]["theirs"], pairs[2]["theirs"]]
+        ratios = (f"{pair['ratio']:.2f} ({pair['low']:.2f}–{pair['high']:.2f})" for pair in pairs)
+        body.append((f"{row['cell']} {_shape(row)}", *(f"{1e3 * seconds:.1f}" for seconds in times), *ratios))
+    return [Table(head, body)]
+
+
 def _onnxruntime(rows: list[Row]) -> list[Table]:
     """Return both sides' microseconds and their ratio."""
 
@@ -148,8 +161,8 @@ def _errors(errors: dict[str, float] | None) -> str:
 
 
 BUILDERS: dict[str, Callable[[list[Row]], list[Table]]] = {
-    "frozen": _frozen, "memory": _memory, "accuracy": _accuracy, "onnxruntime": _onnxruntime,
-    "steps": _steps,
+    "frozen": _frozen, "memory": _memory, "accuracy": _accuracy, "last-step": _last_step,
+    "onnxruntime": _onnxruntime, "steps": _steps,
 }  # fmt: skip
 """What makes the tables of a section; `_times` makes the others'."""
 

@@ -52,6 +52,18 @@ def test_a_spent_budget_ends_after_the_fewest_pairs() -> None:
     assert len(calls) == few
 
 
+def test_several_sides_take_turns_and_none_always_follows_the_same() -> None:
+    order: list[str] = []
+    sides = [lambda name=name: order.append(name) for name in "abc"]
+    times = timing.in_turn(sides, pairs=2, block=0.0)
+    assert [len(found) for found in times] == [2, 2, 2]
+    assert "".join(order[::2]) == "abc" + "abccba"  # a block has two calls; the first of each counts how many fill it
+
+
+def test_times_are_paired_block_by_block() -> None:
+    assert timing.paired([1.0, 10.0, 100.0], [2.0, 30.0, 400.0]) == Pair(10.0, 30.0, 3.0, 2.5, 3.5)
+
+
 def test_the_grid_has_every_size_that_it_should() -> None:
     shapes = SECTIONS["float32"].shapes
     assert {1, 2, 4, 8, 16, 32, 64, 128} <= {B for _, B, _ in shapes}
