@@ -37,7 +37,7 @@ lint: $(VENV)/lint.installed  ## style and likely bugs, by ruff (a second)
 type: $(VENV)/lint.installed $(VENV)/test.installed  ## types, by mypy (ten seconds the first time)
 	$(BIN)/mypy $(ARGS)
 
-bench: $(VENV)/bench.installed  ## side by side with torch on the CPU (installs torch; a quarter of an hour)
+bench: $(VENV)/bench.installed  ## side by side with torch on the CPU, whole training steps too (installs torch; 25 minutes)
 	$(BIN)/python -m benchmarks cpu $(ARGS)
 
 experiments: $(VENV)/data,report.installed  ## every experiment of the pages again (two to three hours); ARGS=NAME for one of them, ARGS=--help lists them

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from .. import cases
-from .layers import accuracy, frozen, grid, last_step, memory, onnx_grid
+from .layers import accuracy, frozen, grid, last_step, memory, onnx_grid, precision
 from .peers import onnx_side
 from .setting import Setting
 from .steps import cases as steps
@@ -38,6 +38,7 @@ SECTIONS: dict[str, Section] = {
     **{name: _of_cells(name) for name in cases.SECTIONS},
     "last-step": Section(last_step.cases, last_step.measure),
     "onnxruntime": Section(onnx_grid.cases, onnx_grid.measure),
+    "precision": Section(precision.cases, precision.measure),
     "steps": Section(steps.chosen, measuring.measure),
 }
 """In the order in which they are measured."""

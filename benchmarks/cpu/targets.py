@@ -30,6 +30,18 @@ def of(key: str) -> Callable[[Row], Iterator[tuple[str, float]]]:
     return ratio
 
 
+def bfloat16(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield torch's time in bfloat16 over ours."""
+    if pair := row["ratios"].get("torch bfloat16"):
+        yield row["name"], pair["ratio"]
+
+
+def bfloat16_rms(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield torch's error in bfloat16 over ours."""
+    if "torch bfloat16" in row["ratios"]:
+        yield row["name"], row["ways"]["torch bfloat16"]["rms"] / row["ways"]["ours bfloat16"]["rms"]
+
+
 def share(row: Row) -> Iterator[tuple[str, float]]:
     """Yield the share of the machine's limit."""
     if "share" in row:
@@ -86,6 +98,8 @@ TARGETS = (
     Target("LSTM and GRU inference, larger", ONNX, 1.1, 1.0, ("onnxruntime",), lambda row: not _small(row)),
     Target("whole training steps, float32", TORCH, 2.0, 1.2, ("steps",), lambda row: row["precision"] == "float32"),
     Target("whole training steps, bfloat16", TORCH, 1.5, 0.9, ("steps",), lambda row: row["precision"] == "bfloat16"),
+    Target("bfloat16, inference", TORCH, 1.2, 0.9, ("precision",), values=bfloat16),
+    Target("bfloat16 rms error", "torch's ÷ ours", None, 1 / 1.2, ("precision",), values=bfloat16_rms),
     Target("loss at the last step, T = 256", TORCH, 10.0, None, ("last-step",), values=of("torch")),
     Target("loss at the last step, T = 256", "at every step ÷ at the last", None, 1 / 1.15, ("last-step",),
            values=of("every")),

@@ -55,5 +55,5 @@ def measure(setting: Setting, case: Case) -> Row:
     difference = disagreement(mine.results(), peer.results())
     if not difference <= AGREEMENT[case.dtype]:  # nor is NaN agreement
         return Row(case, difference, agrees=False)
-    pair, others = setting.undisturbed(mine.call, peer.call)
+    pair, others = setting.alternate(mine.call, peer.call)
     return Row(case, difference, True, pair, work(case, pair.ours, setting.limits), others)

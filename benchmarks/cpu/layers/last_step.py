@@ -14,7 +14,7 @@ import numpy as np
 
 from ...cases import CELLS, Case
 from ...sides import AGREEMENT, disagreement, layer_of, module_of
-from ...timing import Pair, in_turn, paired
+from ...timing import Pair, paired
 from ..setting import Setting
 
 T, B, H = 256, 32, 128
@@ -33,6 +33,7 @@ class Row(NamedTuple):
     every: Pair | None = None  # a loss at every step, over one at the last
     torch: Pair | None = None
     flushing: Pair | None = None  # torch, with subnormal numbers taken for 0
+    others: float | None = None  # what other processes took of the cores meanwhile
 
     def line(self) -> str:
         """Return the row as a line of text, for progress."""
@@ -47,7 +48,8 @@ class Row(NamedTuple):
         """Return the row as plain data."""
         pairs = {name: getattr(self, name) for name in ("every", "torch", "flushing")}
         told = {name: pair._asdict() for name, pair in pairs.items() if pair}
-        return {**self.case.as_dict(), "difference": self.difference, "agrees": self.agrees, **told}
+        facts = {"difference": self.difference, "agrees": self.agrees, "others": self.others}
+        return {**self.case.as_dict(), **facts, **told}
 
 
 def cases(quick: bool) -> list[Case]:
@@ -100,5 +102,6 @@ def measure(setting: Setting, case: Case) -> Row:
     difference = disagreement(last(), plain())
     if not difference <= AGREEMENT[case.dtype]:
         return Row(case, difference, agrees=False)
-    first, *others = in_turn((last, every, plain, flushed), **setting.timing)
-    return Row(case, difference, True, *(paired(first, times) for times in others))
+    (first, *rest), others = setting.in_turn((last, every, plain, flushed))
+    beside_every, beside_plain, beside_flushed = (paired(first, times) for times in rest)
+    return Row(case, difference, True, beside_every, beside_plain, beside_flushed, others)

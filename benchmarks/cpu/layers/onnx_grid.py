@@ -57,4 +57,4 @@ def measure(setting: Setting, case: Case) -> Row:
     difference = disagreement(mine.results(), peer.results())
     if not difference <= AGREEMENT[case.dtype]:
         return Row(case, difference, agrees=False)
-    return Row(case, difference, True, *setting.undisturbed(mine.call, peer.call))
+    return Row(case, difference, True, *setting.alternate(mine.call, peer.call))

@@ -125,6 +125,28 @@ def _last_step(rows: list[Row]) -> list[Table]:
     return [Table(head, body)]
 
 
+def _precision(rows: list[Row]) -> list[Table]:
+    """Return each way's milliseconds with its rms error, and the ratios within a precision."""
+    ways = list(dict.fromkeys(name for row in rows for name in row["ways"]))
+    peers = list(dict.fromkeys(name for row in rows for name in row["ratios"]))
+
+    def time(row: Row, name: str) -> str:
+        way = row["ways"].get(name)
+        return f"{1e3 * way['seconds']:.3g} ({way['rms']:.0e})" if way else "–"
+
+    def ratio(row: Row, name: str) -> str:
+        pair = row["ratios"].get(name)
+        return f"{pair['ratio']:.2f} ({pair['low']:.2f}–{pair['high']:.2f})" if pair else "–"
+
+    names = [f"{row['cell']} {sizes(row)}" for row in rows]
+    return [
+        Table(("inference, ms (rms error): T, B, H", *ways),
+              [(name, *(time(row, way) for way in ways)) for name, row in zip(names, rows, strict=True)]),
+        Table(("÷ ours in the same precision: T, B, H", *peers),
+              [(name, *(ratio(row, peer) for peer in peers)) for name, row in zip(names, rows, strict=True)]),
+    ]  # fmt: skip
+
+
 def _onnxruntime(rows: list[Row]) -> list[Table]:
     """Return both sides' microseconds and their ratio."""
 
@@ -162,7 +184,7 @@ def _errors(errors: dict[str, float] | None) -> str:
 
 BUILDERS: dict[str, Callable[[list[Row]], list[Table]]] = {
     "frozen": _frozen, "memory": _memory, "accuracy": _accuracy, "last-step": _last_step,
-    "onnxruntime": _onnxruntime, "steps": _steps,
+    "onnxruntime": _onnxruntime, "precision": _precision, "steps": _steps,
 }  # fmt: skip
 """What makes the tables of a section; `_times` makes the others'."""
 

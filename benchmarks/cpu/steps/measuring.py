@@ -69,7 +69,7 @@ def measure(setting: Setting, case: Case) -> Row:
         exact = exactly(case, batch)
         errors = {"ours": rms(mine, exact), "theirs": rms(peer, exact)}
     run, trainer = ours.run_of(model, batch), theirs.fastest(candidates)
-    pair, others = setting.undisturbed(run.step, trainer.step)
+    pair, others = setting.alternate(run.step, trainer.step)
     return Row(case, difference, True, pair, trainer.name, parts(run), errors, others)
 
 

@@ -141,7 +141,7 @@ def test_a_disturbed_time_is_taken_again(monkeypatch) -> None:
     monkeypatch.setattr(setting, "PATIENCE", 0)
     monkeypatch.setattr(setting.Others, "share", lambda self: next(shares))
     here = setting.Setting(torch, "numpy", 1, Limits(1))
-    pair, others = here.undisturbed(lambda: calls.append(0), lambda: calls.append(1), pairs=2, block=0)
+    pair, others = here.alternate(lambda: calls.append(0), lambda: calls.append(1), pairs=2, block=0)
     assert others == 0
     assert len(calls) == 3 * 2 * (2 + 2 * 2)  # attempts, sides; a block to count calls, two more, a call for warmth
 
