@@ -5,9 +5,10 @@ A backend is a module with two things,
 1. `NAME`, the word a user writes in ``backend=``.
 2. `cell(name)`, which returns a `Cell` for each name in `CELLS`.
 
-and, where it needs them, two functions more: `namespace()`, the module whose arrays it takes (NumPy without it), and
-`missing()`, "" or the reason why it can't be used on this machine. A backend that can compute with weights in int8 has
-another two, `quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`.
+and, where it needs them, three functions more: `namespace()`, the module whose arrays it takes (NumPy without it),
+`missing()`, "" or the reason why it can't be used on this machine, and `prepare(name, stack)`, which returns a
+`Prepared`: a quicker way through small calls. A backend that can compute with weights in int8 has another two,
+`quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`.
 
 A `Cell` has three functions. For each of them:
 
@@ -165,3 +166,25 @@ class QuantizedAffine(Protocol):
 
     def __call__(self, prepared: Any, x: Array) -> Array:
         """Return y (N, O) of x (N, I), float32."""
+
+
+class Desk(Protocol):
+    """Memory for an inference of a whole stack, T steps of B sequences: fill in, run, read; one caller at a time."""
+
+    x: Array  # (T, B, I): to be filled in
+    states: State  # each (layers·directions, B, H): to be filled in, unless a run begins at zero; then the final ones
+    y: Array  # (T, B, directions·H) of the top layer, until the next run
+
+    def run(self, fresh: bool, stamp: object) -> bool:
+        """Run all steps; return False, with nothing done, where x or a state holds a NaN or an infinity.
+
+        `fresh` begins at zero, whatever `states` hold. As long as `stamp` is the same object, and not None, the caller
+        gives his word that no weight has changed; otherwise they are looked at.
+        """
+
+
+class Prepared(Protocol):
+    """A stack of cells whose parameters, [layer][direction], stay the same arrays."""
+
+    def desk(self, T: int, B: int) -> Desk | None:
+        """Return a new desk, or None for sizes with which the cells' own `infer` is as quick."""

@@ -1,8 +1,11 @@
 """The recurrent core on the CPU, in numba: the backend ``"cpu"``."""
 
-from kernels.contract import Cell, QuantizedAffine, QuantizedCell
+from collections.abc import Sequence
+
+from kernels.contract import Cell, Parameters, QuantizedAffine, QuantizedCell
 
 from .recurrence import CELLS, Recurrence
+from .small import Prepared
 
 NAME = "cpu"
 
@@ -12,6 +15,11 @@ def cell(name: str) -> Cell:
     if name not in CELLS:
         raise ValueError(f"cpu.cell: name must be one of {', '.join(CELLS)}, got {name!r}")
     return Recurrence(name)
+
+
+def prepare(name: str, stack: Sequence[Sequence[Parameters]]) -> Prepared:
+    """Return desks for small inferences of a whole stack of cells, [layer][direction]."""
+    return Prepared(name, CELLS[name], stack)
 
 
 def quantized_cell(name: str) -> QuantizedCell:

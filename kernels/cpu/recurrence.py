@@ -13,7 +13,6 @@ from .calls import DTYPES, Tape, run_backward, run_forward
 from .emitting.cell import KernelCell
 from .running import threads
 from .running.rows import Rows, running
-from .small import infer_small, is_small
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
@@ -27,9 +26,6 @@ class Recurrence(NamedTuple):
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
     ) -> tuple[np.ndarray, State]:
         """All time steps; nothing is kept for a backward."""
-        if lengths is None and is_small(params, x):
-            self._check(params, x)
-            return infer_small(self.name, CELLS[self.name], params, x, state0)
         y, state_T, _ = self._run(params, x, state0, lengths, keep=False)
         return y, state_T
 

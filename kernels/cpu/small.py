@@ -1,126 +1,230 @@
-"""Inference of small shapes: what follows from the sizes is found once, and what remains is one call of a loop.
+"""Inference of small shapes by a whole stack: what never changes between calls is found once, and one call remains.
 
-A step of a small layer is a microsecond of work. To ask for memory, to make views of it and to find their addresses
-takes ten times as long. So all of that is kept as a `Desk`, and what goes in and comes out is copied: NumPy copies some
-kilobytes sooner than it tells an array's address.
+A step of a small layer is a microsecond of work. To ask for memory, to make views of it, to find their addresses and
+to ask whether weights are still what they were takes a hundred times as long. So memory for one shape, with the jobs of
+all layers and directions that hold its addresses, is kept as a `Desk`: the caller fills in x and the initial states,
+has it run, and reads y and the final states. A direction that walks backwards has the same x, whose rows its job counts
+from the last to the first; a layer's y is the next one's x.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from functools import lru_cache
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from kernels.contract import Parameters, State
+from kernels.contract import Parameters
 
-from .calls import DTYPES, numbers_of, state_view, weights_forward
+from .calls import DTYPES, weights_forward
 from .emitting.cell import KernelCell
 from .loops.forward import make_forward
 from .loops.job import PLACE
 from .running import threads
 from .running.compiled import compiled
-from .running.memory import take
+from .running.errands import Errand, bring, fetch, infer_alone
+from .running.memory import Block, take
 from .running.rows import running
-from .shapes import Parts, forward_shape
+from .shapes import Parts, Shape, forward_shape, spread
 
-BYTES = 1 << 16
-"""Most bytes of x and y of a call that counts as small."""
-
-DESKS = 32
-"""Shapes whose desks are kept: some megabytes at most."""
-
-W_X, W_H, BIAS = PLACE["w_x"], PLACE["w_h"], PLACE["bias"]
+BYTES = 1 << 20
+"""Most bytes of x, of what goes from layer to layer, and of y, for which a desk is worth its memory."""
 
 
-class _Carried:
-    """A state at a desk: where its first numbers go, and where its last are found."""
+class Packed:
+    """The panels of a stack's weights as they were at one time, by cell and by how they are packed."""
 
-    def __init__(self, state: np.ndarray, B: int, H: int, last: int):
-        self._lanes, self._left = divmod(H, state.shape[2])
-        self._whole = state[:B, : self._lanes]
-        self._rest = state[:B, self._lanes, : self._left] if self._left else None
-        self._last, self._H = state[last : last + B], H
+    __slots__ = ("blocks", "stamp", "version")
 
-    def set(self, numbers: np.ndarray) -> None:
-        """Fill in (B, H); past H it is 0 from the beginning, and stays what no product reads."""
-        if self._rest is None:
-            self._whole[...] = numbers.reshape(self._whole.shape)
-        else:
-            H = self._H - self._left
-            self._whole[...] = numbers[:, :H].reshape(self._whole.shape)
-            self._rest[...] = numbers[:, H:]
+    def __init__(self, stamp: object):
+        self.stamp = stamp
+        self.version = object()  # by which a job tells that its addresses are these blocks', and holds none of them
+        self.blocks: dict[tuple[int, Any], tuple[Block, ...]] = {}
 
-    def get(self) -> np.ndarray:
-        """Return (B, H) after the last step; fresh."""
-        last = numbers_of(self._last.copy(), self._H)
-        return last if self._rest is None else last.copy()
+
+class Prepared:
+    """The weights of a stack, and desks to work at: it serves several threads, a desk one at a time."""
+
+    def __init__(self, name: str, cell: KernelCell, stack: Sequence[Sequence[Parameters]]):
+        self.name, self.cell = name, cell
+        self.layers, self.directions = len(stack), len(stack[0])
+        self.params = [params for layer in stack for params in layer]
+        self._packed = Packed(None)
+
+    def desk(self, T: int, B: int) -> Desk | None:
+        """Return a desk for T steps of B sequences, or None where the ordinary way is as good."""
+        I, size = self.params[0].weight_ih.shape[1], self.params[0].weight_ih.itemsize
+        between = self.layers * self.directions * self.params[0].weight_hh.shape[1]
+        return Desk(self, T, B) if T * B * (I + between) * size <= BYTES else None
+
+    def packed(self, stamp: object) -> Packed:
+        """Return what has been packed at this stamp."""
+        packed = self._packed
+        if stamp is None or packed.stamp is not stamp:
+            packed = self._packed = Packed(stamp)
+        return packed
+
+    def panels(self, packed: Packed, at: int, shape: Shape) -> tuple[Block, ...]:
+        """Return the panels of a cell's weights, and its biases."""
+        key = at, shape.how
+        if key not in packed.blocks:
+            packed.blocks.setdefault(key, weights_forward(self.cell, self.params[at], shape))
+        return packed.blocks[key]
+
+
+class _Cut:
+    """The loops of a desk, cut for so many threads."""
+
+    def __init__(self, desk: Desk, count: int):
+        self.shapes = [desk.shape_of(at, count) for at in range(len(desk.prepared.params))]
+        plans = [shape.plan for shape in self.shapes]
+        parts = Parts(
+            **{f"meeting{at}": (1 + plan.groups) * threads.BETWEEN for at, plan in enumerate(plans)},
+            scratch=max(int(shape.job[PLACE["scratch_size"]]) for shape in self.shapes) * count,  # one after the other
+        )
+        self._memory = memory = take(parts.size)
+        self.version: object = None
+        self.jobs, self.calls = [], []
+        for at, shape in enumerate(self.shapes):
+            meeting = memory.address + parts[f"meeting{at}"]
+            job = desk.job_of(at, shape)
+            job[PLACE["meeting"]], job[PLACE["scratch"]] = meeting, memory.address + parts["scratch"]
+            loop = compiled(make_forward, desk.prepared.cell, shape.lanes, False).address
+            plan = plans[at]
+            self.jobs.append(job)
+            self.calls.append((loop, job.ctypes.data, plan.groups * plan.members, meeting, plan.groups))
+        self._loops = np.array([call[:2] for call in self.calls], np.int64)
+        errand = desk.errand._replace(loops=self._loops.ctypes.data, loop_count=len(self._loops))
+        self._errand = np.array(errand, np.int64)
+        self.errand_at = self._errand.ctypes.data
+
+    def put(self, prepared: Prepared, packed: Packed) -> None:
+        """Write the addresses of panels into the jobs."""
+        self.version = None  # until all of them are there
+        for at, (job, shape) in enumerate(zip(self.jobs, self.shapes, strict=True)):
+            w_x, w_h, bias = prepared.panels(packed, at, shape)
+            job[PLACE["w_x"]], job[PLACE["w_h"]], job[PLACE["bias"]] = w_x.address, w_h.address, bias.address
+        self.version = packed.version
 
 
 class Desk:
-    """Memory for an inference of one shape on one thread, views of it, and a job that holds its addresses.
+    """Memory for an inference of T steps of B sequences, views of it, and jobs that hold its addresses.
 
-    One call at a time: who uses a desk has taken it out of `desks`.
+    Attributes
+    ----------
+    x : ndarray, shape (T, B, I)
+        To be filled in.
+    states : tuple of ndarray, shape (layers·directions, B, H)
+        To be filled in, unless a run begins at zero; afterwards the final states.
+    y : ndarray, shape (T, B, directions·H)
+        The top layer's output, until the next run.
     """
 
-    def __init__(self, cell: KernelCell, dtype: np.dtype, T: int, B: int, I: int, H: int):
-        self.shape = shape = forward_shape(cell, DTYPES[dtype], T, B, T * B, I, H, 1, False)
-        self._rows = rows = running(T, B, None)  # whose addresses the job has
-        work, lanes, size, x_row = shape.work, shape.lanes, dtype.itemsize, int(shape.job[PLACE["x_row"]])
-        parts = Parts(work=work.size, x=T * B * x_row, y=T * B * H * size)
+    def __init__(self, prepared: Prepared, T: int, B: int):
+        self.prepared, self.T, self.B = prepared, T, B
+        params, D = prepared.params, prepared.directions
+        self._H, self._dtype = params[0].weight_hh.shape[1], params[0].weight_ih.dtype
+        size, H, states = self._dtype.itemsize, self._H, prepared.cell.spec.states
+        self._work = 2.0 * T * B * sum(p.weight_ih.size + p.weight_hh.size for p in params)
+        self._rows = running(T, B, None)  # whose addresses the jobs have
+        # What layer k reads, and, in the end, y; the rows lie as far from one another as that layer's job wants them.
+        self._row = [spread(p.weight_ih.shape[1] * size) for p in params[::D]] + [D * H * size]
+        inner = {s: forward_shape(prepared.cell, DTYPES[self._dtype], T, B, T * B, H, H, 1, False) for s in states}
+        self._shape = inner[states[0]]
+        self._parts = parts = Parts(
+            **{f"x{k}": T * B * row for k, row in enumerate(self._row)},
+            states=len(states) * len(params) * B * H * size,
+            **{f"{s}{at}": 2 * B * self._inner_row(s) for at in range(len(params)) for s in states},
+            order=8 * B,
+        )
         self._memory = memory = take(parts.size)
         memory.view(0, (memory.size,), np.uint8)[:] = 0
-        self._x = memory.view(parts["x"], (T, B, I), dtype, (B * x_row, x_row, size))
-        self._y = memory.view(parts["y"], (T, B, H), dtype)
-        states = [state_view(memory, work[s], s, 2 * B, shape.Hp, lanes) for s in cell.spec.states]
-        self._states = [_Carried(state, B, H, T % 2 * B) for state in states]
-        at, sizes = memory.address, shape.job.copy()
-        for name, address in {
-            "offsets": rows.offsets_at, "order": rows.order_at, "meeting": at + work["meeting"],
-            "scratch": at + work["scratch"], "x": at + parts["x"], "y": at + parts["y"],
-            "h": at + work["h"], "c": at + work.get("c", work["h"]),
-        }.items():  # fmt: skip
-            sizes[PLACE[name]] = address
-        self._job, self._job_at = sizes, sizes.ctypes.data
-        self._loop = compiled(make_forward, cell, lanes, False).address
+        I, first, last = params[0].weight_ih.shape[1], self._row[0], self._row[-1]
+        self.x = memory.view(parts["x0"], (T, B, I), self._dtype, (B * first, first, size))
+        self.y = memory.view(parts[f"x{len(self._row) - 1}"], (T, B, D * H), self._dtype, (B * last, last, size))
+        every = memory.view(parts["states"], (len(states), len(params), B, H), self._dtype)
+        self.states = tuple(every)
+        memory.view(parts["order"], (B,), np.int64)[:] = np.arange(B)[::-1]
+        self._pieces = np.array(list(self._moves()), np.int64)
+        self.errand = Errand(
+            size=size, x=memory.address + parts["x0"], x_numbers=T * B * first // size,
+            states=memory.address + parts["states"], state_numbers=every.size,
+            pieces=self._pieces.ctypes.data, piece_count=len(self._pieces), loops=0, loop_count=0,
+        )  # fmt: skip
+        self._cuts: dict[int, _Cut] = {}
 
-    def infer(self, cell: KernelCell, params: Parameters, x: np.ndarray, state0: State) -> tuple[np.ndarray, State]:
-        """Return y and the final states."""
-        panels_x, panels_h, bias = weights_forward(cell, params, self.shape)  # held until the loop is through
-        job = self._job
-        job[W_X], job[W_H], job[BIAS] = panels_x.address, panels_h.address, bias.address
-        self._x[...] = x
-        for state, initial in zip(self._states, state0, strict=True):
-            state.set(initial)
-        threads.run(self._loop, self._job_at, 1)
-        return self._y.copy(), tuple([state.get() for state in self._states])
+    def run(self, fresh: bool, stamp: object) -> bool:
+        """Run all steps; return False, with nothing done, where x or a state holds a NaN or an infinity.
 
+        `fresh` begins at states of zero, whatever `states` hold. While `stamp` is the same object, and not None, the
+        weights have not changed.
+        """
+        if self._work < threads.SMALL:
+            return self._run(1, fresh, stamp)
+        with threads.share(self._work) as count:
+            return self._run(count, fresh, stamp)
 
-def is_small(params: Parameters, x: np.ndarray) -> bool:
-    """Return whether a call of full rows is worth a desk: one thread does it, and little is copied."""
-    T, B, I = x.shape
-    H = params.weight_hh.shape[1]
-    work = 2 * T * B * (params.weight_ih.size + params.weight_hh.size)
-    return work < threads.SMALL and T * B * (I + H) * x.itemsize <= BYTES
+    def _run(self, count: int, fresh: bool, stamp: object) -> bool:
+        cut = self._cuts.get(count) or self._cuts.setdefault(count, _Cut(self, count))
+        packed = self.prepared.packed(stamp)  # held until the loops are through
+        if cut.version is not packed.version:
+            cut.put(self.prepared, packed)
+        if count == 1:
+            return infer_alone(cut.errand_at, fresh)
+        if not bring(cut.errand_at, fresh):
+            return False
+        for call in cut.calls:
+            threads.run(*call)
+        fetch(cut.errand_at)
+        return True
 
+    def _inner_row(self, state: str) -> int:
+        """Return the bytes of a row of a state as the loops have it."""
+        row = self._shape.Hp * self._dtype.itemsize
+        return spread(row) if state == "h" else row
 
-@lru_cache(maxsize=DESKS)
-def desks(name: str, dtype: np.dtype, shape: tuple[int, int, int], H: int) -> deque[Desk]:
-    """Return the desks of a shape that nobody uses at the moment."""
-    return deque()
+    def shape_of(self, at: int, count: int) -> Shape:
+        """Return what follows from the sizes of a cell of the stack."""
+        prepared, I = self.prepared, self.prepared.params[at].weight_ih.shape[1]
+        T, B = self.T, self.B
+        return forward_shape(prepared.cell, DTYPES[self._dtype], T, B, T * B, I, self._H, count, False)
 
+    def job_of(self, at: int, shape: Shape) -> np.ndarray:
+        """Return a cell's job: what it reads, what it writes, and in which direction."""
+        (k, d), T, B, memory = divmod(at, self.prepared.directions), self.T, self.B, self._memory.address
+        x_row, y_row, parts = self._row[k], self._row[k + 1], self._parts
+        x, y = memory + parts[f"x{k}"], memory + parts[f"x{k + 1}"] + d * self._H * self._dtype.itemsize
+        found = {"offsets": self._rows.offsets_at, "h": memory + parts[f"h{at}"], "y_row": y_row}
+        found["c"] = memory + parts.get(f"c{at}", parts[f"h{at}"])
+        if d == 0:
+            found |= {"order": self._rows.order_at, "x": x, "x_row": x_row, "y": y, "y_step": B * y_row}
+        else:  # from the last row of the last step to the first of the first: the batch is turned round, too
+            found |= {
+                "order": memory + parts["order"], "x": x + (T * B - 1) * x_row, "x_row": -x_row,
+                "y": y + (T - 1) * B * y_row, "y_step": -B * y_row,
+            }  # fmt: skip
+        job = shape.job.copy()
+        for name, number in found.items():
+            job[PLACE[name]] = number
+        return job
 
-def infer_small(
-    name: str, cell: KernelCell, params: Parameters, x: np.ndarray, state0: State
-) -> tuple[np.ndarray, State]:
-    """Run all steps of full rows without a tape, at a desk."""
-    H = params.weight_hh.shape[1]
-    free = desks(name, x.dtype, x.shape, H)
-    try:
-        desk = free.pop()  # in one step, whatever other threads and signals do
-    except IndexError:
-        T, B, I = x.shape
-        desk = Desk(cell, x.dtype, T, B, I, H)
-    result = desk.infer(cell, params, x, state0)
-    free.append(desk)
-    return result
+    def _moves(self) -> Any:
+        """Give each piece of the states: where a loop begins with it, where it leaves it, where it is in `states`."""
+        lanes, B, size, memory = self._shape.lanes, self.B, self._dtype.itemsize, self._memory.address
+        dense = memory + self._parts["states"]
+        for s in self.prepared.cell.spec.states:
+            for at in range(len(self.prepared.params)):
+                inner, row, last = memory + self._parts[f"{s}{at}"], self._inner_row(s), self.T % 2 * B
+                for b in range(B):
+                    r = B - 1 - b if at % self.prepared.directions else b
+                    if s == "h":
+                        yield inner + r * row, inner + (last + r) * row, dense, self._H * size
+                    else:
+                        for first in range(0, self._H, lanes.count):
+                            vector = inner + first // lanes.count * 2 * B * lanes.width
+                            left = min(lanes.count, self._H - first) * size
+                            yield (
+                                vector + r * lanes.width, vector + (last + r) * lanes.width,
+                                dense + first * size, left,
+                            )  # fmt: skip
+                    dense += self._H * size

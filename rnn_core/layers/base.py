@@ -46,7 +46,7 @@ class Layer:
     @property
     def namespace(self) -> Any:
         """The array module of the parameters, and so of inputs and outputs: NumPy's on the host, CuPy's on a GPU."""
-        one = next(iter(self.parameters.values()))
+        one = self._parameters.one()
         return HOST if type(one) is np.ndarray else array_namespace(one)
 
     @property

@@ -2,11 +2,16 @@
 
 A layer computes with these very arrays, and a model, an optimizer or tied weights hold them too. Another array under
 the same name would be saved, and nothing would compute with it.
+
+They are also where an array is handed out, so they can tell whether one may have been written into: see `Watch`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+import weakref
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, ValuesView
+from sys import getrefcount
 from typing import Any, NoReturn
 
 import numpy as np
@@ -40,6 +45,51 @@ class LiveParameters(dict[str, Array]):
     def __init__(self, where: str, arrays: Mapping[str, Array]) -> None:
         super().__init__(arrays)
         self._where = where
+        mark = Mark()
+        self._known = {name: _known(array, mark) for name, array in super().items() if type(array) is np.ndarray}
+        for known in self._known.values():
+            known.holders.add(id(self))
+            known.mark.token = object()
+
+    def __del__(self) -> None:
+        for known in getattr(self, "_known", {}).values():
+            known.holders.discard(id(self))
+            known.mark.token = object()
+
+    def __getitem__(self, name: str) -> Array:
+        array = super().__getitem__(name)
+        if name in self._known:
+            self._known[name].mark.token = object()  # behind: who asks in between still sees one reference too many
+        return array
+
+    def __iter__(self) -> Iterator[str]:  # without it, dict(parameters) and **parameters would not ask `__getitem__`
+        return super().__iter__()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the array of a name, or `default`."""
+        return self[name] if name in self else default  # noqa: SIM401
+
+    def values(self) -> ValuesView[Array]:  # type: ignore[override]
+        """Return a view of the arrays."""
+        return ValuesView(self)
+
+    def items(self) -> ItemsView[str, Array]:  # type: ignore[override]
+        """Return a view of names and arrays."""
+        return ItemsView(self)
+
+    def copy(self) -> dict[str, Array]:
+        """Return a dict of the arrays themselves."""
+        return dict(self)
+
+    def __or__(self, other: Any) -> Any:
+        return dict(self) | dict(other)
+
+    def __ror__(self, other: Any) -> Any:
+        return dict(other) | dict(self)
+
+    def one(self) -> Array:
+        """Return some array, only to be looked at: it counts as not handed out."""
+        return next(iter(super().values()))
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})
@@ -50,7 +100,7 @@ class LiveParameters(dict[str, Array]):
         # `parameters[name] += 1` has written into the array, and hands it back.
         write(self._where, self, {name: value for name, value in values.items() if self.get(name) is not value})
 
-    def __ior__(self, other: Any) -> LiveParameters:  # type: ignore[override,misc]
+    def __ior__(self, other: Any) -> LiveParameters:  # type: ignore[override]
         self.update(other)
         return self
 
@@ -83,6 +133,85 @@ class LiveParameters(dict[str, Array]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._where, dict(self))
+
+
+class Mark:
+    """Something of some arrays that is another object each time one of them has been handed out."""
+
+    __slots__ = ("token",)
+
+    def __init__(self) -> None:
+        self.token = object()
+
+
+class _Known:
+    """An array of some `LiveParameters`."""
+
+    __slots__ = ("alive", "holders", "mark")
+
+    def __init__(self, array: np.ndarray, mark: Mark):
+        key = id(array)
+        self.alive = weakref.ref(array, lambda _: _KNOWN.pop(key, None))
+        self.mark = mark
+        self.holders: set[int] = set()  # ids of the `LiveParameters` that refer to it
+
+
+_KNOWN: dict[int, _Known] = {}
+
+
+def _known(array: np.ndarray, mark: Mark) -> _Known:
+    """Return what is known of an array; one that is new gets this mark."""
+    known = _KNOWN.get(id(array))
+    if known is None or known.alive() is not array:
+        known = _KNOWN[id(array)] = _Known(array, mark)
+    return known
+
+
+COUNTED = sys.implementation.name == "cpython" and "free-threading" not in sys.version
+"""Whether `getrefcount` tells, at every moment, how many references there are."""
+
+[_ITSELF] = map(getrefcount, (np.empty(0),))
+"""What `getrefcount` says of an array that a tuple refers to and nobody else."""
+
+
+class Watch:
+    """Tells whether a layer's arrays can have been written into, without a look at what is in them.
+
+    Who writes into an array has a reference to it: the array itself, or a view, a memoryview, a tensor that shares its
+    memory, each of which holds one. It came from `LiveParameters`, where that leaves a new token. So as long as the
+    token is the same, and nobody but the library refers to the arrays, they hold what they held. An address alone,
+    ``array.ctypes.data``, is no reference: who writes through it has to hold the array meanwhile, as NumPy demands.
+
+    Parameters
+    ----------
+    arrays : iterable of ndarray
+        Of one `LiveParameters`. The layer has, beside it, one reference of its own to each.
+    """
+
+    def __init__(self, arrays: Iterable[Array]):
+        self._arrays = tuple(arrays)
+        self._seen: tuple[Any, list[int]] = (None, [])
+
+    def stamp(self) -> object:
+        """Return the same object while nobody can have written into any array, or None where that isn't known."""
+        known = _KNOWN.get(id(self._arrays[0]))
+        if known is None or not COUNTED:
+            return None
+        token = known.mark.token  # before the references are counted
+        if token is not self._seen[0]:
+            self._seen = token, self._alone(known.mark)
+        return token if list(map(getrefcount, self._arrays)) == self._seen[1] else None
+
+    def _alone(self, mark: Mark) -> list[int]:
+        """Return how many references to each array there are if only the library has some; 0, never, if unknown."""
+        own = [(_KNOWN.get(id(array)), array.flags.owndata) for array in self._arrays]
+        return [
+            _ITSELF + 1 + len(known.holders) if known is not None and known.mark is mark and memory else 0
+            for known, memory in own
+        ]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._arrays,)
 
 
 def keep(where: str, old: Mapping[str, Array], new: Mapping[str, Array]) -> LiveParameters:

@@ -30,7 +30,9 @@ from .dropout import dropout_mask
 from .first_values import drawing, first_values
 from .home import namespace_of, to_host, zeros
 from .layout import Layout, describe, join, turn
-from .live import or_build
+from .live import Watch, or_build
+from .small.calls import SmallCalls
+from .small.stream import Stream
 
 
 class Tape(NamedTuple):
@@ -48,6 +50,8 @@ class Recurrent(Layer):
 
     cell: str
     """The cell's name in `kernels.contract.CELLS`."""
+
+    _small: SmallCalls | None = None
 
     def __init__(
         self,
@@ -122,6 +126,10 @@ class Recurrent(Layer):
                     if array is not None:
                         named[self._name(field, k, d)] = array
         self.parameters = named
+        if hasattr(backends.get(self.backend), "prepare"):
+            watch = Watch(list(named.values()))
+            made_of = self.backend, self.cell, self._cell_parameters, dtype, self.batch_first, watch
+            self._small = SmallCalls(*made_of)
 
     @staticmethod
     def _name(field: str, layer: int, direction: int) -> str:
@@ -156,8 +164,30 @@ class Recurrent(Layer):
 
         Parameters and errors are `forward`'s; the result is its first two values.
         """
+        small = self._small if lengths is None else None
+        if small is not None and (found := small(x, state0)) is not None:
+            return found
         (y,), state = self._infer(f"{type(self).__name__}.__call__", x, state0, lengths, every=False)
+        if small is not None:
+            small.met(x)
         return y, state
+
+    def stream(self, batch_size: int | None = None, state0: Any = None) -> Stream:
+        """Return a stream: it takes one step, or some, at a time, and keeps the state from call to call.
+
+        Parameters
+        ----------
+        batch_size : int, optional
+            Sequences side by side; without it there is one, and steps have no axis for it.
+        state0 : ndarray or pair of ndarray, optional
+            Initial state, as `forward`'s; zeros without it.
+
+        Raises
+        ------
+        ValueError, TypeError
+            The layer is bidirectional: then every step depends on the last. Or an argument is not as required.
+        """
+        return Stream(self, batch_size, state0)
 
     def every_layer(self, x: Array, state0: Any = None, lengths: Any = None) -> tuple[list[Array], Any]:
         """Run the layer as by calling it, and return what each layer of the stack says, the lowest first.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kernels.cpu import plan, shapes, small
+from kernels.cpu import plan, shapes
 from tests.cases import Problem
 from tests.conformance import Results
 
@@ -24,7 +24,6 @@ def forget_shapes() -> None:
     """Let the next call work out its plan anew."""
     shapes.forward_shape.cache_clear()
     shapes.backward_shape.cache_clear()
-    small.desks.cache_clear()
 
 
 @contextmanager

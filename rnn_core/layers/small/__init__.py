@@ -1,0 +1,1 @@
+"""Small calls: inference of some kilobytes, for which the ordinary way would cost more than the work."""
