@@ -39,7 +39,7 @@ class Quantized(Layer):
 
     def _backend(self, dtype: np.dtype) -> Any:
         """Return the backend's module, if it computes in int8 and the layer is to be float32 otherwise."""
-        name, backend = type(self).__name__, self.config["backend"] or "numpy"
+        name, backend = type(self).__name__, self.config["backend"] or backends.default()
         if dtype != np.float32:
             raise TypeError(
                 f"{name}: dtype must be float32, in which all but the weights is, got {dtype}; "
