@@ -89,7 +89,7 @@ def spread(code: Code, number: ir.Value, kind: ir.VectorType) -> ir.Value:
 def _store(code: Code, value: Vector, address: ir.Value) -> None:
     """Put a vector's numbers, rounded to whole ones and with `OFFSET` added, at an address, a byte each."""
     builder, kind = code.builder, code.lanes.int_type
-    whole = builder.fptosi(value.round().value, kind)  # (IQ2)
+    whole = builder.fptosi(code.call("rint", value).value, kind)  # (IQ2)
     offset = ir.Constant(kind, [ir.Constant(kind.element, OFFSET)] * kind.count)
     small = builder.trunc(builder.add(whole, offset), ir.VectorType(BYTE, kind.count))
     builder.store(small, code.pointer(address), align=1)

@@ -71,6 +71,12 @@ def test_both_backends_say_the_same():
     assert cpu.astype(np.float32, backend="numpy").backend == "numpy"
 
 
+def test_a_stream_goes_step_by_step():
+    twin = quantize(LSTM(5, 24, 2, seed=0))
+    stream = twin.stream(batch_size=3)
+    np.testing.assert_array_equal(np.concatenate([stream(X[t : t + 1]) for t in range(6)]), twin(X)[0])
+
+
 def test_names_types_and_sizes():
     twin = quantize(LSTM(5, 24, seed=0))
     assert {name: (array.dtype.name, array.shape) for name, array in twin.parameters.items()} == {
