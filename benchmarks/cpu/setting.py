@@ -10,7 +10,7 @@ from ..machine import Others
 from ..timing import Pair, in_turn, paired
 from .limits import Limits
 
-FULL = {"pairs": 7, "block": 0.03, "budget": 2.0}
+FULL = {"pairs": 7, "block": 0.03, "budget": 1.5}
 QUICK = {"pairs": 2, "block": 0.005, "rest": 0.03}
 """How long `timing.in_turn` takes."""
 

@@ -42,6 +42,12 @@ def bfloat16_rms(row: Row) -> Iterator[tuple[str, float]]:
         yield row["name"], row["ways"]["torch bfloat16"]["rms"] / row["ways"]["ours bfloat16"]["rms"]
 
 
+def gradients_rms(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield the error of torch's gradients over that of ours, in bfloat16."""
+    if row["errors"]:
+        yield row["name"], row["errors"]["theirs"] / row["errors"]["ours"]
+
+
 def share(row: Row) -> Iterator[tuple[str, float]]:
     """Yield the share of the machine's limit."""
     if "share" in row:
@@ -100,6 +106,7 @@ TARGETS = (
     Target("whole training steps, bfloat16", TORCH, 1.5, 0.9, ("steps",), lambda row: row["precision"] == "bfloat16"),
     Target("bfloat16, inference", TORCH, 1.2, 0.9, ("precision",), values=bfloat16),
     Target("bfloat16 rms error", "torch's ÷ ours", None, 1 / 1.2, ("precision",), values=bfloat16_rms),
+    Target("bfloat16 rms error of the gradients", "torch's ÷ ours", None, 1 / 1.2, ("steps",), values=gradients_rms),
     Target("loss at the last step, T = 256", TORCH, 10.0, None, ("last-step",), values=of("torch")),
     Target("loss at the last step, T = 256", "at every step ÷ at the last", None, 1 / 1.15, ("last-step",),
            values=of("every")),

@@ -15,6 +15,9 @@ from rnn_core.training.run import Run
 
 STEPS = 5
 
+NORM = next(name for name in ("clipping_factor", "clip_by_global_norm") if hasattr(running, name))
+"""What `Run.step` clips by."""
+
 
 class Clock:
     """Seconds by name, of the calls that are watched."""
@@ -45,13 +48,12 @@ def watched(run: Run, clock: Clock) -> Iterator[None]:
         "core backward": (model.rnn, "backward"),
         "embedding": (model.front, "backward"),
         "loss and gradients": (model, "loss_and_gradients"),
-        "norm": (running, "clip_by_global_norm"),
+        "norm": (running, NORM),
         "optimizer": (type(run.optimizer), "update"),
     }
     with ExitStack() as stack:
         for name, (owner, attribute) in places.items():
-            if hasattr(owner, attribute):
-                stack.enter_context(patch.object(owner, attribute, clock.watch(name, getattr(owner, attribute))))
+            stack.enter_context(patch.object(owner, attribute, clock.watch(name, getattr(owner, attribute))))
         yield
 
 
