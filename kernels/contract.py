@@ -10,6 +10,10 @@ and, where it needs them, three functions more: `namespace()`, the module whose 
 `Prepared`: a quicker way through small calls. A backend that can compute with weights in int8 has another two,
 `quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`.
 
+It may have, besides, what a model's step needs around the core; whoever asks goes on without where there is none:
+
+- `softmax_head()`, which returns a `SoftmaxHead`: cross-entropy of an affine map, for which no logits are kept.
+
 A `Cell` has three functions. For each of them:
 
 3. Arrays are time-major, C-contiguous or not, of one dtype; results have the same dtype, and are fresh.
@@ -21,6 +25,14 @@ A `Cell` has three functions. For each of them:
 8. dX is always ∂L/∂X for the whole call: summed over time and, for parameters, over the batch.
 9. A tape is opaque to the caller, and can be used by `backward` any number of times.
 
+A `SoftmaxHead` has two functions. For each of them 4, 7 and the following:
+
+10. x (N, K), weight (V, K) and bias, (V,) or None, are of one dtype; `targets` (N,) are int64 in 0 … V − 1. Results are
+    fresh, and have the same dtype, but for the losses: those are float64.
+11. With z = x Wᵀ + b, losses[n] = log Σ_k exp(z_nk) − z_{n,t_n}. It is not finite where a z_nk is not, or is too large
+    to tell; then gradients mean nothing.
+12. Memory beyond the results is bounded: there is no array (N, V).
+
 Dimensions:
 
 ===  =====================================
@@ -28,6 +40,9 @@ T    time steps
 B    batch: sequences side by side
 I    input size
 H    hidden size
+N    rows of numbers, of a head
+K    numbers of such a row
+V    classes
 G    gates: RNN 1, GRU 3, LSTM 4
 ===  =====================================
 """
@@ -188,3 +203,15 @@ class Prepared(Protocol):
 
     def desk(self, T: int, B: int) -> Desk | None:
         """Return a new desk, or None for sizes with which the cells' own `infer` is as quick."""
+
+
+class SoftmaxHead(Protocol):
+    """Softmax cross-entropy of an affine map, z = x Wᵀ + b."""
+
+    def losses(self, x: Array, weight: Array, bias: Array | None, targets: Array) -> tuple[Array, Array]:
+        """Return the losses (N,), and whether the first of the largest z_nk is the target's (N,)."""
+
+    def gradients(
+        self, x: Array, weight: Array, bias: Array | None, targets: Array, dlosses: Array, needs: frozenset[str]
+    ) -> tuple[Array, Array | None, Array | None, Array | None]:
+        """Return the losses (N,), and from ∂L/∂losses the gradients of "x", "weight" and "bias", as far as needed."""

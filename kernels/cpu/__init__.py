@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kernels.contract import Cell, Parameters, QuantizedAffine, QuantizedCell
+from kernels.contract import Cell, Parameters, QuantizedAffine, QuantizedCell, SoftmaxHead
 
 from .recurrence import CELLS, Recurrence
 from .small import Prepared
@@ -34,3 +34,10 @@ def quantized_affine() -> QuantizedAffine:
     from .int8.affine import QuantizedAffine
 
     return QuantizedAffine()
+
+
+def softmax_head() -> SoftmaxHead:
+    """Return softmax cross-entropy of an affine map; what it is made of is imported when it is first asked for."""
+    from .products.calls import Head
+
+    return Head()

@@ -158,7 +158,7 @@ class ConvClassifier(OneLoss):
 
         Parameters and errors are `forward`'s; the result is its first value.
         """
-        return self._logits(self._answer("ConvClassifier.__call__", x, None, None)[0])
+        return self._logits(self._head(self._features("ConvClassifier.__call__", x, None, None)[0]))
 
     def forward(self, x: Array, *, rng: np.random.Generator | int | None = None) -> tuple[Array, ConvTape]:
         """Run the model for training: dropout is on, and a tape is kept for `backward`.
@@ -183,8 +183,9 @@ class ConvClassifier(OneLoss):
         TypeError
             The dtype of x is not the model's.
         """
-        z, _, tape = self._answer_and_tape("ConvClassifier.forward", x, None, None, rng)
-        return self._logits(z), tape
+        q, _, tape = self._features_and_tape("ConvClassifier.forward", x, None, None, rng)
+        z, head = self._head.forward(q)  # (F1)
+        return self._logits(z), tape._replace(head=head)
 
     def backward(
         self, tape: ConvTape, dlogits: Array, needs: Iterable[str] | None = None
@@ -233,11 +234,11 @@ class ConvClassifier(OneLoss):
     def _inputs(self) -> tuple[str, ...]:
         return ("x",)
 
-    def _answer(self, where: str, x: Any, state: Any, lengths: Any) -> tuple[Array, None]:
+    def _features(self, where: str, x: Any, state: Any, lengths: Any) -> tuple[Array, None]:
         p = self.summary(self.blocks(self._checked(where, x, lengths)))
-        return self._head(p if self.hidden is None else self.relu(self.hidden(p))), None
+        return p if self.hidden is None else self.relu(self.hidden(p)), None
 
-    def _answer_and_tape(
+    def _features_and_tape(
         self, where: str, x: Any, state: Any, lengths: Any, rng: np.random.Generator | int | None
     ) -> tuple[Array, None, ConvTape]:
         rng = mask_generator(rng, self.dropout.p, where)
@@ -249,35 +250,45 @@ class ConvClassifier(OneLoss):
             q, hidden = self.hidden.forward(q)  # (F1)
             q, relu = self.relu.forward(q)  # (CV2)
         q, dropout = self.dropout.forward(q, rng=rng)  # (D1)
-        z, head = self._head.forward(q)  # (F1)
-        return z, None, ConvTape(self, tuple(x.shape), blocks, summary, hidden, relu, dropout, head)
+        return q, None, ConvTape(self, tuple(x.shape), blocks, summary, hidden, relu, dropout, None)
 
     def _backward(
         self, tape: ConvTape, dz: Array, dstate: Any, needs: frozenset[str]
     ) -> tuple[Array | None, None, dict[str, Array]]:
         """Return ∂L/∂x and ∂L/∂parameter from ∂L/∂z, as far as needed: the walk back stops at the lowest layer."""
+        dq, gradients = self._head.backward(tape.head, dz, self._needed_of_head(needs))  # (F1′)
+        dx, grads = self._backward_below(tape, dq, named("head", gradients), needs)
+        return dx, None, grads
+
+    def _needed_of_head(self, needs: frozenset[str]) -> set[str]:
+        below = any(name == "x" or name.startswith(("conv.", "hidden.")) for name in needs)
+        return needed(needs, "head") | ({"x"} if below else set())
+
+    def _backward_features(
+        self, tape: ConvTape, dp: Array | None, grads: dict[str, Array], needs: frozenset[str]
+    ) -> dict[str, Array]:
+        return self._backward_below(tape, dp, grads, needs)[1]
+
+    def _backward_below(
+        self, tape: ConvTape, dq: Array | None, grads: dict[str, Array], needs: frozenset[str]
+    ) -> tuple[Array | None, dict[str, Array]]:
+        """Return ∂L/∂x and ∂L/∂parameter from what the head's backward gives, as far as needed."""
         below = {name for name in needs if name == "x" or name.startswith("conv.")}
-        hidden, head = needed(needs, "hidden"), needed(needs, "head")
-        if below and self.hidden is not None:
-            hidden.add("x")
-        if below or hidden:
-            head.add("x")
-        dq, gradients = self._head.backward(tape.head, dz, head)  # (F1′)
-        grads = named("head", gradients)
+        hidden = needed(needs, "hidden") | ({"x"} if below else set())
         if dq is None:
-            return None, None, grads
+            return None, grads
         dq = self.dropout.backward(tape.dropout, dq)  # (D1′)
         if self.hidden is not None:
             dq, gradients = self.hidden.backward(
                 tape.hidden, self.relu.backward(tape.relu, dq), hidden
             )  # (F1′), (CV2′)
-            grads |= named("hidden", gradients)
+            grads = grads | named("hidden", gradients)
         if not below:
-            return None, None, grads
+            return None, grads
         dx, gradients = self.blocks.backward(tape.blocks, self.summary.backward(tape.summary, dq), below)  # (CP3′)
         if dx is not None:  # with the axis of the channels, or without, as x was
             dx = array_namespace(dx).reshape(dx, tape.shape)
-        return dx, None, grads | gradients
+        return dx, grads | gradients
 
     def _checked(self, where: str, x: Any, lengths: Any) -> Array:
         """Return x (B, C, …), where the model lives."""

@@ -20,8 +20,9 @@ from ..layers.home import move
 from ..layers.layout import describe
 from ..layers.linear import Linear
 from ..layers.mixing.gates import sigmoid
-from ..training.losses import BinaryCrossEntropy, SquaredError
-from .base import Evaluation, Model, Step, softmax
+from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from ..training.losses.head import head_loss, head_score, kernels_of
+from .base import Evaluation, Model, Step, named, softmax
 from .inputs import total, total_of
 from .trunk import Branch, Tape, Trunk
 
@@ -47,14 +48,24 @@ class OneLoss(Model):
         """What may have a gradient and is no parameter."""
 
     @abstractmethod
-    def _answer(self, where: str, x: Any, state: Any, lengths: Any) -> tuple[Array, Any]:
-        """Return what the head says, z, and the final state; without a tape and without dropout."""
+    def _features(self, where: str, x: Any, state: Any, lengths: Any) -> tuple[Array, Any]:
+        """Return what the head reads, p, and the final state; without a tape and without dropout."""
 
     @abstractmethod
-    def _answer_and_tape(
+    def _features_and_tape(
         self, where: str, x: Any, state: Any, lengths: Any, rng: np.random.Generator | int | None
     ) -> tuple[Array, Any, Any]:
-        """Return what the head says, z, the final state, and a tape; dropout is on."""
+        """Return what the head reads, p, the final state, and a tape without the head's; dropout is on."""
+
+    @abstractmethod
+    def _needed_of_head(self, needs: frozenset[str]) -> set[str]:
+        """Return what of `needs` belongs to the head, and "x" if anything below it is needed."""
+
+    @abstractmethod
+    def _backward_features(
+        self, tape: Any, dp: Array | None, grads: dict[str, Array], needs: frozenset[str]
+    ) -> dict[str, Array]:
+        """Return ∂L/∂parameter from ∂L/∂p and the gradients of what is above, as far as needed."""
 
     @abstractmethod
     def _backward(
@@ -79,7 +90,10 @@ class OneLoss(Model):
 
     @abstractmethod
     def _targets(self, where: str, batch: Batch, logits: Array) -> tuple[Array, Array | None]:
-        """Return a batch's targets, a valid one in the padding, and how much each counts; where they were."""
+        """Return a batch's targets, a valid one in the padding, and how much each counts; where they were.
+
+        Of `logits` the shape and the home tell something, the numbers don't: they may be zeros in their place.
+        """
 
     def loss_and_gradients(
         self,
@@ -94,16 +108,50 @@ class OneLoss(Model):
         names = (*self._inputs, *self.parameters)
         wanted = check_needs(f"{name}.backward", self._trainable(needs), names)
         state = state if self.carries else None
-        z, state, tape = self._answer_and_tape(f"{name}.forward", batch.inputs, state, batch.lengths, rng)
-        loss, dz, count, above = self._above(f"{name}.loss_and_gradients", batch, z, wanted)
-        _, _, gradients = self._backward(tape, dz, None, wanted)
-        return Step(loss.item(), self._in_order(gradients | above), state if self.carries else None, count)
+        p, state, tape = self._features_and_tape(f"{name}.forward", batch.inputs, state, batch.lengths, rng)
+        loss, dp, count, above = self._learn(f"{name}.loss_and_gradients", batch, p, wanted)
+        gradients = self._backward_features(tape, dp, above, wanted)
+        return Step(loss, self._in_order(gradients), state if self.carries else None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch and how many targets were predicted right; see `Model.evaluate`."""
         name, state = type(self).__name__, state if self.carries else None
-        z, state = self._answer(f"{name}.__call__", batch.inputs, state, batch.lengths)
-        return self._score(f"{name}.evaluate", batch, z, state if self.carries else None)
+        p, state = self._features(f"{name}.__call__", batch.inputs, state, batch.lengths)
+        state, where = state if self.carries else None, f"{name}.evaluate"
+        if (kernels := self._one_pass(p)) is not None:
+            targets, weights = self._targets(where, batch, self._shaped_as_logits(p))
+            found = head_score(kernels, self.head, p, targets, weights)
+            if found is not None:
+                count = total(weights, targets.shape)
+                return Evaluation(found[0] * count, count, total_of(found[1], weights), state)
+        return self._score(where, batch, self.head(p), state)
+
+    def _learn(
+        self, where: str, batch: Batch, p: Array, needs: frozenset[str]
+    ) -> tuple[float, Array | None, float, dict[str, Array]]:
+        """Return the mean loss, ∂L/∂p, how many targets it is a mean of, and the gradients of the head and above it.
+
+        Head and loss are one pass where that is possible; see `rnn_core.training.losses.head`.
+        """
+        of_head = self._needed_of_head(needs)
+        if (kernels := self._one_pass(p)) is not None:
+            targets, weights = self._targets(where, batch, self._shaped_as_logits(p))
+            found = head_loss(kernels, self.head, p, targets, weights, of_head)
+            if found is not None:
+                return found.loss, found.dp, total(weights, targets.shape), named("head", found.gradients)
+        z, tape = self.head.forward(p)
+        loss, dz, count, above = self._above(where, batch, z, needs)
+        dp, gradients = self.head.backward(tape, dz, of_head)
+        return loss.item(), dp, count, named("head", gradients) | above
+
+    def _one_pass(self, p: Array) -> Any:
+        """Return what makes head and loss one pass: where the loss is softmax cross-entropy, and its backend can."""
+        return kernels_of(self.head, p) if type(self.loss) is SoftmaxCrossEntropy else None
+
+    def _shaped_as_logits(self, p: Array) -> Array:
+        """Return zeros of the shape of logits, which take no memory: targets are held against them."""
+        xp = array_namespace(p)
+        return xp.broadcast_to(xp.zeros((), dtype=p.dtype), (*p.shape[:-1], self.head.out_features))
 
     def _above(
         self, where: str, batch: Batch, z: Array, needs: frozenset[str]
@@ -180,10 +228,18 @@ class SingleHead(Trunk, OneLoss):
     def _branch(self) -> Branch:
         return self.branches["head"]
 
-    def _answer(self, where: str, x: Any, state: Any, lengths: Any) -> tuple[Array, Any]:
-        return self._infer(where, self._branch, x, state, lengths)
+    def _features(self, where: str, x: Any, state: Any, lengths: Any) -> tuple[Array, Any]:
+        return self._infer_below(where, self._branch, x, state, lengths)
 
-    def _answer_and_tape(
+    def _features_and_tape(
         self, where: str, x: Any, state: Any, lengths: Any, rng: np.random.Generator | int | None
     ) -> tuple[Array, Any, Tape]:
-        return self._forward(where, self._branch, x, state, lengths, rng)
+        return self._forward_below(where, self._branch, x, state, lengths, rng)
+
+    def _needed_of_head(self, needs: frozenset[str]) -> set[str]:
+        return self._head_needs(self._branch, needs)
+
+    def _backward_features(
+        self, tape: Tape, dp: Array | None, grads: dict[str, Array], needs: frozenset[str]
+    ) -> dict[str, Array]:
+        return self._backward_below(tape, dp, grads, None, needs)[2]

@@ -177,21 +177,33 @@ class Trunk(Model):
 
     def _infer(self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any) -> tuple[Array, Any]:
         """Return what a head says, and the core's final state; without a tape and without dropout."""
+        p, state = self._infer_below(where, branch, x, state0, lengths)
+        return branch.head(p), state
+
+    def _infer_below(self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any) -> tuple[Array, Any]:
+        """Return what a head reads, and the core's final state; without a tape and without dropout."""
         y, state, lengths = self._hidden(where, x, state0, lengths)
-        return branch.head(y if branch.pooling is None else branch.pooling(y, lengths)), state
+        return y if branch.pooling is None else branch.pooling(y, lengths), state
 
     def _forward(
         self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any, rng: np.random.Generator | int | None
     ) -> tuple[Array, Any, Tape]:
         """Return what a head says, z, the core's final state, and a tape; dropout is on."""
+        p, state, tape = self._forward_below(where, branch, x, state0, lengths, rng)
+        z, head = branch.head.forward(p)  # (F1)
+        return z, state, tape._replace(head=head)
+
+    def _forward_below(
+        self, where: str, branch: Branch, x: Any, state0: Any, lengths: Any, rng: np.random.Generator | int | None
+    ) -> tuple[Array, Any, Tape]:
+        """Return what a head reads, m ⊙ p, the core's final state, and a tape without the head's; dropout is on."""
         rng = mask_generator(rng, self.dropout.p, where)
         y, state, lengths, core = self._forward_core(where, x, state0, lengths, rng)
         pooling = None
         if branch.pooling is not None:
             y, pooling = branch.pooling.forward(y, lengths)  # (T1)–(T3)
         y, dropout_out = self.dropout.forward(y, rng=rng)  # (D1)
-        z, head = branch.head.forward(y)  # (F1)
-        return z, state, Tape(self, branch, core, pooling, dropout_out, head)
+        return y, state, Tape(self, branch, core, pooling, dropout_out, None)
 
     def _backward(
         self, tape: Tape, dz: Array, dstate: Any, needs: frozenset[str]
@@ -201,21 +213,28 @@ class Trunk(Model):
         What isn't needed is not computed: the walk back stops at the lowest layer that something needed depends on.
         """
         branch = tape.branch
+        dy, gradients = branch.head.backward(tape.head, dz, self._head_needs(branch, needs))  # (F1′)
+        return self._backward_below(tape, dy, named(branch.part, gradients), dstate, needs)
+
+    def _head_needs(self, branch: Branch, needs: frozenset[str]) -> set[str]:
+        """Return what of `needs` belongs to a head, and what it has to give for all that is below it."""
         front, core = self._core_needs(needs)
-        head = needed(needs, branch.part)
-        if front and self.tied:
-            head.add("weight")
-        if core:
-            head.add("x")
-        dy, gradients = branch.head.backward(tape.head, dz, head)  # (F1′)
-        grads = named(branch.part, gradients)
+        weight = {"weight"} if front and self.tied else set()
+        return needed(needs, branch.part) | weight | ({"x"} if core else set())
+
+    def _backward_below(
+        self, tape: Tape, dy: Array | None, grads: dict[str, Array], dstate: Any, needs: frozenset[str]
+    ) -> tuple[Array | None, Any, dict[str, Array]]:
+        """Return the same from what a head's backward gives: ∂L/∂(m ⊙ p), if anything below needs it, and grads."""
+        branch = tape.branch
+        front, core = self._core_needs(needs)
         if not core:
             return None, self.rnn._state((None,) * len(self.rnn.spec.states)), grads
         dy = self.dropout.backward(tape.dropout_out, dy)  # (D1′)
         if branch.pooling is not None:
             dy = branch.pooling.backward(tape.pooling, dy)  # (T1′)–(T3′)
         dx, dstate0, gradients = self._backward_core(tape.core, dy, dstate, needs)
-        grads |= gradients
+        grads = grads | gradients
         if front and self.tied:
             grads["embedding.weight"] += grads.pop("head.weight")
         return dx, dstate0, grads

@@ -81,6 +81,13 @@ def _over_one_plus(E: Vector, numerator: Vector | float) -> Vector:
     return missing.fma(estimate, quotient)
 
 
+def exp(a: Vector) -> Vector:
+    """e^a of a number below `largest`, and 0 where that is no normal number."""
+    reduction = REDUCTIONS[a.code.lanes.dtype]
+    scale, p = _scale_and_series(-a, reduction.q, reduction.ln2, reduction.largest)
+    return a.where_below(-reduction.largest, 0, scale.fma(p, scale))
+
+
 def sigmoid(a: Vector) -> Vector:
     """σ(a) = 1/(1 + e^{−a}), and 0 where that is no normal number.  (A1)"""
     reduction = REDUCTIONS[a.code.lanes.dtype]

@@ -143,7 +143,7 @@ class Vector:
         """Return self·factor + term, rounded once."""
         return self.code.call("fma", self, factor, term)
 
-    def where_below(self, bound: float, then: Vector | float, otherwise: Vector | float) -> Vector:
+    def where_below(self, bound: Vector | float, then: Vector | float, otherwise: Vector | float) -> Vector:
         """Return `then` in the lanes below the bound and `otherwise` in the rest; a NaN is not below."""
         builder = self.code.builder
         below = builder.fcmp_ordered("<", self.value, self._other(bound))

@@ -3,6 +3,7 @@
 ================  ===================================================================================================
 mean.py           what every loss ends in: the weighted mean, and the checks of what it is given
 cross_entropy.py  softmax and binary cross-entropy
+head.py           softmax cross-entropy of what a head says, from what it reads, without logits
 squared.py        squared error
 distributions.py  Gaussian likelihood, and quantiles
 ================  ===================================================================================================

@@ -64,7 +64,7 @@ class SoftmaxCrossEntropy:
         if 0 in logits.shape:
             raise ValueError(f"{where}: logits must hold at least one row and class, got shape {tuple(logits.shape)}")
         V = logits.shape[-1]
-        _check_classes(where, targets, V)
+        check_classes(where, targets, V)
         z, t = xp.reshape(logits, (-1, V)), xp.reshape(move(targets, xp), (-1,))
         n = xp.arange(z.shape[0])
         top = xp.argmax(real_part(xp, z), axis=1)
@@ -155,7 +155,8 @@ class SoftmaxTape(NamedTuple):
     shape: tuple[int, ...]
 
 
-def _check_classes(where: str, targets: Array, V: int) -> None:
+def check_classes(where: str, targets: Array, V: int) -> None:
+    """Raise TypeError or ValueError if targets are no numbers of classes."""
     if not array_namespace(targets).isdtype(targets.dtype, "integral"):
         raise TypeError(f"{where}: targets must be integers, the numbers of the right classes, got {targets.dtype}")
     check_range(where, "targets", targets, V, f"the logits have {V} classes")

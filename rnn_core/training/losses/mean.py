@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
@@ -36,9 +37,19 @@ def weighted_mean(
 ) -> tuple[Array, Any]:
     """Return L and ∂L/∂ℓ_n (flat, or one number for all), for losses that have `shape` where the user sees them."""
     losses = xp.reshape(losses, (-1,))
+    w, total = counts(where, xp, real_part(xp, losses).dtype, shape, weights)
+    if w is None:
+        return xp.sum(losses) / total, 1 / total  # (M1), (M1′)
+    # Where the weight is 0 the loss may be infinite, and counts nothing.
+    return xp.sum(w * xp.where(w > 0, losses, 0)) / total, w / total  # (M1), (M1′)
+
+
+def counts(
+    where: str, xp: Any, dtype: Any, shape: tuple[int, ...], weights: Array | None
+) -> tuple[Array | None, Any]:
+    """Return how much each target counts (flat, where the losses are; None where all count alike), and the sum."""
     if weights is None:
-        dlosses = 1 / losses.shape[0]
-        return xp.sum(losses) / losses.shape[0], dlosses  # (M1), (M1′)
+        return None, prod(shape)
     weights = as_found(where, "weights", weights, xp)
     axes, shape = weights.ndim, tuple(shape)
     if tuple(weights.shape) != shape[:axes]:
@@ -51,14 +62,12 @@ def weighted_mean(
         place = first(~possible)
         raise ValueError(f"{where}: weights must be finite and at least 0, got {weights[place]} at index {place}")
     there = array_namespace(weights)
-    w = there.astype(weights, real_part(xp, losses).dtype)
+    w = there.astype(weights, dtype)
     w = there.reshape(there.broadcast_to(there.reshape(w, shape[:axes] + (1,) * (len(shape) - axes)), shape), (-1,))
     total = there.sum(w)
     if total == 0:
         raise ValueError(f"{where}: weights must not all be zero; leave this batch out")
-    w = move(w, xp)
-    # Where the weight is 0 the loss may be infinite, and counts nothing.
-    return xp.sum(w * xp.where(w > 0, losses, 0)) / total, w / total  # (M1), (M1′)
+    return move(w, xp), total
 
 
 def check_floating(where: str, xp: Any, z: Array, name: str = "logits") -> None:

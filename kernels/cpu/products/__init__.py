@@ -1,0 +1,11 @@
+"""Softmax and cross-entropy on an affine map, and that map alone: the products around the recurrent core, in its pool.
+
+==============  =====================================================================================================
+cuts.py         how the work is cut up: blocks of rows, chunks of classes, who has what
+softmax.py      maxima, exponentials, sums and gradients of scores, on vectors
+job.py          the arguments of the loop, and where it finds what it wants
+phases.py       what a thread does between two meetings
+head.py         the loop: scores of a block of rows, their softmax, their gradients, and what these add to dW, db and dx
+calls.py        `cross_entropy` and `scores`, as the contract has them
+==============  =====================================================================================================
+"""
