@@ -52,14 +52,16 @@ class Row(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether our errors are those of rounding."""
-        return all(error.largest <= PASSES[name.split()[1]] for name, error in self.errors.items() if _is_ours(name))
+        """Whether all that we have works, and our errors are those of rounding."""
+        failed = any(_is_ours(name) and not why.startswith("NotImplemented") for name, why in self.absent.items())
+        mine = {name.split()[1]: error.largest for name, error in self.errors.items() if _is_ours(name)}
+        return not failed and all(largest <= PASSES[name] for name, largest in mine.items())  # nor is NaN
 
     def line(self) -> str:
         """Return the row as a line of text, for progress."""
         told = [f"{name} {1e3 * self.seconds[name]:.3g} ms ±{self.errors[name].rms:.0e}" for name in self.seconds]
-        missing = f"; without {', '.join(self.absent)}" if self.absent else ""
-        return f"{self.case.name}: {', '.join(told)}{missing}" + ("" if self.agrees else "; DIFFERS")
+        missing = "".join(f"; no {name}: {why}" for name, why in self.absent.items())
+        return f"{self.case.name}: {', '.join(told)}{missing}" + ("" if self.agrees else "; DIFFERS, or fails")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as plain data."""
@@ -85,9 +87,9 @@ def measure(setting: Setting, case: Case) -> Row:
             try:
                 ways[name] = make(setting, case, precision)
                 errors[name] = error(ways[name](), exact)
-            except (ImportError, NotImplementedError, RuntimeError, AttributeError, TypeError) as reason:
+            except Exception as reason:  # noqa: BLE001  # one way's failure is a result; the others go on
                 ways.pop(name, None)
-                absent[name] = " ".join(str(reason).split())[:200]
+                absent[name] = f"{type(reason).__name__}: {' '.join(str(reason).split())[:200]}"
     blocks, others = setting.in_turn(list(ways.values()), pairs=2 if setting.quick else ROUNDS)
     times = dict(zip(ways, blocks, strict=True))
     pairs = {

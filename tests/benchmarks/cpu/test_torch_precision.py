@@ -45,7 +45,18 @@ def test_what_is_more_than_rounding_is_no_agreement(monkeypatch):
     monkeypatch.setitem(precision.WAYS, "ours", lambda *_: lambda: np.ones((7, 8, 16)))
     row = precision.measure(SETTING, precision.cases(quick=True)[0])
     assert not row.agrees
-    assert row.line().endswith("DIFFERS")
+    assert "DIFFERS" in row.line()
+
+
+def test_what_fails_of_ours_is_not_merely_absent(monkeypatch):
+    def fails(*_):
+        raise ValueError("broken")
+
+    monkeypatch.setitem(precision.WAYS, "ours", fails)
+    row = precision.measure(SETTING, precision.cases(quick=True)[0])
+    assert row.absent["ours float32"] == "ValueError: broken"
+    assert not row.agrees
+    assert row.as_dict()["ways"]["torch float32"]["seconds"] > 0
 
 
 def test_what_torch_cant_do_is_absent(monkeypatch):
@@ -56,7 +67,7 @@ def test_what_torch_cant_do_is_absent(monkeypatch):
 
     monkeypatch.setitem(precision.WAYS, "torch", refuses)
     row = precision.measure(SETTING, precision.cases(quick=True)[0]).as_dict()
-    assert row["absent"]["torch bfloat16"] == "no bfloat16 here"
+    assert row["absent"]["torch bfloat16"] == "RuntimeError: no bfloat16 here"
     assert "bfloat16, inference" not in {line["what"] for line in summary({"precision": [row]})}
 
 
