@@ -3,7 +3,7 @@
 A backend is a module with two things,
 
 1. `NAME`, the word a user writes in ``backend=``.
-2. `cell(name)`, which returns a `Cell` for each name in `CELLS`.
+2. `cell(name, precision="float32")`, which returns a `Cell` for each name in `CELLS` and each of `PRECISIONS`.
 
 and, where it needs them, three functions more: `namespace()`, the module whose arrays it takes (NumPy without it),
 `missing()`, "" or the reason why it can't be used on this machine, and `prepare(name, stack)`, which returns a
@@ -24,6 +24,8 @@ A `Cell` has three functions. For each of them:
 7. `needs` holds names out of `gradient_names(cell)`. What it leaves out is returned as None and not computed.
 8. dX is always ∂L/∂X for the whole call: summed over time and, for parameters, over the batch.
 9. A tape is opaque to the caller, and can be used by `backward` any number of times.
+10. In precision "bfloat16" arrays are float32, and what products read is rounded to bfloat16: weights, x, h_{t−1} and
+    da ((BF1) and (BF2) in docs/equations.md); sums, gates, states and gradients are float32.
 
 A `SoftmaxHead` has two functions. For each of them 4, 7 and the following:
 
@@ -128,6 +130,16 @@ CELLS = {"rnn_tanh": RNN, "rnn_relu": RNN, "rnn_sigmoid": RNN, "lstm": LSTM, "gr
 
 LONGEST_ROW = (2**31 - 1) // 127**2
 """The most numbers of a row in int8 whose sum of products is sure to fit into int32."""
+
+PRECISIONS = ("float32", "bfloat16")
+"""In what products read their operands: as they are, which may be float64 too, or rounded to bfloat16."""
+
+
+def check_precision(where: str, precision: str) -> str:
+    """Return a precision, if it is one; otherwise raise ValueError."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"{where}: precision must be 'float32' or 'bfloat16', got {precision!r}")
+    return precision
 
 
 def gradient_names(spec: CellSpec) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ class Problem(NamedTuple):
     lengths: np.ndarray | None
     dy: Array | None
     dstate_T: tuple[Array | None, ...]
+    precision: str = "float32"  # in which float32 arrays are multiplied
 
     @property
     def spec(self) -> CellSpec:
@@ -107,8 +108,11 @@ class Case:
     def problem(self, cell: str, dtype: Any, xp: Any = np) -> Problem:
         """Return the arrays for a cell: drawn in float64, so that every dtype has the same, up to rounding.
 
-        Weights are as small as a layer draws them, so that no step of the recurrence amplifies a rounding error.
+        Weights are as small as a layer draws them, so that no step of the recurrence amplifies a rounding error. For
+        "bfloat16" the arrays are float32, and it is the problem's precision.
         """
+        precision = "bfloat16" if dtype == "bfloat16" else "float32"
+        dtype = "float32" if dtype == "bfloat16" else dtype
         spec = CELLS[cell]
         T, B, I, H = self.T, self.B, self.I, self.H
         rng = np.random.default_rng([self.seed, zlib.crc32(f"{self.name} {cell}".encode())])
@@ -133,6 +137,7 @@ class Case:
             None if self.lengths is None else np.array(self.lengths),
             dy if "y" in self.upstream else None,
             dstate_T,
+            precision,
         ).map(lambda array: self.layout(xp.asarray(array, dtype=dtype), xp))  # fmt: skip
 
 

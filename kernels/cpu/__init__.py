@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kernels.contract import Cell, Parameters, QuantizedAffine, QuantizedCell, SoftmaxHead
+from kernels.contract import Cell, Parameters, QuantizedAffine, QuantizedCell, SoftmaxHead, check_precision
 
 from .recurrence import CELLS, Recurrence
 from .small import Prepared
@@ -10,11 +10,11 @@ from .small import Prepared
 NAME = "cpu"
 
 
-def cell(name: str) -> Cell:
-    """Return the `infer`, `forward` and `backward` of a cell named in `kernels.contract.CELLS`."""
+def cell(name: str, precision: str = "float32") -> Cell:
+    """Return the `infer`, `forward` and `backward` of a cell named in `kernels.contract.CELLS`, in a precision."""
     if name not in CELLS:
         raise ValueError(f"cpu.cell: name must be one of {', '.join(CELLS)}, got {name!r}")
-    return Recurrence(name)
+    return Recurrence(name, check_precision("cpu.cell", precision))
 
 
 def prepare(name: str, stack: Sequence[Sequence[Parameters]]) -> Prepared:

@@ -9,7 +9,7 @@ import numpy as np
 from kernels.contract import Parameters, State
 
 from .emitting.cell import KernelCell
-from .emitting.simd import Lanes
+from .emitting.simd import EXACT, Lanes
 from .loops.backward import make_backward
 from .loops.forward import make_forward
 from .loops.job import PLACE
@@ -18,6 +18,7 @@ from .running import threads
 from .running.compiled import compiled
 from .running.memory import Block, array, constant, take
 from .running.packing import prepared
+from .running.rounding import round_rows
 from .running.rows import Rows
 from .shapes import Shape, backward_shape, forward_shape, spread
 
@@ -27,18 +28,19 @@ DTYPES = {np.dtype(name): name for name in ("float32", "float64")}
 class Tape(NamedTuple):
     """What the backward needs: x, and memory in the kernels' own layout."""
 
-    x: np.ndarray  # (N, I), the valid rows; it may be the caller's
+    x: np.ndarray | None  # (N, I), the valid rows; it may be the caller's. None where the memory has it, rounded
     rows: Rows
     T: int
     memory: Block  # h (B + N, Hp), c [vectors][B + N], what the cell keeps [vectors][N][kept]; see loops.Job
 
 
 def run_forward(
-    cell: KernelCell, params: Parameters, x: np.ndarray, state0: State, rows: Rows, count: int, *, keep: bool
-) -> tuple[np.ndarray, State, Tape | None]:
+    cell: KernelCell, params: Parameters, x: np.ndarray, state0: State, rows: Rows, count: int, *, keep: bool,
+    precision: str = "float32",
+) -> tuple[np.ndarray, State, Tape | None]:  # fmt: skip
     """Run the forward loop on at most `count` threads; with `keep`, return a tape."""
     (T, B, I), H = x.shape, params.weight_hh.shape[1]
-    shape = forward_shape(cell, DTYPES[x.dtype], T, B, rows.count, I, H, count, keep)
+    shape = forward_shape(cell, DTYPES[x.dtype], T, B, rows.count, I, H, count, keep, precision)
     plan, lanes, work, tape = shape.plan, shape.lanes, shape.work, shape.tape
     panels_x, panels_h, bias = weights_forward(cell, params, shape)
     x = rows.packed(x)
@@ -48,26 +50,31 @@ def run_forward(
 
     memory = take(work.size)
     kept_memory, kept_parts = (take(tape.size), tape) if keep else (memory, work)
-    x_at = x.ctypes.data
-    if "x" in work:
+    exact, x_at = lanes.operands == EXACT, x.ctypes.data
+    if exact and "x" in work:
         memory.view(work["x"], x.shape, x.dtype, (spread(I * lanes.size), lanes.size))[:] = x
         x_at = memory.address + work["x"]
     blocks = B + rows.count if keep else 2 * B
     states = [state_view(kept_memory, kept_parts[s], s, blocks, shape.Hp, lanes) for s in cell.spec.states]
     for state, initial in zip(states, state0, strict=True):
         set_state(state[:B], rows.sorted(initial))
-    at = memory.address
+    at, h_read = memory.address, kept_memory.address + kept_parts.get("h_read", kept_parts["h"])
+    if not exact:
+        x_at = kept_memory.address + kept_parts["x"]
+        round_rows(x, x_at, int(shape.job[PLACE["x_row"]]), lanes, plan.groups * plan.members)
+        h0 = states[0][:B].reshape(B, shape.Hp)
+        round_rows(h0, h_read, int(shape.job[PLACE["read_row"]]), lanes, 1)
     addresses = {
         "offsets": rows.offsets_at, "order": rows.order_at,
         "meeting": at + work["meeting"], "scratch": at + work["scratch"], "bias": bias.address,
         "x": x_at, "w_x": panels_x.address, "w_h": panels_h.address, "y": y.ctypes.data,
-        "h": kept_memory.address + kept_parts["h"],
+        "h": kept_memory.address + kept_parts["h"], "h_read": h_read,
         "c": kept_memory.address + kept_parts.get("c", kept_parts["h"]),
         "kept": kept_memory.address + tape["kept"] if keep else 0,
     }  # fmt: skip
     _call(compiled(make_forward, cell, lanes, keep), shape.job, addresses, plan)
     finals = tuple(last_states(state, rows, T, H, keep) for state in states)
-    return y, finals, Tape(x, rows, T, kept_memory) if keep else None
+    return y, finals, Tape(x if exact else None, rows, T, kept_memory) if keep else None
 
 
 def weights_forward(cell: KernelCell, params: Parameters, shape: Shape) -> tuple[Block, ...]:
@@ -129,11 +136,13 @@ def run_backward(
     dstate_T: tuple[np.ndarray | None, ...],
     needs: frozenset[str],
     count: int,
+    precision: str = "float32",
 ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:
     """Run the backward loop on at most `count` threads."""
-    x, rows, T, kept = tape
-    (N, I), B, H, dtype = x.shape, len(rows.order), params.weight_hh.shape[1], x.dtype
-    shape = backward_shape(cell, DTYPES[dtype], T, B, N, I, H, count)
+    _, rows, T, kept = tape
+    (_, I), (_, H), dtype = params.weight_ih.shape, params.weight_hh.shape, params.weight_hh.dtype
+    N, B = rows.count, len(rows.order)
+    shape = backward_shape(cell, DTYPES[dtype], T, B, N, I, H, count, precision)
     work, parts, Hp = shape.work, shape.tape, shape.Hp
     (w_back,) = prepared((params.weight_hh,), shape.how[:1], shape.plan.groups * shape.plan.members)
 
@@ -150,7 +159,7 @@ def run_backward(
         "meeting": at + work["meeting"], "scratch": at + work["scratch"],
         "h": kept.address + parts["h"], "c": kept.address + parts.get("c", parts["h"]),
         "kept": kept.address + parts["kept"], "carry_h": at + work["carry_h"], "carry_c": at + work["carry_c"],
-        "da": at + work["da"], "w_back": w_back.address,
+        "da": at + work["da"], "da_pairs": at + work["da_pairs"] if "da_pairs" in work else 0, "w_back": w_back.address,
         "dh0": at + work["dh0"] if "h0" in needs else 0,
         "db": at + work["db"] if needs & {"bias_ih", "bias_hh"} else 0,
     }  # fmt: skip
@@ -170,19 +179,21 @@ def _wanted(params: Parameters, tape: Tape, shape: Shape, needs: frozenset[str])
     """Return memory for the gradients that are needed, and their addresses; one that stays 0 has no product done."""
     x, rows, _, kept = tape
     W_x, W_h = params.weight_ih, params.weight_hh
+    N, dtype, lanes, parts = rows.count, W_h.dtype, shape.lanes, shape.tape
     dx = dW_x = dW_h = w_dx = h_prev = None
     addresses: dict[str, int] = {}
     if "x" in needs:
         (w_dx,) = prepared((W_x,), shape.how[1:], shape.plan.groups * shape.plan.members)
-        dx = array(x.shape, x.dtype)
+        dx = array((N, W_x.shape[1]), dtype)
         addresses.update(dx=dx.ctypes.data, w_dx=w_dx.address)
     if "weight_ih" in needs:
-        dW_x = array(W_x.shape, x.dtype)
-        addresses.update(dw_x=dW_x.ctypes.data, x=x.ctypes.data)
+        dW_x = array(W_x.shape, dtype)
+        addresses.update(dw_x=dW_x.ctypes.data, x=kept.address + parts["x"] if x is None else x.ctypes.data)
     if "weight_hh" in needs:
-        dW_h = array(W_h.shape, x.dtype)
-        blocks, size = len(rows.order) + len(x), x.dtype.itemsize
-        h_prev = kept.view(shape.tape["h"], (blocks, shape.Hp), x.dtype, (spread(shape.Hp * size), size))
+        dW_h = array(W_h.shape, dtype)
+        blocks, size = len(rows.order) + N, lanes.operand_size
+        at = parts.get("h_read", parts["h"])
+        h_prev = kept.view(at, (blocks, shape.Hp), f"V{size}", (spread(shape.Hp * size), size))
         if rows.ragged:
             h_prev = h_prev[rows.before]
         addresses.update(dw_h=dW_h.ctypes.data, h_prev=h_prev.ctypes.data, h_prev_row=h_prev.strides[0])

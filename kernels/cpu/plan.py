@@ -47,7 +47,7 @@ def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H:
     gates = cell.spec.gate_count
     vectors, columns = (lanes.filled(n) // lanes.count for n in (H, I))
     panel, back_panel, dx_panel = _even(vectors, max_panel(cell)), _even(vectors, 4), _even(columns, 4)
-    weights = gates * H * (I + H) * lanes.size
+    weights = gates * H * (I + H) * lanes.operand_size
     groups = max(1, min(count // min(count, -(-weights // NEAR)), B // 4))
     members = min(count // groups, -(-vectors // back_panel))
     most = min(max_rows(lanes, len(cell.from_x) * panel), max_rows(lanes, back_panel))

@@ -18,9 +18,10 @@ CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
 
 class Recurrence(NamedTuple):
-    """A cell of the contract. It knows its name and nothing else, so it can be copied and pickled."""
+    """A cell of the contract. It knows its name and precision and nothing else, so it can be copied and pickled."""
 
     name: str
+    precision: str = "float32"
 
     def infer(
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
@@ -49,7 +50,7 @@ class Recurrence(NamedTuple):
         if not needs:
             return None, (None,) * len(dstate_T), Parameters(None, None, None, None)
         with threads.share(2 * self._work(params, tape.rows)) as count:
-            return run_backward(CELLS[self.name], params, tape, dy, dstate_T, needs, count)
+            return run_backward(CELLS[self.name], params, tape, dy, dstate_T, needs, count, self.precision)
 
     def _run(
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None, *, keep: bool
@@ -57,13 +58,17 @@ class Recurrence(NamedTuple):
         self._check(params, x)
         rows = running(x.shape[0], x.shape[1], lengths)
         with threads.share(self._work(params, rows)) as count:
-            return run_forward(CELLS[self.name], params, x, state0, rows, count, keep=keep)
+            return run_forward(
+                CELLS[self.name], params, x, state0, rows, count, keep=keep, precision=self.precision
+            )
 
     def _check(self, params: Parameters, x: np.ndarray) -> None:
         """Raise TypeError where the dtypes are not one of those that there are kernels for."""
         if not x.dtype == params.weight_ih.dtype == params.weight_hh.dtype or x.dtype not in DTYPES:
             found = ", ".join(str(array.dtype) for array in (x, *params[:2]))
             raise TypeError(f"cpu.{self.name}: x and weights must all be float32 or all float64, got {found}")
+        if self.precision != "float32" and x.dtype != np.float32:
+            raise TypeError(f"cpu.{self.name}: x and weights must be float32 in {self.precision}, got {x.dtype}")
 
     @staticmethod
     def _work(params: Parameters, rows: Rows) -> float:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .emitting.bfloat16 import operands
 from .emitting.cell import KernelCell
-from .emitting.simd import Lanes, host_width
+from .emitting.simd import EXACT, PAIRS, Lanes, host_width
 from .loops.job import Job
 from .plan import Split, make_plan
 from .running import threads
@@ -27,6 +28,22 @@ def spread(row: int) -> int:
     nearest cache, and drive one another out.
     """
     return row if row % PAGE else row + ALIGNMENT
+
+
+def lanes_of(dtype: str, precision: str) -> Lanes:
+    """Return this host's vectors of a dtype, and how products read numbers in a precision."""
+    width = host_width()
+    return Lanes(dtype, width, operands(precision, width))
+
+
+def row_of_x(I: int, lanes: Lanes) -> int:
+    """Return the bytes from row to row of x as products read it; rounded, it is filled up to whole vectors."""
+    return spread(I * lanes.size if lanes.operands == EXACT else lanes.filled(I) * lanes.operand_size)
+
+
+def ones_read(lanes: Lanes) -> int:
+    """Return where a 1 is as products read it: in pairs, two in bfloat16."""
+    return (constant(0x3F803F80, "int32", 1) if lanes.operands == PAIRS else constant(1, lanes.dtype, 1)).address
 
 
 class Parts(dict[str, int]):
@@ -54,29 +71,32 @@ class Shape(NamedTuple):
 
 @lru_cache(maxsize=512)
 def forward_shape(
-    cell: KernelCell, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int, keep: bool
-) -> Shape:
+    cell: KernelCell, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int, keep: bool,
+    precision: str = "float32",
+) -> Shape:  # fmt: skip
     """Return what follows for a forward, with or without a tape."""
-    lanes = Lanes(dtype, host_width())
+    lanes = lanes_of(dtype, precision)
     plan = make_plan(cell, lanes, T, B, N, I, H, count)
     Hp, slots = lanes.filled(H), len(cell.slot_names)
     panels_each = ceil(ceil(Hp / lanes.count / plan.panel) / plan.members)
     scratch_rows = max(ceil(B / plan.tiles), plan.chunk * B * panels_each)
     scratch_size = aligned(scratch_rows * slots * plan.panel * lanes.width)
-    blocks, h_row, x_row = B + N if keep else 2 * B, spread(Hp * lanes.size), spread(I * lanes.size)
+    blocks, h_row, read_row = B + N if keep else 2 * B, spread(Hp * lanes.size), spread(Hp * lanes.operand_size)
+    exact, x_row = lanes.operands == EXACT, row_of_x(I, lanes)
     states = {s: blocks * (h_row if s == "h" else Hp * lanes.size) for s in cell.spec.states}
+    read = {} if exact else {"x": N * x_row, "h_read": blocks * read_row}
     work = Parts(
         meeting=(1 + plan.groups) * threads.BETWEEN,
         scratch=scratch_size * plan.groups * plan.members,
-        **({"x": N * x_row} if x_row > I * lanes.size else {}),
-        **({} if keep else states),
+        **({"x": N * x_row} if exact and x_row > I * lanes.size else {}),
+        **({} if keep else states | read),
     )
-    tape = Parts(**states, kept=N * len(cell.kept) * Hp * lanes.size) if keep else Parts()
+    tape = Parts(**states, **read, kept=N * len(cell.kept) * Hp * lanes.size) if keep else Parts()
     job = Job(
         T=T, B=B, I=I, H=H, Hp=Hp, vectors=Hp // lanes.count, N=N,
         groups=plan.groups, members=plan.members, tiles=plan.tiles,
         scratch_size=scratch_size, x_row=x_row, chunk=plan.chunk, panel=plan.panel,
-        blocks=blocks, h_row=h_row, y_row=H * lanes.size, y_step=B * H * lanes.size,
+        blocks=blocks, h_row=h_row, read_row=read_row, y_row=H * lanes.size, y_step=B * H * lanes.size,
     )  # fmt: skip
     slot = cell.slot_names.index
     return Shape(
@@ -96,20 +116,24 @@ def forward_shape(
 
 
 @lru_cache(maxsize=512)
-def backward_shape(cell: KernelCell, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int) -> Shape:
+def backward_shape(
+    cell: KernelCell, dtype: str, T: int, B: int, N: int, I: int, H: int, count: int, precision: str = "float32"
+) -> Shape:
     """Return what follows for a backward."""
-    lanes = Lanes(dtype, host_width())
+    lanes = lanes_of(dtype, precision)
     plan = make_plan(cell, lanes, T, B, N, I, H, count)
     slots, size = len(cell.slot_names), lanes.size
     Hp, span = lanes.filled(H), min(N, plan.steps * B)
     scratch_size = aligned(max(ceil(B / plan.tiles) * plan.back_panel, 4 * span) * lanes.width)
-    forward = forward_shape(cell, dtype, T, B, N, I, H, count, True)
+    forward = forward_shape(cell, dtype, T, B, N, I, H, count, True, precision)
+    exact = lanes.operands == EXACT
     work = Parts(
         meeting=(1 + plan.groups) * threads.BETWEEN,
         scratch=scratch_size * plan.groups * plan.members,
         carry_h=B * Hp * size,
         carry_c=B * Hp * size,
-        da=2 * slots * Hp * span * size,
+        da=2 * slots * Hp * span * lanes.operand_size,
+        **({"da_pairs": slots * Hp * lanes.words(span) * size} if lanes.operands == PAIRS else {}),
         dh0=B * Hp * size,
         db=slots * Hp * size,
     )
@@ -117,7 +141,8 @@ def backward_shape(cell: KernelCell, dtype: str, T: int, B: int, N: int, I: int,
         T=T, B=B, I=I, H=H, Hp=Hp, vectors=Hp // lanes.count, N=N,
         groups=plan.groups, members=plan.members, tiles=plan.tiles,
         scratch_size=scratch_size, zeros=constant(0, dtype, max(Hp, 4 * lanes.count)).address,
-        ones=constant(1, dtype, 1).address, x_row=I * size, blocks=B + N, h_row=spread(Hp * size), steps=plan.steps,
+        ones=constant(1, dtype, 1).address, ones_read=ones_read(lanes),
+        x_row=I * size if exact else row_of_x(I, lanes), blocks=B + N, h_row=spread(Hp * size), steps=plan.steps,
         span=span, back_panel=plan.back_panel, dx_row=I * size, dx_panel=plan.dx_panel,
     )  # fmt: skip
     return Shape(

@@ -196,6 +196,7 @@ class Desk:
         x, y = memory + parts[f"x{k}"], memory + parts[f"x{k + 1}"] + d * self._H * self._dtype.itemsize
         found = {"offsets": self._rows.offsets_at, "h": memory + parts[f"h{at}"], "y_row": y_row}
         found["c"] = memory + parts.get(f"c{at}", parts[f"h{at}"])
+        found["h_read"] = found["h"]
         if d == 0:
             found |= {"order": self._rows.order_at, "x": x, "x_row": x_row, "y": y, "y_step": B * y_row}
         else:  # from the last row of the last step to the first of the first: the batch is turned round, too

@@ -15,20 +15,25 @@ from kernels.contract import CELLS, Cell
 
 from . import gru, lstm, rnn
 from .quantized import QuantizedAffine, QuantizedLoop
+from .rounding import rounding
 
 NAME = "numpy"
 
 
-def cell(name: str) -> Cell:
-    """Return the `infer`, `forward` and `backward` of a cell named in `kernels.contract.CELLS`."""
+def cell(name: str, precision: str = "float32") -> Cell:
+    """Return the `infer`, `forward` and `backward` of a cell named in `kernels.contract.CELLS`, in a precision."""
     if name not in CELLS:
         raise ValueError(f"equations.cell: name must be one of {', '.join(CELLS)}, got {name!r}")
+    q = rounding("equations.cell", precision)
     if name == "lstm":
-        return Loops(lstm.infer, lstm.forward, lstm.backward)
+        return _loops(lstm, q=q)
     if name == "gru":
-        return Loops(gru.infer, gru.forward, gru.backward)
-    activation = name.removeprefix("rnn_")
-    return Loops(*(partial(loop, activation=activation) for loop in (rnn.infer, rnn.forward, rnn.backward)))
+        return _loops(gru, q=q)
+    return _loops(rnn, activation=name.removeprefix("rnn_"), q=q)
+
+
+def _loops(file: Any, **options: Any) -> Loops:
+    return Loops(*(partial(loop, **options) for loop in (file.infer, file.forward, file.backward)))
 
 
 def quantized_cell(name: str) -> QuantizedLoop:

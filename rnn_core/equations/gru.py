@@ -32,6 +32,7 @@ from kernels.contract import GRU, GRUGates, Parameters, State
 from . import ragged
 from .activations import dsigmoid, dtanh, sigmoid, tanh
 from .affine import affine, affine_backward_b, affine_backward_W, affine_backward_x
+from .rounding import Rounding, exact
 
 
 class GRUTape(NamedTuple):
@@ -44,11 +45,13 @@ class GRUTape(NamedTuple):
     lengths: np.ndarray | None  # (B,)
 
 
-def step(params: Parameters, a_x: np.ndarray, h_prev: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def step(
+    params: Parameters, a_x: np.ndarray, h_prev: np.ndarray, q: Rounding = exact
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One time step, from a_x = W_x x_t + b_x (B, 3·H) and h_{t−1} to h_t, the gates and m_t."""
     _, W_h, _, b_h = params
     block = GRU.blocks(h_prev.shape[-1])
-    a_h = affine(h_prev, W_h, b_h)  # the state's half of (G1), (G2), (G3)
+    a_h = affine(h_prev, W_h, b_h, q)  # the state's half of (G1), (G2), (G3)
     r = sigmoid(a_x[:, block.r] + a_h[:, block.r])  # (G1)
     z = sigmoid(a_x[:, block.z] + a_h[:, block.z])  # (G2)
     m = a_h[:, block.n]  # (G3)
@@ -58,7 +61,7 @@ def step(params: Parameters, a_x: np.ndarray, h_prev: np.ndarray) -> tuple[np.nd
 
 
 def step_backward(
-    params: Parameters, gates: np.ndarray, m: np.ndarray, h_prev: np.ndarray, dh: np.ndarray
+    params: Parameters, gates: np.ndarray, m: np.ndarray, h_prev: np.ndarray, dh: np.ndarray, q: Rounding = exact
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same step backwards: from dh_t to da_x (of the input's half), da_h (of the state's half) and dh_{t−1}."""
     W_h = params.weight_hh
@@ -73,38 +76,38 @@ def step_backward(
     da_r = dr * dsigmoid(r)  # (G1′)
     da_x = np.concatenate(GRUGates(r=da_r, z=da_z, n=da_n), axis=-1)
     da_h = np.concatenate(GRUGates(r=da_r, z=da_z, n=dm), axis=-1)
-    dh_prev = dh * z + affine_backward_x(da_h, W_h)  # (G5′) and (G1′), (G2′), (G3′)
+    dh_prev = dh * z + affine_backward_x(da_h, W_h, q)  # (G5′) and (G1′), (G2′), (G3′)
     return da_x, da_h, dh_prev
 
 
 def infer(
-    params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
+    params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None, *, q: Rounding = exact
 ) -> tuple[np.ndarray, State]:
     """All time steps; nothing is kept for a backward."""
     W_x, _, b_x, _ = params
-    a_x = affine(ragged.zero_past(lengths, x), W_x, b_x)  # the input's half of (G1), (G2), (G4), all steps at once
+    a_x = affine(ragged.zero_past(lengths, x), W_x, b_x, q)  # the input's half of (G1), (G2), (G4), all steps at once
     (h,) = state0
     y = np.empty((len(x), *h.shape), a_x.dtype)
     for t in range(len(x)):
-        h_t, _, _ = step(params, a_x[t], h)
+        h_t, _, _ = step(params, a_x[t], h, q)
         y[t] = h = ragged.hold(lengths, t, h_t, h)  # (G6)
     return ragged.zero_past(lengths, y), (h,)
 
 
 def forward(
-    params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
+    params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None, *, q: Rounding = exact
 ) -> tuple[np.ndarray, State, GRUTape]:
     """All time steps, with a tape of every state and gate."""
     W_x, W_h, b_x, _ = params
     x = ragged.zero_past(lengths, x)
-    a_x = affine(x, W_x, b_x)  # the input's half of (G1), (G2), (G4), for all steps at once
+    a_x = affine(x, W_x, b_x, q)  # the input's half of (G1), (G2), (G4), for all steps at once
     T, B, H = *x.shape[:2], W_h.shape[1]
     h = np.empty((T + 1, B, H), a_x.dtype)
     m = np.empty_like(h[1:])
     gates = np.empty_like(a_x)
     (h[0],) = state0
     for t in range(T):
-        h_t, gates[t], m[t] = step(params, a_x[t], h[t])
+        h_t, gates[t], m[t] = step(params, a_x[t], h[t], q)
         h[t + 1] = ragged.hold(lengths, t, h_t, h[t])
     y = ragged.zero_past(lengths, h[1:]).copy()  # (G6)
     return y, (h[T].copy(),), GRUTape(x, h, gates, m, lengths)
@@ -116,6 +119,8 @@ def backward(
     dy: np.ndarray | None,
     dstate_T: tuple[np.ndarray | None, ...],
     needs: frozenset[str],
+    *,
+    q: Rounding = exact,
 ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:
     """Backpropagation through time: the steps in reverse, then one product a weight."""
     W_x, _, b_x, b_h = params
@@ -127,17 +132,17 @@ def backward(
     for t in reversed(range(len(x))):
         if dy is not None:
             dh = dh + dy[t]  # (G6′)
-        da_x_t, da_h_t, dh_prev = step_backward(params, gates[t], m[t], h[t], dh)
+        da_x_t, da_h_t, dh_prev = step_backward(params, gates[t], m[t], h[t], dh, q)
         da_x[t] = ragged.hold(lengths, t, da_x_t, 0)
         da_h[t] = ragged.hold(lengths, t, da_h_t, 0)
         dh = ragged.hold(lengths, t, dh_prev, dh)
 
-    dx = affine_backward_x(da_x, W_x) if "x" in needs else None  # (G1′), (G2′), (G4′)
+    dx = affine_backward_x(da_x, W_x, q) if "x" in needs else None  # (G1′), (G2′), (G4′)
     dh0 = np.array(dh) if "h0" in needs else None
     gradients = Parameters(
-        weight_ih=affine_backward_W(da_x, x) if "weight_ih" in needs else None,  # (G1′), (G2′), (G4′)
-        weight_hh=affine_backward_W(da_h, h[:-1]) if "weight_hh" in needs else None,  # (G1′), (G2′), (G3′)
-        bias_ih=affine_backward_b(da_x) if b_x is not None and "bias_ih" in needs else None,  # (G1′), (G2′), (G4′)
-        bias_hh=affine_backward_b(da_h) if b_h is not None and "bias_hh" in needs else None,  # (G1′), (G2′), (G3′)
+        weight_ih=affine_backward_W(da_x, x, q) if "weight_ih" in needs else None,  # (G1′), (G2′), (G4′)
+        weight_hh=affine_backward_W(da_h, h[:-1], q) if "weight_hh" in needs else None,  # (G1′), (G2′), (G3′)
+        bias_ih=affine_backward_b(da_x, q) if b_x is not None and "bias_ih" in needs else None,  # (G1′), (G2′), (G4′)
+        bias_hh=affine_backward_b(da_h, q) if b_h is not None and "bias_hh" in needs else None,  # (G1′), (G2′), (G3′)
     )
     return dx, (dh0,), gradients

@@ -31,6 +31,7 @@ from kernels.contract import LSTM, LSTMGates, Parameters, State
 from . import ragged
 from .activations import dsigmoid, dtanh, sigmoid, tanh
 from .affine import affine, affine_backward_b, affine_backward_W, affine_backward_x
+from .rounding import Rounding, exact
 
 
 class LSTMTape(NamedTuple):
@@ -44,12 +45,12 @@ class LSTMTape(NamedTuple):
 
 
 def step(
-    params: Parameters, a_x: np.ndarray, h_prev: np.ndarray, c_prev: np.ndarray
+    params: Parameters, a_x: np.ndarray, h_prev: np.ndarray, c_prev: np.ndarray, q: Rounding = exact
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One time step, from a_x = W_x x_t + b_x (B, 4·H), h_{t−1} and c_{t−1} to h_t, c_t and the gates."""
     _, W_h, _, b_h = params
     block = LSTM.blocks(h_prev.shape[-1])
-    a = a_x + affine(h_prev, W_h, b_h)  # (L1)
+    a = a_x + affine(h_prev, W_h, b_h, q)  # (L1)
     i = sigmoid(a[:, block.i])  # (L2)
     f = sigmoid(a[:, block.f])  # (L3)
     g = tanh(a[:, block.g])  # (L4)
@@ -60,7 +61,13 @@ def step(
 
 
 def step_backward(
-    params: Parameters, gates: np.ndarray, c_prev: np.ndarray, c: np.ndarray, dh: np.ndarray, dc: np.ndarray
+    params: Parameters,
+    gates: np.ndarray,
+    c_prev: np.ndarray,
+    c: np.ndarray,
+    dh: np.ndarray,
+    dc: np.ndarray,
+    q: Rounding = exact,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The same step backwards: from dh_t and dc_t to da_t, dh_{t−1} and dc_{t−1}."""
     W_h = params.weight_hh
@@ -78,39 +85,39 @@ def step_backward(
     da_g = dg * dtanh(g)  # (L4′)
     da_o = do * dsigmoid(o)  # (L5′)
     da = np.concatenate(LSTMGates(i=da_i, f=da_f, g=da_g, o=da_o), axis=-1)
-    dh_prev = affine_backward_x(da, W_h)  # (L1′)
+    dh_prev = affine_backward_x(da, W_h, q)  # (L1′)
     return da, dh_prev, dc_prev
 
 
 def infer(
-    params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
+    params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None, *, q: Rounding = exact
 ) -> tuple[np.ndarray, State]:
     """All time steps; nothing is kept for a backward."""
     W_x, _, b_x, _ = params
-    a_x = affine(ragged.zero_past(lengths, x), W_x, b_x)  # (L1), the input's half, for all steps at once
+    a_x = affine(ragged.zero_past(lengths, x), W_x, b_x, q)  # (L1), the input's half, for all steps at once
     h, c = state0
     y = np.empty((len(x), *h.shape), a_x.dtype)
     for t in range(len(x)):
-        h_t, c_t, _ = step(params, a_x[t], h, c)
+        h_t, c_t, _ = step(params, a_x[t], h, c, q)
         y[t] = h = ragged.hold(lengths, t, h_t, h)  # (L8)
         c = ragged.hold(lengths, t, c_t, c)
     return ragged.zero_past(lengths, y), (h, c)
 
 
 def forward(
-    params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
+    params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None, *, q: Rounding = exact
 ) -> tuple[np.ndarray, State, LSTMTape]:
     """All time steps, with a tape of every state and gate."""
     W_x, W_h, b_x, _ = params
     x = ragged.zero_past(lengths, x)
-    a_x = affine(x, W_x, b_x)  # (L1), the input's half, for all steps at once
+    a_x = affine(x, W_x, b_x, q)  # (L1), the input's half, for all steps at once
     T, B, H = *x.shape[:2], W_h.shape[1]
     h = np.empty((T + 1, B, H), a_x.dtype)
     c = np.empty_like(h)
     gates = np.empty_like(a_x)
     h[0], c[0] = state0
     for t in range(T):
-        h_t, c_t, gates[t] = step(params, a_x[t], h[t], c[t])
+        h_t, c_t, gates[t] = step(params, a_x[t], h[t], c[t], q)
         h[t + 1] = ragged.hold(lengths, t, h_t, h[t])
         c[t + 1] = ragged.hold(lengths, t, c_t, c[t])
     y = ragged.zero_past(lengths, h[1:]).copy()  # (L8)
@@ -123,6 +130,8 @@ def backward(
     dy: np.ndarray | None,
     dstate_T: tuple[np.ndarray | None, ...],
     needs: frozenset[str],
+    *,
+    q: Rounding = exact,
 ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:
     """Backpropagation through time: the steps in reverse, then one product a weight."""
     W_x, _, b_x, b_h = params
@@ -133,18 +142,18 @@ def backward(
     for t in reversed(range(len(x))):
         if dy is not None:
             dh = dh + dy[t]  # (L8′)
-        da_t, dh_prev, dc_prev = step_backward(params, gates[t], c[t], c[t + 1], dh, dc)
+        da_t, dh_prev, dc_prev = step_backward(params, gates[t], c[t], c[t + 1], dh, dc, q)
         da[t] = ragged.hold(lengths, t, da_t, 0)
         dh = ragged.hold(lengths, t, dh_prev, dh)
         dc = ragged.hold(lengths, t, dc_prev, dc)
 
-    dx = affine_backward_x(da, W_x) if "x" in needs else None  # (L1′)
+    dx = affine_backward_x(da, W_x, q) if "x" in needs else None  # (L1′)
     dh0 = np.array(dh) if "h0" in needs else None
     dc0 = np.array(dc) if "c0" in needs else None
     gradients = Parameters(
-        weight_ih=affine_backward_W(da, x) if "weight_ih" in needs else None,  # (L1′)
-        weight_hh=affine_backward_W(da, h[:-1]) if "weight_hh" in needs else None,  # (L1′)
-        bias_ih=affine_backward_b(da) if b_x is not None and "bias_ih" in needs else None,  # (L1′)
-        bias_hh=affine_backward_b(da) if b_h is not None and "bias_hh" in needs else None,  # (L1′)
+        weight_ih=affine_backward_W(da, x, q) if "weight_ih" in needs else None,  # (L1′)
+        weight_hh=affine_backward_W(da, h[:-1], q) if "weight_hh" in needs else None,  # (L1′)
+        bias_ih=affine_backward_b(da, q) if b_x is not None and "bias_ih" in needs else None,  # (L1′)
+        bias_hh=affine_backward_b(da, q) if b_h is not None and "bias_hh" in needs else None,  # (L1′)
     )
     return dx, (dh0, dc0), gradients

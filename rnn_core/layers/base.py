@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -101,7 +102,7 @@ class Layer:
             )
         write(where, self.parameters, {name: mapping[name] for name in self.parameters})
 
-    def astype(self, dtype: Any, backend: str | None = None) -> Self:
+    def astype(self, dtype: Any, backend: str | None = None, precision: str | None = None) -> Self:
         """Return a layer of the same shape whose parameters are these, converted to another dtype.
 
         Parameters
@@ -110,8 +111,20 @@ class Layer:
             float32, float64 or complex128.
         backend : str, optional
             The twin's backend; without it, this layer's own. Between "cuda" and another the parameters cross over.
+        precision : {"float32", "bfloat16"}, optional
+            In what the twin's recurrent core multiplies; without it as this layer's does, or in `dtype` itself where
+            that is not float32.
         """
         config = {**self.config, "dtype": dtype}
+        if precision is not None or np.dtype(dtype) != np.float32:
+            config.pop("precision", None)
+        if precision is not None:
+            if "precision" not in inspect.signature(type(self)).parameters:
+                raise TypeError(
+                    f"{type(self).__name__}.astype: precision must be left out, as there is no recurrent core, "
+                    f"got {precision!r}"
+                )
+            config["precision"] = precision
         if "backend" in config:
             complex_step = np.dtype(dtype).kind == "c"  # which the equations alone can take
             config["backend"] = backend or ("numpy" if complex_step else config["backend"])

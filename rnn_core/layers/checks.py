@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_namespace
 
-from kernels.contract import Array
+from kernels.contract import PRECISIONS, Array
 
 from ..foreign import one_line, shown
 from .home import lives_in, on_gpu, to_host
@@ -31,6 +31,18 @@ def checked_dtype(where: str, dtype: Any) -> np.dtype:
     if found is None or found.name not in FLOATS:
         raise TypeError(f"{where}: dtype must be float32 or float64, got {shown(dtype)}")
     return found
+
+
+def checked_precision(precision: Any, dtype: np.dtype) -> str:
+    """Return the precision of a core's products, if there is such a one, and for this dtype."""
+    if not isinstance(precision, str) or precision not in PRECISIONS:
+        raise ValueError(f"precision must be {' or '.join(map(repr, PRECISIONS))}, got {shown(precision)}")
+    if precision == "bfloat16" and dtype != np.float32:
+        raise ValueError(
+            f"precision must be 'float32' with dtype {dtype}, got 'bfloat16', to which numbers of float32 are rounded; "
+            "leave one of the two out"
+        )
+    return precision
 
 
 def as_array(where: str, name: str, value: Any, xp: Any = np) -> Array:

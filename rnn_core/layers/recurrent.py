@@ -36,6 +36,10 @@ class RNN(Recurrent):
         on the host by default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
+    precision : {"float32", "bfloat16"}
+        What the products read: weights, inputs and states as they are, or rounded to bfloat16 as in (BF1) and (BF2).
+        Parameters, outputs and gradients are float32 in either. "bfloat16" wants dtype float32, and backend "cpu" or
+        "numpy".
     seed : int, optional
         Draws the parameters, from U(−1/√H, 1/√H), and the dropout masks.
 
@@ -66,6 +70,7 @@ class RNN(Recurrent):
         nonlinearity: str = "tanh",
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
     ) -> None:
         self.cell = f"rnn_{nonlinearity}"
@@ -73,7 +78,7 @@ class RNN(Recurrent):
             raise ValueError(f"RNN: nonlinearity must be 'tanh', 'relu' or 'sigmoid', got {nonlinearity!r}")
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            backend=backend, dtype=dtype, seed=seed,
+            backend=backend, dtype=dtype, precision=precision, seed=seed,
         )  # fmt: skip
         self.config["nonlinearity"] = nonlinearity
 

@@ -22,6 +22,7 @@ from .checks import (
     check_needs,
     check_seed,
     checked_dtype,
+    checked_precision,
     flag,
     positive_int,
     probability,
@@ -65,6 +66,7 @@ class Recurrent(Layer):
         *,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
     ) -> None:
         name = type(self).__name__
@@ -81,7 +83,7 @@ class Recurrent(Layer):
         dtype = checked_dtype(name, dtype)
         self.backend = backend or ("numpy" if dtype.kind == "c" else backends.default())
         try:
-            self._core = backends.get(self.backend).cell(self.cell)
+            self._core = backends.get(self.backend).cell(self.cell, checked_precision(precision, dtype))
         except (ValueError, RuntimeError) as error:
             raise type(error)(f"{name}: {error}") from None
         if dtype.kind == "c" and self.backend != "numpy":
@@ -98,6 +100,8 @@ class Recurrent(Layer):
             "dtype": dtype.name,
             "seed": seed,
         }
+        if precision != "float32":  # a file says no more than versions that knew none had it say
+            self.config["precision"] = precision
         self._initialise(bias, dtype, seed)
         if self.dropout and self.num_layers == 1 and drawing():
             warnings.warn(
@@ -126,7 +130,7 @@ class Recurrent(Layer):
                     if array is not None:
                         named[self._name(field, k, d)] = array
         self.parameters = named
-        if hasattr(backends.get(self.backend), "prepare"):
+        if "precision" not in self.config and hasattr(backends.get(self.backend), "prepare"):
             watch = Watch(list(named.values()))
             made_of = self.backend, self.cell, self._cell_parameters, dtype, self.batch_first, watch
             self._small = SmallCalls(*made_of)

@@ -172,13 +172,13 @@ class Model(Layer, Described, ABC):
         Parameters and errors are those of `loss_and_gradients`.
         """
 
-    def astype(self, dtype: Any, backend: str | None = None) -> Self:
+    def astype(self, dtype: Any, backend: str | None = None, precision: str | None = None) -> Self:
         """Return a model of the same shape whose parameters are these, converted; what is frozen stays frozen, and what
         stands beside them does so here.
 
         Parameters and errors are those of `Layer.astype`.
         """
-        twin = super().astype(dtype, backend)
+        twin = super().astype(dtype, backend, precision)
         twin.frozen = self.frozen
         put_beside(twin, parts_of(self))
         return twin

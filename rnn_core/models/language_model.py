@@ -58,6 +58,8 @@ class LanguageModel(SingleHead):
         default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
+    precision : {"float32", "bfloat16"}
+        In what the core multiplies; see `LSTM`. All else is in `dtype`.
     seed : int, optional
         Draws the parameters.
     front : mapping, optional
@@ -100,6 +102,7 @@ class LanguageModel(SingleHead):
         tied: bool = False,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
         front: Mapping[str, Any] | None = None,
     ) -> None:
@@ -113,7 +116,7 @@ class LanguageModel(SingleHead):
             name, {"head": (self.vocab_size, None)}, hidden_size=hidden_size,
             vocab_size=self.vocab_size if front is None else None, embedding_size=embedding_size,
             num_layers=num_layers, cell=cell, nonlinearity=nonlinearity, dropout=dropout, tied=bool(tied),
-            backend=backend, dtype=dtype, seed=seed, front=front,
+            backend=backend, dtype=dtype, precision=precision, seed=seed, front=front,
         )  # fmt: skip
         self.hidden_size, self.embedding_size = built["hidden_size"], self.front.out_features
         self.loss = SoftmaxCrossEntropy()

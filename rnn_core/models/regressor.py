@@ -42,7 +42,7 @@ class SequenceRegressor(SingleHead):
         O, the numbers to predict.
     hidden_size, input_size, vocab_size, embedding_size, padding_idx, num_layers, cell, nonlinearity, bidirectional
         As in `SequenceClassifier`.
-    pooling, dropout, backend, dtype, seed, front
+    pooling, dropout, backend, dtype, precision, seed, front
         As in `SequenceClassifier`.
 
     Raises
@@ -73,6 +73,7 @@ class SequenceRegressor(SingleHead):
         dropout: float = 0.0,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
         front: Mapping[str, Any] | None = None,
     ) -> None:
@@ -82,7 +83,7 @@ class SequenceRegressor(SingleHead):
             name, {"head": (self.num_outputs, pooling)}, hidden_size=hidden_size, input_size=input_size,
             vocab_size=vocab_size, embedding_size=embedding_size, padding_idx=padding_idx, num_layers=num_layers,
             cell=cell, nonlinearity=nonlinearity, bidirectional=bidirectional, dropout=dropout, backend=backend,
-            dtype=dtype, seed=seed, front=front,
+            dtype=dtype, precision=precision, seed=seed, front=front,
         )  # fmt: skip
         self.hidden_size = built["hidden_size"]
         self.pooling: Pooling = self._branch.pooling

@@ -77,6 +77,8 @@ class SequenceTagger(SingleHead):
         default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
+    precision : {"float32", "bfloat16"}
+        In what the core multiplies; see `LSTM`. All else is in `dtype`.
     seed : int, optional
         Draws the parameters.
     front : mapping, optional
@@ -125,6 +127,7 @@ class SequenceTagger(SingleHead):
         dropout: float = 0.0,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
         front: Mapping[str, Any] | None = None,
     ) -> None:
@@ -137,7 +140,7 @@ class SequenceTagger(SingleHead):
             name, {"head": (self.num_tags, None)}, hidden_size=hidden_size, input_size=input_size,
             vocab_size=vocab_size, embedding_size=embedding_size, padding_idx=padding_idx, num_layers=num_layers,
             cell=cell, nonlinearity=nonlinearity, bidirectional=bidirectional, dropout=dropout, backend=backend,
-            dtype=dtype, seed=seed, front=front,
+            dtype=dtype, precision=precision, seed=seed, front=front,
         )  # fmt: skip
         self.hidden_size = built["hidden_size"]
         self.crf: CRF | None = None

@@ -275,7 +275,9 @@ class Trunk(Model):
 def arguments(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a class is built with, out of `values`, in the order of its constructor: its `config`.
 
-    A front that there isn't is left out, so that a file says no more than versions that knew none had it say.
+    A front that there isn't, and the precision that there always was, are left out, so that a file says no more than
+    versions that knew none had it say.
     """
     given = {name: values[name] for name in inspect.signature(kind).parameters}
-    return {name: value for name, value in given.items() if name != "front" or value is not None}
+    usual = {"front": None, "precision": "float32"}
+    return {name: value for name, value in given.items() if name not in usual or value != usual[name]}

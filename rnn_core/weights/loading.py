@@ -32,7 +32,7 @@ NOT_THE_FILES = ("backend", "seed")
 """Arguments of a constructor that no file holds: what was trained on one machine loads on any."""
 
 
-def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
+def load(path: Path, *, backend: str | None = None, dtype: Any = None, precision: str | None = None) -> Any:
     """Return the layer or model that `save` wrote: with the same parameters, it computes the same bits.
 
     What stood beside a model is its attributes `tokenizer`, `target_tokenizer`, `classes`, `scaling`, `target_scaling`,
@@ -45,6 +45,8 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
         Where its core runs, and so where its arrays live; the best one present on the host by default.
     dtype : dtype, optional
         float32 or float64; that of the file by default.
+    precision : {"float32", "bfloat16"}, optional
+        In what its recurrent core multiplies; as the file says by default, or in `dtype` if that is float64.
 
     Raises
     ------
@@ -76,10 +78,10 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None) -> Any:
         target.load_state_dict(arrays)
     except Exception as error:
         raise _liar(contents, error) from error
-    if dtype is None and backend is None:
+    if dtype is None and backend is None and precision is None:
         return target
     with undrawn(), np.errstate(over="ignore"):
-        twin = target.astype(target.dtype if dtype is None else dtype, backend)
+        twin = target.astype(target.dtype if dtype is None else dtype, backend, precision)
     for name, array in twin.parameters.items():
         if twin.dtype.itemsize < target.dtype.itemsize:
             check_finite(f"load: {contents.path!r} as {twin.dtype}", name, array)

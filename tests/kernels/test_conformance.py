@@ -14,18 +14,29 @@ import pytest
 
 from kernels.contract import CELLS, Parameters
 from rnn_core import backends
-from tests.cases import CASES
+from tests.cases import CASES, Case
 from tests.conformance import CHECKS
 
 EXPECTED_FAILURES: dict[str, str] = {}
 """Patterns of test ids (backend/cell/dtype/case/check) that must fail, each with its reason."""
 
 
+ROUNDED = ("plain", "tails-of-tiles", "no-biases", "ragged-odd-H", "ragged-from-states")
+"""Cases in precision "bfloat16", whose layouts, limits and checks are those of float32."""
+
+
+def cases(backend: str, dtype: str) -> list[Case]:
+    """Return what is tried of a backend and dtype."""
+    if dtype == "bfloat16":
+        return [case for case in CASES if backend != "cuda" and case.name in ROUNDED]
+    return list(CASES)
+
+
 def grid() -> Iterator[Any]:
     for backend in backends.available():
         for cell in CELLS:
-            for dtype in ("float32", "float64"):
-                for case in CASES:
+            for dtype in ("float32", "float64", "bfloat16"):
+                for case in cases(backend, dtype):
                     for check in CHECKS:
                         name = "/".join((backend, cell, dtype, case.name, check.__name__.removeprefix("check_")))
                         reasons = [r for pattern, r in EXPECTED_FAILURES.items() if fnmatchcase(name, pattern)]
@@ -35,7 +46,8 @@ def grid() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("backend", "cell", "dtype", "case", "check"), list(grid()))
 def test_cell(backend, cell, dtype, case, check):
-    check(backends.get(backend).cell(cell), case.problem(cell, dtype, backends.namespace(backend)))
+    problem = case.problem(cell, dtype, backends.namespace(backend))
+    check(backends.get(backend).cell(cell, problem.precision), problem)
 
 
 @pytest.mark.parametrize("backend", backends.available())
@@ -47,6 +59,8 @@ def test_backend(backend):
         assert all(callable(getattr(module.cell(cell), function)) for function in ("infer", "forward", "backward"))
     with pytest.raises(ValueError, match=", ".join(CELLS)):
         module.cell("perceptron")
+    with pytest.raises(ValueError, match="precision must be 'float32' or 'bfloat16', got 'float16'"):
+        module.cell("gru", "float16")
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

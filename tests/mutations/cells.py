@@ -77,8 +77,8 @@ def _cell_bugs() -> Iterator[Mutation]:
     yield bug(
         "rnn: time is off by one in dW_h",
         "rnn:backward",
-        "affine_backward_W(da, h[:-1])",
-        "affine_backward_W(da, h[1:])",
+        "affine_backward_W(da, h[:-1], q)",
+        "affine_backward_W(da, h[1:], q)",
         gradients,
         "RNN tanh",
         "ragged",
@@ -86,8 +86,8 @@ def _cell_bugs() -> Iterator[Mutation]:
     yield bug(
         "lstm: time is off by one in dW_h",
         "lstm:backward",
-        "affine_backward_W(da, h[:-1])",
-        "affine_backward_W(da, h[1:])",
+        "affine_backward_W(da, h[:-1], q)",
+        "affine_backward_W(da, h[1:], q)",
         gradients,
         "LSTM",
         "ragged",
@@ -202,19 +202,24 @@ def _cell_bugs() -> Iterator[Mutation]:
     yield bug(
         "lstm: the recurrent bias is dropped",
         "lstm:step",
-        "affine(h_prev, W_h, b_h)",
-        "affine(h_prev, W_h, None)",
+        "affine(h_prev, W_h, b_h, q)",
+        "affine(h_prev, W_h, None, q)",
         by_hand,
         "LSTM",
     )
     yield bug(
-        "lstm: the input bias is dropped in inference", "lstm:infer", "x), W_x, b_x)", "x), W_x, None)", by_hand, "LSTM"
+        "lstm: the input bias is dropped in inference",
+        "lstm:infer",
+        "x), W_x, b_x, q)",
+        "x), W_x, None, q)",
+        by_hand,
+        "LSTM",
     )
     yield bug(
         "lstm: the bias has no gradient",
         "lstm:backward",
-        "bias_hh=affine_backward_b(da)",
-        "bias_hh=0 * affine_backward_b(da)",
+        "bias_hh=affine_backward_b(da, q)",
+        "bias_hh=0 * affine_backward_b(da, q)",
         gradients,
         "LSTM",
         "ragged",
@@ -231,8 +236,8 @@ def _cell_bugs() -> Iterator[Mutation]:
     yield bug(
         "rnn: the derivative is taken of the wrong step",
         "rnn:backward",
-        "step_backward(params, f, h[t + 1], dh)",
-        "step_backward(params, f, h[t], dh)",
+        "step_backward(params, f, h[t + 1], dh, q)",
+        "step_backward(params, f, h[t], dh, q)",
         gradients,
         "RNN tanh",
         "ragged",
@@ -240,8 +245,8 @@ def _cell_bugs() -> Iterator[Mutation]:
     yield bug(
         "rnn: W_h is transposed in the backward",
         "rnn:step_backward",
-        "affine_backward_x(da, W_h)",
-        "affine_backward_x(da, W_h.T)",
+        "affine_backward_x(da, W_h, q)",
+        "affine_backward_x(da, W_h.T, q)",
         gradients,
         "RNN tanh",
         "ragged",
@@ -305,8 +310,8 @@ def _cell_bugs() -> Iterator[Mutation]:
     yield bug(
         "gru: the direct way from h_t to h_t−1 is missing",
         "gru:step_backward",
-        "dh * z + affine_backward_x(da_h, W_h)",
-        "affine_backward_x(da_h, W_h)",
+        "dh * z + affine_backward_x(da_h, W_h, q)",
+        "affine_backward_x(da_h, W_h, q)",
         gradients,
         "GRU",
         "ragged",

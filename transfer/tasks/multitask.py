@@ -40,7 +40,7 @@ class MultiTask(Trunk):
         The tasks, by names that Python could use.
     hidden_size, input_size, vocab_size, embedding_size, padding_idx, num_layers, cell, nonlinearity, bidirectional
         As in `SequenceClassifier`. What goes in is the same for all tasks.
-    dropout, backend, dtype, seed, front
+    dropout, backend, dtype, precision, seed, front
         As in `SequenceClassifier`. The same seed draws the same embedding and core there.
 
     Raises
@@ -76,6 +76,7 @@ class MultiTask(Trunk):
         dropout: float = 0.0,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
         front: Mapping[str, Any] | None = None,
     ) -> None:
@@ -84,7 +85,8 @@ class MultiTask(Trunk):
             "MultiTask", {f"heads.{task}": (head.outputs, head.pooling) for task, head in self.heads.items()},
             hidden_size=hidden_size, input_size=input_size, vocab_size=vocab_size, embedding_size=embedding_size,
             padding_idx=padding_idx, num_layers=num_layers, cell=cell, nonlinearity=nonlinearity,
-            bidirectional=bidirectional, dropout=dropout, backend=backend, dtype=dtype, seed=seed, front=front,
+            bidirectional=bidirectional, dropout=dropout, backend=backend, dtype=dtype, precision=precision,
+            seed=seed, front=front,
         )  # fmt: skip
         parts = {task: asdict(head) for task, head in self.heads.items()}
         self.config = arguments(MultiTask, {**built, "heads": parts})

@@ -16,8 +16,9 @@ from llvmlite import ir
 
 from kernels.contract import CellSpec
 
+from .bfloat16 import store_operand
 from .integers import call
-from .simd import INT, Code, Lanes, Vector
+from .simd import EXACT, INT, Code, Lanes, Vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +96,8 @@ FORWARD_ARGUMENTS = (
     "prev_h",  # [rows][vectors]
     "next_h",
     "h_row",
+    "next_read",  # next_h as the next product reads it, where that is not as it is
+    "read_row",
     "prev_c",  # [vectors][rows]
     "next_c",
     "c_vector",  # bytes from vector to vector
@@ -131,6 +134,9 @@ def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Callable[..., 
             new, gates = cell.step(a, prev)
             for s, value in zip(cell.spec.states, new, strict=True):
                 code.store(value, address(at[f"next_{s}"], *place[s]))
+            if lanes.operands != EXACT:
+                read = address(at["next_read"], (row, at["read_row"]), (vector, lanes.operand_width))
+                store_operand(new[0], read)  # (BF2)
             if keep:
                 kept = address(at["kept"], (row, len(cell.kept) * width), (vector, at["kept_vector"]))
                 for k, value in enumerate(gates):
@@ -217,7 +223,8 @@ def make_finish_backward(cell: KernelCell, lanes: Lanes) -> Callable[..., None]:
                 code.store(code.splat(0) if value is None else value, address(at[f"carry_{s}"], *carry))
             for k, value in enumerate(da):
                 slot = (at["da_slot"], ir.Constant(INT, k))
-                code.store(value, address(at["da"], (row, width), (vector, at["da_vector"]), slot))
+                da_at = address(at["da"], (row, lanes.operand_width), (vector, at["da_vector"]), slot)
+                store_operand(value, da_at)  # (BF2′)
 
         _rows_and_vectors(code, at["rows"], at["vectors"], body)
 

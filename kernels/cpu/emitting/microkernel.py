@@ -25,6 +25,9 @@ and o of 16 units, so when the loop ends the tile holds all that these units nee
 **One order of addition.** acc[i][p] is added up in the order of k, in chains of `CHAIN` terms that are then added to
 one another, whatever the size of the tile. Therefore a row's result doesn't depend on the batch around it, nor on the
 number of threads: same bits. The chains keep the rounding error down: that of one long chain grows with its length.
+
+**Pairs.** Where products read pairs of bfloat16 (bfloat16.py), a turn takes two columns of A and two rows of W, and all
+else stays: K counts the pairs.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from typing import NamedTuple
 
 from llvmlite import ir
 
+from .bfloat16 import multiply_add
 from .integers import call
 from .simd import INT, Code, Lanes, Vector, emitted
 
@@ -92,7 +96,7 @@ def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):
                     else:
                         number = code.broadcast(a_k, i * lanes.size)
                     for p in range(vectors):
-                        new.append(number.fma(panel[p], Vector(code, acc[i * vectors + p])).value)
+                        new.append(multiply_add(number, panel[p], Vector(code, acc[i * vectors + p])).value)
                 step = ir.Constant(INT, 0) if layout == ALONG_K else a_row
                 turn.next = [builder.add(a_k, step), builder.add(w_k, w_row), *new]
             _, w_end, *acc = turn.values
@@ -168,7 +172,7 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable
                 block = builder.append_basic_block(f"{i} x {p}")
                 over_rows.add_case(ir.Constant(INT, i), block)
                 builder.position_at_end(block)
-                name = f"tile.{lanes.suffix}.{layout}.{i}x{p}"
+                name = f"tile.{lanes.operands}.{lanes.suffix}.{layout}.{i}x{p}"
                 builder.call(emitted(builder.module, name, ARGUMENTS, _tile(lanes, layout, i, p), lanes), arguments)
                 builder.branch(end)
         builder.position_at_end(end)
@@ -199,7 +203,7 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable
             )  # fmt: skip
             part.next = [out, out_row, builder.add(a_at, a_step), builder.add(w_at, w_step)]
 
-    name = f"product.{lanes.suffix}.{layout}.{panels}"
+    name = f"product.{lanes.operands}.{lanes.suffix}.{layout}.{panels}"
 
     def product(rows: int, vectors: int, out: View, start: View, a: Factor, K: int, w: View, valid: int) -> None:
         call(name, chains, lanes, rows, vectors, *out, *start, *a, K, *w, valid)

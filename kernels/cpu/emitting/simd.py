@@ -51,12 +51,17 @@ def host_width() -> int:
     return 32 if features.get("avx2") and features.get("fma") else 16
 
 
+EXACT, ROUNDED, PAIRS = "exact", "rounded", "pairs"
+"""What products read: numbers as they are; rounded to bfloat16, and kept as float32; or as bfloat16, two to a word."""
+
+
 @dataclass(frozen=True)
 class Lanes:
-    """The shape of a vector: which numbers, and how many fill a register."""
+    """The shape of a vector: which numbers, and how many fill a register; and how products read them."""
 
     dtype: str  # float32, float64
     width: int  # bytes
+    operands: str = EXACT
 
     @property
     def size(self) -> int:
@@ -71,6 +76,20 @@ class Lanes:
     def filled(self, n: int) -> int:
         """Return n rounded up to whole vectors."""
         return -(-n // self.count) * self.count
+
+    @property
+    def operand_size(self) -> int:
+        """Bytes of one number as products read it."""
+        return 2 if self.operands == PAIRS else self.size
+
+    @property
+    def operand_width(self) -> int:
+        """Bytes of as many of those as there are lanes."""
+        return self.count * self.operand_size
+
+    def words(self, n: Any) -> Any:
+        """Return how many words n numbers are that a product reads; two share one in pairs."""
+        return (n + 1) // 2 if self.operands == PAIRS else n
 
     @property
     def registers(self) -> int:

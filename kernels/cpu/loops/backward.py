@@ -20,6 +20,7 @@ from ..emitting.subnormal import leave, make_enter
 from .gradients import make_bias_gradient, make_input_gradient, make_weight_gradient, part_of
 from .job import Job, job_at
 from .layout import MemoryLayout
+from .pairs import make_pair_da
 from .parts import (
     Mine,
     Panel,
@@ -50,7 +51,7 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
     add_to_dx, add_to_db = make_input_gradient(cell, lanes), make_bias_gradient(cell, lanes)
     add_to_dw_x, add_to_dw_h = (make_weight_gradient(cell, lanes, weight) for weight in ("W_x", "W_h"))
 
-    enter = make_enter(lanes)
+    pair_da, enter = make_pair_da(cell, lanes), make_enter(lanes)
 
     def backward(thread, address):
         before = enter()
@@ -70,6 +71,9 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
             meet_all(job)
             if part.rows == 0:  # no sequence lasts so long
                 continue
+            if job.da_pairs:
+                pair_da(job, thread, part)
+                meet_all(job)
             if job.dx:
                 add_to_dx(job, thread, part)
             if job.dw_x:
@@ -123,11 +127,11 @@ class StepBack:
 
     def da_part(self, job: Job, turn: int) -> int:
         """Return where da of some steps goes: there are two such places."""
-        return job.da + turn % 2 * self.at.slots * job.vectors * job.span * self.at.width
+        return job.da + turn % 2 * self.at.slots * job.vectors * job.span * self.at.operand_width
 
     def da_step(self, da: int, row: int) -> int:
         """Return where da of a step goes that begins with this row of them."""
-        return da + row * self.at.width
+        return da + row * self.at.operand_width
 
     def fetch(self, job: Job, panel: Panel, step: Step, tile: RowTile) -> None:
         """Ask for what the tape holds of these rows: it comes from far, and can travel while the products are done."""
@@ -158,8 +162,8 @@ class StepBack:
         """Sums = da_{t+1} W_h: what dh gets from the step after."""
         at = self.at
         da = at.gates(job, after.da, at.first_h, at.from_h, tile.first)
-        zeros, weights = View(job.zeros, 0), at.w_back(job, panel)
-        self.product(rows, panel.vectors, self._sums(mine, panel), zeros, da, at.count, weights, at.count)
+        zeros, weights, K = View(job.zeros, 0), at.w_back(job, panel), at.words(at.count)
+        self.product(rows, panel.vectors, self._sums(mine, panel), zeros, da, K, weights, at.count)
 
     def nothing_from_after(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, going_on: int) -> None:
         """Sums = 0, in the rows that don't go on."""
@@ -188,7 +192,8 @@ class StepBack:
         at = self.at
         dh0, carried = (at.carry(job, place, tile, panel) for place in (job.dh0, job.carry_h))
         da = at.gates(job, after.da, at.first_h, at.from_h, tile.first)
-        self.product(tile.rows, panel.vectors, dh0, carried, da, at.count, at.w_back(job, panel), at.count)
+        K = at.words(at.count)
+        self.product(tile.rows, panel.vectors, dh0, carried, da, K, at.w_back(job, panel), at.count)
 
 
 def make_initial_state(cell: KernelCell, lanes: Lanes) -> Any:

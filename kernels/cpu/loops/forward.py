@@ -121,7 +121,7 @@ class Products:
         """Sums = b + W_x x_t, from a valid row on."""
         at = self.at
         out, bias, x = at.slot(sums, at.first_x, panel), at.bias(job, at.first_x, panel), Factor(*at.x(job, row))
-        self.product(rows, at.from_x * panel.vectors, out, bias, x, job.I, at.w_x(job, panel), at.count)
+        self.product(rows, at.from_x * panel.vectors, out, bias, x, at.words(job.I), at.w_x(job, panel), at.count)
 
     def of_state(self, job: Job, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
         """Sums += W_h h_{t−1}: now they are complete."""
@@ -130,8 +130,8 @@ class Products:
             rest, bias = at.slot(sums, at.from_x, panel), at.bias(job, at.from_x, panel)
             self.copy(tile.rows, (at.slots - at.from_x) * panel.vectors, *rest, *bias)
         own = at.slot(sums, at.first_h, panel)
-        h = Factor(job.h + (step.prev + tile.first) * job.h_row, job.h_row)
-        self.product(tile.rows, at.from_h * panel.vectors, own, own, h, job.H, at.w_h(job, panel), at.count)
+        h, K = Factor(*at.h_read(job, step.prev + tile.first)), at.words(job.H)
+        self.product(tile.rows, at.from_h * panel.vectors, own, own, h, K, at.w_h(job, panel), at.count)
 
 
 class Finish:
@@ -145,9 +145,11 @@ class Finish:
         at = self.at
         before, after, row = step.prev + tile.first, step.next + tile.first, step.first + tile.first
         h, c, tape = at.h(job, before, panel), at.c(job, before, panel), at.tape(job, row, panel)
+        read = at.h_read(job, after).along(panel.first * at.operand_width)
         self.finish(
             sums=sums.at, sums_row=sums.row, rows=tile.rows, vectors=panel.vectors,
             prev_h=h.at, next_h=at.h(job, after, panel).at, h_row=h.row,
+            next_read=read.at, read_row=read.row,
             prev_c=c.at, next_c=at.c(job, after, panel).at, c_vector=c.row,
             kept=tape.at, kept_vector=tape.row,
             y=job.y + step.t * job.y_step + panel.first * at.width, y_row=job.y_row,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from ..emitting.bfloat16 import make_pair_rows
 from ..emitting.cell import KernelCell
 from ..emitting.copying import make_copy, make_copy_columns
 from ..emitting.integers import least, pick, where, written
 from ..emitting.microkernel import ALONG_K, ALONG_ROWS, Factor, View, make_product, max_rows
-from ..emitting.simd import Lanes
+from ..emitting.simd import EXACT, PAIRS, Lanes
 from .job import Job
 from .layout import MemoryLayout
 from .parts import Panel, panel_of, phase
@@ -74,7 +76,8 @@ class InputGradient:
         dx = View(job.dx + (part.begin + row) * job.dx_row + panel.first * at.width, job.dx_row)
         da = at.gates(job, part.da, at.first_x, at.from_x, row)
         valid = least(at.count, job.I - (panel.first + panel.vectors - 1) * at.count)
-        self.product(rows, panel.vectors, dx, View(job.zeros, 0), da, at.count, at.w_dx(job, panel), valid)
+        K = at.words(at.count)
+        self.product(rows, panel.vectors, dx, View(job.zeros, 0), da, K, at.w_dx(job, panel), valid)
 
 
 class Columns(NamedTuple):
@@ -85,7 +88,7 @@ class Columns(NamedTuple):
     valid: int  # numbers of the last vector
     at: int
     row: int
-    apart: int  # 1 if they have to be gathered first: they don't lie together, or end within a vector
+    apart: int  # 1 if they have to be gathered first: they don't lie together, end within a vector, are to be paired
 
 
 def make_weight_gradient(cell: KernelCell, lanes: Lanes, weight: str) -> Any:
@@ -108,7 +111,7 @@ def make_weight_gradient(cell: KernelCell, lanes: Lanes, weight: str) -> Any:
         for p in range(0, column_vectors(job), WIDEST):
             columns = columns_of(job, part, p)
             if columns.apart:
-                columns = gathered(part, columns, scratch)
+                columns = gathered(job, part, columns, scratch)
             for item in range(begin, end):
                 tiles = tiles_of(job, item, columns)
                 for number in range(tiles):
@@ -123,7 +126,8 @@ class WeightGradient:
     def __init__(self, cell: KernelCell, lanes: Lanes, weight: str):
         self.at, self.lanes, self.of_x = MemoryLayout(cell, lanes), lanes, weight == "W_x"
         self.gates = cell.gates(cell.from_x if self.of_x else cell.from_h)
-        self.product, self.gather = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4)), make_copy_columns(lanes)
+        self.product, self.pairs = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4)), lanes.operands == PAIRS
+        self.gather = make_pair_rows(lanes) if self.pairs else make_copy_columns(lanes)
 
     def numbers(self, job: Job) -> int:
         """Return the columns of the weight."""
@@ -137,15 +141,16 @@ class WeightGradient:
         """Return the columns of the right factor from some vector on."""
         at, numbers, all_vectors = self.at, self.numbers(job), self.column_vectors(job)
         x = View(job.x, job.x_row) if self.of_x else View(job.h_prev, job.h_prev_row)
-        x = x.below(part.begin).along(first * at.width)
+        x = x.below(part.begin).along(first * at.operand_width)
         vectors = least(WIDEST, all_vectors - first)
         valid = least(at.count, numbers - (first + vectors - 1) * at.count)
-        apart = where(all_vectors > WIDEST, 1, where(at.count > valid, 1, 0))
+        apart = 1 if self.pairs else where(all_vectors > WIDEST, 1, where(at.count > valid, 1, 0))
         return Columns(first, vectors, valid, *x, apart)
 
-    def gathered(self, part: Part, columns: Columns, scratch: int) -> Columns:
-        """Copy the columns to where they lie together."""
-        self.gather(part.rows, columns.vectors, columns.at, columns.row, scratch, columns.valid)
+    def gathered(self, job: Job, part: Part, columns: Columns, scratch: int) -> Columns:
+        """Copy the columns to where they lie together, where products read pairs with their rows in pairs."""
+        last = job.zeros if self.pairs else columns.valid
+        self.gather(part.rows, columns.vectors, columns.at, columns.row, scratch, last)
         return columns._replace(at=scratch, row=columns.vectors * self.at.width)
 
     def _rows(self, job: Job, item: int) -> int:
@@ -166,10 +171,11 @@ class WeightGradient:
         out = dw.below(gate * job.H + unit).along(columns.first * at.width)
         added_to = job.N > part.begin + part.rows
         start = View(where(added_to, out.at, job.zeros), where(added_to, out.row, 0))
-        vector = at.da(job, part.da, at.first_x if self.of_x else at.first_h, 0).below(item)
-        da = Factor(vector.at + first * at.size, at.width)
+        slot = at.first_x if self.of_x else at.first_h
+        vector = (at.da_pairs(job, slot) if self.pairs else at.da(job, part.da, slot, 0)).below(item)
+        da, K = Factor(vector.at + first * at.size, at.width), at.words(part.rows)
         x = View(columns.at, columns.row)
-        self.product(end - first, columns.vectors, out, start, da, part.rows, x, columns.valid)
+        self.product(end - first, columns.vectors, out, start, da, K, x, columns.valid)
 
 
 def make_bias_gradient(cell: KernelCell, lanes: Lanes) -> Any:
@@ -178,12 +184,14 @@ def make_bias_gradient(cell: KernelCell, lanes: Lanes) -> Any:
     Four sums are taken side by side, each of every fourth row and in short chains, and then added up.
     """
     of, slots = BiasGradient(cell, lanes), len(cell.slot_names)
+    rows_of = written(of.rows)
     begin, begin_four, add_to_four = written(of.begin), written(of.begin_four), written(of.add_to_four)
     add_four, add_rows = written(of.add_four), written(of.add_rows)
 
     @phase
     def bias_gradient(job, thread, scratch, part):
-        threads, items, turns = job.groups * job.members, slots * job.vectors, part.rows // SIDE_BY_SIDE
+        threads, items, rows = job.groups * job.members, slots * job.vectors, rows_of(part)
+        turns = rows // SIDE_BY_SIDE
         for item in range(items * thread // threads, items * (thread + 1) // threads):
             if part.begin + part.rows == job.N:  # the first part: what is there is left over from others
                 begin(job, item)
@@ -191,7 +199,7 @@ def make_bias_gradient(cell: KernelCell, lanes: Lanes) -> Any:
             for turn in range(0, turns, SHORT):
                 add_to_four(job, scratch, part, item, turn, min(SHORT, turns - turn))
             add_four(job, scratch, item)
-            if part.rows > SIDE_BY_SIDE * turns:
+            if rows > SIDE_BY_SIDE * turns:
                 add_rows(job, part, item, SIDE_BY_SIDE * turns)
 
     return bias_gradient
@@ -201,18 +209,24 @@ class BiasGradient:
     """One vector of db."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at, self.copy = MemoryLayout(cell, lanes), make_copy(lanes)
-        self.product = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4))
+        self.at, self.copy, self.pairs = MemoryLayout(cell, lanes), make_copy(lanes), lanes.operands == PAIRS
+        self.of_read = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4))
+        self.of_sums = make_product(replace(lanes, operands=EXACT), ALONG_ROWS, (1,))
+
+    def rows(self, part: Part) -> int:
+        """Return how many rows are added up, or pairs of them."""
+        return self.at.words(part.rows)
 
     def _add(self, job: Job, sums: View, vectors: int, rows: int, da: View) -> None:
         """Add rows of da: their product with ones."""
-        self.product(1, vectors, sums, sums, Factor(job.ones, 0), rows, da, self.at.count)
+        self.of_read(1, vectors, sums, sums, Factor(job.ones_read, 0), rows, da, self.at.count)
 
     def _sum(self, job: Job, item: int) -> View:
         return View(job.db + item * self.at.width, 0)
 
     def _da(self, job: Job, part: Part, item: int, row: int) -> View:
-        return View(self.at.da(job, part.da, 0, row).below(item).at, self.at.width)
+        da = self.at.da_pairs(job, 0) if self.pairs else self.at.da(job, part.da, 0, 0)
+        return View(da.below(item).at, self.at.width).below(row)
 
     def begin(self, job: Job, item: int) -> None:
         """Set the sum to 0."""
@@ -229,8 +243,9 @@ class BiasGradient:
 
     def add_four(self, job: Job, scratch: int, item: int) -> None:
         """Add the four sums to the one."""
-        self._add(job, self._sum(job, item), 1, SIDE_BY_SIDE, View(scratch, self.at.width))
+        total, four = self._sum(job, item), View(scratch, self.at.width)
+        self.of_sums(1, 1, total, total, Factor(job.ones, 0), SIDE_BY_SIDE, four, self.at.count)
 
     def add_rows(self, job: Job, part: Part, item: int, first: int) -> None:
         """Add the rows that are left to the sum."""
-        self._add(job, self._sum(job, item), 1, part.rows - first, self._da(job, part, item, first))
+        self._add(job, self._sum(job, item), 1, self.rows(part) - first, self._da(job, part, item, first))

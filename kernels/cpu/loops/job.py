@@ -32,6 +32,7 @@ class Job(NamedTuple):
     scratch_size: int = 0  # of each thread
     zeros: int = 0
     ones: int = 0
+    ones_read: int = 0  # as products read them
     # forwards
     x: int = 0  # (N, I)
     x_row: int = 0
@@ -42,6 +43,8 @@ class Job(NamedTuple):
     panel: int = 0  # vectors of hidden units in a panel (the last may have fewer)
     h: int = 0  # (blocks, Hp)
     h_row: int = 0
+    h_read: int = 0  # h as products read it: h itself, or (blocks, Hp) of bfloat16
+    read_row: int = 0
     c: int = 0  # [vectors][blocks]
     blocks: int = 0  # rows of the states: B + N, or 2·B that take turns where no tape is kept
     kept: int = 0  # [vectors][N][what a tape keeps]
@@ -55,6 +58,7 @@ class Job(NamedTuple):
     carry_h: int = 0  # (B, Hp)
     carry_c: int = 0
     da: int = 0  # twice [slots][vectors][span]
+    da_pairs: int = 0  # [slots][vectors][pairs of rows], where products read pairs
     span: int = 0  # most rows of the steps that are taken together
     steps: int = 0  # how many those are
     w_back: int = 0  # panels of W_h the other way round

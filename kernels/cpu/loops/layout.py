@@ -18,6 +18,7 @@ class MemoryLayout:
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
         self.size, self.width, self.count = lanes.size, lanes.width, lanes.count
+        self.operand_width, self.words = lanes.operand_width, lanes.words
         self.slots, self.kept = len(cell.slot_names), len(cell.kept)
         self.from_x, self.first_x = len(cell.from_x), cell.first_from_x  # the slots that W_x x_t adds to
         self.from_h, self.first_h = len(cell.from_h), cell.first_from_h  # and W_h h_{t−1}
@@ -31,6 +32,10 @@ class MemoryLayout:
     def h(self, job: Job, row: int, panel: Panel) -> View:
         """Return h of a panel's units, from a row of the states on."""
         return View(job.h + row * job.h_row + panel.first * self.width, job.h_row)
+
+    def h_read(self, job: Job, row: int) -> View:
+        """Return h as products read it, from a row of the states on."""
+        return View(job.h_read + row * job.read_row, job.read_row)
 
     def carry(self, job: Job, carry: int, tile: RowTile, panel: Panel) -> View:
         """Return a tile of what is carried from step to step, (B, Hp)."""
@@ -49,12 +54,18 @@ class MemoryLayout:
 
     def da(self, job: Job, da: int, slot: int, row: int) -> View:
         """Return a slot of da, and those behind it, from a row on."""
-        return View(da + (slot * job.vectors * job.span + row) * self.width, job.span * self.width)
+        width = self.operand_width
+        return View(da + (slot * job.vectors * job.span + row) * width, job.span * width)
+
+    def da_pairs(self, job: Job, slot: int) -> View:
+        """Return a slot of da whose rows come in pairs, and those behind it."""
+        vector = self.words(job.span) * self.width
+        return View(job.da_pairs + slot * job.vectors * vector, vector)
 
     def gates(self, job: Job, da: int, first: int, count: int, row: int) -> Factor:
         """Return `count` slots of da from a row on, to be multiplied by the weights of their gates."""
         at, vector = self.da(job, da, first, row)
-        return Factor(at, self.width, count * job.vectors, vector)
+        return Factor(at, self.operand_width, count * job.vectors, vector)
 
     # Panels of weights: a view's `row` leads from k to k.
 
@@ -65,20 +76,22 @@ class MemoryLayout:
     def w_x(self, job: Job, panel: Panel) -> View:
         """Return W_x of a panel's units."""
         row = self.from_x * self.width
-        return View(job.w_x + panel.first * job.I * row, panel.vectors * row)
+        return View(job.w_x + panel.first * self.words(job.I) * row, panel.vectors * row)
 
     def w_h(self, job: Job, panel: Panel) -> View:
         """Return W_h of a panel's units."""
         row = self.from_h * self.width
-        return View(job.w_h + panel.first * job.H * row, panel.vectors * row)
+        return View(job.w_h + panel.first * self.words(job.H) * row, panel.vectors * row)
 
     def w_back(self, job: Job, panel: Panel) -> View:
         """Return W_h of a panel's units, the other way round: from da to dh."""
-        return View(job.w_back + panel.first * self.from_h * job.Hp * self.width, panel.vectors * self.width)
+        size = self.from_h * self.words(job.Hp) * self.width
+        return View(job.w_back + panel.first * size, panel.vectors * self.width)
 
     def w_dx(self, job: Job, panel: Panel) -> View:
         """Return W_x of a panel of columns, the other way round: from da to dx."""
-        return View(job.w_dx + panel.first * self.from_x * job.Hp * self.width, panel.vectors * self.width)
+        size = self.from_x * self.words(job.Hp) * self.width
+        return View(job.w_dx + panel.first * size, panel.vectors * self.width)
 
     # A thread's scratch.
 

@@ -18,12 +18,14 @@ from numba import carray, types
 from numba.core.typing import signature
 
 from ..emitting.addresses import make_pointer, word
+from ..emitting.bfloat16 import make_pair_rows
 from ..emitting.copying import make_copy, make_copy_columns, make_transpose
 from ..emitting.integers import written
-from ..emitting.simd import Lanes
+from ..emitting.simd import EXACT, PAIRS, Lanes
 from . import threads
 from .compiled import compiled
 from .memory import Block, constant, take
+from .rounding import round_rows
 from .threads import exchange
 
 EVER_NEW, LOOK_AGAIN = 2, 16
@@ -97,6 +99,29 @@ def make_pack_columns(lanes: Lanes) -> Any:
                 out, min(count, job.K - (p * job.panel + v - 1) * count),
             )  # fmt: skip
             copy(Hp - job.H, v, out + job.H * v * width, v * width, job.zeros, 0)
+
+    return pack
+
+
+def make_pack_pairs(lanes: Lanes) -> Any:
+    """Return the same for W in bfloat16, its rows filled up: panels [gate][Hp/2][columns][2], two units to a word."""
+    width, count, operand_width = lanes.width, lanes.count, lanes.operand_width
+    pair_rows, copy = written(make_pair_rows(lanes)), written(make_copy(lanes))
+
+    def pack(thread, address):
+        job: Any = carray(record_at(address), 1)[0]
+        vectors = (job.K + count - 1) // count
+        panels = (vectors + job.panel - 1) // job.panel
+        items = panels * job.gate_count
+        Hp = (job.H + count - 1) // count * count
+        pairs, all_pairs = (job.H + 1) // 2, Hp // 2
+        for item in range(items * thread // job.threads, items * (thread + 1) // job.threads):
+            p, gate = item // job.gate_count, item % job.gate_count
+            v = min(job.panel, vectors - p * job.panel)
+            out = job.out + (p * job.panel * job.gate_count + gate * v) * all_pairs * width
+            source = job.W + word(job.gates + 8 * gate) * job.H * job.W_row + p * job.panel * operand_width
+            pair_rows(job.H, v, source, job.W_row, out, job.zeros)
+            copy(all_pairs - pairs, v, out + pairs * v * width, v * width, job.zeros, 0)
 
     return pack
 
@@ -249,17 +274,25 @@ def pack(W: np.ndarray, how: Panels, count: int) -> Block:
     """Return a contiguous weight (G·H, K) packed."""
     lanes, gates = how.lanes, _gate_order(how.gates)
     rows, K = W.shape
-    H = rows // len(gates)
+    H, Kp = rows // len(gates), lanes.filled(K)
     Hp = lanes.filled(H)
-    numbers = Hp * K if how.rows else Hp * lanes.filled(K)
-    block = take(len(gates) * numbers * lanes.size)
+    words = Hp * lanes.words(K) if how.rows else lanes.words(Hp) * Kp
+    block = take(len(gates) * words * lanes.size)
     count = count if W.nbytes > ALONE else 1
+    source, row, rounded = W.ctypes.data, K * lanes.size, None
+    if lanes.operands != EXACT:
+        row = Kp * lanes.operand_size
+        rounded = take(rows * row)  # until it is packed
+        source = rounded.address
+        round_rows(W, source, row, lanes, count)
     job = PackJob(
-        threads=count, W=W.ctypes.data, W_row=K * lanes.size, gates=gates.ctypes.data, gate_count=len(gates),
-        H=H, K=K, panel=how.panel, out=block.address, zeros=constant(0, lanes.dtype, 4 * lanes.count).address,
+        threads=count, W=source, W_row=row, gates=gates.ctypes.data, gate_count=len(gates), H=H,
+        K=lanes.words(K) if how.rows else K,
+        panel=how.panel, out=block.address, zeros=constant(0, lanes.dtype, 4 * lanes.count).address,
     )  # fmt: skip
     arguments = np.array(job, np.int64)
-    make = make_pack_rows if how.rows else make_pack_columns
+    columns = make_pack_pairs if lanes.operands == PAIRS else make_pack_columns
+    make = make_pack_rows if how.rows else columns
     threads.run(compiled(make, lanes).address, arguments.ctypes.data, count)
     return block
 

@@ -118,5 +118,6 @@ def _layer(layer: Layer, memo: dict[int, Any], seen: dict[int, tuple[Any, Any]])
 
 def _room(layer: Layer) -> Quantized:
     """Return the quantised counterpart of a layer, whose values are written next; a draft's is a draft."""
+    config = {name: value for name, value in layer.config.items() if name != "precision"}  # integers are multiplied
     with undrawn() if drawing() else nullcontext():
-        return KINDS[type(layer)](**layer.config)
+        return KINDS[type(layer)](**config)

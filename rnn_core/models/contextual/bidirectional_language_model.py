@@ -77,6 +77,8 @@ class BidirectionalLanguageModel(Model):
         default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
+    precision : {"float32", "bfloat16"}
+        In what the core multiplies; see `LSTM`. All else is in `dtype`.
     seed : int, optional
         Draws the parameters.
     front : mapping, optional
@@ -123,6 +125,7 @@ class BidirectionalLanguageModel(Model):
         tied: bool = False,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
         front: Mapping[str, Any] | None = None,
     ) -> None:
@@ -134,7 +137,7 @@ class BidirectionalLanguageModel(Model):
         self.front, self.halves, layers = made_layers(
             name, vocab_size=self.vocab_size, hidden_size=self.hidden_size, num_layers=num_layers, cell=cell,
             nonlinearity=nonlinearity, dropout=dropout, shared_head=self.shared_head, tied=self.tied, front=front,
-            backend=backend, dtype=dtype, seed=seed,
+            backend=backend, dtype=dtype, precision=precision, seed=seed,
         )  # fmt: skip
         core = self.halves[0].core
         self.spec, self.num_layers, self.dropout = core.spec, core.num_layers, Dropout(dropout)
@@ -146,6 +149,8 @@ class BidirectionalLanguageModel(Model):
             "cell": cell, "nonlinearity": nonlinearity, "dropout": self.dropout.p, "shared_head": self.shared_head,
             "tied": self.tied, "backend": core.backend, "dtype": dtype.name, "seed": seed, "front": self.front.config,
         }  # fmt: skip
+        if precision != "float32":
+            self.config["precision"] = precision
 
     @property
     def gradient_names(self) -> tuple[str, ...]:

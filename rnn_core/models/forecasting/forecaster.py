@@ -63,6 +63,8 @@ class Forecaster(SingleHead):
         Where the core runs, and so where all arrays live; the best one present on the host by default.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
+    precision : {"float32", "bfloat16"}
+        In what the core multiplies; see `LSTM`. All else is in `dtype`.
     seed : int, optional
         Draws the parameters.
 
@@ -104,6 +106,7 @@ class Forecaster(SingleHead):
         dropout: float = 0.0,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
     ) -> None:
         name = "Forecaster"
@@ -116,7 +119,7 @@ class Forecaster(SingleHead):
         built = self._build(
             name, {"head": (outputs, "last" if self._at_once else None)}, hidden_size=hidden_size,
             input_size=self.window.features, num_layers=num_layers, cell=cell, nonlinearity=nonlinearity,
-            dropout=dropout, backend=backend, dtype=dtype, seed=seed, bidirectional=False,
+            dropout=dropout, backend=backend, dtype=dtype, precision=precision, seed=seed, bidirectional=False,
         )  # fmt: skip
         self.hidden_size = built["hidden_size"]
         self.loss = self.answer.loss

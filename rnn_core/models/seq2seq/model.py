@@ -81,6 +81,8 @@ class Seq2Seq(Network):
         Where the cores run, and so where all arrays live.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
+    precision : {"float32", "bfloat16"}
+        In what the core multiplies; see `LSTM`. All else is in `dtype`.
     seed : int, optional
         Draws the parameters.
 
@@ -131,6 +133,7 @@ class Seq2Seq(Network):
         shared: bool = False,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
     ) -> None:
         name = "Seq2Seq"
@@ -144,7 +147,7 @@ class Seq2Seq(Network):
             name, {}, hidden_size=H, input_size=input_size, vocab_size=vocab_size,
             embedding_size=None if vocab_size is None else E, front=front, num_layers=num_layers, cell=cell,
             nonlinearity=nonlinearity, bidirectional=flag(name, "bidirectional", bidirectional), dropout=dropout,
-            backend=backend, dtype=dtype, seed=seed,
+            backend=backend, dtype=dtype, precision=precision, seed=seed,
         )  # fmt: skip
         self.tied, self.shared = tied, shared
         self._build_decoder(name, V, E, size, attention, input_feeding, built)

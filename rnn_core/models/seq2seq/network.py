@@ -79,7 +79,8 @@ class Network(Trunk):
             embedding = layers["target_embedding"] = Embedding(V, E, seed=of_embedding, **made)
         core = recurrent_core(
             name, cell=built["cell"], nonlinearity=built["nonlinearity"], input_size=E + size if fed else E,
-            hidden_size=size, dropout=self.dropout.p, num_layers=rnn.num_layers, seed=of_core, **made,
+            hidden_size=size, dropout=self.dropout.p, num_layers=rnn.num_layers, seed=of_core,
+            precision=built["precision"], **made,
         )  # fmt: skip
         looks = None
         if attention is not None:

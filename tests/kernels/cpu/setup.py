@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
 from kernels.cpu import plan, shapes
+from kernels.cpu.emitting import bfloat16
 from tests.cases import Problem
 from tests.conformance import Results
+
+DOT = bool(llvm.get_host_cpu_features().get("avx512bf16"))
+"""Whether this processor can multiply pairs of bfloat16."""
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -27,9 +32,11 @@ def forget_shapes() -> None:
 
 
 @contextmanager
-def settings(*, width: int | None = None, **of_plan: Any) -> Iterator[None]:
-    """Force a vector width, and constants of kernels.cpu.plan such as SUM and NEAR, on whatever runs inside."""
+def settings(*, width: int | None = None, rounded: str | None = None, **of_plan: Any) -> Iterator[None]:
+    """Force a vector width, a way to bfloat16 and constants of kernels.cpu.plan, such as SUM, on what runs inside."""
     with pytest.MonkeyPatch.context() as patch:
+        if rounded is not None:
+            patch.setattr(bfloat16, "host_operands", lambda: rounded)
         if width is not None:
             patch.setattr(shapes, "host_width", lambda: width)
         for name, value in of_plan.items():

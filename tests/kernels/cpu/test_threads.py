@@ -22,11 +22,15 @@ from numba import carray
 from kernels import cpu
 from kernels.contract import CELLS
 from kernels.cpu.emitting.addresses import make_pointer
+from kernels.cpu.emitting.simd import PAIRS, ROUNDED
 from kernels.cpu.running import packing, threads
 from kernels.cpu.running.compiled import compiled
 from tests.cases import Case
 from tests.conformance import assert_same_bits, outputs, run, snapshot
-from tests.kernels.cpu.setup import in_a_process, keeps_subnormals, settings
+from tests.kernels.cpu.setup import DOT, in_a_process, keeps_subnormals, settings
+
+WAYS = (ROUNDED, PAIRS) if DOT else (ROUNDED,)
+"""To bfloat16."""
 
 FOUR = {"NUMBA_NUM_THREADS": "4"}
 LENGTHS = tuple(1 + b * 3 % 5 for b in range(19))
@@ -68,10 +72,11 @@ def all_results(cell, problem):
 def same_bits():
     pool = observe()
     for name in CELLS:
-        for dtype in ("float32", "float64"):
+        for dtype, way in (("float32", None), ("float64", None), *(("bfloat16", way) for way in WAYS)):
             for case, of_plan in CASES:
-                cell, problem = cpu.cell(name), case.problem(name, dtype)
-                with settings(**of_plan):
+                problem = case.problem(name, dtype)
+                cell = cpu.cell(name, problem.precision)
+                with settings(rounded=way, **of_plan):
                     numba.set_num_threads(1)
                     pool.counts.clear()
                     expected = all_results(cell, problem)

@@ -318,7 +318,7 @@ def counting(monkeypatch, kind):
     """A three-layer stack on a counting cell."""
     name = "rnn_tanh" if kind is RNN else kind.cell
     cell = CountingCell(backends.get("numpy").cell(name))
-    monkeypatch.setattr(backends, "get", lambda backend: SimpleNamespace(cell=lambda _: cell))
+    monkeypatch.setattr(backends, "get", lambda backend: SimpleNamespace(cell=lambda *_: cell))
     return kind(I, H, 3, bidirectional=True, dtype=np.float64, seed=0, backend="numpy"), cell
 
 
