@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from rnn_core.training import SGD, Adam, AdamW, Optimizer, optimizers
+from rnn_core.training import SGD, Adam, AdamW, Optimizer, blocks
 
 from .timing import alternate
 
 OPTIMIZERS = (Adam(1e-3), AdamW(1e-3), SGD(0.1, momentum=0.9))
 SHAPES = ((20_000, 128), (512, 128))
-FLUSH = optimizers.flush
+FLUSH = blocks.flush
 SEEN = 0.05
 """The share of the rows that have a gradient, where moments have sunk."""
 
@@ -38,11 +38,11 @@ def step(optimizer: Optimizer, shape: tuple[int, int], sunk: bool, flush: bool) 
         optimizer.update(parameters, gradients, state)
 
     def before() -> None:
-        optimizers.flush = lambda array: None
+        blocks.flush = lambda array: None
         try:
             now()
         finally:
-            optimizers.flush = FLUSH
+            blocks.flush = FLUSH
 
     return now if flush else before
 

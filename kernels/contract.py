@@ -5,10 +5,10 @@ A backend is a module with two things,
 1. `NAME`, the word a user writes in ``backend=``.
 2. `cell(name, precision="float32")`, which returns a `Cell` for each name in `CELLS` and each of `PRECISIONS`.
 
-and, where it needs them, three functions more: `namespace()`, the module whose arrays it takes (NumPy without it),
-`missing()`, "" or the reason why it can't be used on this machine, and `prepare(name, stack)`, which returns a
-`Prepared`: a quicker way through small calls. A backend that can compute with weights in int8 has another two,
-`quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`.
+and, where it needs them, functions more: `namespace()`, the module whose arrays it takes (NumPy without it),
+`missing()`, "" or the reason why it can't be used on this machine, `prepare(name, stack)`, which returns a `Prepared`,
+a quicker way through small calls, and `update_kernels()`, its `UpdateKernels`. One that can compute with weights in int8
+has another two, `quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`.
 
 It may have, besides, what a model's step needs around the core; whoever asks goes on without where there is none:
 
@@ -227,3 +227,58 @@ class SoftmaxHead(Protocol):
         self, x: Array, weight: Array, bias: Array | None, targets: Array, dlosses: Array, needs: frozenset[str]
     ) -> tuple[Array, Array | None, Array | None, Array | None]:
         """Return the losses (N,), and from ∂L/∂losses the gradients of "x", "weight" and "bias", as far as needed."""
+
+
+class AdamStep(NamedTuple):
+    """One parameter, what is to change with it, and the numbers of its next step of Adam or AdamW.
+
+    The equations are those of `rnn_core.training.optimizers`, with both corrections taken out of the arrays: `eps` is
+    ε √(1 − β₂ᵗ), and `rate` is η √(1 − β₂ᵗ)/(1 − β₁ᵗ).
+    """
+
+    p: Array
+    g: Array  # shaped as p, or (n, D): the rows that are not zero
+    rows: Array | None  # int64 (n,), ascending: which those are
+    m: Array
+    v: Array
+    scale: float  # of the gradient, first of all (C2)
+    decay: float  # λ of (O1)
+    keep: float  # 1 − ηλ of (O5)
+    beta1: float
+    beta2: float
+    eps: float
+    rate: float
+    t: int  # how many steps it is, this one included
+
+
+class SGDStep(NamedTuple):
+    """The same for stochastic gradient descent."""
+
+    p: Array
+    g: Array
+    rows: Array | None
+    u: Array | None  # None without momentum
+    scale: float
+    decay: float
+    momentum: float
+    nesterov: bool
+    rate: float
+
+
+class UpdateKernels(Protocol):
+    """A backend's own norms and optimizers, of all parameters at once. Arrays that it doesn't take are for NumPy."""
+
+    def takes(self, g: Array, *changed: Array) -> bool:
+        """Return whether a gradient, a parameter and what is kept for it can be handed in below."""
+
+    def sums_of_squares(self, arrays: list[Array]) -> list[float]:
+        """Return Σ g² of each; not finite if a number isn't, or a square overflows."""
+
+    def adam(self, steps: list[AdamStep]) -> None:
+        """Change p, m and v of each step, in place."""
+
+    def sgd(self, steps: list[SGDStep]) -> None:
+        """Change p and u of each step, in place."""
+
+    def sums_of_rows(self, vectors: Array, order: Array, starts: Array, ends: Array) -> Array:
+        """Return for each k the sum of ``vectors[order[starts[k]:ends[k]]]``."""

@@ -1,8 +1,9 @@
 """Where the recurrent core runs: ``"numpy"`` (the equations), ``"cpu"`` (numba) or ``"cuda"`` (numba.cuda).
 
 A backend is a module that meets `kernels.contract`. It is imported when it is first asked for, so that a user of
-one pays for no other; where it is missing, the reason is kept and told. Two functions of it are optional:
-`missing()`, "" or the reason why it can't be used here, and `namespace()`, the array module of its arrays.
+one pays for no other; where it is missing, the reason is kept and told. Three functions of it are optional:
+`missing()`, "" or the reason why it can't be used here, `namespace()`, the array module of its arrays, and
+`update_kernels()`, its own norms and optimizers.
 """
 
 from __future__ import annotations
@@ -82,3 +83,16 @@ def namespace(name: str) -> Any:
     """
     module = get(name)
     return module.namespace() if hasattr(module, "namespace") else np
+
+
+@cache
+def update_kernels(name: str | None) -> Any:
+    """Return a backend's own norms and optimizers, the default's for None; or None, where NumPy is to do it.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As `get`.
+    """
+    module = get(default() if name is None else name)
+    return module.update_kernels() if hasattr(module, "update_kernels") else None

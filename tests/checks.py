@@ -230,8 +230,8 @@ def optimizers_by_hand() -> None:
     sgd, adaptive = SGD(0.1, momentum=0.9), Adam(0.1)
     sgd_state, adam_state = sgd.init({"w": momentum}), adaptive.init({"w": adam})
     for gradient in (0.5, -0.25):
-        sgd.update({"w": momentum}, {"w": np.array([gradient])}, sgd_state, {"w": 0.1})
-        adaptive.update({"w": adam}, {"w": np.array([gradient])}, adam_state, {"w": 0.1})
+        sgd.update({"w": momentum}, {"w": np.array([gradient])}, sgd_state, {"w": 0.1}, backend="numpy")
+        adaptive.update({"w": adam}, {"w": np.array([gradient])}, adam_state, {"w": 0.1}, backend="numpy")
     # SGD: v = 0.5, then 0.9·0.5 − 0.25 = 0.2.  Adam: m̂ = 0.5, v̂ = 0.25; then m = 0.9·0.05 − 0.025 = 0.02 …
     np.testing.assert_allclose(momentum, 1 - 0.1 * 0.5 - 0.1 * 0.2, rtol=1e-12)
     m_hat, v_hat = 0.02 / (1 - 0.9**2), (0.999 * 0.00025 + 0.001 * 0.0625) / (1 - 0.999**2)

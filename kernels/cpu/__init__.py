@@ -1,8 +1,17 @@
 """The recurrent core on the CPU, in numba: the backend ``"cpu"``."""
 
 from collections.abc import Sequence
+from typing import cast
 
-from kernels.contract import Cell, Parameters, QuantizedAffine, QuantizedCell, SoftmaxHead, check_precision
+from kernels.contract import (
+    Cell,
+    Parameters,
+    QuantizedAffine,
+    QuantizedCell,
+    SoftmaxHead,
+    UpdateKernels,
+    check_precision,
+)
 
 from .recurrence import CELLS, Recurrence
 from .small import Prepared
@@ -41,3 +50,10 @@ def softmax_head() -> SoftmaxHead:
     from .products.calls import Head
 
     return Head()
+
+
+def update_kernels() -> UpdateKernels:
+    """Return norms, optimizers and sums of rows in compiled loops."""
+    from . import updates  # whoever only computes needs none of it
+
+    return cast(UpdateKernels, updates)

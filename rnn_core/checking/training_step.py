@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from ..data.batches import Batch
-from ..layers.embedding import RowGradient
+from ..layers.embedding import dense
 from ..layers.home import to_host
 from ..training.updates import Updates, add_penalties, resolve
 from .places import parameter_axes
@@ -57,8 +57,8 @@ def training_step(model: Any, batch: Any, *, state0: Any, updates: Updates | Non
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         of_loss, of_penalty = (float(upstreams.get(output, 0.0)) for output in ("loss", "penalty"))
         found = model.loss_and_gradients(batch, state=state0, needs=plan.trainable, rng=rng).gradients
-        dense = {name: g.to_dense() if isinstance(g, RowGradient) else g for name, g in found.items()}
-        return {name: of_loss * dense[name] + of_penalty * pull[name] for name in parameters}
+        whole = {name: dense(g) for name, g in found.items()}
+        return {name: of_loss * whole[name] + of_penalty * pull[name] for name in parameters}
 
     first = next(iter(model.parameters.values()))
     return Problem(type(model).__name__, np.dtype(first.dtype), twin, gradients, parameter_axes(model))

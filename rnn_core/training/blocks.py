@@ -26,10 +26,10 @@ SAMPLE = 512
 def blocks(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     """Yield tuples of flat views that together cover arrays of one shape.
 
-    Arrays that are short, not C-contiguous, or not NumPy's are yielded whole, as they are.
+    Arrays that are short, not C-contiguous, or not NumPy's are yielded whole, as they are; single numbers with an axis.
     """
     cut = all(isinstance(array, np.ndarray) and array.flags.c_contiguous for array in arrays)
-    if not cut or arrays[0].size <= BLOCK:
+    if not cut or (arrays[0].ndim and arrays[0].size <= BLOCK):
         yield arrays
         return
     flat = [array.reshape(-1) for array in arrays]

@@ -22,6 +22,7 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
+from .. import backends
 from ..layers.checks import first
 from ..layers.embedding import RowGradient
 from ..layers.home import numbers, on_gpu
@@ -29,7 +30,7 @@ from .blocks import blocks
 
 
 def clip_by_global_norm(
-    gradients: Mapping[str, Array | RowGradient], max_norm: float
+    gradients: Mapping[str, Array | RowGradient], max_norm: float, *, backend: str | None = None
 ) -> tuple[dict[str, Array], float]:
     """Scale all gradients by one factor so that together they are no longer than `max_norm`.
 
@@ -39,6 +40,8 @@ def clip_by_global_norm(
         Not changed.
     max_norm : float
         Above 0; infinity only measures.
+    backend : {"numpy", "cpu", "cuda"}, optional
+        Whose kernels measure gradients on the host; the best one present by default.
 
     Returns
     -------
@@ -56,37 +59,54 @@ def clip_by_global_norm(
 
     Notes
     -----
-    ``torch.nn.utils.clip_grad_norm_`` divides by ‖g‖ + 1e-6, and so clips a little more.
+    ``torch.nn.utils.clip_grad_norm_`` divides by ‖g‖ + 1e-6, and so clips a little more. `fit` makes no copies: the
+    factor is multiplied in where the optimizer reads a gradient.
+    """
+    factor, norm = clipping_factor(gradients, max_norm, backend=backend)
+    if factor == 1:
+        return dict(gradients), norm
+    return {name: _scaled(g, factor) for name, g in gradients.items()}, norm  # (C2)
+
+
+def clipping_factor(
+    gradients: Mapping[str, Array | RowGradient], max_norm: float, *, backend: str | None = None
+) -> tuple[float, float]:
+    """Return what gradients are to be multiplied by, min(1, max_norm/‖g‖), and ‖g‖.
+
+    Parameters and errors are those of `clip_by_global_norm`.
     """
     where = "clip_by_global_norm"
     if isinstance(max_norm, bool) or not isinstance(max_norm, int | float | np.integer | np.floating):
         raise TypeError(f"{where}: max_norm must be a number, got {max_norm!r}")
     if not max_norm > 0:
         raise ValueError(f"{where}: max_norm must be above 0, got {max_norm}")
+    arrays = {name: _values(g) for name, g in gradients.items()}
     with np.errstate(over="ignore", invalid="ignore"):  # squares that overflow are seen to in `_norm`
-        arrays = {name: _values(g) for name, g in gradients.items()}
-        squares = _sums_of_squares(list(arrays.values()))
+        squares = _sums_of_squares(list(arrays.values()), backend)
         norms = [_norm(where, name, g, square) for (name, g), square in zip(arrays.items(), squares, strict=True)]
     largest = max(norms, default=0.0)
     # Measured in units of the largest, no square overflows or vanishes.
     norm = largest * sqrt(sum((part / largest) ** 2 for part in norms)) if largest else 0.0  # (C1)
-    if norm <= max_norm:
-        return dict(gradients), norm
-    factor = float(max_norm) / norm
-    return {name: _scaled(g, factor) for name, g in gradients.items()}, norm  # (C2)
+    return (1.0 if norm <= max_norm else float(max_norm) / norm), norm  # (C2)
 
 
-def _sums_of_squares(arrays: list[Array]) -> list[float]:
+def _sums_of_squares(arrays: list[Array], backend: str | None) -> list[float]:
     """Return Σ g² of each array: on the host a sum per block, added up in double precision; from a GPU one transfer."""
     if arrays and on_gpu(arrays[0]):
         return numbers([_square(g) for g in arrays])
-    totals = []
-    for g in arrays:
-        total = 0.0
-        for (block,) in blocks(g):
-            total += float(_square(block))
-        totals.append(total)
-    return totals
+    kernels = backends.update_kernels(backend)
+    if kernels is None:
+        return [_sum_of_squares(g) for g in arrays]
+    taken = [kernels.takes(g) for g in arrays]
+    totals = iter(kernels.sums_of_squares([g for g, its in zip(arrays, taken, strict=True) if its]))
+    return [next(totals) if its else _sum_of_squares(g) for g, its in zip(arrays, taken, strict=True)]
+
+
+def _sum_of_squares(g: Array) -> float:
+    total = 0.0
+    for (block,) in blocks(g):
+        total += float(_square(block))
+    return total
 
 
 def _square(block: Array) -> Array:

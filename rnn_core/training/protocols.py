@@ -5,7 +5,8 @@ A model has
 1. `parameters`: its arrays by name; `fit` writes into them and never puts others in their place.
 2. `frozen`: the names out of them that don't train.
 3. `config`: what it was built with, in types that JSON has; a checkpoint is told apart by it.
-4. `loss_and_gradients`: the loss of a batch and ∂L/∂parameter for each name in `needs`, fresh arrays.
+4. `loss_and_gradients`: the loss of a batch and ∂L/∂parameter for each name in `needs`, fresh arrays. Where it has an
+   argument `rows`, `fit` sets it: a gradient that is zero outside a few rows may then be a `RowGradient`.
 5. `evaluate`: the loss alone, as a sum over the targets, and how many of them were right.
 
 Its data are a `Source`, of which `rnn_core.data.source` says the same.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from math import inf, isfinite
 from pathlib import Path
 from time import perf_counter
@@ -14,13 +15,13 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
-from .. import weights
+from .. import backends, weights
 from ..data.source import Source
 from ..layers.base import Layer
 from ..layers.checks import check_finite
 from ..layers.home import move
 from .checkpoint import BEST, LAST, Checkpoint, Position, check_run, fingerprint, read_facts
-from .clipping import clip_by_global_norm
+from .clipping import clipping_factor
 from .history import EpochRecord, History
 from .optimizers import Optimizer
 from .progress import Reporter
@@ -59,6 +60,10 @@ class Run:
     def __post_init__(self) -> None:
         self.parameters = {name: self.model.parameters[name] for name in self.updates.trainable}
         self.needs = frozenset(self.parameters)
+        backend = self.model.config.get("backend")
+        self.backend = backend if backend in backends.BACKENDS else None  # of a model of somebody's own
+        # Models of others may not know the question.
+        self.by_rows = {"rows": True} if "rows" in signature(self.model.loss_and_gradients).parameters else {}
         self.optimizer_state = self.optimizer.init(self.parameters)
 
     def begin(self, resume: bool | str) -> None:
@@ -149,17 +154,20 @@ class Run:
                 state=self.carried if batch.carry else None,
                 needs=self.needs,
                 rng=np.random.default_rng([self.seed, at.epoch, at.index, DROPOUT]),
+                **self.by_rows,
             )
             penalty, gradients = add_penalties(self.updates.anchors, self.parameters, step.gradients)
             loss = float(step.loss) + penalty
             if not isfinite(loss):
                 raise ValueError(f"fit: the loss must be finite, got {loss}")
-            gradients, norm = clip_by_global_norm(gradients, limit)
+            scale, norm = clipping_factor(gradients, limit, backend=self.backend)
         except ValueError as error:
             raise self.failed(error, self.place(), batch) from error
         factor = self.factor(at.step)
         rates = {name: rate * factor for name, rate in self.updates.rates.items()}
-        self.optimizer.update(self.parameters, gradients, self.optimizer_state, rates)
+        self.optimizer.update(
+            self.parameters, gradients, self.optimizer_state, rates, scale=scale, backend=self.backend
+        )
         self.carried = step.state
         count = float(step.count)
         sums.loss += loss * count

@@ -24,7 +24,7 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from ..layers.checks import check_finite
-from ..layers.embedding import RowGradient
+from ..layers.embedding import dense
 from ..layers.home import move, numbers
 from .protocols import Trainable
 
@@ -105,7 +105,7 @@ def add_penalties(
         g = gradients[name]
         way = parameters[name] - home
         squares.append(array_namespace(way).sum(way * way))  # (U1)
-        gradients[name] = (g.to_dense() if isinstance(g, RowGradient) else g) + strength * way  # (U1′)
+        gradients[name] = dense(g) + strength * way  # (U1′)
     penalty = 0.0
     for (strength, _), square in zip(anchors.values(), numbers(squares), strict=True):
         penalty += 0.5 * strength * square  # (U1)

@@ -120,15 +120,15 @@ def _layer_bugs() -> Iterator[Mutation]:
     yield bug(
         "embedding: a token seen twice counts once",
         "layers.embedding:_sum_by_token",
-        "np.add.reduceat(vectors[order], first, axis=0)",
-        "vectors[order][first]",
+        "np.append(first[1:], order.size)",
+        "first + 1",
         checks.language_model_gradients,
         False,
     )
     yield bug(
         "tied: the gradient of one use is forgotten",
         "models.trunk:Trunk._backward",
-        'grads["embedding.weight"] += grads.pop("head.weight")',
+        'grads["embedding.weight"] = summed(grads["embedding.weight"], grads.pop("head.weight"))',
         'grads.pop("head.weight")',
         checks.language_model_gradients,
         True,
@@ -189,21 +189,21 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "momentum: the first gradient is forgotten",
-        "training.optimizers:SGD._step",
-        "u += step",
-        "u[...] = step",
+        "training.optimizers.sgd:SGD._step",
+        "u += way",
+        "u[...] = way",
         checks.optimizers_by_hand,
     )
     yield bug(
         "adam: the bias correction is missing",
-        "training.optimizers:Adam._step",
+        "training.optimizers.adam:Adam._begin",
         "correction = sqrt(1 - beta2**t)",
         "correction = 1.0",
         checks.optimizers_by_hand,
     )
     yield bug(
         "adam: the step counter stands still",
-        "training.optimizers:Adam._step",
+        "training.optimizers.adam:Adam._begin",
         "count += 1",
         "count[...] = 1",
         checks.optimizers_by_hand,
@@ -212,7 +212,7 @@ def _layer_bugs() -> Iterator[Mutation]:
         "clipping: each gradient on its own",
         "training.clipping:clip_by_global_norm",
         "_scaled(g, factor)",
-        "_scaled(g, float(max_norm) / _norm(where, name, g, *_sums_of_squares([g])))",
+        "_scaled(g, clipping_factor({name: g}, max_norm)[0])",
         checks.clipping_keeps_the_direction,
     )
     yield bug(

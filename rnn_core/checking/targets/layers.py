@@ -12,7 +12,7 @@ from ...layers.convolution.conv import Convolution
 from ...layers.convolution.pointwise import ReLU
 from ...layers.convolution.pools import GlobalAvgPool, Pool
 from ...layers.crf import CRF
-from ...layers.embedding import Embedding, RowGradient
+from ...layers.embedding import Embedding, dense
 from ...layers.home import move, to_host
 from ...layers.linear import Linear
 from ...layers.mixing.highway import Highway
@@ -83,7 +83,7 @@ def _embedding(layer: Embedding, point: Point) -> Problem:
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         (gradient,) = layer.backward(tape, move(upstreams["y"], home)).values()
-        return {"weight": gradient.to_dense() if isinstance(gradient, RowGradient) else gradient}
+        return {"weight": dense(gradient)}
 
     return Problem("Embedding", layer.dtype, twin, gradients, {"weight": (Axis("token"), Axis("column"))})
 

@@ -207,7 +207,7 @@ def seldom_seen(optimizer, steps, dtype=np.float32, state=None, p=None, begin=0)
 def test_moments_that_sink_end_at_zero_and_no_parameter_knows(optimizer, monkeypatch):
     p, state = seldom_seen(optimizer, 1000)
     with monkeypatch.context() as patch:
-        patch.setattr("rnn_core.training.optimizers.flush", lambda array: None)
+        patch.setattr("rnn_core.training.blocks.flush", lambda array: None)
         sunk_p, sunk = seldom_seen(optimizer, 1000)
     kept = [slot for slot in optimizer.slots if slot != "step" and (slot != "v" or optimizer.betas[1] < 0.99)]
     for slot in kept:

@@ -53,12 +53,12 @@ def interrupted(step):
     """Press Ctrl-C in the middle of an update: some parameters have changed, others have not."""
     update, calls = Optimizer.update, 0
 
-    def half(self, parameters, gradients, state, rates=None):
+    def half(self, parameters, gradients, state, rates=None, **options):
         nonlocal calls
         calls += 1
         if calls == step:
             gradients = dict(list(gradients.items())[: len(gradients) // 2])
-        update(self, parameters, gradients, state, rates)
+        update(self, parameters, gradients, state, rates, **options)
         if calls == step:
             raise KeyboardInterrupt
 
@@ -221,12 +221,12 @@ import os, signal
 from rnn_core.training import Optimizer
 from tests.rnn_core.training.test_resume import run
 update, calls = Optimizer.update, 0
-def dying(self, *arguments):
+def dying(self, *arguments, **options):
     global calls
     calls += 1
     if calls == 7:
         os.kill(os.getpid(), signal.SIGKILL)
-    update(self, *arguments)
+    update(self, *arguments, **options)
 Optimizer.update = dying
 run("text", 1, {{"dropout": 0.2}}, checkpoint={str(tmp_path)!r}, checkpoint_every=2)
 """
