@@ -6,13 +6,14 @@ A backend is a module with two things,
 2. `cell(name, precision="float32")`, which returns a `Cell` for each name in `CELLS` and each of `PRECISIONS`.
 
 and, where it needs them, functions more: `namespace()`, the module whose arrays it takes (NumPy without it),
-`missing()`, "" or the reason why it can't be used on this machine, `prepare(name, stack)`, which returns a `Prepared`,
-a quicker way through small calls, and `update_kernels()`, its `UpdateKernels`. One that can compute with weights in int8
-has another two, `quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`.
+`missing()`, "" or the reason why it can't be used on this machine, and `prepare(name, stack)`, which returns a
+`Prepared`: a quicker way through small calls. A backend that can compute with weights in int8 has another two,
+`quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`.
 
 It may have, besides, what a model's step needs around the core; whoever asks goes on without where there is none:
 
 - `softmax_head()`, which returns a `SoftmaxHead`: cross-entropy of an affine map, for which no logits are kept.
+- `update_kernels()`, which returns `UpdateKernels`: norms and optimizers, of all parameters at once.
 
 A `Cell` has three functions. For each of them:
 

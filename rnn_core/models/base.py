@@ -15,6 +15,7 @@ from ..data.batches import Batch
 from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
 from ..layers.checks import probability
+from ..layers.embedding import dense
 from ..layers.quantized import is_quantized, quantized_shell, sizes
 from ..layers.stack import Recurrent
 from ..weights.beside import Described, parts_of, put_beside
@@ -194,9 +195,11 @@ class Model(Layer, Described, ABC):
         """Return `needs` or, for None, what is not frozen."""
         return [name for name in self.parameters if name not in self.frozen] if needs is None else needs
 
-    def _in_order(self, gradients: Mapping[str, Array]) -> dict[str, Array]:
-        """Return gradients in the order of the parameters."""
-        return {name: gradients[name] for name in self.parameters if name in gradients}
+    def _in_order(self, gradients: Mapping[str, Array], rows: bool = False) -> dict[str, Array]:
+        """Return gradients in the order of the parameters: arrays; with `rows` a `RowGradient` stays one."""
+        return {
+            name: gradients[name] if rows else dense(gradients[name]) for name in self.parameters if name in gradients
+        }
 
 
 def recurrent_core(

@@ -102,8 +102,12 @@ class OneLoss(Model):
         state: Any = None,
         needs: Iterable[str] | None = None,
         rng: np.random.Generator | int | None = None,
+        rows: bool = False,
     ) -> Step:
-        """Return the mean loss of a batch, its gradients and the final state; see `Model.loss_and_gradients`."""
+        """Return the mean loss of a batch, its gradients and the final state; see `Model.loss_and_gradients`.
+
+        With `rows`, which is how `fit` asks, a gradient that is zero outside a few rows may be a `RowGradient`.
+        """
         name = type(self).__name__
         names = (*self._inputs, *self.parameters)
         wanted = check_needs(f"{name}.backward", self._trainable(needs), names)
@@ -111,7 +115,7 @@ class OneLoss(Model):
         p, state, tape = self._features_and_tape(f"{name}.forward", batch.inputs, state, batch.lengths, rng)
         loss, dp, count, above = self._learn(f"{name}.loss_and_gradients", batch, p, wanted)
         gradients = self._backward_features(tape, dp, above, wanted)
-        return Step(loss, self._in_order(gradients), state if self.carries else None, count)
+        return Step(loss, self._in_order(gradients, rows), state if self.carries else None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch and how many targets were predicted right; see `Model.evaluate`."""

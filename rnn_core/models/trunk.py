@@ -24,7 +24,7 @@ from kernels.contract import Array
 from ..layers.base import Layer
 from ..layers.checks import check_seed, checked_dtype, positive_int
 from ..layers.dropout import Dropout, mask_generator
-from ..layers.embedding import Embedding
+from ..layers.embedding import Embedding, summed
 from ..layers.linear import Linear
 from ..layers.pooling import Pooling
 from ..layers.stack import Recurrent
@@ -236,7 +236,7 @@ class Trunk(Model):
         dx, dstate0, gradients = self._backward_core(tape.core, dy, dstate, needs)
         grads = grads | gradients
         if front and self.tied:
-            grads["embedding.weight"] += grads.pop("head.weight")
+            grads["embedding.weight"] = summed(grads["embedding.weight"], grads.pop("head.weight"))
         return dx, dstate0, grads
 
     def _forward_core(

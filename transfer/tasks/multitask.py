@@ -166,7 +166,7 @@ class MultiTask(Trunk):
         # What follows is linear in this, so that here one product weighs every gradient.
         doutputs = array_namespace(outputs).reshape(head.weight * criterion.backward(loss_tape), outputs.shape)  # (X42)
         _, _, gradients = self._backward(tape, doutputs, None, needs)
-        return loss.item(), gradients, total(weights, head.rows(targets))
+        return loss.item(), self._in_order(gradients), total(weights, head.rows(targets))
 
     def _head(self, where: str, task: str) -> Head:
         if task not in self.heads:

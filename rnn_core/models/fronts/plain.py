@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_numpy_namespace
 
 from kernels.contract import Array
 
@@ -63,5 +64,7 @@ class Tokens(Front):
         return self.embedding.forward(x)  # (E1)
 
     def backward(self, tape: Any, dy: Array, needs: set[str]) -> tuple[Array | None, dict[str, Array]]:
-        """Return the embedding's gradient."""
-        return None, named("embedding", self.embedding.backward(tape, dy))  # (E1′)
+        """Return the embedding's gradient; on the host the rows that were seen."""
+        # On a GPU the host would have to wait for the number of rows.
+        grads = self.embedding.backward(tape, dy, sparse=is_numpy_namespace(self.embedding.namespace))  # (E1′)
+        return None, named("embedding", grads)

@@ -20,7 +20,7 @@ import numpy as np
 from kernels.contract import Array
 
 from ...layers.attention import Attention
-from ...layers.embedding import Embedding
+from ...layers.embedding import Embedding, dense
 from ...layers.linear import Linear
 from ..base import named, needed, recurrent_core, seeds
 from ..inputs import valid_steps
@@ -167,7 +167,7 @@ class Network(Trunk):
             dx, _, gradients = self._backward_core(tape.core, dy, dstate, needs)
             tables.append(gradients.pop(table, None))
             grads |= gradients
-        found = [some for some in tables if some is not None]
+        found = [dense(some) for some in tables if some is not None]
         if found:
             grads[table] = sum(found[1:], found[0])  # one matrix for several uses
         return dx, grads
