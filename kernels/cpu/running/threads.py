@@ -36,6 +36,7 @@ from numba.np.ufunc import parallel
 
 from ..emitting.simd import INT, declared, intrinsic
 from .compiled import helper
+from .ticks import ticks
 
 _config: Any = numba.config
 
@@ -45,11 +46,11 @@ PATIENCE = 20_000
 TURNS = 1000
 """Of waiting, after which a thread offers its core."""
 
-OFFER = 1e-5
-"""Seconds that so many turns take, about."""
+LATE = 2e-3
+"""Seconds of waiting in a job from which on it is asked whether it was worth it: no worker wakes up so slowly."""
 
-OFTEN = 30
-"""Offers in a job from which on it is asked whether the waiting was worth it."""
+WORTH = 0.4
+"""Share of a job that a thread may wait for others: two that wait half of the time do no more than one alone."""
 
 SMALL = 4_000_000
 """Floating-point operations below which a second thread costs more than it brings."""
@@ -138,14 +139,16 @@ offer_core: Any = types.ExternalFunction("SwitchToThread" if os.name == "nt" els
 
 @helper
 def wait_until(address: int, number: int) -> None:
-    """Return when a word in memory has reached a number; the word after it counts how often a core was offered."""
-    turns = 0
+    """Return when a word in memory has reached a number; add the time of a long wait to the word after it."""
+    turns, since = 0, 0
     while peek(address) < number:
         pause()
         turns += 1
         if turns % TURNS == 0:
+            since = since or ticks()
             offer_core()
-            fetch_add(address + 8, 1)
+    if since > 0:
+        fetch_add(address + 8, ticks() - since)
 
 
 @helper
@@ -196,22 +199,24 @@ def _look(address: int) -> int:
 
 
 @helper
-def _lead(memory: int, job: int, arguments: int, threads: int, meeting: int, groups: int) -> int:
-    """Put a job before the workers, do the caller's share, and wait; return how often a core was offered."""
+def _lead(memory: int, job: int, arguments: int, threads: int, meeting: int, groups: int) -> float:
+    """Put a job before the workers, do the caller's share, and wait; return the share of the time that was waiting."""
+    begin = ticks()
     for k in range(groups + 1):
         exchange(meeting + BETWEEN * k, 0)
         exchange(meeting + BETWEEN * k + 8, 0)
     exchange(memory + JOB, job)
     exchange(memory + ARGUMENTS, arguments)
     exchange(memory + DONE, 0)
+    exchange(memory + DONE + 8, 0)
     exchange(memory + CALL, (peek(memory + CALL) // MOST + 1) * MOST + threads)
     call_job(job, 0, arguments)
     wait_until(memory + DONE, threads - 1)
     exchange(memory + AWAKE, 0)
-    offers = 0
+    waited = peek(memory + DONE + 8)
     for k in range(groups + 1):
-        offers += peek(meeting + BETWEEN * k + 8)
-    return offers
+        waited += peek(meeting + BETWEEN * k + 8)
+    return waited / (max(1, ticks() - begin) * (threads - 1))
 
 
 @helper
@@ -250,14 +255,12 @@ class Pool:
                         self._wake(thread)
             meeting = meeting or self._memory + MEETING
             begin = monotonic()
-            offers = _lead(self._memory, job, arguments, threads, meeting, groups)
+            waited = _lead(self._memory, job, arguments, threads, meeting, groups)
         except BaseException:
             _swap(self._memory + AWAKE, 0)
             raise
-        if offers > OFTEN:
-            now = monotonic()
-            if offers * OFFER > (now - begin) / 4:  # a quarter of the time and more went by in waiting
-                self.retreat_until = now + RETREAT
+        if waited > WORTH and waited * ((now := monotonic()) - begin) > LATE:
+            self.retreat_until = now + RETREAT
 
     def close(self) -> None:
         """Send the workers home."""

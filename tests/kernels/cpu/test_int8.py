@@ -141,7 +141,7 @@ def test_padding_reaches_nothing(name):
 
 
 def same_bits():
-    threads.SMALL, threads.OFTEN = 0, 1 << 60
+    threads.SMALL, threads.LATE = 0, 1e9
     cases = (
         Case("rows", T=5, B=19, I=7, H=40),
         Case("units", T=5, B=2, I=7, H=210),

@@ -58,7 +58,7 @@ class Observed(threads.Pool):
 def observe() -> Observed:
     """Let every job have all its threads, however small it is and however busy the machine; and watch."""
     threads.SMALL = 0
-    threads.OFTEN = 1 << 60
+    threads.LATE = 1e9
     pool = threads._pool = Observed()
     return pool
 
@@ -128,6 +128,30 @@ def many_meetings():
 def test_threads_wait_for_one_another(tmp_path):
     """More of them than there are cores, too."""
     in_a_process(many_meetings, **FOUR, NUMBA_CACHE_DIR=str(tmp_path))
+
+
+def make_late():
+    """Return a job, uncompiled, in which the second thread has something to do for a while, and the first nothing."""
+    words_at = make_pointer(np.int64)
+
+    def late(thread, address):
+        at = carray(words_at(address), 2)
+        for turn in range(thread * 3_000_000):
+            threads.exchange(address, turn)
+        at[1] = 1
+
+    return late
+
+
+@pytest.mark.parametrize("limit, retreats", [(0, True), (1e9, False)])
+def test_work_stays_on_one_thread_for_a_while_after_it_has_waited_in_vain(limit, retreats, monkeypatch):
+    pool, words = threads.Pool(), np.zeros(2, np.int64)
+    monkeypatch.setattr(threads, "LATE", limit)
+    with pool.lock:
+        pool.run(compiled(make_late).address, words.ctypes.data, 2, 0, 0)
+    assert words[1] == 1
+    assert (pool.retreat_until > 0) == retreats
+    pool.close()
 
 
 def problems():
