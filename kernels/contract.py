@@ -12,6 +12,7 @@ and, where it needs them, functions more: `namespace()`, the module whose arrays
 
 It may have, besides, what a model's step needs around the core; whoever asks goes on without where there is none:
 
+- `multiply()`, which returns a `Multiply`: a product of two matrices in its own threads.
 - `softmax_head()`, which returns a `SoftmaxHead`: cross-entropy of an affine map, for which no logits are kept.
 - `update_kernels()`, which returns `UpdateKernels`: norms and optimizers, of all parameters at once.
 
@@ -30,11 +31,11 @@ A `Cell` has three functions. For each of them:
 
 A `SoftmaxHead` has two functions. For each of them 4, 7 and the following:
 
-10. x (N, K), weight (V, K) and bias, (V,) or None, are of one dtype; `targets` (N,) are int64 in 0 … V − 1. Results are
+11. x (N, K), weight (V, K) and bias, (V,) or None, are of one dtype; `targets` (N,) are int64 in 0 … V − 1. Results are
     fresh, and have the same dtype, but for the losses: those are float64.
-11. With z = x Wᵀ + b, losses[n] = log Σ_k exp(z_nk) − z_{n,t_n}. It is not finite where a z_nk is not, or is too large
+12. With z = x Wᵀ + b, losses[n] = log Σ_k exp(z_nk) − z_{n,t_n}. It is not finite where a z_nk is not, or is too large
     to tell; then gradients mean nothing.
-12. Memory beyond the results is bounded: there is no array (N, V).
+13. Memory beyond the results is bounded: there is no array (N, V).
 
 Dimensions:
 
@@ -216,6 +217,13 @@ class Prepared(Protocol):
 
     def desk(self, T: int, B: int) -> Desk | None:
         """Return a new desk, or None for sizes with which the cells' own `infer` is as quick."""
+
+
+class Multiply(Protocol):
+    """A product of two matrices, of one dtype."""
+
+    def __call__(self, A: Array, B: Array, b: Array | None = None) -> Array:
+        """Return A·B + b, of A (M, K), B (K, C) and b (C,). Either matrix may be a transposed view."""
 
 
 class SoftmaxHead(Protocol):

@@ -78,7 +78,7 @@ def run(head: Any, question: Question, needs: tuple[str, ...] = NAMES) -> dict[s
 
 
 def check_equations(head: Any, question: Question) -> None:
-    """Rule 11: everything is what it is in float64."""
+    """Rule 12: everything is what it is in float64."""
     expected, found = exact(question), run(head, question)
     assert found.keys() == expected.keys()
     allowed = tolerance(question.x.dtype, 0)
@@ -100,7 +100,7 @@ def check_needs(head: Any, question: Question) -> None:
 
 
 def check_inputs_unchanged(head: Any, question: Question) -> None:
-    """Rules 4 and 10: no argument is written to, and results are fresh."""
+    """Rules 4 and 11: no argument is written to, and results are fresh."""
     before = [None if array is None else array.tobytes() for array in question]
     first = run(head, question)
     kept = {name: array.copy() for name, array in first.items()}
@@ -126,7 +126,7 @@ def check_hits(head: Any, question: Question) -> None:
 
 
 def check_not_finite(head: Any, question: Question) -> None:
-    """Rule 11: a score that is no number, or infinite, leaves no finite loss in its row, and the others as they are."""
+    """Rule 12: a score that is no number, or infinite, leaves no finite loss in its row, and the others as they are."""
     expected = run(head, question)["losses"]
     n, k = len(question.x) // 2, question.x.shape[1] - 1
     for wrong in (np.nan, np.inf, -np.inf):

@@ -5,6 +5,7 @@ from typing import cast
 
 from kernels.contract import (
     Cell,
+    Multiply,
     Parameters,
     QuantizedAffine,
     QuantizedCell,
@@ -43,6 +44,13 @@ def quantized_affine() -> QuantizedAffine:
     from .int8.affine import QuantizedAffine
 
     return QuantizedAffine()
+
+
+def multiply() -> Multiply:
+    """Return the product of two matrices in the kernels' pool."""
+    from .products.multiply import multiply
+
+    return multiply
 
 
 def softmax_head() -> SoftmaxHead:

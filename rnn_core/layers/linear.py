@@ -18,11 +18,18 @@ from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
+from .. import backends
 from .base import Layer
 from .checks import as_array, check_activations, check_needs, checked_dtype, positive_int
 from .first_values import first_values
 from .home import namespace_of
 from .live import or_build
+
+SMALL = 1 << 18
+"""Terms of a product below which it is NumPy's on the host, too: BLAS then stays on one thread, and is called quicker.
+
+With more, BLAS wakes threads of its own, which go on spinning where those of the recurrent core are to run.
+"""
 
 
 class Tape(NamedTuple):
@@ -122,9 +129,8 @@ class Linear(Layer):
         x = self._checked(where, x)
         xp = array_namespace(x)
         # One product over all rows: NumPy would otherwise run one for each index of the leading axes.
-        y = xp.reshape(x, (-1, self.in_features)) @ self.parameters["weight"].T  # (F1)
-        if "bias" in self.parameters:
-            y += self.parameters["bias"]  # (F1)
+        rows = xp.reshape(x, (-1, self.in_features))
+        y = self._product(rows, self.parameters["weight"].T, self.parameters.get("bias"))  # (F1)
         return xp.reshape(y, (*x.shape[:-1], self.out_features)), x
 
     def _checked(self, where: str, x: Any) -> Array:
@@ -182,8 +188,19 @@ class Linear(Layer):
         dy = xp.reshape(dy, (-1, self.out_features))
         grads = {}
         if "weight" in needs:
-            grads["weight"] = dy.T @ xp.reshape(tape.x, (-1, self.in_features))  # (F1′)
+            grads["weight"] = self._product(dy.T, xp.reshape(tape.x, (-1, self.in_features)))  # (F1′)
         if "bias" in needs:
             grads["bias"] = xp.sum(dy, axis=0)  # (F1′)
-        dx = xp.reshape(dy @ weight, tape.x.shape) if "x" in needs else None  # (F1′)
+        dx = xp.reshape(self._product(dy, weight), tape.x.shape) if "x" in needs else None  # (F1′)
         return dx, grads
+
+    def _product(self, A: Array, B: Array, b: Array | None = None) -> Array:
+        """Return A·B + b where the layer is: by its backend, or where there is little to do by the namespace."""
+        if type(A) is np.ndarray and len(A) * B.size >= SMALL and self.dtype.kind == "f":
+            backend = backends.get(self.config["backend"] or backends.default())
+            if hasattr(backend, "multiply"):
+                return backend.multiply()(A, B, b)
+        y = A @ B
+        if b is not None:
+            y += b
+        return y

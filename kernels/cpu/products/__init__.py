@@ -6,6 +6,7 @@ softmax.py      maxima, exponentials, sums and gradients of scores, on vectors
 job.py          the arguments of the loop, and where it finds what it wants
 phases.py       what a thread does between two meetings
 head.py         the loop: scores of a block of rows, their softmax, their gradients, and what these add to dW, db and dx
-calls.py        `cross_entropy` and `scores`, as the contract has them
+calls.py        losses and gradients, as the contract has them
+multiply.py     a product of two matrices by itself
 ==============  =====================================================================================================
 """

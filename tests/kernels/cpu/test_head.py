@@ -57,9 +57,9 @@ def test_every_vector_width_gives_right_results(dtype, width, monkeypatch):
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (1120, 512, 10_000), (2048, 256, 100), (9, 5, 481), (70, 64, 1 << 20)])
 def test_cuts_cover_everything_once(sizes, threads):
-    lanes = Lanes("float32", 64)
-    cut, alone = (cuts.cut(lanes, *sizes, count) for count in (threads, 1))
-    assert (cut.chunks - 1) * cut.chunk < sizes[2] <= cut.chunks * cut.chunk
+    lanes, (N, K, V) = Lanes("float32", 64), sizes
+    cut, alone = (cuts.cut(lanes, N, K, V, count) for count in (threads, 1))
+    assert (cut.chunks - 1) * cut.chunk < V <= cut.chunks * cut.chunk
     assert cut.groups * cut.members == threads
     assert threads % cut.column_groups == 0
     assert cut.rows % lanes.count == 0

@@ -1,0 +1,104 @@
+"""The product of two matrices in the pool: right at any size and either way round, the same bits on any threads."""
+
+from __future__ import annotations
+
+import itertools
+
+import numba
+import numpy as np
+import pytest
+
+from kernels import cpu
+from kernels.cpu.emitting import simd
+from kernels.cpu.products import multiply as multiplying
+from rnn_core.layers import Linear, linear
+from tests.kernels.cpu.setup import in_a_process
+from tests.kernels.cpu.test_threads import FOUR, observe
+from tests.tolerance import assert_agree, tolerance
+
+multiply = cpu.multiply()
+SIZES = ((1, 1, 1), (7, 130, 5), (65, 300, 70), (6, 128, 64), (33, 129, 200))
+WAYS = tuple(itertools.product((False, True), repeat=2))
+
+
+def factors(dtype, M, K, C, a_turned, b_turned):
+    """Return A (M, K), B (K, C) and b (C,); a factor that is turned is a view of its transpose."""
+    rng = np.random.default_rng(5)
+    A, B = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, C)).astype(dtype)
+    A = np.ascontiguousarray(A.T).T if a_turned else A
+    B = np.ascontiguousarray(B.T).T if b_turned else B
+    return A, B, rng.normal(size=C).astype(dtype)
+
+
+def check(dtype, sizes, ways):
+    A, B, b = factors(dtype, *sizes, *ways)
+    expected = A.astype(np.float64) @ B.astype(np.float64)
+    for added in (None, b):
+        found = multiply(A, B, added)
+        assert found.dtype == dtype
+        assert found.flags.c_contiguous
+        exact = expected if added is None else expected + added.astype(np.float64)
+        assert_agree(f"{sizes}", found, exact, tolerance(dtype, 0))
+
+
+@pytest.mark.parametrize("ways", WAYS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_product_is_right(dtype, ways):
+    for sizes in SIZES:
+        check(dtype, sizes, ways)
+
+
+@pytest.mark.parametrize("width", [width for width in simd.WIDTHS if width != simd.host_width()])
+def test_every_vector_width_gives_right_results(width, monkeypatch):
+    monkeypatch.setattr(multiplying, "host_width", lambda: width)
+    multiplying._job.cache_clear()
+    try:
+        for sizes in SIZES:
+            check("float32", sizes, (False, True))
+    finally:
+        multiplying._job.cache_clear()
+
+
+def same_bits():
+    pool = observe()
+    for sizes, ways in itertools.product(SIZES, WAYS):
+        A, B, b = factors("float32", *sizes, *ways)
+        numba.set_num_threads(1)
+        expected = multiply(A, B, b).tobytes()
+        for count in (2, 3, 4):
+            numba.set_num_threads(count)
+            pool.counts.clear()
+            assert multiply(A, B, b).tobytes() == expected
+            assert pool.counts == [count]
+
+
+def test_the_number_of_threads_changes_no_bit():
+    in_a_process(same_bits, **FOUR)
+
+
+def test_what_is_neither_way_round_is_copied():
+    A, B, _ = factors("float64", 9, 14, 6, False, False)
+    assert_agree("strided", multiply(A[::2, ::2], B[::2, ::2]), A[::2, ::2] @ B[::2, ::2], tolerance("float64", 0))
+
+
+@pytest.mark.parametrize("kind", ["int64", "complex128"])
+def test_what_is_no_real_number_is_refused(kind):
+    A, B, _ = factors("float64", 2, 3, 4, False, False)
+    with pytest.raises(TypeError, match=f"cpu.multiply: A and B must both be float32 or float64, got {kind} and"):
+        multiply(A.astype(kind), B)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_linear_layer_says_the_same_with_it(dtype, bias, monkeypatch):
+    layer = Linear(9, 70, bias, backend="cpu", dtype=dtype, seed=0)
+    rng = np.random.default_rng(1)
+    x, dy = rng.normal(size=(3, 5, 9)).astype(dtype), rng.normal(size=(3, 5, 70)).astype(dtype)
+    found = []
+    for small in (0, 1 << 60):
+        monkeypatch.setattr(linear, "SMALL", small)
+        y, tape = layer.forward(x)
+        dx, grads = layer.backward(tape, dy)
+        found.append({"y": y, "dx": dx, **grads})
+    for name, expected in found[1].items():
+        assert_agree(name, found[0][name], expected, tolerance(dtype, 0))
