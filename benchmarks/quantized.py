@@ -42,7 +42,8 @@ def torch_side(torch: Any, cell: str, layer: Any, x: np.ndarray) -> Callable[[],
     module.load_state_dict({name: torch.from_numpy(array) for name, array in layer.state_dict().items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is to move to another package
-        made = torch.ao.quantization.quantize_dynamic(module, {kind}, dtype=torch.qint8)
+        # torch replaces what a module holds, and never the module itself.
+        (made,) = torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(module), {kind}, dtype=torch.qint8)
     if type(made) is kind:
         return None
     there = torch.from_numpy(x)
@@ -61,7 +62,7 @@ def speed(shapes: tuple[tuple[int, int, int], ...], cells: tuple[str, ...]) -> l
 
         torch.set_num_threads(2)
     except ImportError:
-        torch = None  # type: ignore[assignment]
+        torch = None
     rows = [["cell", "T, B, H", "int8, ms", "float32 ÷ int8", "torch's int8 ÷ int8", "error: ours", "torch's"]]
     for cell in cells:
         for T, B, H in shapes:
@@ -91,7 +92,7 @@ def accuracy() -> list[list[str]]:
         for name, measure, model, score in (characters(cell), digits(cell)):
             twin = quantize(model)
             now, before = sizes(twin)
-            rows.append([name, measure, f"{score(model):.4f}", f"{score(twin):.4f}", f"{now:,}", f"{before:,}"])
+            rows.append([name, measure, f"{score(model):.5g}", f"{score(twin):.5g}", f"{now:,}", f"{before:,}"])
             print(" | ".join(rows[-1]), flush=True)
     return rows
 
