@@ -93,6 +93,7 @@ def quantized_shell(target: Any) -> Any:
         name = type(target).__name__
         raise TypeError(f"quantize: target must have layers that can be quantized, got a {name} that has none")
     twin = copy.deepcopy(target, memo)
+    twin.config.pop("precision", None)
     twin._compose(layers)
     return twin
 

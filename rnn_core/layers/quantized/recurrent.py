@@ -19,6 +19,9 @@ class QuantizedRecurrent(Quantized, Recurrent):
 
     def _initialise(self, bias: bool, dtype: np.dtype, seed: int | None) -> None:
         """Make room for every parameter; `quantize` and `load_state_dict` fill it."""
+        if "precision" in self.config:
+            name, given = type(self).__name__, self.config["precision"]
+            raise TypeError(f"{name}: precision must be left out, as weights are int8, got {given!r}")
         self._core = self._backend(dtype).quantized_cell(self.cell)
         GH, H = self.spec.gate_count * self.hidden_size, self.hidden_size
         named: dict[str, Array] = {}

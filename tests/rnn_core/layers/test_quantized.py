@@ -158,6 +158,19 @@ def test_every_model_answers_is_saved_and_loaded(name, tmp_path):
     assert load(tmp_path / "int8.safetensors", backend="numpy").config["backend"] == "numpy"
 
 
+@pytest.mark.parametrize("options", [{}, {"tied": True}, {"precision": "bfloat16"}])
+def test_a_language_model_is_evaluated(options):
+    """Without the pass that makes head and loss one, which is of float weights."""
+    model = LanguageModel(50, 12, seed=0, **options)
+    twin, batch = quantize(model), Batch(ROWS, ROWS)
+    assert "precision" not in twin.config
+    found, expected = twin.evaluate(batch), model.evaluate(batch)
+    assert found.loss == pytest.approx(expected.loss, rel=0.01)
+    assert found.count == expected.count
+    with pytest.raises(TypeError, match=r"^QuantizedLSTM: precision must be left out, as weights are int8, got 'bf"):
+        twin.rnn.astype(np.float32, precision="bfloat16")
+
+
 def test_a_tied_matrix_is_one(tmp_path):
     twin = quantize(LanguageModel(5, 12, tied=True, seed=0))
     assert "head.weight" not in twin.parameters
