@@ -14,8 +14,9 @@ from ..cases import TIMED
 from ..machine import Others, facts, require, threads
 from .findings import Findings, write_json
 from .limits import LEVELS, Limits
+from .peers import onnx_side
 from .reporting import markdown, picture, terminal
-from .sections import SECTIONS, absent
+from .sections import SECTIONS
 from .setting import Setting
 
 Chosen = dict[str, list[Any]]
@@ -36,8 +37,8 @@ def run(args: argparse.Namespace) -> int:
             f"benchmarks cpu: this machine is busy (load {found.machine['load']}): ratios will be off",
             file=sys.stderr,
         )
-    for line in absent():
-        print(line, flush=True)
+    if reason := onnx_side.find()[1]:
+        print(reason, flush=True)
     others = Others()
     try:
         for name, cases in chosen.items():
@@ -71,7 +72,7 @@ def choose(args: argparse.Namespace) -> Chosen:
             cases = [case for case in section.cases(args.quick) if args.only is None or args.only in case.name]
             chosen |= {name: cases} if cases else {}
     if not chosen and args.only is None:
-        raise RuntimeError(f"--section {' '.join(args.section)} has no case: {'; '.join(absent())}")
+        raise RuntimeError(f"--section {' '.join(args.section)} has no case: {onnx_side.find()[1]}")
     if not chosen:
         raise ValueError(f"--only must be part of a case's name, such as 'GRU training', got {args.only!r}")
     if args.picture and not any(name in TIMED for name in chosen):

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from .. import cases
 from .layers import accuracy, frozen, grid, last_step, memory, onnx_grid, precision
-from .peers import onnx_side
 from .setting import Setting
 from .steps import cases as steps
 from .steps import measuring
@@ -42,11 +41,3 @@ SECTIONS: dict[str, Section] = {
     "steps": Section(steps.chosen, measuring.measure),
 }
 """In the order in which they are measured."""
-
-
-def absent() -> list[str]:
-    """Return a line for each thing that a full benchmark would have and this one can't."""
-    lines = [onnx_side.find()[1]]
-    if not steps.has_precision():
-        lines.append("no bfloat16 of ours in this run: models have no precision=")
-    return [line for line in lines if line]

@@ -6,7 +6,6 @@ have is left out, with its reason.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -102,17 +101,11 @@ def measure(setting: Setting, case: Case) -> Row:
 
 
 def ours(setting: Setting, case: Case, precision: str) -> Way:
-    """Return our inference, if the library has it."""
+    """Return our inference."""
     x, layer = case.input(), layer_of(case, setting.backend)
     if precision == "bfloat16":
-        if "precision" not in inspect.signature(rnn_core.LSTM).parameters:
-            raise NotImplementedError("layers have no precision=")
-        lower = getattr(rnn_core, case.cell)(case.I, case.H, backend=setting.backend, precision=precision)
-        lower.load_state_dict(layer.state_dict())
-        layer = lower
+        layer = layer.astype(np.float32, precision=precision)
     elif precision == "int8":
-        if not hasattr(rnn_core, "quantize"):
-            raise NotImplementedError("there is no quantize")
         layer = rnn_core.quantize(layer)
     return lambda: layer(x)[0]
 

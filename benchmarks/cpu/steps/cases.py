@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-import rnn_core
 from rnn_core.data import Batch
 
 LR = 1e-3
@@ -64,14 +62,9 @@ class Case(NamedTuple):
         return {"section": "steps", "name": self.name, **self._asdict()}
 
 
-def has_precision() -> bool:
-    """Return whether our models can be told their precision."""
-    return "precision" in inspect.signature(rnn_core.LanguageModel).parameters
-
-
 def chosen(quick: bool) -> list[Case]:
-    """Return every case that our models have."""
-    return [case for case in (_quick() if quick else _full()) if case.precision == "float32" or has_precision()]
+    """Return every case."""
+    return _quick() if quick else list(_full())
 
 
 def _quick() -> list[Case]:

@@ -34,9 +34,8 @@ def model_of(case: Case, backend: str) -> Any:
     """Return our model."""
     options: dict[str, Any] = {
         "embedding_size": case.E, "num_layers": case.layers, "cell": case.cell.lower(), "backend": backend, "seed": 0,
+        "precision": case.precision,
     }  # fmt: skip
-    if case.precision != "float32":
-        options["precision"] = case.precision
     if case.pooling:
         return rnn_core.SequenceClassifier(case.classes, case.H, vocab_size=case.V, pooling=case.pooling, **options)
     return rnn_core.LanguageModel(case.V, case.H, **options)

@@ -15,9 +15,6 @@ from rnn_core.training.run import Run
 
 STEPS = 5
 
-NORM = next(name for name in ("clipping_factor", "clip_by_global_norm") if hasattr(running, name))
-"""What `Run.step` clips by."""
-
 
 class Clock:
     """Seconds by name, of the calls that are watched."""
@@ -48,7 +45,7 @@ def watched(run: Run, clock: Clock) -> Iterator[None]:
         "core backward": (model.rnn, "backward"),
         "embedding": (model.front, "backward"),
         "loss and gradients": (model, "loss_and_gradients"),
-        "norm": (running, NORM),
+        "norm": (running, "clipping_factor"),
         "optimizer": (type(run.optimizer), "update"),
     }
     with ExitStack() as stack:
