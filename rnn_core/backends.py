@@ -47,6 +47,18 @@ def available() -> tuple[str, ...]:
     return tuple(name for name, reason in status().items() if not reason)
 
 
+def about(name: str) -> str:
+    """Return what a backend says of the machine, "" where it says nothing.
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        As `get`.
+    """
+    module = get(name)
+    return module.about() if hasattr(module, "about") else ""
+
+
 def default() -> str:
     """Return the backend that a layer takes when none is named: the best one present on the host."""
     return next(name for name in _PREFERENCE if not _find(name)[1])

@@ -14,10 +14,19 @@ from kernels.contract import (
     check_precision,
 )
 
+from .emitting.host import host
+from .emitting.simd import host_width
 from .recurrence import CELLS, Recurrence
 from .small import Prepared
 
 NAME = "cpu"
+
+
+def about() -> str:
+    """Return what the kernels have found of this machine, and chosen by it."""
+    name, near, estimates = host()
+    divided = "estimated and mended" if estimates else "divided"
+    return f"{name}: vectors of {host_width()} bytes; weights up to {near >> 10} KiB count as near; 1/x is {divided}"
 
 
 def cell(name: str, precision: str = "float32") -> Cell:

@@ -23,4 +23,6 @@ def run(args: argparse.Namespace) -> int:
     for name, reason in backends.status().items():
         found = "default" if name == default else "available"
         print(f"{name:<6} {f'not available: {one_line(reason, LONGEST)}' if reason else found}")
+        if not reason and (about := backends.about(name)):
+            print(f"{'':<6} {about}")
     return 0

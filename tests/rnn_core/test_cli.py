@@ -18,6 +18,7 @@ def test_backends_are_listed_with_the_reason_where_one_is_missing(capsys) -> Non
     assert out.count("default") == 1
     assert re.search(r"^numpy +(default|available)$", out, re.MULTILINE)
     assert re.search(r"^cuda +(not available: .+|available)$", out, re.MULTILINE)
+    assert re.search(r"^ +\S+: vectors of \d+ bytes; weights up to \d+ KiB count as near; 1/x is ", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 """Where Linux tells of a core's caches: a folder each."""
 
 UNKNOWN_NEAR = 1 << 20
-"""Bytes of a core's own cache where nobody tells: what most processors of a server have, or more."""
+"""Bytes of weights that count as near where nobody tells: what most processors of a server have room for, or more."""
 
 
 class Host(NamedTuple):
     """A processor, as far as it matters to the kernels."""
 
     name: str  # LLVM's, such as znver4 or sapphirerapids
-    near: int  # bytes of the cache that a core has to itself, behind the first
+    near: int  # bytes of weights that stay in the cache that a core has to itself, behind the first
     estimates: bool  # whether 1/x is better estimated and mended than divided, in float32
 
 
@@ -29,21 +29,23 @@ def host() -> Host:
 
     *near.* Weights that stay in a core's own cache are read from there step by step. Those that don't come from a
     cache that all cores share: then the threads part the weights, and the products of the inputs are done ahead, many
-    rows at a time (plan.py). Where no size can be read, it is taken for 1 MiB.
+    rows at a time (plan.py). Up to 1 MiB the whole second level counts: so it was measured. Of a larger one half does,
+    for states, inputs and results pass through it too, and weights of 2 MiB in a cache of 2 MiB would leave them no
+    room. Where no size can be read, it is 1 MiB.
 
     *estimates.* With AVX-512 there is an instruction that gives 1/x to 14 bits; it and a Newton step take the time of
     three or four multiplications. A division of 16 numbers takes six on AMD's Zen 4, of which it leaves three to
     others: so there nothing is gained. On Intel's processors it takes 16. On a processor that is neither the estimate
     is the safe choice: it can't take much longer, and its error is a little smaller.
     """
-    features = llvm.get_host_cpu_features()
-    name = llvm.get_host_cpu_name()
+    name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features()
     estimates = bool(features.get("avx512f") and features.get("avx512vl")) and not name.startswith("znver")
-    return Host(name, read_near(CACHES), estimates)
+    size = read_second_level(CACHES)
+    return Host(name, min(size, max(UNKNOWN_NEAR, size // 2)) if size else UNKNOWN_NEAR, estimates)
 
 
-def read_near(folder: Path) -> int:
-    """Return the bytes of the second-level cache that a folder of Linux tells of, or `UNKNOWN_NEAR`."""
+def read_second_level(folder: Path) -> int | None:
+    """Return the bytes of the second-level cache that a folder of Linux tells of, or None."""
     try:
         for cache_folder in sorted(folder.glob("index*")):
             level, size = ((cache_folder / name).read_text().strip() for name in ("level", "size"))
@@ -51,4 +53,4 @@ def read_near(folder: Path) -> int:
                 return int(size[:-1]) << 10
     except (OSError, ValueError):  # a system without such files, or one that hides them
         pass
-    return UNKNOWN_NEAR
+    return None

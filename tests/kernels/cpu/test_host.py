@@ -16,15 +16,20 @@ def cache_folder(root, **caches):
     return root
 
 
-def test_the_second_level_is_what_a_core_has_to_itself(tmp_path):
-    folder = cache_folder(tmp_path, index0=(1, "48K"), index1=(1, "32K"), index2=(2, "2048K"), index3=(3, "320M"))
-    assert host.read_near(folder) == 2 << 20
+@pytest.mark.parametrize(
+    ("size", "near"), [("512K", 1 << 19), ("1024K", 1 << 20), ("2048K", 1 << 20), ("8192K", 1 << 22)]
+)
+def test_the_second_level_decides_what_is_near(size, near, tmp_path, monkeypatch):
+    caches = {"index0": (1, "48K"), "index1": (1, "32K"), "index2": (2, size), "index3": (3, "320M")}
+    monkeypatch.setattr(host, "CACHES", cache_folder(tmp_path, **caches))
+    assert host.host.__wrapped__().near == near
 
 
 @pytest.mark.parametrize("caches", [{}, {"index0": (1, "32K")}, {"index2": (2, "")}, {"index2": (2, "lotsK")}])
-def test_what_cannot_be_read_is_taken_for_one_mebibyte(tmp_path, caches):
-    assert host.read_near(cache_folder(tmp_path, **caches)) == host.UNKNOWN_NEAR
-    assert host.read_near(tmp_path / "nowhere") == host.UNKNOWN_NEAR
+def test_what_cannot_be_read_is_taken_for_one_mebibyte(caches, tmp_path, monkeypatch):
+    for folder in (cache_folder(tmp_path, **caches), tmp_path / "nowhere"):
+        monkeypatch.setattr(host, "CACHES", folder)
+        assert host.host.__wrapped__().near == host.UNKNOWN_NEAR
 
 
 @pytest.mark.parametrize(
