@@ -204,8 +204,8 @@ def _layer_bugs() -> Iterator[Mutation]:
     yield bug(
         "adam: the step counter stands still",
         "training.optimizers.adam:Adam._begin",
-        "count += 1",
-        "count[...] = 1",
+        "count[()] = t",
+        "count[()] = 0",
         checks.optimizers_by_hand,
     )
     yield bug(

@@ -11,7 +11,7 @@ from numba import carray
 from kernels.contract import AdamStep
 
 from ..emitting.addresses import make_pointer
-from .table import make_each_block, make_each_piece, part_of, phase, run
+from .table import Part, block_of, make_each_block, make_each_piece, phase, places, run
 
 WORK = 60
 """What a number costs: about as much as so many operations of a product."""
@@ -52,11 +52,10 @@ def adam(steps: list[AdamStep]) -> None:
             run(make_adam, dtype, parts, WORK)
 
 
-def _part(step: AdamStep) -> Any:
+def _part(step: AdamStep) -> Part:
     # Of a row with m = v = 0 and no gradient nothing changes, unless 0/(0 + ε) is no number, or θ itself decays.
     rests = step.eps > TINY and step.decay == 0 and step.keep == 1
-    return part_of(
-        step.p, step.g, step.rows, step.m, step.v, resting=int(rests), scale=step.scale, decay=step.decay,
-        keep=step.keep, beta1=step.beta1, rest1=1 - step.beta1, beta2=step.beta2, rest2=1 - step.beta2, eps=step.eps,
-        rate=step.rate,
+    return Part(
+        *places(step.p, step.g, step.rows, step.m, step.v), rests, block_of(step.p, step.rows), step.scale, step.decay,
+        step.keep, step.beta1, 1 - step.beta1, step.beta2, 1 - step.beta2, step.eps, step.rate,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from numba import carray, types
 
 from ..emitting.addresses import make_pointer
 from ..emitting.simd import INT, Code, Lanes, intrinsic
-from .table import Part, make_each_block, phase, run
+from .table import Part, address, make_each_block, phase, run
 
 WORK = 20
 """What a number costs: about as much as so many operations of a product."""
@@ -83,7 +83,7 @@ def sums_of_squares(arrays: list[np.ndarray]) -> list[float]:
     for dtype in {array.dtype for array in arrays}:
         which = [k for k, array in enumerate(arrays) if array.dtype == dtype and array.size]
         if which:
-            parts = [Part(g=arrays[k].ctypes.data, size=arrays[k].size) for k in which]
+            parts = [Part(0, address(arrays[k]), 0, 0, arrays[k].size) for k in which]
             sums, firsts = run(make_norm, dtype, parts, WORK)
             for k, total in zip(which, np.add.reduceat(sums, firsts).tolist(), strict=True):
                 totals[k] = total

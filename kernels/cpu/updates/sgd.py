@@ -10,7 +10,7 @@ from numba import carray
 from kernels.contract import SGDStep
 
 from ..emitting.addresses import make_pointer
-from .table import make_each_block, make_each_piece, part_of, phase, run
+from .table import Part, block_of, make_each_block, make_each_piece, phase, places, run
 
 WORK = 40
 """What a number costs: about as much as so many operations of a product."""
@@ -55,8 +55,8 @@ def sgd(steps: list[SGDStep]) -> None:
             run(make_sgd, dtype, parts, WORK)
 
 
-def _part(step: SGDStep) -> Any:
-    return part_of(
-        step.p, step.g, step.rows, step.u, step.u, resting=int(step.decay == 0), scale=step.scale,
-        decay=step.decay, beta1=step.momentum, beta2=float(step.nesterov), rate=step.rate,
+def _part(step: SGDStep) -> Part:
+    return Part(
+        *places(step.p, step.g, step.rows, step.u, step.u), step.decay == 0, block_of(step.p, step.rows),
+        scale=step.scale, decay=step.decay, beta1=step.momentum, beta2=float(step.nesterov), rate=step.rate,
     )  # fmt: skip

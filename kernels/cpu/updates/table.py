@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import weakref
+import ctypes
 from collections.abc import Callable, Iterable
 from functools import cache
 from struct import Struct
@@ -171,38 +171,34 @@ def takes(g: Any, *changed: Any) -> bool:
     return True
 
 
-_KNOWN: dict[int, tuple[weakref.ref[np.ndarray], int]] = {}
-"""Where arrays are that come again in every step, by their identity."""
-
-
 def address(array: np.ndarray) -> int:
-    """Return where an array is that is likely to come again: NumPy takes a microsecond to say."""
-    known = _KNOWN.get(id(array))
-    if known is None or known[0]() is not array:
-        key = id(array)
-        known = _KNOWN[key] = weakref.ref(array, lambda gone: _forget(key, gone)), array.ctypes.data
-    return known[1]
+    """Return where an array is that `takes` has let pass, and that has a number: five times faster than NumPy says."""
+    return ctypes.addressof(_Byte(array)) if array.flags.writeable else array.ctypes.data
 
 
-def _forget(key: int, gone: Any) -> None:
-    if key in _KNOWN and _KNOWN[key][0] is gone:  # and not a later array in the same place
-        del _KNOWN[key]
+_Byte = ctypes.c_char.from_buffer
 
 
-def part_of(
-    p: np.ndarray, g: np.ndarray, rows: np.ndarray | None, m: np.ndarray | None, v: np.ndarray | None, **numbers: Any
-) -> Part:
-    """Return what a loop needs of one parameter; the arrays must live until it has run."""
-    kept = (address(m), address(v)) if m is not None and v is not None else (0, 0)
+def places(
+    p: np.ndarray, g: np.ndarray, rows: np.ndarray | None, m: np.ndarray | None, v: np.ndarray | None
+) -> tuple[int, ...]:
+    """Return the fields of a `Part` from `p` to `zeros`; the arrays must live until the loop has run."""
+    kept = (0, 0) if m is None or v is None else (address(m), address(v))
     if rows is None:
-        return Part(address(p), g.ctypes.data, *kept, p.size, **numbers)
+        return address(p), address(g), *kept, p.size, 0, 0, 0, 0
     width = p.size // p.shape[0]
     if rows.dtype != np.int64 or not rows.flags.c_contiguous:
         raise TypeError(f"cpu.update_kernels: rows must be int64 and lie side by side, got {rows.dtype}")
-    return Part(
-        address(p), g.ctypes.data, *kept, p.size, width, rows.ctypes.data, rows.size,
-        constant(0, DTYPES[p.dtype], width).address, block=max(1, BLOCK // width) * width, **numbers,
-    )  # fmt: skip
+    zeros = constant(0, DTYPES[p.dtype], width).address
+    return address(p), g.ctypes.data, *kept, p.size, width, rows.ctypes.data, rows.size, zeros  # g may have no number
+
+
+def block_of(p: np.ndarray, rows: np.ndarray | None) -> int:
+    """Return the numbers of a block: where the gradient has rows, those of whole ones."""
+    if rows is None:
+        return BLOCK
+    width = p.size // p.shape[0]
+    return max(1, BLOCK // width) * width
 
 
 @cache
@@ -221,9 +217,10 @@ def run(make: Callable[..., Any], dtype: np.dtype, parts: Iterable[Part], work: 
         firsts.append(blocks)
         blocks += -(-part.size // part.block)
         size += part.size
-    sums, memory = np.empty(blocks), np.frombuffer(written, np.uint8)
-    table = np.array((0, blocks, memory.ctypes.data, len(firsts), sums.ctypes.data), np.int64)  # as in `Table`
+    sums = np.empty(blocks)
+    parts_at = ctypes.addressof(_Byte(written))
+    table = np.array((0, blocks, parts_at, len(firsts), address(sums)), np.int64)  # as in `Table`
     code = _code(make, dtype)
     with threads.share(work * size) as count:
-        threads.run(code, table.ctypes.data, min(count, blocks))
+        threads.run(code, address(table), min(count, blocks))
     return sums, firsts

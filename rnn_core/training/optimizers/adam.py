@@ -57,8 +57,8 @@ class Adam(Optimizer):
 
     def _begin(self, p: Array, g: Array | RowGradient, slots: list[Array], scale: float, lr: float) -> AdamStep:
         m, v, count = slots
-        count += 1
-        t = int(count)
+        t = int(count) + 1
+        count[()] = t
         beta1, beta2 = map(float, self.betas)
         # (O8) with both corrections taken out of the array: the same number, and one division less.
         correction = sqrt(1 - beta2**t)
