@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from rnn_core import backends
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if reason := onnx_side.find()[1]:
         print(reason, flush=True)
-    others = Others()
+    others, begin = Others(), perf_counter()
     try:
         for name, cases in chosen.items():
             count = SECTIONS[name].threads or args.threads
@@ -51,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         found.complete = True
     except KeyboardInterrupt:
         print("benchmarks cpu: interrupted; what was measured until now follows", file=sys.stderr)
-    found.machine["others"] = others.share()
+    found.machine |= {"others": others.share(), "minutes": round((perf_counter() - begin) / 60, 1)}
     _settle(found, args.quick)
     return _report(args, found)
 
