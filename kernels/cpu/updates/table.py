@@ -176,12 +176,12 @@ def address(array: np.ndarray) -> int:
     return ctypes.addressof(_Byte(array)) if array.flags.writeable else array.ctypes.data
 
 
-_Byte = ctypes.c_char.from_buffer
+_Byte: Any = ctypes.c_char.from_buffer
 
 
 def places(
     p: np.ndarray, g: np.ndarray, rows: np.ndarray | None, m: np.ndarray | None, v: np.ndarray | None
-) -> tuple[int, ...]:
+) -> tuple[int, int, int, int, int, int, int, int, int]:
     """Return the fields of a `Part` from `p` to `zeros`; the arrays must live until the loop has run."""
     kept = (0, 0) if m is None or v is None else (address(m), address(v))
     if rows is None:
