@@ -135,8 +135,8 @@ class Linear(Layer):
 
     def _checked(self, where: str, x: Any) -> Array:
         """Return x as an array, if it is one of (..., I) numbers of the layer's dtype."""
-        x = as_array(where, "x", x, self.namespace)
-        if x.dtype != self.dtype:
+        x = as_array(where, "x", x, xp := self.namespace)
+        if x.dtype != getattr(xp, self.dtype.name):  # a tensor's dtype is not NumPy's
             raise TypeError(
                 f"{where}: x must be {self.dtype}, as the weights are, got {x.dtype}; convert it with "
                 f"x.astype(np.{self.dtype}){or_build(type(self).__name__, x.dtype)}"
