@@ -1,13 +1,15 @@
 """``python -m benchmarks.updates``: clipping and Adam beside NumPy's and torch's; an embedding's gradient and step.
 
-Seconds of the calling thread, with one thread on each side: other programs on the machine disturb those least.
+With one thread on each side, seconds of the calling thread: other programs on the machine disturb those least. With
+``--threads 2`` seconds of the clock.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from statistics import median
-from time import thread_time
+from time import perf_counter, sleep, thread_time
 from typing import Any
 
 import numba
@@ -54,7 +56,7 @@ def torchs(parameters: dict[str, Any], gradients: dict[str, Any], **options: boo
         import torch
     except ImportError:
         return None
-    torch.set_num_threads(1)
+    torch.set_num_threads(numba.get_num_threads())
     theirs = [torch.nn.Parameter(torch.tensor(array)) for array in parameters.values()]
     for parameter, gradient in zip(theirs, gradients.values(), strict=True):
         parameter.grad = torch.tensor(gradient)
@@ -85,22 +87,26 @@ def embedding(backend: str) -> Callable[[], None]:
 
 def measured(sides: dict[str, Callable[[], None] | None]) -> str:
     """Return the sides' milliseconds a call, medians of blocks in turn, as the cells of a row."""
+    clock = thread_time if numba.get_num_threads() == 1 else perf_counter
     found: dict[str, list[float]] = {name: [] for name, side in sides.items() if side is not None}
     for _ in range(ROUNDS):
         for name, blocks in found.items():
             run: Any = sides[name]
+            sleep(0.1)  # until the others' threads sleep
             run()
-            begin, calls = thread_time(), 0
-            while thread_time() - begin < 0.05:
+            begin, calls = clock(), 0
+            while clock() - begin < 0.05:
                 run()
                 calls += 1
-            blocks.append((thread_time() - begin) / calls)
+            blocks.append((clock() - begin) / calls)
     return " | ".join(f"{median(found[name]) * 1e3:.3g}" if name in found else "–" for name in sides)
 
 
 def main() -> None:
     """Print two tables."""
-    numba.set_num_threads(1)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.updates", description=__doc__)
+    parser.add_argument("--threads", type=int, default=1)
+    numba.set_num_threads(parser.parse_args().threads)
     rng = np.random.default_rng(0)
     print("| parameters of | numbers | NumPy | kernels | torch, foreach | torch, fused |\n|---|---|---|---|---|---|")
     for name, sizes in MODELS.items():
