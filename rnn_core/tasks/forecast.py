@@ -96,7 +96,7 @@ class Forecasting(Task[Histories, Learned, Said]):
     files = "a .csv, .tsv or .txt: a column for each series, or one of values, or of numbers alone"
     models = ("Forecaster",)
     usual: ClassVar[dict[str, Any]] = {"hidden_size": 32, "cell": "gru", "epochs": 300, "patience": 30}
-    network = ("cell", "hidden_size", "layers", "dropout")
+    network = ("cell", "hidden_size", "layers", "dropout", "precision")
 
     def reading_options(self, add: Add) -> None:
         """See `Task.reading_options`."""

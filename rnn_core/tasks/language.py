@@ -105,7 +105,7 @@ class Language(Task[Texts, Learned, Surprise]):
     files = "a .txt, a folder of .txt files, or a table with a column of texts"
     models = ("LanguageModel",)
     usual: ClassVar[dict[str, Any]] = {"hidden_size": 128, "validation_share": 0.1}
-    network = ("cell", "hidden_size", "layers", "dropout", "embedding_size")
+    network = ("cell", "hidden_size", "layers", "dropout", "embedding_size", "precision")
 
     def reading_options(self, add: Add) -> None:
         """See `Task.reading_options`."""

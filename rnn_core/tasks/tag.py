@@ -44,7 +44,7 @@ class Tag(Task[Sentences, Learned, Said]):
     help = "sentences: a tag for each word, such as its kind or the entity that it belongs to"
     files = "columns as the CoNLL tasks have them (.conll .txt .tsv), .conllu, .csv, or .jsonl with lists of words"
     models = ("SequenceTagger",)
-    network = ("cell", "hidden_size", "layers", "dropout", "embedding_size")
+    network = ("cell", "hidden_size", "layers", "dropout", "embedding_size", "precision")
     usual: ClassVar[dict[str, Any]] = {"dropout": 0.3, "patience": 8}
     monitor = "validation_accuracy"
 

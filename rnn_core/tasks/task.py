@@ -152,7 +152,9 @@ class Task(ABC, Generic[E, H, A]):
     files: ClassVar[str]
     models: ClassVar[tuple[str, ...]] = ()
     usual: ClassVar[Mapping[str, Any]] = {}
-    network: ClassVar[tuple[str, ...]] = ("cell", "hidden_size", "layers", "bidirectional", "dropout", "embedding_size")
+    network: ClassVar[tuple[str, ...]] = (
+        "cell", "hidden_size", "layers", "bidirectional", "dropout", "embedding_size", "precision",
+    )  # fmt: skip
     monitor: ClassVar[str] = "validation_loss"
 
     def reading_options(self, add: Add) -> None:

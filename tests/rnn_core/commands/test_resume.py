@@ -18,7 +18,7 @@ from .made import TINY, corpus, done, months, pairs, refused, reviews, tagged, t
 
 KINDS = {
     "classify": (reviews, "d.csv", ("--dropout", "0.3")),
-    "series": (waves, "d.tsv", ()),
+    "series": (waves, "d.tsv", ("--precision", "bfloat16")),
     "language": (corpus, "d.txt", ("--steps", "10", "--batch-size", "4")),
     "tag": (tagged, "d.conll", ("--crf", "--batch-size", "4")),
     "translate": (pairs, "d.csv", ("--dropout", "0.2", "--batch-size", "4")),
@@ -112,6 +112,16 @@ def test_a_file_of_a_user_s_goes_through_all_commands(kind, tmp_path, capsys) ->
     assert (tmp_path / "again.safetensors").read_bytes() == model.read_bytes()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_task_trains_in_bfloat16(kind, tmp_path, capsys) -> None:
+    """The file says so, and whoever uses it need not."""
+    data, out = data_of(kind, tmp_path), tmp_path / "out"
+    done(capsys, *words(kind, data, out), "--precision", "bfloat16", "--epochs", 1)
+    model = load(out / "model.safetensors")
+    assert model.config["precision"] == "bfloat16"
+    assert {array.dtype.name for array in model.parameters.values()} == {"float32"}
+
+
 def test_more_epochs_go_on_from_a_run_that_is_done(tmp_path, capsys) -> None:
     data = reviews(tmp_path / "d.csv")
     done(capsys, *words("classify", data, tmp_path / "long"), "--epochs", 4)
@@ -147,6 +157,7 @@ def test_an_unfinished_run_is_not_begun_afresh_by_accident(unfinished, capsys) -
         (("--rate", "0.5"), "--rate was 0.02 and is 0.5"),
         (("--bidirectional",), "--bidirectional was left out and is given"),
         (("--cell", "gru"), "--cell was left out and is 'gru'"),
+        (("--precision", "bfloat16"), "--precision was left out and is 'bfloat16'"),
     ],
 )
 def test_another_run_is_not_resumed(options, message, unfinished, capsys) -> None:

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from rnn_core import LSTM, LanguageModel, SequenceClassifier, SequenceRegressor, load, save
+from rnn_core import LSTM, LanguageModel, SequenceClassifier, SequenceRegressor, load, quantize, save
 from rnn_core.data import Tokenizer
 from rnn_core.data.scaling import Scaling
 
@@ -59,6 +59,21 @@ def test_a_network_made_in_python_is_as_good(made, capsys) -> None:
         assert row["class"] == model.classes[int(p.argmax())]
         assert [float(row[f"probability of {name}"]) for name in ("neg", "pos")] == pytest.approx(p, abs=1e-6)
         assert float(row["probability"]) == pytest.approx(p.max(), abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "int8"])
+def test_networks_of_lower_precision_are_used_like_any_other(kind, made, tmp_path, capsys) -> None:
+    model = load(made / "texts.safetensors")
+    less = quantize(model) if kind == "int8" else model.astype(np.float32, precision=kind)
+    save(less, tmp_path / "m.safetensors", tokenizer=model.tokenizer, classes=model.classes)
+    data, words = reviews(tmp_path / "r.csv", 6), ("--format", "csv", "--probabilities")
+    found = rows_of(done(capsys, "predict", tmp_path / "m.safetensors", data, *words))
+    ids = [model.tokenizer.encode(row["text"])[None] for row in rows_of(data.read_text())]
+    p = [float(row["probability of pos"]) for row in found]
+    assert p == pytest.approx([less.predict_proba(one)[0, 1] for one in ids], abs=1e-6)
+    assert p != pytest.approx([model.predict_proba(one)[0, 1] for one in ids], abs=1e-6)
+    done(capsys, "evaluate", tmp_path / "m.safetensors", data, "--json", tmp_path / "e.json")
+    assert json.loads((tmp_path / "e.json").read_text())["scores"]
 
 
 def test_one_sigmoid_says_no_and_yes(made, capsys) -> None:
