@@ -36,9 +36,9 @@ def cell(name: str, precision: str = "float32") -> Cell:
     return Recurrence(name, check_precision("cpu.cell", precision))
 
 
-def prepare(name: str, stack: Sequence[Sequence[Parameters]]) -> Prepared:
-    """Return desks for small inferences of a whole stack of cells, [layer][direction]."""
-    return Prepared(name, CELLS[name], stack)
+def prepare(name: str, stack: Sequence[Sequence[Parameters]], precision: str = "float32") -> Prepared:
+    """Return desks for small inferences of a whole stack of cells, [layer][direction], in a precision."""
+    return Prepared(name, CELLS[name], stack, check_precision("cpu.prepare", precision))
 
 
 def quantized_cell(name: str) -> QuantizedCell:

@@ -9,7 +9,7 @@ from the last to the first; a layer's y is the next one's x.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,14 +18,16 @@ from kernels.contract import Parameters
 
 from .calls import DTYPES, weights_forward
 from .emitting.cell import KernelCell
+from .emitting.simd import EXACT
 from .loops.forward import make_forward
 from .loops.job import PLACE
 from .running import threads
 from .running.compiled import compiled
 from .running.errands import Errand, bring, fetch, infer_alone
 from .running.memory import Block, take
+from .running.rounding import RoundJob, make_round_rows
 from .running.rows import running
-from .shapes import Parts, Shape, forward_shape, spread
+from .shapes import Parts, Shape, forward_shape, row_of_x, spread
 
 BYTES = 1 << 20
 """Most bytes of x, of what goes from layer to layer, and of y, for which a desk is worth its memory."""
@@ -45,8 +47,8 @@ class Packed:
 class Prepared:
     """The weights of a stack, and desks to work at: it serves several threads, a desk one at a time."""
 
-    def __init__(self, name: str, cell: KernelCell, stack: Sequence[Sequence[Parameters]]):
-        self.name, self.cell = name, cell
+    def __init__(self, name: str, cell: KernelCell, stack: Sequence[Sequence[Parameters]], precision: str):
+        self.name, self.cell, self.precision = name, cell, precision
         self.layers, self.directions = len(stack), len(stack[0])
         self.params = [params for layer in stack for params in layer]
         self._packed = Packed(None)
@@ -84,8 +86,12 @@ class _Cut:
         )
         self._memory = memory = take(parts.size)
         self.version: object = None
-        self.jobs, self.calls = [], []
+        self.jobs, self.calls, self._roundings = [], [], []
         for at, shape in enumerate(self.shapes):
+            for rounding in desk.roundings(at, shape):
+                self._roundings.append(np.array(rounding, np.int64))
+                loop = compiled(make_round_rows, shape.lanes).address
+                self.calls.append((loop, self._roundings[-1].ctypes.data, rounding.threads, 0, 0))
             meeting = memory.address + parts[f"meeting{at}"]
             job = desk.job_of(at, shape)
             job[PLACE["meeting"]], job[PLACE["scratch"]] = meeting, memory.address + parts["scratch"]
@@ -129,13 +135,19 @@ class Desk:
         self._rows = running(T, B, None)  # whose addresses the jobs have
         # What layer k reads, and, in the end, y; the rows lie as far from one another as that layer's job wants them.
         self._row = [spread(p.weight_ih.shape[1] * size) for p in params[::D]] + [D * H * size]
-        inner = {s: forward_shape(prepared.cell, DTYPES[self._dtype], T, B, T * B, H, H, 1, False) for s in states}
-        self._shape = inner[states[0]]
+        self._shape = self.shape_of(0, 1)
+        lanes = self._shape.lanes
+        self._read_row = spread(self._shape.Hp * lanes.operand_size)
+        read = {} if lanes.operands == EXACT else {
+            **{f"x_read{k}": T * B * row_of_x(p.weight_ih.shape[1], lanes) for k, p in enumerate(params[::D])},
+            **{f"h_read{at}": 2 * B * self._read_row for at in range(len(params))},
+        }  # fmt: skip
         self._parts = parts = Parts(
             **{f"x{k}": T * B * row for k, row in enumerate(self._row)},
             states=len(states) * len(params) * B * H * size,
             **{f"{s}{at}": 2 * B * self._inner_row(s) for at in range(len(params)) for s in states},
             order=8 * B,
+            **read,
         )
         self._memory = memory = take(parts.size)
         memory.view(0, (memory.size,), np.uint8)[:] = 0
@@ -187,16 +199,30 @@ class Desk:
         """Return what follows from the sizes of a cell of the stack."""
         prepared, I = self.prepared, self.prepared.params[at].weight_ih.shape[1]
         T, B = self.T, self.B
-        return forward_shape(prepared.cell, DTYPES[self._dtype], T, B, T * B, I, self._H, count, False)
+        dtype = DTYPES[self._dtype]
+        return forward_shape(prepared.cell, dtype, T, B, T * B, I, self._H, count, False, prepared.precision)
+
+    def roundings(self, at: int, shape: Shape) -> Iterator[RoundJob]:
+        """Give what is to be rounded before a cell's loop, if anything: x, once for both directions, and h_0."""
+        (k, d), parts, memory = divmod(at, self.prepared.directions), self._parts, self._memory.address
+        if shape.lanes.operands == EXACT:
+            return
+        I, rows = self.prepared.params[at].weight_ih.shape[1], self.T * self.B
+        x, h = (memory + parts[name] for name in (f"x{k}", f"h{at}"))
+        x_read, h_read = (memory + parts[name] for name in (f"x_read{k}", f"h_read{at}"))
+        if d == 0:
+            yield RoundJob(1, rows, I, x, self._row[k], x_read, row_of_x(I, shape.lanes))
+        yield RoundJob(1, self.B, shape.Hp, h, self._inner_row("h"), h_read, self._read_row)
 
     def job_of(self, at: int, shape: Shape) -> np.ndarray:
         """Return a cell's job: what it reads, what it writes, and in which direction."""
         (k, d), T, B, memory = divmod(at, self.prepared.directions), self.T, self.B, self._memory.address
-        x_row, y_row, parts = self._row[k], self._row[k + 1], self._parts
-        x, y = memory + parts[f"x{k}"], memory + parts[f"x{k + 1}"] + d * self._H * self._dtype.itemsize
+        x_row, y_row, parts = int(shape.job[PLACE["x_row"]]), self._row[k + 1], self._parts
+        x = memory + parts.get(f"x_read{k}", parts[f"x{k}"])
+        y = memory + parts[f"x{k + 1}"] + d * self._H * self._dtype.itemsize
         found = {"offsets": self._rows.offsets_at, "h": memory + parts[f"h{at}"], "y_row": y_row}
         found["c"] = memory + parts.get(f"c{at}", parts[f"h{at}"])
-        found["h_read"] = found["h"]
+        found["h_read"] = memory + parts.get(f"h_read{at}", parts[f"h{at}"])
         if d == 0:
             found |= {"order": self._rows.order_at, "x": x, "x_row": x_row, "y": y, "y_step": B * y_row}
         else:  # from the last row of the last step to the first of the first: the batch is turned round, too

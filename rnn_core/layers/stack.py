@@ -130,9 +130,9 @@ class Recurrent(Layer):
                     if array is not None:
                         named[self._name(field, k, d)] = array
         self.parameters = named
-        if "precision" not in self.config and hasattr(backends.get(self.backend), "prepare"):
-            watch = Watch(list(named.values()))
-            made_of = self.backend, self.cell, self._cell_parameters, dtype, self.batch_first, watch
+        if hasattr(backends.get(self.backend), "prepare"):
+            watch, precision = Watch(list(named.values())), self.config.get("precision", "float32")
+            made_of = self.backend, self.cell, self._cell_parameters, dtype, self.batch_first, watch, precision
             self._small = SmallCalls(*made_of)
 
     @staticmethod

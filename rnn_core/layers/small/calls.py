@@ -48,6 +48,7 @@ class SmallCalls:
     batch_first : bool
     watch : Watch
         Of all arrays in `stack`.
+    precision : {"float32", "bfloat16"}
     """
 
     def __init__(
@@ -58,10 +59,11 @@ class SmallCalls:
         dtype: np.dtype,
         batch_first: bool,
         watch: Watch,
+        precision: str,
     ):
-        self._made_of = backend, cell, stack, dtype, batch_first, watch
+        self._made_of = backend, cell, stack, dtype, batch_first, watch, precision
         self._dtype, self._batch_first, self.stamp = dtype, batch_first, watch.stamp
-        self._prepared = backends.get(backend).prepare(cell, stack)
+        self._prepared = backends.get(backend).prepare(cell, stack, precision)
         self._free: dict[tuple[int, ...], deque[Place] | None] = {}  # None: met once, or too large for a desk
 
     def __call__(self, x: Array, state0: Any) -> tuple[Array, Any] | None:

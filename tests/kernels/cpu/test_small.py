@@ -13,7 +13,7 @@ from kernels.contract import CELLS, Parameters
 from kernels.cpu import small
 from kernels.cpu.running import threads
 from tests.cases import Case
-from tests.kernels.cpu.setup import settings
+from tests.kernels.cpu.setup import DOT, settings
 
 
 def stack_of(name, dtype, I, H, layers=1, directions=1, bias=True, seed=0):
@@ -36,14 +36,14 @@ def inputs(name, dtype, stack, T, B, seed=1):
     return rng.normal(size=(T, B, I)).astype(dtype), states
 
 
-def ordinary(name, stack, x, states):
+def ordinary(name, stack, x, states, precision="float32"):
     """Return y and the final states by calls of one cell after another."""
     finals, D = [], len(stack[0])
     for k, layer in enumerate(stack):
         ys = []
         for d, params in enumerate(layer):
             begin = tuple(np.ascontiguousarray(state[k * D + d]) for state in states)
-            y, final = cpu.cell(name).infer(params, x[::-1] if d else x, begin)
+            y, final = cpu.cell(name, precision).infer(params, x[::-1] if d else x, begin)
             ys.append(y[::-1] if d else y)
             finals.append(final)
         x = np.concatenate(ys, axis=-1)
@@ -80,6 +80,22 @@ def test_a_desk_has_the_bits_of_the_ordinary_calls(name, dtype, T, B, I, H):
             assert_same_bits(at(desk, x, given), ordinary(name, stack, x, given or zeros))
 
 
+@pytest.mark.parametrize("rounded", ["pairs", "rounded"])
+@pytest.mark.parametrize("name", CELLS)
+def test_so_it_has_in_bfloat16(name, rounded):
+    if rounded == "pairs" and not DOT:
+        pytest.skip("no AVX512-BF16 here")
+    stacks = [(1, 1), (2, 2), (2, 2), (3, 1), (1, 2), (2, 1)]
+    for (T, B, I, H), (layers, directions) in zip(SHAPES, stacks, strict=True):
+        stack = stack_of(name, "float32", I, H, layers, directions)
+        x, states = inputs(name, "float32", stack, T, B)
+        zeros = tuple(map(np.zeros_like, states))
+        with settings(rounded=rounded):
+            desk = cpu.prepare(name, stack, "bfloat16").desk(T, B)
+            for given in (states, None, states):
+                assert_same_bits(at(desk, x, given), ordinary(name, stack, x, given or zeros, "bfloat16"))
+
+
 def test_every_width_of_vectors_and_several_threads():
     stack = stack_of("lstm", "float32", 40, 70, 2, 2)
     x, states = inputs("lstm", "float32", stack, 6, 9)
@@ -93,15 +109,16 @@ def test_every_width_of_vectors_and_several_threads():
                 np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
-def test_what_is_cut_for_several_threads_has_the_same_bits(monkeypatch):
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_cut_for_several_threads_has_the_same_bits(precision, monkeypatch):
     stack = stack_of("gru", "float32", 40, 70, 2, 2)
     x, states = inputs("gru", "float32", stack, 6, 9)
-    expected = at(cpu.prepare("gru", stack).desk(6, 9), x, states)
+    expected = at(cpu.prepare("gru", stack, precision).desk(6, 9), x, states)
     monkeypatch.setattr(threads, "SMALL", 0)
     monkeypatch.setattr(threads, "_thread_count", lambda: 3)
     for near in (1 << 12, 1 << 20):  # members of a group, and groups
         with settings(NEAR=near):
-            desk = cpu.prepare("gru", stack).desk(6, 9)
+            desk = cpu.prepare("gru", stack, precision).desk(6, 9)
             monkeypatch.setattr(threads._pool, "retreat_until", 0.0)  # however busy the machine is
             assert_same_bits(at(desk, x, states), expected)
             assert list(desk._cuts) == [3]

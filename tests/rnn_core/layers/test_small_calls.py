@@ -51,6 +51,7 @@ def known(layer, x):
 
 
 OPTIONS = [{}, {"num_layers": 2, "bidirectional": True}, {"bias": False, "dtype": np.float64}]
+OPTIONS += [{"num_layers": 2, "bidirectional": True, "precision": "bfloat16"}]
 
 
 @pytest.mark.parametrize("options", OPTIONS)

@@ -12,6 +12,7 @@ from rnn_core import GRU, LSTM, RNN
 
 KINDS = [RNN, LSTM, GRU]
 OPTIONS = [{}, {"num_layers": 3, "bias": False}, {"dtype": np.float64}, {"num_layers": 2, "dropout": 0.5}]
+OPTIONS += [{"num_layers": 2, "precision": "bfloat16"}]
 
 
 def made(kind, **options):
