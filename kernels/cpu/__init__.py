@@ -1,7 +1,7 @@
 """The recurrent core on the CPU, in numba: the backend ``"cpu"``."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from kernels.contract import (
     Cell,
@@ -18,6 +18,7 @@ from .emitting.host import host
 from .emitting.simd import host_width
 from .recurrence import CELLS, Recurrence
 from .small import Prepared
+from .stacks import FloatStack
 
 NAME = "cpu"
 
@@ -36,9 +37,17 @@ def cell(name: str, precision: str = "float32") -> Cell:
     return Recurrence(name, check_precision("cpu.cell", precision))
 
 
-def prepare(name: str, stack: Sequence[Sequence[Parameters]], precision: str = "float32") -> Prepared:
-    """Return desks for small inferences of a whole stack of cells, [layer][direction], in a precision."""
-    return Prepared(name, CELLS[name], stack, check_precision("cpu.prepare", precision))
+def prepare(name: str, stack: Sequence[Sequence[Any]], precision: str = "float32") -> Prepared:
+    """Return desks for small inferences of a whole stack of cells, [layer][direction], in a precision.
+
+    A cell is its `Parameters`, or what the `prepare` of a `QuantizedCell` has returned.
+    """
+    cells, directions = [cell for layer in stack for cell in layer], len(stack[0])
+    if isinstance(cells[0], Parameters):
+        return Prepared(FloatStack(CELLS[name], cells, check_precision("cpu.prepare", precision)), directions)
+    from .int8.stack import Int8Stack
+
+    return Prepared(Int8Stack(CELLS[name], cells), directions)
 
 
 def quantized_cell(name: str) -> QuantizedCell:

@@ -9,25 +9,20 @@ from the last to the first; a layer's y is the next one's x.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from kernels.contract import Parameters
-
-from .calls import DTYPES, weights_forward
-from .emitting.cell import KernelCell
 from .emitting.simd import EXACT
-from .loops.forward import make_forward
-from .loops.job import PLACE
 from .running import threads
 from .running.compiled import compiled
 from .running.errands import Errand, bring, fetch, infer_alone
 from .running.memory import Block, take
 from .running.rounding import RoundJob, make_round_rows
 from .running.rows import running
-from .shapes import Parts, Shape, forward_shape, row_of_x, spread
+from .shapes import Parts, row_of_x, spread
+from .stacks import Loop, Stack
 
 BYTES = 1 << 20
 """Most bytes of x, of what goes from layer to layer, and of y, for which a desk is worth its memory."""
@@ -47,17 +42,15 @@ class Packed:
 class Prepared:
     """The weights of a stack, and desks to work at: it serves several threads, a desk one at a time."""
 
-    def __init__(self, name: str, cell: KernelCell, stack: Sequence[Sequence[Parameters]], precision: str):
-        self.name, self.cell, self.precision = name, cell, precision
-        self.layers, self.directions = len(stack), len(stack[0])
-        self.params = [params for layer in stack for params in layer]
+    def __init__(self, stack: Stack, directions: int):
+        self.stack, self.directions = stack, directions
         self._packed = Packed(None)
 
     def desk(self, T: int, B: int) -> Desk | None:
         """Return a desk for T steps of B sequences, or None where the ordinary way is as good."""
-        I, size = self.params[0].weight_ih.shape[1], self.params[0].weight_ih.itemsize
-        between = self.layers * self.directions * self.params[0].weight_hh.shape[1]
-        return Desk(self, T, B) if T * B * (I + between) * size <= BYTES else None
+        stack = self.stack
+        row = stack.inputs[0] + len(stack.inputs) * stack.H
+        return Desk(self, T, B) if T * B * row * stack.dtype.itemsize <= BYTES else None
 
     def packed(self, stamp: object) -> Packed:
         """Return what has been packed at this stamp."""
@@ -66,11 +59,11 @@ class Prepared:
             packed = self._packed = Packed(stamp)
         return packed
 
-    def panels(self, packed: Packed, at: int, shape: Shape) -> tuple[Block, ...]:
+    def panels(self, packed: Packed, at: int, loop: Loop) -> tuple[Block, ...]:
         """Return the panels of a cell's weights, and its biases."""
-        key = at, shape.how
+        key = at, loop.how
         if key not in packed.blocks:
-            packed.blocks.setdefault(key, weights_forward(self.cell, self.params[at], shape))
+            packed.blocks.setdefault(key, loop.weights())
         return packed.blocks[key]
 
 
@@ -78,27 +71,27 @@ class _Cut:
     """The loops of a desk, cut for so many threads."""
 
     def __init__(self, desk: Desk, count: int):
-        self.shapes = [desk.shape_of(at, count) for at in range(len(desk.prepared.params))]
-        plans = [shape.plan for shape in self.shapes]
-        parts = Parts(
-            **{f"meeting{at}": (1 + plan.groups) * threads.BETWEEN for at, plan in enumerate(plans)},
-            scratch=max(int(shape.job[PLACE["scratch_size"]]) for shape in self.shapes) * count,  # one after the other
-        )
+        stack = desk.prepared.stack
+        self.loops = loops = [stack.loop(at, desk.T, desk.B, count) for at in range(len(stack.inputs))]
+        works_in: dict[str, int] = {}  # one after the other
+        for loop in loops:
+            works_in |= {name: max(size, works_in.get(name, 0)) for name, size in loop.works_in.items()}
+        meetings = {f"meeting{at}": (1 + loop.groups) * threads.BETWEEN for at, loop in enumerate(loops)}
+        parts = Parts(**meetings, **works_in)
         self._memory = memory = take(parts.size)
         self.version: object = None
-        self.jobs, self.calls, self._roundings = [], [], []
-        for at, shape in enumerate(self.shapes):
-            for rounding in desk.roundings(at, shape):
+        self.jobs, self.calls, self._roundings, code = [], [], [], stack.compiled()
+        for at, loop in enumerate(loops):
+            for rounding in desk.roundings(at):
                 self._roundings.append(np.array(rounding, np.int64))
-                loop = compiled(make_round_rows, shape.lanes).address
-                self.calls.append((loop, self._roundings[-1].ctypes.data, rounding.threads, 0, 0))
-            meeting = memory.address + parts[f"meeting{at}"]
-            job = desk.job_of(at, shape)
-            job[PLACE["meeting"]], job[PLACE["scratch"]] = meeting, memory.address + parts["scratch"]
-            loop = compiled(make_forward, desk.prepared.cell, shape.lanes, False).address
-            plan = plans[at]
+                rounds = compiled(make_round_rows, stack.lanes).address
+                self.calls.append((rounds, self._roundings[-1].ctypes.data, rounding.threads, 0, 0))
+            meeting, job = memory.address + parts[f"meeting{at}"], loop.job.copy()
+            own = {name: memory.address + parts[name] for name in loop.works_in}
+            for name, number in (desk.places_of(at) | own | {"meeting": meeting}).items():
+                job[loop.place[name]] = number
             self.jobs.append(job)
-            self.calls.append((loop, job.ctypes.data, plan.groups * plan.members, meeting, plan.groups))
+            self.calls.append((code, job.ctypes.data, loop.groups * loop.members, meeting, loop.groups))
         self._loops = np.array([call[:2] for call in self.calls], np.int64)
         errand = desk.errand._replace(loops=self._loops.ctypes.data, loop_count=len(self._loops))
         self._errand = np.array(errand, np.int64)
@@ -107,9 +100,9 @@ class _Cut:
     def put(self, prepared: Prepared, packed: Packed) -> None:
         """Write the addresses of panels into the jobs."""
         self.version = None  # until all of them are there
-        for at, (job, shape) in enumerate(zip(self.jobs, self.shapes, strict=True)):
-            w_x, w_h, bias = prepared.panels(packed, at, shape)
-            job[PLACE["w_x"]], job[PLACE["w_h"]], job[PLACE["bias"]] = w_x.address, w_h.address, bias.address
+        for at, (job, loop) in enumerate(zip(self.jobs, self.loops, strict=True)):
+            for name, block in zip(("w_x", "w_h", "bias"), prepared.panels(packed, at, loop), strict=True):
+                job[loop.place[name]] = block.address
         self.version = packed.version
 
 
@@ -128,33 +121,32 @@ class Desk:
 
     def __init__(self, prepared: Prepared, T: int, B: int):
         self.prepared, self.T, self.B = prepared, T, B
-        params, D = prepared.params, prepared.directions
-        self._H, self._dtype = params[0].weight_hh.shape[1], params[0].weight_ih.dtype
-        size, H, states = self._dtype.itemsize, self._H, prepared.cell.spec.states
-        self._work = 2.0 * T * B * sum(p.weight_ih.size + p.weight_hh.size for p in params)
+        stack, D = prepared.stack, prepared.directions
+        self._H, self._dtype, self._lanes, states = stack.H, stack.dtype, stack.lanes, stack.cell.spec.states
+        size, H, cells = self._dtype.itemsize, self._H, len(stack.inputs)
+        self._work = T * B * stack.work
         self._rows = running(T, B, None)  # whose addresses the jobs have
         # What layer k reads, and, in the end, y; the rows lie as far from one another as that layer's job wants them.
-        self._row = [spread(p.weight_ih.shape[1] * size) for p in params[::D]] + [D * H * size]
-        self._shape = self.shape_of(0, 1)
-        lanes = self._shape.lanes
-        self._read_row = spread(self._shape.Hp * lanes.operand_size)
+        self._row = [spread(I * size) for I in stack.inputs[::D]] + [D * H * size]
+        lanes = self._lanes
+        self._read_row = spread(lanes.filled(H) * lanes.operand_size)
         read = {} if lanes.operands == EXACT else {
-            **{f"x_read{k}": T * B * row_of_x(p.weight_ih.shape[1], lanes) for k, p in enumerate(params[::D])},
-            **{f"h_read{at}": 2 * B * self._read_row for at in range(len(params))},
+            **{f"x_read{k}": T * B * row_of_x(I, lanes) for k, I in enumerate(stack.inputs[::D])},
+            **{f"h_read{at}": 2 * B * self._read_row for at in range(cells)},
         }  # fmt: skip
         self._parts = parts = Parts(
             **{f"x{k}": T * B * row for k, row in enumerate(self._row)},
-            states=len(states) * len(params) * B * H * size,
-            **{f"{s}{at}": 2 * B * self._inner_row(s) for at in range(len(params)) for s in states},
+            states=len(states) * cells * B * H * size,
+            **{f"{s}{at}": 2 * B * self._inner_row(s) for at in range(cells) for s in states},
             order=8 * B,
             **read,
         )
         self._memory = memory = take(parts.size)
         memory.view(0, (memory.size,), np.uint8)[:] = 0
-        I, first, last = params[0].weight_ih.shape[1], self._row[0], self._row[-1]
+        I, first, last = stack.inputs[0], self._row[0], self._row[-1]
         self.x = memory.view(parts["x0"], (T, B, I), self._dtype, (B * first, first, size))
         self.y = memory.view(parts[f"x{len(self._row) - 1}"], (T, B, D * H), self._dtype, (B * last, last, size))
-        every = memory.view(parts["states"], (len(states), len(params), B, H), self._dtype)
+        every = memory.view(parts["states"], (len(states), cells, B, H), self._dtype)
         self.states = tuple(every)
         memory.view(parts["order"], (B,), np.int64)[:] = np.arange(B)[::-1]
         self._pieces = np.array(list(self._moves()), np.int64)
@@ -192,32 +184,26 @@ class Desk:
 
     def _inner_row(self, state: str) -> int:
         """Return the bytes of a row of a state as the loops have it."""
-        row = self._shape.Hp * self._dtype.itemsize
+        row = self._lanes.filled(self._H) * self._dtype.itemsize
         return spread(row) if state == "h" else row
 
-    def shape_of(self, at: int, count: int) -> Shape:
-        """Return what follows from the sizes of a cell of the stack."""
-        prepared, I = self.prepared, self.prepared.params[at].weight_ih.shape[1]
-        T, B = self.T, self.B
-        dtype = DTYPES[self._dtype]
-        return forward_shape(prepared.cell, dtype, T, B, T * B, I, self._H, count, False, prepared.precision)
-
-    def roundings(self, at: int, shape: Shape) -> Iterator[RoundJob]:
+    def roundings(self, at: int) -> Iterator[RoundJob]:
         """Give what is to be rounded before a cell's loop, if anything: x, once for both directions, and h_0."""
         (k, d), parts, memory = divmod(at, self.prepared.directions), self._parts, self._memory.address
-        if shape.lanes.operands == EXACT:
+        if self._lanes.operands == EXACT:
             return
-        I, rows = self.prepared.params[at].weight_ih.shape[1], self.T * self.B
+        I, rows = self.prepared.stack.inputs[at], self.T * self.B
         x, h = (memory + parts[name] for name in (f"x{k}", f"h{at}"))
         x_read, h_read = (memory + parts[name] for name in (f"x_read{k}", f"h_read{at}"))
         if d == 0:
-            yield RoundJob(1, rows, I, x, self._row[k], x_read, row_of_x(I, shape.lanes))
-        yield RoundJob(1, self.B, shape.Hp, h, self._inner_row("h"), h_read, self._read_row)
+            yield RoundJob(1, rows, I, x, self._row[k], x_read, row_of_x(I, self._lanes))
+        yield RoundJob(1, self.B, self._lanes.filled(self._H), h, self._inner_row("h"), h_read, self._read_row)
 
-    def job_of(self, at: int, shape: Shape) -> np.ndarray:
-        """Return a cell's job: what it reads, what it writes, and in which direction."""
+    def places_of(self, at: int) -> dict[str, int]:
+        """Return what a cell's job reads, what it writes, and in which direction, by the job's own names."""
         (k, d), T, B, memory = divmod(at, self.prepared.directions), self.T, self.B, self._memory.address
-        x_row, y_row, parts = int(shape.job[PLACE["x_row"]]), self._row[k + 1], self._parts
+        x_row, y_row = row_of_x(self.prepared.stack.inputs[at], self._lanes), self._row[k + 1]
+        parts = self._parts
         x = memory + parts.get(f"x_read{k}", parts[f"x{k}"])
         y = memory + parts[f"x{k + 1}"] + d * self._H * self._dtype.itemsize
         found = {"offsets": self._rows.offsets_at, "h": memory + parts[f"h{at}"], "y_row": y_row}
@@ -230,17 +216,15 @@ class Desk:
                 "order": memory + parts["order"], "x": x + (T * B - 1) * x_row, "x_row": -x_row,
                 "y": y + (T - 1) * B * y_row, "y_step": -B * y_row,
             }  # fmt: skip
-        job = shape.job.copy()
-        for name, number in found.items():
-            job[PLACE[name]] = number
-        return job
+        return found
 
     def _moves(self) -> Any:
         """Give each piece of the states: where a loop begins with it, where it leaves it, where it is in `states`."""
-        lanes, B, size, memory = self._shape.lanes, self.B, self._dtype.itemsize, self._memory.address
+        lanes, B, size, memory = self._lanes, self.B, self._dtype.itemsize, self._memory.address
         dense = memory + self._parts["states"]
-        for s in self.prepared.cell.spec.states:
-            for at in range(len(self.prepared.params)):
+        stack = self.prepared.stack
+        for s in stack.cell.spec.states:
+            for at in range(len(stack.inputs)):
                 inner, row, last = memory + self._parts[f"{s}{at}"], self._inner_row(s), self.T % 2 * B
                 for b in range(B):
                     r = B - 1 - b if at % self.prepared.directions else b

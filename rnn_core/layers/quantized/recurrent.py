@@ -8,10 +8,20 @@ import numpy as np
 
 from kernels.contract import Array, QuantizedParameters
 
+from ... import backends
 from ..first_values import first_values
 from ..recurrent import GRU, LSTM, RNN
+from ..small.calls import SmallCalls
 from ..stack import Recurrent
 from .rows import SCALE, Quantized
+
+
+class Sealed:
+    """In a `Watch`'s place: into arrays that are read-only nobody writes."""
+
+    def stamp(self) -> object:
+        """Return the same object for ever."""
+        return self
 
 
 class QuantizedRecurrent(Quantized, Recurrent):
@@ -39,6 +49,7 @@ class QuantizedRecurrent(Quantized, Recurrent):
                         named[self._name(weight, k, d) + field.removeprefix(weight)] = array
         self.parameters = named
         self._prepared: list[list[Any]] | None = None
+        self._calls: SmallCalls | None = None
 
     @property
     def _cell_parameters(self) -> list[list[Any]]:  # type: ignore[override]
@@ -47,6 +58,14 @@ class QuantizedRecurrent(Quantized, Recurrent):
             self._seal()
             self._prepared = [[self._core.prepare(rows) for rows in layer] for layer in self._rows_of]
         return self._prepared
+
+    @property
+    def _small(self) -> SmallCalls | None:  # type: ignore[override]
+        """The way through small calls, where the backend has one: with it, the parameters are sealed."""
+        if self._calls is None and hasattr(backends.get(self.backend), "prepare"):
+            made_of = self.backend, self.cell, self._cell_parameters, self.dtype, self.batch_first, Sealed(), "float32"
+            self._calls = SmallCalls(*made_of)
+        return self._calls
 
     @property
     def groups(self) -> dict[str, tuple[str, ...]]:
@@ -58,7 +77,7 @@ class QuantizedRecurrent(Quantized, Recurrent):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle holds: the parameters, and not what has been made of them."""
-        return {**self.__dict__, "_prepared": None}
+        return {**self.__dict__, "_prepared": None, "_calls": None}
 
 
 class QuantizedRNN(QuantizedRecurrent, RNN):

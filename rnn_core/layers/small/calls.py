@@ -11,18 +11,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from kernels.contract import Array, Parameters
+from kernels.contract import Array
 
 from ... import backends
 from ..layout import Layout
-from ..live import Watch
 
 SHAPES = 16
 """Shapes of x for which a layer keeps desks, a megabyte or two each at most; the one not seen for longest goes."""
+
+
+class Stamped(Protocol):
+    """Arrays of which it is known whether somebody can have written into them."""
+
+    def stamp(self) -> object:
+        """Return the same object while nobody can have, or None where that isn't known."""
 
 
 class Place:
@@ -42,12 +48,12 @@ class SmallCalls:
     Parameters
     ----------
     backend, cell : str
-    stack : list of list of Parameters
-        [layer][direction].
+    stack : list of list
+        [layer][direction]: what the backend's `prepare` takes.
     dtype : dtype
     batch_first : bool
-    watch : Watch
-        Of all arrays in `stack`.
+    watch : Stamped
+        Of all arrays in `stack`; a `Watch`, as a rule.
     precision : {"float32", "bfloat16"}
     """
 
@@ -55,10 +61,10 @@ class SmallCalls:
         self,
         backend: str,
         cell: str,
-        stack: Sequence[Sequence[Parameters]],
+        stack: Sequence[Sequence[Any]],
         dtype: np.dtype,
         batch_first: bool,
-        watch: Watch,
+        watch: Stamped,
         precision: str,
     ):
         self._made_of = backend, cell, stack, dtype, batch_first, watch, precision

@@ -169,3 +169,26 @@ def same_bits():
 
 def test_any_number_of_threads_gives_the_same_bits():
     in_a_process(same_bits, NUMBA_NUM_THREADS="4")
+
+
+def test_desks_have_the_bits_of_the_ordinary_calls_at_every_width_and_on_several_threads(monkeypatch):
+    problem = Case("two directions", T=5, B=9, I=40, H=70).problem("lstm", "float32")
+    cell, backwards = cpu.quantized_cell("lstm"), np.ascontiguousarray(problem.x[::-1])
+    zeros = tuple(map(np.zeros_like, problem.state0))
+    for width in WIDTHS[: 1 + WIDTHS.index(host_width())]:
+        with vectors_of(width):
+            prepared = cell.prepare(quantized_params(problem))
+        ahead, back = (cell.infer(prepared, x, zeros) for x in (problem.x, backwards))
+        finals = map(np.stack, zip(ahead[1], back[1], strict=True))
+        expected = [np.concatenate([ahead[0], back[0][::-1]], axis=-1), *finals]
+        for count in (1, 3):
+            with monkeypatch.context() as patch:
+                if count > 1:
+                    patch.setattr(threads, "SMALL", 0)
+                    patch.setattr(threads, "_thread_count", lambda: 3)
+                    patch.setattr(threads._pool, "retreat_until", 0.0)
+                desk = cpu.prepare("lstm", [[prepared, prepared]]).desk(5, 9)
+                desk.x[...] = problem.x
+                assert desk.run(True, None)
+                assert list(desk._cuts) == [count]
+            assert_equal([desk.y, *desk.states], expected)

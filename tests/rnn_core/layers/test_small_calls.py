@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnn_core import GRU, LSTM, RNN
+from rnn_core import GRU, LSTM, RNN, LanguageModel, quantize
 
 KINDS = [RNN, LSTM, GRU]
 LAYOUTS = [{}, {"batch_first": True}]
@@ -253,3 +253,41 @@ def test_another_backend_has_no_short_way(kind):
     for _ in range(3):
         assert bits(layer(x)) == bits(ordinary(layer, x))
     assert layer._small is None
+
+
+@pytest.mark.parametrize("options", OPTIONS[:2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_so_has_a_layer_in_int8(kind, options):
+    for layout in LAYOUTS:
+        for shape in ((4, 3), (4, 2, 3), (1, 1, 3)):
+            layer: Any = quantize(kind(3, 37, **options, **layout, seed=0))
+            x = known(layer, normal(*shape)) and normal(*shape, seed=2)
+            B = None if len(shape) == 2 else shape[0 if layer.batch_first else 1]
+            for state0 in (None, states_of(layer, B), None):
+                assert bits(layer._small(x, state0)) == bits(layer(x, state0)) == bits(ordinary(layer, x, state0))
+        with pytest.raises(ValueError, match="NaN"):
+            layer(x * np.nan)
+
+
+def test_copies_of_a_layer_in_int8_have_desks_of_their_own():
+    x = normal(4, 2, 3)
+    layer: Any = known(quantize(LSTM(3, 5, 2, seed=0)), x)
+    for twin in (copy.copy(layer), copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert bits(known(twin, x)(x)) == bits(layer(x))
+    assert quantize(LSTM(3, 5, backend="numpy", seed=0))._small is None
+
+
+def test_a_stream_in_int8_says_what_the_layer_says_and_seals_the_parameters():
+    layer: Any = quantize(GRU(3, 37, 2, seed=0))
+    stream, x = layer.stream(), normal(6, 3)
+    with pytest.raises(ValueError, match="must not be written into"):
+        layer.load_state_dict(layer.state_dict())
+    assert np.stack([stream(x_t) for x_t in x]).tobytes() == ordinary(layer, x)[0].tobytes()
+
+
+def test_a_model_in_int8_generates_at_desks_what_it_generates_without(monkeypatch):
+    model: Any = quantize(LanguageModel(9, 12, seed=0))
+    found = model.generate([1, 2], steps=20, rng=0)
+    assert any(model.layers["rnn"]._small._free.values())
+    monkeypatch.setattr(type(model.layers["rnn"]), "_small", None)
+    np.testing.assert_array_equal(found, model.generate([1, 2], steps=20, rng=0))
