@@ -121,7 +121,10 @@ class OneLoss(Model):
         """Return the summed loss of a batch and how many targets were predicted right; see `Model.evaluate`."""
         name, state = type(self).__name__, state if self.carries else None
         p, state = self._features(f"{name}.__call__", batch.inputs, state, batch.lengths)
-        state, where = state if self.carries else None, f"{name}.evaluate"
+        return self._evaluated(f"{name}.evaluate", batch, p, state if self.carries else None)
+
+    def _evaluated(self, where: str, batch: Batch, p: Array, state: Any = None) -> Evaluation:
+        """Return the summed loss of what the head says of p, and how much of it is right."""
         if (kernels := self._one_pass(p)) is not None:
             targets, weights = self._targets(where, batch, self._shaped_as_logits(p))
             found = head_score(kernels, self.head, p, targets, weights)

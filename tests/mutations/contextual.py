@@ -46,8 +46,8 @@ def _bugs() -> Iterator[Mutation]:
     yield bug(
         "the backward half's dx is not turned back",
         f"{halves}:Half.backward",
-        "self._turned(de, tape.lengths), grads",
-        "de, grads",
+        "self._turned(de, tape.lengths), named",
+        "de, named",
         checks.loss_gradients,
         "plain",
         "rnn",
@@ -74,8 +74,8 @@ def _bugs() -> Iterator[Mutation]:
     yield bug(
         "each half counts half, whatever its targets weigh",
         f"{model}.loss_and_gradients",
-        "its / count * self.loss.backward(loss_tape)",
-        "0.5 * self.loss.backward(loss_tape)",
+        "share=its / count",
+        "share=0.5",
         checks.loss_gradients,
         "plain",
         "rnn",

@@ -110,7 +110,7 @@ def _model_bugs() -> Iterator[Mutation]:
     )
     yield _bug(
         "seq2seq: what one matrix gets from the head is lost",
-        f"{network}._backward_all",
+        f"{network}._backward_written",
         "sum(found[1:], found[0])",
         "found[0]",
         checks.model_gradients,

@@ -22,7 +22,7 @@ from rnn_core.data import Batch, Examples, TextStream
 from rnn_core.layers.checks import check_finite, check_needs
 from rnn_core.layers.dropout import mask_generator
 from rnn_core.layers.live import LiveParameters
-from rnn_core.models.base import Evaluation, Step, named, needed
+from rnn_core.models.base import Evaluation, Step
 
 WithCore = LanguageModel | SequenceClassifier
 """The models that have a core: below it perhaps an embedding, above it a head."""
@@ -145,10 +145,8 @@ class HeadOf:
         wanted = check_needs(where, wanted, self.parameters)
         rng = mask_generator(rng, self.model.dropout.p, where)
         p, _ = self.model.dropout.forward(self._features(where, batch), rng=rng)
-        z, tape = self.model.head.forward(p)  # (X39)
-        loss, dz, count = self.model._loss(where, batch, z)
-        _, gradients = self.model.head.backward(tape, dz, needed(wanted, "head"))
-        return Step(loss.item(), named("head", gradients), None, count)
+        loss, _, count, gradients = self.model._learn(where, batch, p, wanted)  # (X39)
+        return Step(loss, gradients, None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch of features and how many targets were predicted right; dropout is off.
@@ -156,7 +154,7 @@ class HeadOf:
         Parameters and errors are those of `Model.evaluate`.
         """
         where = "HeadOf.evaluate"
-        return self.model._score(where, batch, self.model.head(self._features(where, batch)))
+        return self.model._evaluated(where, batch, self._features(where, batch))
 
     def astype(self, dtype: Any, backend: str | None = None) -> Self:
         """Return the top of the model's twin; see `Model.astype`."""

@@ -23,9 +23,10 @@ from kernels.contract import Array
 from rnn_core.data import Batch
 from rnn_core.layers.checks import check_needs
 from rnn_core.layers.dropout import mask_generator
-from rnn_core.models.base import Evaluation, Step
+from rnn_core.models.base import Evaluation, Step, named
 from rnn_core.models.inputs import as_targets, total, total_of
 from rnn_core.models.trunk import Trunk, arguments
+from rnn_core.training.losses.head import learned, scored
 
 from .heads import LOSSES, Head, checked_heads
 from .mixture import TaskBatch
@@ -143,14 +144,19 @@ class MultiTask(Trunk):
         where = "MultiTask.evaluate"
         loss, count, correct = 0.0, 0.0, 0.0
         for task, part in _parts(where, batch).items():
-            outputs = self(task, part.inputs, part.lengths)
-            targets, weights = self._targets(where, task, part, outputs)
-            mean, _ = LOSSES[self.heads[task].loss].forward(outputs, targets, weights)
-            rows = self.heads[task].rows(targets)
-            part_count = total(weights, rows)
-            loss += mean.item() * part_count
+            head, branch = self._head("MultiTask.__call__", task), self.branches[f"heads.{task}"]
+            p, _ = self._infer_below("MultiTask.__call__", branch, part.inputs, None, part.lengths)
+            targets, weights = self._targets(where, task, part, p)
+            if head.loss == "softmax":
+                mean, right = scored(branch.head, p, targets, weights)
+            else:
+                outputs = head.squeezed(branch.head(p))
+                mean = LOSSES[head.loss].forward(outputs, targets, weights)[0].item()
+                right = head.right(outputs, targets)
+            part_count = total(weights, head.rows(targets))
+            loss += mean * part_count
             count += part_count
-            correct += total_of(self.heads[task].right(outputs, targets), weights)
+            correct += total_of(right, weights)
         return Evaluation(loss, count, correct, None)
 
     def _part(
@@ -158,27 +164,33 @@ class MultiTask(Trunk):
     ) -> tuple[float, dict[str, Array], float]:
         """Return the loss of one task, its gradients times the task's weight, and the number of its targets."""
         head, branch = self._head(where, task), self.branches[f"heads.{task}"]
-        outputs, _, tape = self._forward(where, branch, batch.inputs, None, batch.lengths, rng)
-        squeezed = head.squeezed(outputs)
-        targets, weights = self._targets(where, task, batch, squeezed)
-        criterion = LOSSES[head.loss]
-        loss, loss_tape = criterion.forward(squeezed, targets, weights)
-        # What follows is linear in this, so that here one product weighs every gradient.
-        doutputs = array_namespace(outputs).reshape(head.weight * criterion.backward(loss_tape), outputs.shape)  # (X42)
-        _, _, gradients = self._backward(tape, doutputs, None, needs)
-        return loss.item(), self._in_order(gradients), total(weights, head.rows(targets))
+        p, _, tape = self._forward_below(where, branch, batch.inputs, None, batch.lengths, rng)
+        targets, weights = self._targets(where, task, batch, p)
+        criterion, of_head = LOSSES[head.loss], self._head_needs(branch, needs)
+        if head.loss == "softmax":
+            loss, dp, gradients = learned(branch.head, p, targets, weights, of_head, head.weight)  # (X42)
+        else:
+            outputs, of_outputs = branch.head.forward(p)
+            mean, of_loss = criterion.forward(head.squeezed(outputs), targets, weights)
+            # What follows is linear in this, so that here one product weighs every gradient.
+            doutputs = array_namespace(p).reshape(head.weight * criterion.backward(of_loss), outputs.shape)  # (X42)
+            loss, (dp, gradients) = mean.item(), branch.head.backward(of_outputs, doutputs, of_head)
+        _, _, gradients = self._backward_below(tape, dp, named(branch.part, gradients), None, needs)
+        return loss, self._in_order(gradients), total(weights, head.rows(targets))
 
     def _head(self, where: str, task: str) -> Head:
         if task not in self.heads:
             raise ValueError(f"{where}: task must be one of {', '.join(self.heads)}, got {task!r}")
         return self.heads[task]
 
-    def _targets(self, where: str, task: str, batch: Batch, outputs: Array) -> tuple[Array, Array | None]:
-        """Return the targets, with a valid one wherever there is padding, and how much each counts; where they were."""
-        head = self.heads[task]
-        shape = tuple(outputs.shape[:-1] if head.loss == "softmax" else outputs.shape)
-        rows = tuple(outputs.shape[: 1 if head.pooling else 2])
-        return as_targets(where, batch, shape, array_namespace(outputs), rows=rows, of=f" of {task}")
+    def _targets(self, where: str, task: str, batch: Batch, p: Array) -> tuple[Array, Array | None]:
+        """Return the targets of what a head reads, a valid one in the padding, and how much each counts.
+
+        Both stay where they were.
+        """
+        head, rows = self.heads[task], tuple(p.shape[:-1])
+        shape = rows if head.loss == "softmax" or head.outputs == 1 else (*rows, head.outputs)
+        return as_targets(where, batch, shape, array_namespace(p), rows=rows, of=f" of {task}")
 
 
 def _parts(where: str, batch: Any) -> dict[str, Batch]:

@@ -24,11 +24,11 @@ from kernels.contract import Array
 from ...data.batches import Batch
 from ...layers.checks import check_array, check_needs, check_seed, checked_dtype, flag, positive_int
 from ...layers.dropout import Dropout, mask_generator
-from ...layers.embedding import Embedding
-from ...layers.home import move
+from ...layers.embedding import Embedding, summed
 from ...layers.layout import describe
 from ...training.losses import SoftmaxCrossEntropy
-from ..base import Evaluation, Model, Step
+from ...training.losses.head import learned, scored
+from ..base import Evaluation, Model, Step, named
 from ..fronts.front import Front
 from ..inputs import total_of, valid_steps
 from .halves import PARTS, Half, HalfTape, Question, questions
@@ -177,8 +177,7 @@ class BidirectionalLanguageModel(Model):
 
         Parameters and errors are `forward`'s; the result is its first value.
         """
-        e, lengths = self._embedded(f"{type(self).__name__}.__call__", tokens, lengths)
-        first, second = (half(e, lengths) for half in self.halves)
+        first, second = (half.head(p) for half, p in zip(self.halves, self._read(tokens, lengths), strict=True))
         return first, second
 
     def states(self, tokens: Array, lengths: Any = None) -> Array:
@@ -226,6 +225,15 @@ class BidirectionalLanguageModel(Model):
         TypeError
             Tokens or lengths are not integers.
         """
+        ps, tape = self._forward_read(tokens, lengths, rng)
+        (first, one), (second, other) = (half.head.forward(p) for half, p in zip(self.halves, ps, strict=True))  # (F1)
+        halves = tuple(its._replace(head=head) for its, head in zip(tape.halves, (one, other), strict=True))
+        return (first, second), tape._replace(halves=halves)
+
+    def _forward_read(
+        self, tokens: Array, lengths: Any, rng: np.random.Generator | int | None
+    ) -> tuple[tuple[Array, Array], Tape]:
+        """Return what both heads read, (B, T, H), and a tape without theirs; dropout is on."""
         where = f"{type(self).__name__}.forward"
         x, lengths = self.front.checked(where, tokens, lengths, self.namespace)
         rng = mask_generator(rng, self.dropout.p, where)
@@ -268,7 +276,10 @@ class BidirectionalLanguageModel(Model):
             check_array(where, f"dlogits[{k}]", d, shape, self.dtype, why=why, xp=self.namespace)
             for k, d in enumerate(dlogits)
         )
-        return self._in_order(self._backward(tape, dz, wanted))
+        of_heads = []
+        for half, its, dz_half in zip(self.halves, tape.halves, dz, strict=True):
+            of_heads.append(half.head.backward(its.head, dz_half, half.needed_of_head(self._wanted(wanted))))  # (F1′)
+        return self._in_order(self._backward(tape, of_heads, wanted))
 
     def loss_and_gradients(
         self,
@@ -284,20 +295,19 @@ class BidirectionalLanguageModel(Model):
         """
         name = type(self).__name__
         wanted = check_needs(f"{name}.backward", self._trainable(needs), self.gradient_names)
-        logits, tape = self.forward(batch.inputs, batch.lengths, rng=rng)
-        asked = questions(f"{name}.loss_and_gradients", batch, tuple(logits[0].shape[:2]), self.namespace)
-        count = asked[0].count + asked[1].count
-        loss: Any = 0
-        dlogits = []
-        for z, (targets, weights, its) in zip(logits, asked, strict=True):
+        ps, tape = self._forward_read(batch.inputs, batch.lengths, rng)
+        asked = questions(f"{name}.loss_and_gradients", batch, tuple(ps[0].shape[:2]), self.namespace)
+        count, loss, of_heads = asked[0].count + asked[1].count, 0.0, []
+        for half, p, (targets, weights, its) in zip(self.halves, ps, asked, strict=True):
+            of_head = half.needed_of_head(self._wanted(wanted))
             if its == 0:
-                dlogits.append(array_namespace(z).zeros_like(z))
+                z, head = half.head.forward(p)
+                of_heads.append(half.head.backward(head, array_namespace(z).zeros_like(z), of_head))
                 continue
-            mean, loss_tape = self.loss.forward(z, targets, weights)
-            loss = loss + its / count * mean  # (CF3)
-            dlogits.append(its / count * self.loss.backward(loss_tape))  # (CF3′)
-        gradients = self._backward(tape, dlogits, wanted)
-        return Step(loss.item(), self._in_order(gradients), None, count)
+            mean, dp, gradients = learned(half.head, p, targets, weights, of_head, share=its / count)  # (CF3′)
+            loss += its / count * mean  # (CF3)
+            of_heads.append((dp, gradients))
+        return Step(loss, self._in_order(self._backward(tape, of_heads, wanted)), None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch over both halves' targets and how many were predicted right.
@@ -313,38 +323,52 @@ class BidirectionalLanguageModel(Model):
         The exponential of the losses' sum over several batches, divided by that of the counts, is a half's perplexity.
         """
         name = type(self).__name__
-        logits = self(batch.inputs, batch.lengths)
-        asked = questions(f"{name}.evaluate", batch, tuple(logits[0].shape[:2]), self.namespace)
-        first, second = (self._score(z, question) for z, question in zip(logits, asked, strict=True))
+        ps = self._read(batch.inputs, batch.lengths)
+        asked = questions(f"{name}.evaluate", batch, tuple(ps[0].shape[:2]), self.namespace)
+        first, second = (self._score(*one) for one in zip(self.halves, ps, asked, strict=True))
         return first, second
 
-    def _score(self, z: Array, question: Question) -> Evaluation:
+    def _score(self, half: Half, p: Array, question: Question) -> Evaluation:
         """Return the summed loss of one half, and how much of it is right."""
         targets, weights, count = question
         if count == 0:
             return Evaluation(0.0, 0, 0, None)
-        loss, _ = self.loss.forward(z, targets, weights)
-        xp = array_namespace(z)
-        right = xp.argmax(z, axis=-1) == move(targets, xp)
-        return Evaluation(loss.item() * count, count, total_of(right, weights), None)
+        loss, right = scored(half.head, p, targets, weights)
+        return Evaluation(loss * count, count, total_of(right, weights), None)
 
-    def _backward(self, tape: Tape, dz: Sequence[Array], needs: frozenset[str]) -> dict[str, Array]:
-        """Return ∂L/∂parameter from both halves' ∂L/∂z, as far as needed: what isn't is not computed."""
-        front = {name for part in self.front.layers for name in needs if name.startswith(f"{part}.")}
-        wanted = needs | ({"x"} if front else set()) | ({"head.weight"} if front and self.tied else set())
+    def _front_needs(self, needs: frozenset[str]) -> set[str]:
+        return {name for part in self.front.layers for name in needs if name.startswith(f"{part}.")}
+
+    def _wanted(self, needs: frozenset[str]) -> frozenset[str]:
+        """Return `needs`, and what the halves have to give for all that is below them."""
+        front = self._front_needs(needs)
+        return needs | ({"x"} if front else set()) | ({"head.weight"} if front and self.tied else set())
+
+    def _backward(self, tape: Tape, of_heads: Sequence[Any], needs: frozenset[str]) -> dict[str, Array]:
+        """Return ∂L/∂parameter from what the heads' backward gives, as far as needed: what isn't is not computed.
+
+        That is ∂L/∂p of each half, None if nothing below needs it, and the gradients of its head.
+        """
+        front, wanted = self._front_needs(needs), self._wanted(needs)
         grads: dict[str, Array] = {}
         parts: list[Array] = []  # ∂L/∂e, of each half
-        for half, its, dz_half in zip(self.halves, tape.halves, dz, strict=True):
-            de, gradients = half.backward(its, dz_half, wanted)
-            for name, gradient in gradients.items():
+        for half, its, (dp, of_head) in zip(self.halves, tape.halves, of_heads, strict=True):
+            de, gradients = half.backward(its, dp, wanted)
+            for name, gradient in (named(half.head_part, of_head) | gradients).items():
                 grads[name] = grads[name] + gradient if name in grads else gradient
             parts += [] if de is None else [de]
         if front:
             de = self.dropout.backward(tape.dropout_in, parts[0] + parts[1])  # (D1′)
             grads |= self.front.backward(tape.front, de, front)[1]  # (E1′)
             if self.tied:
-                grads["embedding.weight"] += grads.pop("head.weight")
+                grads["embedding.weight"] = summed(grads["embedding.weight"], grads.pop("head.weight"))
         return grads
+
+    def _read(self, tokens: Any, lengths: Any) -> tuple[Array, Array]:
+        """Return what both heads read, (B, T, H); without a tape and without dropout."""
+        e, lengths = self._embedded(f"{type(self).__name__}.__call__", tokens, lengths)
+        first, second = (half(e, lengths) for half in self.halves)
+        return first, second
 
     def _embedded(self, where: str, tokens: Any, lengths: Any) -> tuple[Array, np.ndarray | None]:
         """Return what both cores read, (B, T, H), and lengths; without a tape and without dropout."""

@@ -36,7 +36,7 @@ class HalfTape(NamedTuple):
 
     rnn: Any
     dropout_out: Any
-    head: Any
+    head: Any  # None until it has said something
     lengths: np.ndarray | None
 
 
@@ -62,9 +62,9 @@ class Half(NamedTuple):
     dropout: Dropout
 
     def __call__(self, e: Array, lengths: np.ndarray | None) -> Array:
-        """Return logits (B, T, V) from embeddings (B, T, H); dropout is off."""
+        """Return what the head reads, (B, T, H), from embeddings (B, T, H); dropout is off."""
         y, _ = self.core(self._turned(e, lengths), None, lengths)
-        return self.head(self._turned(y, lengths))
+        return self._turned(y, lengths)
 
     def states(self, e: Array, lengths: np.ndarray | None) -> list[Array]:
         """Return what each layer of the core says, (B, T, H), the lowest first; zero past a row's length."""
@@ -72,26 +72,28 @@ class Half(NamedTuple):
         return [self._turned(y, lengths) for y in ys]
 
     def forward(self, e: Array, lengths: np.ndarray | None, rng: np.random.Generator | None) -> tuple[Array, HalfTape]:
-        """Return logits (B, T, V) from embeddings (B, T, H), and a tape; dropout is on."""
+        """Return what the head reads, (B, T, H), from embeddings (B, T, H), and a tape; dropout is on."""
         y, _, rnn = self.core.forward(self._turned(e, lengths), None, lengths, rng=rng)  # (CF1), (CF2)
         y, dropout_out = self.dropout.forward(y, rng=rng)  # (D1)
-        z, head = self.head.forward(self._turned(y, lengths))  # (F1)
-        return z, HalfTape(rnn, dropout_out, head, lengths)
+        return self._turned(y, lengths), HalfTape(rnn, dropout_out, None, lengths)
 
-    def backward(self, tape: HalfTape, dz: Array, needs: frozenset[str]) -> tuple[Array | None, dict[str, Array]]:
-        """Return ∂L/∂e, if "x" is in `needs`, and the gradients that are, by the model's names."""
-        part = PARTS[self.direction]
-        core, head = needed(needs, part), needed(needs, self.head_part)
-        core |= needs.intersection({"x"})
-        if core:
-            head.add("x")
-        dy, gradients = self.head.backward(tape.head, dz, head)  # (F1′)
-        grads = named(self.head_part, gradients)
-        if not core:
-            return None, grads
-        dy = self.dropout.backward(tape.dropout_out, self._turned(dy, tape.lengths))  # (D1′)
+    def needed_of_head(self, needs: frozenset[str]) -> set[str]:
+        """Return what of `needs` belongs to the head, and "x" if anything below it is needed."""
+        return needed(needs, self.head_part) | ({"x"} if self._needed_of_core(needs) else set())
+
+    def backward(
+        self, tape: HalfTape, dp: Array | None, needs: frozenset[str]
+    ) -> tuple[Array | None, dict[str, Array]]:
+        """Return ∂L/∂e, if "x" is in `needs`, and the core's gradients that are, by the model's names."""
+        if dp is None:
+            return None, {}
+        dy = self.dropout.backward(tape.dropout_out, self._turned(dp, tape.lengths))  # (D1′)
+        core = self._needed_of_core(needs)
         de, _, gradients = self.core.backward(tape.rnn, dy, None, needs=core)  # (CF1′), (CF2′)
-        return None if de is None else self._turned(de, tape.lengths), grads | named(part, gradients)
+        return None if de is None else self._turned(de, tape.lengths), named(PARTS[self.direction], gradients)
+
+    def _needed_of_core(self, needs: frozenset[str]) -> set[str]:
+        return needed(needs, PARTS[self.direction]) | needs.intersection({"x"})
 
     def _turned(self, x: Array, lengths: np.ndarray | None) -> Array:
         """Return rows (B, T, ·) in the order in which this half reads them, or back: it is its own inverse."""

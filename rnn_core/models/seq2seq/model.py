@@ -17,10 +17,11 @@ from kernels.contract import Array
 from ...data.batches import Batch
 from ...layers.checks import as_found, check_array, check_needs, flag, positive_int
 from ...layers.dropout import mask_generator
-from ...layers.home import move, to_host
+from ...layers.home import to_host
 from ...layers.layout import describe
 from ...training.losses import SoftmaxCrossEntropy
-from ..base import Evaluation, Step
+from ...training.losses.head import learned, scored
+from ..base import Evaluation, Step, named
 from ..inputs import target_weights, total, total_of, valid_steps
 from ..trunk import arguments
 from .decoding import Hypothesis, decode, sample
@@ -175,9 +176,7 @@ class Seq2Seq(Network):
         Parameters and errors are `forward`'s; the result is its first two values.
         """
         where = "Seq2Seq.__call__"
-        _, before, written = self._checked_targets(where, targets, x)
-        state, memory = self._begin(where, x, lengths)
-        u, weights = self.decoder(before, state, memory, written)
+        u, weights = self._written(where, x, targets, lengths)
         return self.head(u), weights
 
     def forward(
@@ -266,10 +265,13 @@ class Seq2Seq(Network):
         """Return the mean loss of a batch and its gradients; see `Model.loss_and_gradients`."""
         wanted = check_needs("Seq2Seq.backward", self._trainable(needs), self.gradient_names)
         targets, weights = self._targets("Seq2Seq.loss_and_gradients", batch)
-        z, _, tape = self.forward(batch.inputs, targets, batch.lengths, rng=rng)
-        loss, of_loss = self.loss.forward(z, targets, weights)
-        _, gradients = self._backward_all(tape, self.loss.backward(of_loss), wanted)
-        return Step(loss.item(), self._in_order(gradients), None, total(weights, targets.shape))
+        where = "Seq2Seq.forward"
+        _, before, written = self._checked_targets(where, targets, batch.inputs)
+        rng = mask_generator(rng, self.dropout.p, where)
+        u, _, tape = self._forward_written(where, batch.inputs, batch.lengths, before, written, rng)
+        loss, du, gradients = learned(self.head, u, targets, weights, self._needed_of_head(wanted))
+        _, gradients = self._backward_written(tape, du, named("head", gradients), wanted)
+        return Step(loss, self._in_order(gradients), None, total(weights, targets.shape))
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch and how many tokens were predicted right, each from the right ones before.
@@ -277,11 +279,10 @@ class Seq2Seq(Network):
         See `Model.evaluate`; `decode` writes without being told the right ones.
         """
         targets, weights = self._targets("Seq2Seq.evaluate", batch)
-        z, _ = self(batch.inputs, targets, batch.lengths)
-        loss, _ = self.loss.forward(z, targets, weights)
-        count, xp = total(weights, targets.shape), array_namespace(z)
-        right = xp.argmax(z, axis=-1) == move(targets, xp)
-        return Evaluation(loss.item() * count, count, total_of(right, weights), None)
+        u, _ = self._written("Seq2Seq.__call__", batch.inputs, targets, batch.lengths)
+        loss, right = scored(self.head, u, targets, weights)
+        count = total(weights, targets.shape)
+        return Evaluation(loss * count, count, total_of(right, weights), None)
 
     def decode(
         self,
@@ -356,6 +357,12 @@ class Seq2Seq(Network):
             As `decode`; the temperature is negative, not finite, or no number.
         """
         return sample(self, x, lengths, temperature=temperature, max_length=max_length, rng=rng)
+
+    def _written(self, where: str, x: Any, targets: Any, lengths: Any) -> tuple[Array, Array | None]:
+        """Return what the head reads, and the attention's weights; without a tape and without dropout."""
+        _, before, written = self._checked_targets(where, targets, x)
+        state, memory = self._begin(where, x, lengths)
+        return self.decoder(before, state, memory, written)
 
     def _targets(self, where: str, batch: Batch) -> tuple[Array, Array | None]:
         """Return a batch's targets, 0 in the padding, and how much each counts; where they were."""

@@ -37,7 +37,7 @@ class Tape(NamedTuple):
     bridge: Any  # None where the state is passed on as it is
     memory: Any  # None without attention
     decoder: Any
-    head: Any
+    head: Any  # None until it has said something
     written: Array | None  # a mask (B, Ty, 1) of what is to be written; None where all is
 
 
@@ -117,7 +117,15 @@ class Network(Trunk):
     def _forward_all(
         self, where: str, x: Any, lengths: Any, before: Array, written: np.ndarray | None, rng: Any
     ) -> tuple[Array, Array | None, Tape]:
-        """Return logits, the attention's weights, and a tape; dropout is on.
+        """Return logits, the attention's weights, and a tape; dropout is on. Parameters are `_forward_written`'s."""
+        u, weights, tape = self._forward_written(where, x, lengths, before, written, rng)
+        z, head = self.head.forward(u)  # (F1)
+        return z, weights, tape._replace(head=head)
+
+    def _forward_written(
+        self, where: str, x: Any, lengths: Any, before: Array, written: np.ndarray | None, rng: Any
+    ) -> tuple[Array, Array | None, Tape]:
+        """Return what the head reads, the attention's weights, and a tape without the head's; dropout is on.
 
         `before` are the tokens before each step, and `written` how many steps there are of each row.
         """
@@ -129,26 +137,35 @@ class Network(Trunk):
         if self.attention is not None:
             memory, remembered = self.attention.remember(y, None, lengths)
         u, weights, decoder = self.decoder.forward(before, self.rnn._state(states), memory, written, rng)
-        z, head = self.head.forward(u)  # (F1)
         if written is not None:
             mask = valid_steps(self.namespace, written, before.shape[1])[:, :, None]
-        return z, weights, Tape(self, core, bridge, remembered, decoder, head, mask)
+        return u, weights, Tape(self, core, bridge, remembered, decoder, None, mask)
 
     def _backward_all(self, tape: Tape, dz: Array, needs: frozenset[str]) -> tuple[Array | None, dict[str, Array]]:
         """Return ∂L/∂x and ∂L/∂parameter from ∂L/∂z, as far as needed."""
-        xp, table = self.namespace, self.decoder.table
         if tape.written is not None:
-            dz = xp.where(tape.written, dz, 0)
-        _, core = self._core_needs(needs)
-        crossing, remembering = needed(needs, "bridge"), "attention.weight_k" in needs
-        below = bool(core or crossing or remembering)
+            dz = self.namespace.where(tape.written, dz, 0)
+        du, gradients = self.head.backward(tape.head, dz, self._needed_of_head(needs))  # (F1′)
+        return self._backward_written(tape, du, named("head", gradients), needs)
+
+    def _needed_of_head(self, needs: frozenset[str]) -> set[str]:
+        """Return what of `needs` belongs to the head, and "x" if anything below it is needed."""
+        table = self.decoder.table
         head = needed(needs, "head") | ({"weight"} if self.tied and table in needs else set())
-        if below or table in needs or any(needed(needs, part) for part in self.decoder.layers):
+        _, core = self._core_needs(needs)
+        below = core or needed(needs, "bridge") or "attention.weight_k" in needs or table in needs
+        if below or any(needed(needs, part) for part in self.decoder.layers):
             head.add("x")
-        du, gradients = self.head.backward(tape.head, dz, head)  # (F1′)
-        grads = named("head", gradients)
-        if "x" not in head:
+        return head
+
+    def _backward_written(
+        self, tape: Tape, du: Array | None, grads: dict[str, Array], needs: frozenset[str]
+    ) -> tuple[Array | None, dict[str, Array]]:
+        """Return the same from what the head's backward gives: ∂L/∂u, if anything below needs it, and grads."""
+        if du is None:
             return None, grads
+        table, (_, core) = self.decoder.table, self._core_needs(needs)
+        crossing, remembering = needed(needs, "bridge"), "attention.weight_k" in needs
         wrote = self.decoder.backward(
             tape.decoder, du, needs, state0=bool(core or crossing), memory=bool(core or remembering)
         )

@@ -16,18 +16,21 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from kernels.contract import Array
 
 from ... import backends
-from ...layers.home import HOST
+from ...layers.home import HOST, move
 from ...layers.linear import Linear
-from .cross_entropy import check_classes
+from .cross_entropy import SoftmaxCrossEntropy, check_classes
 from .mean import counts
 
 SMALL = 1 << 16
 """Terms of a product, rows · numbers · classes, below which the layers in turn are as fast: NumPy's products then stay
 on one thread, and nothing needs to be compiled."""
+
+LOSS = SoftmaxCrossEntropy()
 
 
 class HeadLoss(NamedTuple):
@@ -49,8 +52,37 @@ class _Rows(NamedTuple):
     turned: bool  # the second axis of p comes first
 
 
+def learned(
+    head: Linear, p: Array, targets: Array, weights: Array | None, needs: set[str], share: float = 1.0
+) -> HeadLoss:
+    """Return the loss of what `head` says of p, and the gradients of `share` times it, in whichever way there is.
+
+    Parameters and errors are `head_loss`'s, and `SoftmaxCrossEntropy.forward`'s.
+    """
+    if (kernels := kernels_of(head, p)) is not None:
+        found = head_loss(kernels, head, p, targets, weights, needs, share)
+        if found is not None:
+            return found
+    z, tape = head.forward(p)  # (F1)
+    loss, loss_tape = LOSS.forward(z, targets, weights)  # (S1), (M1)
+    dp, grads = head.backward(tape, share * LOSS.backward(loss_tape), needs)  # what follows is linear in this
+    return HeadLoss(loss.item(), dp, grads)
+
+
+def scored(head: Linear, p: Array, targets: Array, weights: Array | None) -> tuple[float, Array]:
+    """Return the loss of what `head` says of p, and which targets (...) are what it says, in whichever way there is."""
+    if (kernels := kernels_of(head, p)) is not None:
+        found = head_score(kernels, head, p, targets, weights)
+        if found is not None:
+            return found
+    z = head(p)
+    loss, _ = LOSS.forward(z, targets, weights)
+    xp = array_namespace(z)
+    return loss.item(), xp.argmax(z, axis=-1) == move(targets, xp)
+
+
 def head_loss(
-    kernels: Any, head: Linear, p: Array, targets: Array, weights: Array | None, needs: set[str]
+    kernels: Any, head: Linear, p: Array, targets: Array, weights: Array | None, needs: set[str], share: float = 1.0
 ) -> HeadLoss | None:
     """Return what `head` and `SoftmaxCrossEntropy` make of p (..., K), forward and back.
 
@@ -64,6 +96,8 @@ def head_loss(
     weights : ndarray, shape (...) or the first axes of it, or None
     needs : set of str
         Out of "x", "weight", "bias": what is wanted; the rest is not computed.
+    share : float
+        What the gradients are to be multiplied by, where this loss is one of several.
 
     Raises
     ------
@@ -72,7 +106,7 @@ def head_loss(
     """
     rows, (W, b) = _rows(head, p, targets, weights), _parameters(head)
     dtype, N = p.dtype, len(rows.p)
-    dlosses = np.full(N, 1 / N, dtype) if rows.w is None else (rows.w / rows.total).astype(dtype)  # (M1′)
+    dlosses = np.full(N, share / N, dtype) if rows.w is None else (share * rows.w / rows.total).astype(dtype)  # (M1′)
     losses, dp, dW, db = kernels.gradients(rows.p, W, b, rows.targets, dlosses, frozenset(needs))
     loss = _mean(losses, rows)
     if not np.isfinite(loss):

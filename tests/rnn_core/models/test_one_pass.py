@@ -5,14 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_core import ConvClassifier, LanguageModel, SequenceClassifier, SequenceTagger, gradcheck
+from rnn_core import (
+    BidirectionalLanguageModel,
+    ConvClassifier,
+    LanguageModel,
+    Seq2Seq,
+    SequenceClassifier,
+    SequenceTagger,
+    gradcheck,
+)
 from rnn_core.data import Batch
+from rnn_core.layers.linear import Linear
 from rnn_core.training.losses import head
 from tests.tolerance import assert_agree, tolerance
+from transfer import HeadOf
+from transfer.tasks.heads import Head
+from transfer.tasks.mixture import TaskBatch
+from transfer.tasks.multitask import MultiTask
 
 B, T, V = 5, 6, 37
 RNG = np.random.default_rng(3)
 TOKENS, NEXT = RNG.integers(0, V, (2, B, T))
+WRITTEN = np.where(np.arange(T) == np.array([[3], [5], [9], [0], [4]]), 0, np.maximum(NEXT, 1))  # up to the first 0
 LENGTHS, WEIGHTS = np.array([6, 2, 5, 1, 6]), np.array([1.0, 0.5, 2.0, 1.0, 0.0])
 COUNTED = {
     "all": {},
@@ -37,11 +51,24 @@ def classifier(**options):
     return SequenceClassifier(4, 6, vocab_size=V, backend="cpu", seed=1, **options)
 
 
+def halves(**options):
+    return BidirectionalLanguageModel(V, 8, num_layers=1, dropout=0.2, backend="cpu", seed=1, **options)
+
+
+def writer(**options):
+    return Seq2Seq(V, 4, vocab_size=V, decoder_size=6, embedding_size=6, dropout=0.2, backend="cpu", seed=1, **options)
+
+
 MODELS = {
     "language model": (language_model, TOKENS, NEXT),
     "tied": (lambda **options: language_model(tied=True, **options), TOKENS, NEXT),
     "tagger": (tagger, TOKENS, NEXT % 7),
     "classifier": (classifier, TOKENS, NEXT[:, 0] % 4),
+    "two halves": (halves, TOKENS, TOKENS),
+    "two halves, tied": (lambda **options: halves(tied=True, **options), TOKENS, TOKENS),
+    "two heads": (lambda **options: halves(shared_head=False, **options), TOKENS, TOKENS),
+    "sequence to sequence": (writer, TOKENS, WRITTEN),
+    "the same, tied": (lambda **options: writer(tied=True, shared=True, **options), TOKENS, WRITTEN),
 }
 
 
@@ -151,3 +178,46 @@ def test_a_convolutional_classifier_too(monkeypatch):
     assert one.loss == pytest.approx(turn.loss, rel=1e-14)
     for key, expected in turn.gradients.items():
         assert_agree(key, one.gradients[key], expected, tolerance("float64", 0))
+
+
+def test_heads_of_several_tasks_and_a_head_alone(monkeypatch):
+    heads = {"word": Head(V, pooling=None, weight=0.5), "kind": Head(3), "size": Head(1, "squared", weight=2.0)}
+    several = MultiTask(heads, 6, vocab_size=V, backend="cpu", seed=1, dtype=np.float64)
+    tasks = {
+        "word": Batch(TOKENS, NEXT, **COUNTED["both"]),
+        "kind": Batch(TOKENS, NEXT[:, 0] % 3),
+        "size": Batch(TOKENS, NEXT[:, 0] / V),
+    }
+    alone, features = HeadOf(LanguageModel(V, 8, backend="cpu", seed=1, dtype=np.float64)), RNG.normal(size=(B, T, 8))
+    for model, batch in ((several, TaskBatch(tasks)), (alone, Batch(features, NEXT, **COUNTED["both"]))):
+        one, turn = both(monkeypatch, lambda model=model, batch=batch: model.loss_and_gradients(batch, rng=2))
+        assert one.loss == pytest.approx(turn.loss, rel=1e-14)
+        assert one.count == turn.count
+        assert list(one.gradients) == list(turn.gradients)
+        for key, expected in turn.gradients.items():
+            assert_agree(key, one.gradients[key], expected, tolerance("float64", T))
+        one, turn = both(monkeypatch, lambda model=model, batch=batch: model.evaluate(batch))
+        assert one.loss == pytest.approx(turn.loss, rel=1e-14)
+        assert one[1:3] == turn[1:3]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_no_head_makes_logits(name, monkeypatch):
+    """Neither in training nor in evaluation."""
+    monkeypatch.setattr(head, "SMALL", 0)
+    make, inputs, targets = MODELS[name]
+    model, batch = make(), Batch(inputs, targets)
+    heads = [layer for part, layer in model.layers.items() if part.startswith("head")]
+    assert heads
+
+    def unless_head(way):
+        def called(self, *arguments, **options):
+            assert all(self is not one for one in heads)
+            return way(self, *arguments, **options)
+
+        return called
+
+    for way in ("forward", "__call__"):
+        monkeypatch.setattr(Linear, way, unless_head(getattr(Linear, way)))
+    model.loss_and_gradients(batch, rng=1)
+    model.evaluate(batch)
