@@ -27,7 +27,10 @@ from rnn_core.training import Adam, fit
 from .machine import processor
 from .timing import alternate
 
-SHAPES = ((64, 1, 512), (64, 32, 256), (35, 32, 512), (20, 128, 512), (16, 64, 1024), (1, 1, 256))
+SHAPES = (
+    (64, 1, 512), (64, 32, 256), (35, 32, 512), (20, 128, 512), (16, 64, 1024),
+    (1, 1, 32), (1, 1, 128), (1, 1, 256), (1, 1, 512), (12, 1, 32),
+)  # fmt: skip
 """T, B and H; I is H."""
 
 CELLS = ("LSTM", "GRU", "RNN")
@@ -72,7 +75,7 @@ def speed(shapes: tuple[tuple[int, int, int], ...], cells: tuple[str, ...]) -> l
             own = alternate(call, partial(layer, x), pairs=9, block=0.05, budget=4)
             other = None if torch is None else torch_side(torch, cell, layer, x)
             off = _off(call()[0], y)
-            row = [cell, f"{T}, {B}, {H}", f"{1e3 * own.ours:.3f}", f"{own.ratio:.2f}", "", f"{off:.4f}", ""]
+            row = [cell, f"{T}, {B}, {H}", f"{1e3 * own.ours:.4g}", f"{own.ratio:.2f}", "", f"{off:.4f}", ""]
             if other is not None:
                 row[4] = f"{alternate(call, other, pairs=9, block=0.05, budget=4).ratio:.2f}"
                 row[6] = f"{_off(other(), y):.4f}"
