@@ -3,7 +3,8 @@
 For one place of the window and one row of the input, the windows that read it are neighbours, and so are those that
 stand over the padding there: `seen` says from which to which. What is left is a copy, or a sum, of numbers side by
 side, which the compiler makes vectors of; for that, indices are reckoned in full and have no sign. The loops are one
-thread's: the products between them are BLAS's, and it has threads of its own.
+thread's: the products between them are BLAS's, and it has threads of its own. The kernels' own products (product.py)
+need no columns.
 
 Sums are taken in the order of a window's places, as `rnn_core.layers.convolution.windows` takes them: same bits.
 """

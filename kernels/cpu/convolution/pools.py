@@ -5,66 +5,175 @@
     y[p]  = max_k x̂[s p + d k]                             (CP1)    k* is the first that attains it
     dx[q] = Σ_p dy[p]  over s p + d k*_p = q               (CP1′)
 
-The forward reckons with the outcome of a comparison instead of branching on it: which number is larger is chance, and
-a processor that guesses wrong loses more than the comparison takes. The backward goes through the windows from the last
+Threads share the planes, one for each channel of each row of the batch. The forward chooses by a comparison instead of
+branching on it: which number is larger is chance, and a processor that guesses wrong loses more than the comparison
+takes. In long rows it takes one place of all windows after another, in vectors; in short ones, window by window. The
+backward goes through the windows from the last
 to the first: then a place that lies in several has its sum in the order of k, as `rnn_core.layers.convolution.pools`
 takes it, and both give the same numbers. What a window has over the padding is passed by.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any, NamedTuple
 
-from ..running.compiled import helper
+import numpy as np
+from numba import carray
+
+from ..emitting.addresses import make_pointer
+from ..loops.parts import phase
+from ..running import threads
+from ..running.compiled import compiled
 from ..running.memory import array
+from .columns import seen
 from .places import Places, planes
 
+ROW = 8
+"""Windows beside one another from which on they are taken together."""
 
-@helper
-def _max(x, H, W, places, y, taken):
-    N, P, Q = y.shape
-    for n in range(N):
-        for p in range(P):
-            for q in range(Q):
-                best, place = x.dtype.type(-np.inf), 0
-                for i in range(places.kernel_0):
-                    h = places.stride_0 * p + places.dilation_0 * i - places.before_0
-                    if h < 0 or h >= H:
-                        continue
-                    for j in range(places.kernel_1):
-                        w = places.stride_1 * q + places.dilation_1 * j - places.before_1
-                        if w < 0 or w >= W:
-                            continue
-                        one = x[np.uint64((n * H + h) * W + w)]
-                        place += np.int64(one > best) * (i * places.kernel_1 + j - place)
-                        best = max(one, best)  # (CP1)
-                y[n, p, q], taken[n, p, q] = best, place
+WORK = 20
+"""What a number of a window costs: about as much as so many operations of a product."""
+
+DTYPES = {np.dtype(name): name for name in ("float32", "float64")}
 
 
-@helper
-def _max_backward(dy, taken, places, dx):
-    N, P, Q = dy.shape
-    dx[:] = 0
-    for n in range(N):
-        for p in range(P - 1, -1, -1):
-            for q in range(Q - 1, -1, -1):
-                i, j = divmod(taken[n, p, q], places.kernel_1)
-                h = places.stride_0 * p + places.dilation_0 * i - places.before_0
-                w = places.stride_1 * q + places.dilation_1 * j - places.before_1
-                dx[n, h, w] += dy[n, p, q]  # (CP1′)
+class Job(NamedTuple):
+    """The arguments of the loops: places, sizes and addresses."""
+
+    kernel_0: int
+    kernel_1: int
+    stride_0: int
+    stride_1: int
+    dilation_0: int
+    dilation_1: int
+    before_0: int
+    before_1: int
+    N: int  # planes
+    H: int
+    W: int
+    P: int  # windows over either axis
+    Q: int
+    threads: int
+    x: int  # [N][H][W], or its gradient
+    y: int  # [N][P][Q], or its gradient
+    taken: int  # int32 [N][P][Q]
+
+
+JOB = np.dtype([(name, np.int64) for name in Job._fields])
+"""A `Job` in memory."""
+
+job_at, taken_at = make_pointer(JOB), make_pointer(np.int32)
+
+
+@phase
+def _one_by_one(job, x, n, p, y, taken):
+    """Take the windows of a row one after another."""
+    for q in range(job.Q):
+        best, place = x.dtype.type(-np.inf), 0
+        for i in range(job.kernel_0):
+            h = job.stride_0 * p + job.dilation_0 * i - job.before_0
+            if h < 0 or h >= job.H:
+                continue
+            for j in range(job.kernel_1):
+                w = job.stride_1 * q + job.dilation_1 * j - job.before_1
+                if w < 0 or w >= job.W:
+                    continue
+                one = x[np.uint64((n * job.H + h) * job.W + w)]
+                place += np.int64(one > best) * (i * job.kernel_1 + j - place)
+                best = max(one, best)  # (CP1)
+        y[q], taken[q] = best, place
+
+
+@phase
+def _together(job, x, n, p, y, taken):
+    """Take one place of all windows of a row after another."""
+    for q in range(job.Q):
+        y[q], taken[q] = -np.inf, 0
+    for i in range(job.kernel_0):
+        h = job.stride_0 * p + job.dilation_0 * i - job.before_0
+        if h < 0 or h >= job.H:
+            continue
+        for j in range(job.kernel_1):
+            w = job.dilation_1 * j - job.before_1
+            first, last = seen(job.W, w, job.stride_1, job.Q)
+            at, place, stride = (n * job.H + h) * job.W + w, np.int32(i * job.kernel_1 + j), job.stride_1
+            if stride == 2:  # a constant, of which the compiler makes vectors
+                for q in range(first, last):
+                    one = x[np.uint64(at + 2 * q)]
+                    above = one > y[np.uint64(q)]
+                    taken[np.uint64(q)] = place if above else taken[np.uint64(q)]
+                    y[np.uint64(q)] = one if above else y[np.uint64(q)]  # (CP1)
+            else:
+                for q in range(first, last):
+                    one = x[np.uint64(at + stride * q)]
+                    above = one > y[np.uint64(q)]
+                    taken[np.uint64(q)] = place if above else taken[np.uint64(q)]
+                    y[np.uint64(q)] = one if above else y[np.uint64(q)]  # (CP1)
+
+
+def make_max(dtype: str) -> Any:
+    """Return the loop forward, uncompiled."""
+    numbers_at, size = make_pointer(dtype), np.dtype(dtype).itemsize
+
+    def maxima(thread, address):
+        job: Any = carray(job_at(address), 1)[0]
+        x = carray(numbers_at(job.x), job.N * job.H * job.W)
+        for n in range(job.N * thread // job.threads, job.N * (thread + 1) // job.threads):
+            for p in range(job.P):
+                at = (n * job.P + p) * job.Q
+                y, taken = carray(numbers_at(job.y + at * size), job.Q), carray(taken_at(job.taken + at * 4), job.Q)
+                if job.Q >= ROW:
+                    _together(job, x, n, p, y, taken)
+                else:
+                    _one_by_one(job, x, n, p, y, taken)
+
+    return maxima
+
+
+def make_max_backward(dtype: str) -> Any:
+    """Return the loop back, uncompiled."""
+    numbers_at, size = make_pointer(dtype), np.dtype(dtype).itemsize
+
+    def maxima_backward(thread, address):
+        job: Any = carray(job_at(address), 1)[0]
+        windows, plane = job.P * job.Q, job.H * job.W
+        for n in range(job.N * thread // job.threads, job.N * (thread + 1) // job.threads):
+            dx = carray(numbers_at(job.x + n * plane * size), plane)
+            dy = carray(numbers_at(job.y + n * windows * size), windows)
+            taken = carray(taken_at(job.taken + n * windows * 4), windows)
+            for k in range(plane):
+                dx[k] = 0
+            for p in range(job.P - 1, -1, -1):
+                for q in range(job.Q - 1, -1, -1):
+                    at = np.uint64(p * job.Q + q)
+                    place = taken[at]
+                    i = np.int64(np.uint32(place) // np.uint32(job.kernel_1)) if job.kernel_0 > 1 else 0
+                    h = job.stride_0 * p + job.dilation_0 * i - job.before_0
+                    w = job.stride_1 * q + job.dilation_1 * (place - i * job.kernel_1) - job.before_1
+                    dx[np.uint64(h * job.W + w)] += dy[at]  # (CP1′)
+
+    return maxima_backward
+
+
+def _run(make: Any, x: np.ndarray, y: np.ndarray, taken: np.ndarray, places: Places) -> None:
+    """Let the pool run a loop over planes, all as they lie in memory."""
+    (N, H, W), (P, Q) = x.shape, y.shape[1:]
+    with threads.share(float(WORK * places.size * y.size)) as count:
+        job = Job(*places[:-1], N, H, W, P, Q, count, x.ctypes.data, y.ctypes.data, taken.ctypes.data)
+        numbers = np.array(job, np.int64)
+        threads.run(compiled(make, DTYPES[x.dtype]).address, numbers.ctypes.data, count)
 
 
 def max_forward(x: np.ndarray, places: Places, counts: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return the largest number of each window of x (B, C, …), and which place of its window that is, (B, C, …)."""
     shape = (*x.shape[:2], *counts)
     y, taken = array(shape, x.dtype), array(shape, np.dtype(np.int32))
-    flat = planes(x)
-    _max(flat.reshape(-1), *flat.shape[1:], places, planes(y), planes(taken))
+    _run(make_max, planes(x), planes(y), planes(taken), places)
     return y, taken
 
 
 def max_backward(dy: np.ndarray, taken: np.ndarray, places: Places, sizes: tuple[int, ...]) -> np.ndarray:
     """Return ∂L/∂x (B, C, …) from ∂L/∂y."""
     dx = array((*dy.shape[:2], *sizes), dy.dtype)
-    _max_backward(planes(dy), planes(taken), places, planes(dx))
+    _run(make_max_backward, planes(dx), planes(dy), planes(taken), places)
     return dx

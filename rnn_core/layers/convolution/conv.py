@@ -25,7 +25,7 @@ from ..base import Layer
 from ..checks import as_array, check_activations, check_needs, checked_dtype, flag, positive_int
 from ..first_values import first_values
 from ..home import namespace_of, on_gpu
-from .fast import empty
+from .fast import empty, loops, places_of
 from .geometry import check_input, geometry
 from .windows import columns, from_columns
 
@@ -126,8 +126,11 @@ class Convolution(Layer):
             raise TypeError(f"{where}: x must be {self.dtype}, got {x.dtype}; convert it with astype(np.{self.dtype})")
         counts = check_input(where, x, self.rank, self.geometry, self.in_channels)
         check_activations(where, "x", x)
-        W = xp.reshape(weight, (self.out_channels, -1))
         backend = self.config["backend"]
+        if backend != "numpy" and (fast := loops("product", x)):
+            y = fast.forward(x, weight, self.parameters.get("bias"), places_of(self.geometry), counts)  # (CV1)
+            return y, Tape(x, counts)
+        W = xp.reshape(weight, (self.out_channels, -1))
         y = empty(x, (x.shape[0], self.out_channels, *counts), backend)
         for some in self._parts(x, counts):
             found = W @ _flat(columns(x[some], self.geometry, counts, backend))  # (CV1)
@@ -173,20 +176,38 @@ class Convolution(Layer):
             raise ValueError(f"{where}: dy must have shape {shape}, as y, got {tuple(dy.shape)}")
         if dy.dtype != weight.dtype:
             raise TypeError(f"{where}: dy must be {self.dtype}, as y, got {dy.dtype}")
+        found, grads = self._backward_in_pool(x, dy, counts, needs)
+        needs = needs - grads.keys() - (set() if found is None else {"x"})  # what is left to do
         W = xp.reshape(weight, (self.out_channels, -1))
         dW = xp.zeros_like(W) if "weight" in needs else None
         backend = self.config["backend"]
-        dx = empty(x, tuple(x.shape), backend) if "x" in needs else None
+        dx = empty(x, tuple(x.shape), backend) if "x" in needs else found
         for some in self._parts(x, counts) if needs - {"bias"} else ():
             part = xp.reshape(xp.moveaxis(dy[some], 1, 0), (self.out_channels, -1))  # (O, B·P)
             if dW is not None:
                 dW += part @ _flat(columns(x[some], self.geometry, counts, backend)).T  # (CV1′)
-            if dx is not None:
+            if dx is not None and "x" in needs:
                 dwindows = xp.reshape(W.T @ part, (self.in_channels, self.geometry.size, -1, prod(counts)))  # (CV1′)
                 dx[some] = from_columns(dwindows, self.geometry, counts, tuple(x.shape[2:]), backend)  # (CV1′)
-        grads = {} if dW is None else {"weight": xp.reshape(dW, weight.shape)}
+        if dW is not None:
+            grads["weight"] = xp.reshape(dW, weight.shape)
         if "bias" in needs:
             grads["bias"] = xp.sum(dy, axis=(0, *range(2, dy.ndim)))  # (CV1′)
+        return dx, grads
+
+    def _backward_in_pool(
+        self, x: Array, dy: Array, counts: tuple[int, ...], needs: frozenset[str]
+    ) -> tuple[Array | None, dict[str, Array]]:
+        """Return what the kernels have loops for, of what is needed."""
+        fast = None if self.config["backend"] == "numpy" else loops("product", x)
+        if not fast:
+            return None, {}
+        weight, places, dx = self.parameters["weight"], places_of(self.geometry), None
+        grads = fast.parameter_gradients(x, dy, places, counts, needs) if needs - {"x"} else {}  # (CV1′)
+        if "weight" in grads:
+            grads["weight"] = grads["weight"].reshape(weight.shape)
+        if "x" in needs and all(axis.stride == 1 for axis in self.geometry.axes):
+            dx = fast.input_gradient(dy, weight, places, tuple(x.shape[2:]))  # (CV1′)
         return dx, grads
 
     def _parts(self, x: Array, counts: tuple[int, ...]) -> Iterator[slice]:
