@@ -37,6 +37,7 @@ from numba.np.ufunc import parallel
 from ..emitting.simd import INT, declared, intrinsic
 from .compiled import helper
 from .ticks import ticks
+from .turns import Turn, Turns
 
 _config: Any = numba.config
 
@@ -233,7 +234,7 @@ class Pool:
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()  # held by whoever has a job done
+        self.turns = Turns()  # had by whoever has a job done
         self.retreat_until = 0.0
         self._room = np.zeros(SLEEPERS // 8 + LINE * MOST + LINE, np.int64)
         self._memory = self._room.ctypes.data + -self._room.ctypes.data % (8 * LINE)
@@ -241,7 +242,7 @@ class Pool:
         self.closed = False
 
     def run(self, job: int, arguments: int, threads: int, meeting: int, groups: int) -> None:
-        """Let `threads` threads do a job that was cut for so many; the caller holds the lock.
+        """Let `threads` threads do a job that was cut for so many; the caller has the turn.
 
         Workers are woken first, and only then is there a job: an interrupt (Ctrl-C) in between leaves nobody waiting at
         a barrier for a caller who has gone. From the job's beginning to its end the caller is in compiled code.
@@ -321,23 +322,20 @@ def _thread_count() -> int:
 class share:
     """``with share(work) as count``: hold the pool for some work (floating-point operations), with `count` threads."""
 
-    __slots__ = ("_held", "_work")
+    __slots__ = ("_turn", "_work")
 
     def __init__(self, work: float):
         self._work = work
-        self._held: threading.Lock | None = None
+        self._turn: Turn | None = None
 
     def __enter__(self) -> int:
         pool, count = _pool, _thread_count()
         alone = count == 1 or self._work < SMALL or pool.closed or monotonic() < pool.retreat_until
-        if alone or not pool.lock.acquire(blocking=False):
-            return 1
-        self._held = pool.lock
-        return min(count, MOST - 1)
+        self._turn = None if alone else pool.turns.take()
+        return 1 if self._turn is None else min(count, MOST - 1)
 
     def __exit__(self, *error: object) -> None:
-        if self._held is not None:
-            self._held.release()
+        self._turn = None
 
 
 def run(job: int, arguments: int, threads: int, meeting: int = 0, groups: int = 0) -> None:

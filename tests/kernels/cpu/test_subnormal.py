@@ -21,7 +21,7 @@ from rnn_core import equations
 from tests.cases import Case
 from tests.conformance import assert_same_bits, run
 from tests.kernels.cpu.setup import in_a_process, keeps_subnormals, results_of, rows_of, settings
-from tests.kernels.cpu.test_threads import FOUR, observe
+from tests.kernels.cpu.test_threads import FOUR, held, observe
 
 FADES = Case("fades", T=200, B=19, I=7, H=40)
 SIZE = {"float32": 1.0, "float64": 1e-290}
@@ -167,7 +167,7 @@ def on_threads():
         assert set(pool.counts) == {4}
         numbers = np.full(16, 1e-40, np.float32)
         numbers[7:] = 1
-        with pool.lock:
+        with held(pool):
             pool.run(compiled(make_products).address, numbers.ctypes.data, 4, 0, 0)
         assert numbers[8] == np.float32(1e-40)
         # each worker has again what he came with, after jobs of both dtypes

@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -23,7 +24,7 @@ from kernels import cpu
 from kernels.contract import CELLS
 from kernels.cpu.emitting.addresses import make_pointer
 from kernels.cpu.emitting.simd import PAIRS, ROUNDED
-from kernels.cpu.running import packing, threads
+from kernels.cpu.running import packing, threads, turns
 from kernels.cpu.running.compiled import compiled
 from tests.cases import Case
 from tests.conformance import assert_same_bits, outputs, run, snapshot
@@ -61,6 +62,14 @@ def observe() -> Observed:
     threads.LATE = 1e9
     pool = threads._pool = Observed()
     return pool
+
+
+@contextlib.contextmanager
+def held(pool):
+    """Have the pool, as whoever has a job done."""
+    turn = pool.turns.take()
+    assert turn is not None
+    yield
 
 
 def all_results(cell, problem):
@@ -117,7 +126,7 @@ def many_meetings():
     for count in (2, 3, 4, 2, 4):
         meeting = np.zeros(4 * threads.BETWEEN // 8, np.int64)
         arguments = np.array([count, 500, 0, 0, 0, 0, 0, meeting.ctypes.data], np.int64)
-        with pool.lock:
+        with held(pool):
             pool.run(job, arguments.ctypes.data, count, meeting.ctypes.data, 1)
         assert list(arguments[2 : 2 + count]) == [500] * count
         assert arguments[6] == 0
@@ -147,7 +156,7 @@ def make_late():
 def test_work_stays_on_one_thread_for_a_while_after_it_has_waited_in_vain(limit, retreats, monkeypatch):
     pool, words = threads.Pool(), np.zeros(2, np.int64)
     monkeypatch.setattr(threads, "LATE", limit)
-    with pool.lock:
+    with held(pool):
         pool.run(compiled(make_late).address, words.ctypes.data, 2, 0, 0)
     assert words[1] == 1
     assert (pool.retreat_until > 0) == retreats
@@ -172,7 +181,7 @@ def many_callers():
 
     with concurrent.futures.ThreadPoolExecutor(8) as callers:
         list(callers.map(call, range(160)))
-    assert not threads._pool.lock.locked()
+    assert not threads._pool.turns.taken()
 
 
 @pytest.mark.parametrize("count", ["1", "2", "4"])
@@ -236,7 +245,7 @@ def after_fork():
         assert_same_bits(all_results(*made[0][:2]), made[0][2])
 
     in_a_fork(check)
-    with pool.lock:  # as another thread may hold it at that moment
+    with held(pool):  # as another thread may hold it at that moment
         in_a_fork(check)
     check_here = [all_results(cell, problem) for cell, problem, _ in made]
     for found, (_, _, expected) in zip(check_here, made, strict=True):
@@ -326,6 +335,41 @@ def test_an_interrupt_leaves_the_pool_as_it_was():
     in_a_process(interrupted, **FOUR)
 
 
+def test_an_interrupt_at_any_line_leaves_no_turn(monkeypatch):
+    """Ctrl-C may come wherever Python is between two lines: before and behind what takes the pool, too."""
+    pool = threads.Pool()
+    monkeypatch.setattr(threads, "_pool", pool)
+    monkeypatch.setattr(threads, "_thread_count", lambda: 4)
+    places, files = 0, (threads.__file__, turns.__file__)
+    while True:
+        left = places
+
+        def interrupt(frame, event, argument):
+            nonlocal left
+            if frame.f_code.co_filename not in files:
+                return None
+            if event in ("line", "return"):
+                left -= 1
+                if left == -1:
+                    raise KeyboardInterrupt
+            return interrupt
+
+        before = sys.gettrace()
+        sys.settrace(interrupt)
+        try:
+            with threads.share(threads.SMALL) as count:
+                assert count == 4
+        except KeyboardInterrupt:
+            places += 1
+        else:
+            break
+        finally:
+            sys.settrace(before)
+        assert not pool.turns.taken(), places
+    assert places > 10  # or it has not been interrupted at all
+    pool.close()
+
+
 def no_more_threads():
     """The system refuses a thread once: an error then, and no worker that is waited for later though it isn't there."""
     pool = observe()
@@ -347,7 +391,7 @@ def no_more_threads():
     assert_same_bits(found, all_results(cell, problem))
     if refused is not None:
         assert_same_bits(refused, found)
-    assert not pool.lock.locked()
+    assert not pool.turns.taken()
 
 
 def test_a_thread_that_can_not_be_started():
@@ -359,7 +403,7 @@ def test_whoever_finds_the_pool_busy_works_alone(monkeypatch):
     monkeypatch.setattr(threads, "_pool", pool)
     monkeypatch.setattr(threads, "SMALL", 0)
     problem = Case("busy", T=3, B=17, I=8, H=40).problem("lstm", "float64")
-    with pool.lock:
+    with held(pool):
         with threads.share(1e12) as count:
             assert count == 1
         found = all_results(cpu.cell("lstm"), problem)
@@ -374,10 +418,10 @@ def test_how_many_threads_share(monkeypatch):
     monkeypatch.setattr(threads, "_thread_count", lambda: 4)
     with threads.share(threads.SMALL - 1) as count:
         assert count == 1
-        assert not pool.lock.locked()
+        assert not pool.turns.taken()
     with threads.share(threads.SMALL) as count:
         assert count == 4
-        assert pool.lock.locked()
+        assert pool.turns.taken()
         with threads.share(threads.SMALL) as again:  # the same thread a second time, as from a signal's handler
             assert again == 1
     pool.retreat_until = time.monotonic() + 1000
@@ -392,4 +436,4 @@ def test_how_many_threads_share(monkeypatch):
     pool.close()
     with threads.share(threads.SMALL) as count:
         assert count == 1
-    assert not pool.lock.locked()
+    assert not pool.turns.taken()
