@@ -203,9 +203,9 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "adam: the step counter stands still",
-        "training.optimizers.adam:Adam._begin",
-        "count[()] = t",
-        "count[()] = 0",
+        "training.optimizers.adam:Adam._end",
+        "slots[-1][()] = step.t",
+        "slots[-1][()] = 0",
         checks.optimizers_by_hand,
     )
     yield bug(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from math import sqrt
 from typing import Any
 
@@ -11,7 +12,7 @@ from numba import carray
 from kernels.contract import AdamStep
 
 from ..emitting.addresses import make_pointer
-from .table import Part, block_of, make_each_block, make_each_piece, phase, places, run
+from .table import Part, block_of, in_turn, make_each_block, make_each_piece, phase, places, run
 
 WORK = 60
 """What a number costs: about as much as so many operations of a product."""
@@ -46,9 +47,8 @@ def make_adam(dtype: str) -> Any:
 
 def adam(steps: list[AdamStep]) -> None:
     """Take parameters and their moments a step further, in place."""
-    for dtype in {step.p.dtype for step in steps}:
-        parts = [_part(step) for step in steps if step.p.dtype == dtype and step.p.size]
-        if parts:
+    for dtype, some in groupby((step for step in steps if step.p.size), key=lambda step: step.p.dtype):
+        for parts in in_turn([_part(step) for step in some], dtype):
             run(make_adam, dtype, parts, WORK)
 
 

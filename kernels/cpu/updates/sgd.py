@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numba import carray
 from kernels.contract import SGDStep
 
 from ..emitting.addresses import make_pointer
-from .table import Part, block_of, make_each_block, make_each_piece, phase, places, run
+from .table import Part, block_of, in_turn, make_each_block, make_each_piece, phase, places, run
 
 WORK = 40
 """What a number costs: about as much as so many operations of a product."""
@@ -49,9 +50,8 @@ def make_sgd(dtype: str) -> Any:
 
 def sgd(steps: list[SGDStep]) -> None:
     """Take parameters and their momentum a step further, in place."""
-    for dtype in {step.p.dtype for step in steps}:
-        parts = [_part(step) for step in steps if step.p.dtype == dtype and step.p.size]
-        if parts:
+    for dtype, some in groupby((step for step in steps if step.p.size), key=lambda step: step.p.dtype):
+        for parts in in_turn([_part(step) for step in some], dtype):
             run(make_sgd, dtype, parts, WORK)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from struct import Struct
 from typing import Any, NamedTuple
@@ -199,6 +199,30 @@ def block_of(p: np.ndarray, rows: np.ndarray | None) -> int:
         return BLOCK
     width = p.size // p.shape[0]
     return max(1, BLOCK // width) * width
+
+
+def in_turn(parts: list[Part], dtype: np.dtype) -> Iterator[list[Part]]:
+    """Yield parts that can be done together: none writes to what another one reads or writes.
+
+    Two names for one array, say, are two parts that share memory. Then each part is done alone, as NumPy would.
+    """
+    spans, width = [], dtype.itemsize
+    for part in parts:
+        size = part.size * width
+        spans += [(at, at + size, True) for at in {part.p, part.m, part.v} if at]
+        if part.g != part.p:
+            spans.append((part.g, part.g + (part.row_count * part.width * width if part.width else size), False))
+    spans.sort()
+    read = written = 0  # how far
+    for begin, end, writes in spans:
+        if begin < written or (writes and begin < read):
+            yield from ([part] for part in parts)
+            return
+        if writes:
+            written = end
+        else:
+            read = max(read, end)
+    yield parts
 
 
 @cache

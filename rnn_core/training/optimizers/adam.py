@@ -58,7 +58,6 @@ class Adam(Optimizer):
     def _begin(self, p: Array, g: Array | RowGradient, slots: list[Array], scale: float, lr: float) -> AdamStep:
         m, v, count = slots
         t = int(count) + 1
-        count[()] = t
         beta1, beta2 = map(float, self.betas)
         # (O8) with both corrections taken out of the array: the same number, and one division less.
         correction = sqrt(1 - beta2**t)
@@ -75,8 +74,6 @@ class Adam(Optimizer):
             way = scaled(g_k, step.scale)  # (C2)
             if step.decay:
                 way = way + step.decay * p_k  # (O1)
-            if step.keep != 1:
-                p_k *= step.keep  # (O5)
             m_k *= step.beta1  # (O6)
             m_k += (1 - step.beta1) * way  # (O6)
             square = way * way
@@ -87,12 +84,15 @@ class Adam(Optimizer):
             root += step.eps
             way = m_k / root
             way *= step.rate
+            if step.keep != 1:
+                p_k *= step.keep  # (O5), not before the gradient has been read: it may be p itself
             p_k -= way  # (O8)
 
     def _in_one_pass(self, kernels: Any, steps: list[AdamStep]) -> None:
         kernels.adam(steps)
 
-    def _end(self, step: AdamStep) -> None:
+    def _end(self, step: AdamStep, slots: list[Array]) -> None:
+        slots[-1][()] = step.t  # only now: had the step failed, it would not have counted
         if step.t % FLUSHED == 0:
             blocks.flush(step.m)
             # Not where it would show: √v̂ must be nothing beside ε.

@@ -88,24 +88,38 @@ class Optimizer(ABC):
         Raises
         ------
         ValueError
-            A gradient has no parameter, no state or another shape. Nothing has changed then.
+            A gradient has no parameter, no state or another shape, or the rows of a `RowGradient` on the host are not
+            ascending, each once, in the parameter. Nothing has changed then.
+        TypeError
+            Rows are not integers, in one axis.
+
+        Notes
+        -----
+        Parameters may share memory, as two names for one array do: they are taken in the order of `gradients`.
         """
         kernels = backends.update_kernels(backend)
         found = [self._checked(parameters, name, g, state) for name, g in gradients.items()]
         scale, rates = float(scale), {} if rates is None else rates
-        together = []
+        together: list[tuple[Any, list[Array]]] = []
         for name, p, g, slots in found:
+            g = _apart(g, p)
             # Python floats: NumPy's own would turn a float32 step into float64.
             step = self._begin(p, g, slots, scale, float(rates.get(name, self.lr)))
             if kernels is not None and kernels.takes(step.g, p, *self._moments(step)):
-                together.append(step)
+                together.append((step, slots))
             else:
+                self._take(kernels, together)  # they are before it, and may be views of the same memory
+                together = []
                 self._step(step, g)
-                self._end(step)
+                self._end(step, slots)
+        self._take(kernels, together)
+
+    def _take(self, kernels: Any, together: list[tuple[Any, list[Array]]]) -> None:
+        """Take steps in one pass."""
         if together:
-            self._in_one_pass(kernels, together)
-            for step in together:
-                self._end(step)
+            self._in_one_pass(kernels, [step for step, _ in together])
+        for step, slots in together:
+            self._end(step, slots)
 
     def _checked(
         self, parameters: Mapping[str, Array], name: str, g: Array | RowGradient, state: Mapping[str, Array]
@@ -123,6 +137,8 @@ class Optimizer(ABC):
                 f"{where}: the gradient of {name} must have values of shape {(g.rows.shape[0], *shape[1:])}, one for "
                 f"each element of its rows, got {tuple(g.values.shape)}"
             )
+        if isinstance(g, RowGradient) and isinstance(g.rows, np.ndarray):  # on a GPU the host would have to wait
+            _check_rows(f"{where}: the gradient of {name}", g.rows, shape[0])
         slots = []
         for slot, key in zip(self.slots, _keys(name, self.slots), strict=True):
             if key not in state:
@@ -152,8 +168,8 @@ class Optimizer(ABC):
         """Let a backend do what `_step` does, to all parameters."""
 
     @abstractmethod
-    def _end(self, step: Any) -> None:
-        """See to moments that have become subnormal."""
+    def _end(self, step: Any, slots: list[Array]) -> None:
+        """Count a step that has been taken, and see to moments that have become subnormal."""
 
     def _check_number(self, name: str, value: Any, below: float = float("inf")) -> None:
         where = type(self).__name__
@@ -173,7 +189,31 @@ def values_and_rows(g: Array | RowGradient) -> tuple[Array, Array | None]:
     """Return the numbers of a gradient, and the rows in which they stand where they don't stand in all."""
     if not isinstance(g, RowGradient):
         return g, None
-    return g.values, array_namespace(g.rows).astype(g.rows, np.int64, copy=False)
+    rows = array_namespace(g.rows).astype(g.rows, np.int64, copy=False)
+    return g.values, np.ascontiguousarray(rows) if isinstance(rows, np.ndarray) else rows
+
+
+def _apart(g: Array | RowGradient, p: Array) -> Array | RowGradient:
+    """Return a gradient no part of which changes before it is read."""
+    values = g.values if isinstance(g, RowGradient) else g
+    if values is p or not isinstance(values, np.ndarray) or not np.may_share_memory(values, p):
+        return g
+    return g._replace(values=values.copy()) if isinstance(g, RowGradient) else values.copy()
+
+
+def _check_rows(where: str, rows: np.ndarray, count: int) -> None:
+    """Check that rows are what a `RowGradient` says they are: whoever reads them relies on it."""
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise TypeError(f"{where} must have rows that are integers, in one axis, got {rows.dtype} of {rows.shape}")
+    if rows.size and not (rows[0] >= 0 and rows[-1] < count):
+        raise ValueError(f"{where} must have rows in 0…{count - 1}, got {rows.min()}…{rows.max()}")
+    wrong = np.flatnonzero(rows[1:] <= rows[:-1])
+    if wrong.size:
+        k = wrong[0]
+        raise ValueError(
+            f"{where} must have its rows ascending, each once, got {rows[k + 1]} after {rows[k]}; "
+            "sort them, and add up the values of equal ones"
+        )
 
 
 @cache

@@ -74,6 +74,6 @@ class SGD(Optimizer):
     def _in_one_pass(self, kernels: Any, steps: list[SGDStep]) -> None:
         kernels.sgd(steps)
 
-    def _end(self, step: SGDStep) -> None:
+    def _end(self, step: SGDStep, slots: list[Array]) -> None:
         if step.u is not None:
             blocks.flush(step.u)

@@ -178,6 +178,73 @@ def test_what_the_loops_do_not_take_is_numpys():
     assert clipping_factor(g, 1.0, backend="cpu")[1] == pytest.approx(clipping_factor(g, 1.0, backend="numpy")[1])
 
 
+def shared(backend, optimizer, which):
+    """What some steps make of parameters that share memory with one another, or with a gradient."""
+    rng = np.random.default_rng(0)
+    memory, other, g, h = rng.standard_normal((4, 60 * B // 64, 64)).astype(np.float32)
+    parameters, gradients = {
+        "two names": ({"a": memory, "b": memory}, {"a": g, "b": h}),
+        "another part of it": ({"a": memory[:-1], "b": memory[1:]}, {"a": g[1:], "b": h[1:]}),
+        "turned": ({"a": memory, "b": memory.T}, {"a": g, "b": h.T}),
+        "a gradient of its own": ({"a": memory}, {"a": memory}),
+        "a gradient beside it": ({"a": memory[:-1]}, {"a": memory[1:]}),
+        "the other's gradient": ({"a": memory, "b": other}, {"a": other, "b": other}),
+        "rows": ({"a": memory}, {"a": RowGradient(np.arange(1, 9), memory[:8], memory.shape)}),
+    }[which]
+    state = optimizer.init(parameters)
+    for _ in range(2):
+        optimizer.update(parameters, gradients, state, backend=backend)
+    return {"memory": memory, "other": other} | state
+
+
+SHARED = ("two names", "another part of it", "turned", "a gradient of its own", "a gradient beside it",
+          "the other's gradient", "rows")  # fmt: skip
+
+
+@pytest.mark.parametrize("which", SHARED)
+@pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(0.1, momentum=0.9), AdamW(0.1)], ids=repr)
+def test_what_shares_memory_steps_one_after_another(optimizer, which):
+    same(*(shared(backend, optimizer, which) for backend in ("cpu", "numpy")))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+@pytest.mark.parametrize("which", ["a gradient of its own", "a gradient beside it"])
+def test_a_gradient_is_read_before_its_parameter_changes(backend, which):
+    def apart(optimizer):
+        memory = np.random.default_rng(0).standard_normal((4, 60 * B // 64, 64)).astype(np.float32)[0]
+        p, g = (memory, memory) if which == "a gradient of its own" else (memory[:-1], memory[1:])
+        parameters = {"a": p.copy()}
+        state = optimizer.init(parameters)
+        for _ in range(2):
+            optimizer.update(parameters, {"a": g.copy()}, state, backend=backend)
+            p[...] = parameters["a"]
+        return {"memory": memory} | state
+
+    found = shared(backend, AdamW(0.1), which)
+    del found["other"]
+    same(found, apart(AdamW(0.1)))
+
+
+def test_rows_that_do_not_lie_side_by_side_are_read():
+    p = {"w": np.ones((8, 3))}
+    rows = RowGradient(np.arange(8, dtype=np.int32)[::-2][::-1], np.ones((4, 3)), (8, 3))
+    same(*(stepped(Adam(0.1), p, {"w": rows}, backend) for backend in ("cpu", "numpy")))
+    rows = rows._replace(rows=np.arange(8)[::2])
+    same(*(stepped(Adam(0.1), p, {"w": rows}, backend) for backend in ("cpu", "numpy")))
+
+
+def test_a_step_that_fails_does_not_count(monkeypatch):
+    def fails(*arguments):
+        raise KeyboardInterrupt
+
+    p = {"w": np.ones((8, 3))}
+    state = Adam(0.1).init(p)
+    monkeypatch.setattr(table.threads, "run", fails)
+    with pytest.raises(KeyboardInterrupt):
+        Adam(0.1).update(p, {"w": p["w"].copy()}, state, backend="cpu")
+    assert state["w/step"] == 0
+
+
 # ── norms ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -239,6 +306,15 @@ def test_sums_by_token_are_right(V, D, count, padding, dtype, seed):
     np.testing.assert_allclose(ours.to_dense(), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("count", [127, 128, 129, 256, 257, 100_000])
+def test_a_token_that_comes_often_is_as_exact_as_another(count):
+    vectors = np.random.default_rng(0).normal(0.5, 1, (count, 3)).astype(np.float32)
+    layer = Embedding(2, 3, backend="cpu", seed=0)
+    _, tape = layer.forward(np.ones(count, int))
+    right = vectors.sum(0, dtype=np.float64)
+    np.testing.assert_allclose(layer.backward(tape, vectors)["weight"][1], right, rtol=4e-7)
+
+
 @pytest.mark.parametrize("tied", [False, True])
 def test_a_model_gives_arrays_unless_it_is_asked_for_rows(tied):
     model = LanguageModel(50, 6, tied=tied, seed=0)
@@ -271,9 +347,10 @@ def everything():
                 found |= {f"{dtype} {optimizer} {name}": array for name, array in result.items()}
         found[f"{dtype} norm"] = np.array(clipping_factor(gradients, 1.0, backend="cpu")[1])
         layer = Embedding(90, 33, 4, dtype=dtype, backend="cpu", seed=0)
-        tokens = np.random.default_rng(0).integers(0, 90, 500)
+        tokens = np.random.default_rng(0).integers(0, 90, 500) * (np.arange(500) % 2)  # 0 comes often
         vectors, tape = layer.forward(tokens)
         found[f"{dtype} rows"] = layer.backward(tape, vectors)["weight"]
+    found |= {f"{which} {name}": array for which in SHARED for name, array in shared("cpu", SGD(0.1), which).items()}
     return found
 
 

@@ -152,6 +152,26 @@ class TestEveryOptimizer:
             np.testing.assert_array_equal(parameters[name], before[name])
 
 
+@pytest.mark.parametrize("backend", ["numpy", None])
+@pytest.mark.parametrize(
+    "rows, error, message",
+    [
+        ([5, 1, 3, 0], ValueError, "ascending, each once, got 1 after 5"),
+        ([1, 1, 2, 3], ValueError, "ascending, each once, got 1 after 1"),
+        ([0, 1, 2, 99], ValueError, "rows in 0…7, got 0…99"),
+        ([-1, 1, 2, 3], ValueError, "rows in 0…7, got -1…3"),
+        ([0.0, 1, 2, 3], TypeError, "integers, in one axis, got float64"),
+    ],
+)
+def test_rows_are_ascending_and_there(rows, error, message, backend):
+    p = {"w": np.ones((8, 2))}
+    state = Adam().init(p)
+    with pytest.raises(error, match=f"Adam.update: the gradient of w must have .*{message}"):
+        Adam().update(p, {"w": RowGradient(np.array(rows), np.ones((4, 2)), (8, 2))}, state, backend=backend)
+    assert (p["w"] == 1).all()
+    assert state["w/step"] == 0
+
+
 def test_plain_sgd_touches_only_the_rows_of_a_row_gradient():
     parameters = {"w": np.full((4, 2), np.nan)}  # a dense step would have to read these
     parameters["w"][2] = 1
