@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rnn_core import LanguageModel, SequenceClassifier, save
+from rnn_core import LanguageModel, SequenceClassifier, quantize, save
 from rnn_core.data import Examples, TextStream
 from rnn_core.training import SGD, Adam, fit
 from transfer.federated.averaging import average, set_shared, shared_arrays
@@ -488,3 +488,13 @@ def test_what_flower_brings_is_checked(flwr, tmp_path):
     with pytest.raises(TypeError, match="flower_app: make_client must return a LocalClient, got str"):
         flower_app(str)(message(good), context)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_integers_are_not_averaged():
+    small = quantize(LanguageModel(5, 4, seed=0))
+    with pytest.raises(TypeError, match=r"^average: parts\[0\] must be in float32 .*, got one that is quantized"):
+        average([small.state_dict()] * 2, [1, 1])
+    with pytest.raises(TypeError, match=r"^shared_arrays: model must be in float32"):
+        shared_arrays(small)
+    with pytest.raises(TypeError, match=r"^set_shared: model must be in float32"):
+        set_shared(small, "rnn.*", {})

@@ -25,7 +25,7 @@ from rnn_core.layers.checks import as_array, check_finite
 from rnn_core.layers.home import move, to_host
 
 from ..parameters.groups import Patterns, checked_layer, chosen
-from ..parameters.values import checked_value
+from ..parameters.values import check_float, checked_value
 
 
 def shared_arrays(model: Layer, core: Patterns = "rnn.*") -> dict[str, np.ndarray]:
@@ -42,9 +42,10 @@ def shared_arrays(model: Layer, core: Patterns = "rnn.*") -> dict[str, np.ndarra
     ValueError
         A pattern matches nothing; the message lists the names there are.
     TypeError
-        This is no model or layer, or a pattern is not a string.
+        This is no model or layer, it is quantized, or a pattern is not a string.
     """
     names = chosen("shared_arrays", "core", checked_layer("shared_arrays", "model", model), core)
+    check_float("shared_arrays", "model", model)
     return {name: np.array(to_host(model.parameters[name])) for name in names}
 
 
@@ -67,6 +68,7 @@ def set_shared(model: Layer, core: Patterns, arrays: Mapping[str, Any]) -> None:
         A value can't be represented in its parameter's dtype, or an argument is of the wrong type.
     """
     names = chosen("set_shared", "core", checked_layer("set_shared", "model", model), core)
+    check_float("set_shared", "model", model)
     write(model, fitting("set_shared", "arrays", model, names, arrays))
 
 
@@ -91,7 +93,7 @@ def average(parts: Sequence[Mapping[str, Any]], counts: Sequence[float]) -> dict
         There is no part, or not one count for each; a count is not above 0 and finite; names or shapes differ; or a
         value is NaN or infinite. The message names the part, counted from 0.
     TypeError
-        A count is no number, a part no mapping, or dtypes differ.
+        A count is no number, a part no mapping or quantized, or dtypes differ.
     """
     where = "average"
     if not len(parts) or len(parts) != len(counts):
@@ -120,6 +122,7 @@ def average(parts: Sequence[Mapping[str, Any]], counts: Sequence[float]) -> dict
 
 def fitting(where: str, argument: str, model: Layer, names: Iterable[str], arrays: Any) -> dict[str, Array]:
     """Return the arrays of these names, if they are all that was given and each fits its parameter."""
+    check_float(where, argument, arrays)
     _check_names(where, argument, arrays, names)
     values = {}
     for name in names:
@@ -145,6 +148,7 @@ def _checked_part(
     where: str, argument: str, part: Any, first: Mapping[str, np.ndarray] | None
 ) -> dict[str, np.ndarray]:
     """Return what one client sent as arrays, if they are finite and like those of the first client."""
+    check_float(where, argument, part)
     _check_names(where, argument, part, part if first is None else first)
     arrays = {name: as_array(where, f"{argument}[{name!r}]", part[name]) for name in (first or part)}
     for name, array in arrays.items():

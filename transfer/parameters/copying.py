@@ -11,7 +11,7 @@ from rnn_core.layers.base import Layer
 from .fitting import Fitter, Fitting, Misfit
 from .groups import Patterns, by_pattern, checked_layer, chosen, hint
 from .report import ParameterRow, TransferReport, checksum
-from .values import arrays_of
+from .values import arrays_of, check_float
 from .vocabulary import Vocabulary, token_map
 
 MISMATCHES = ("error", "skip", "overlap")
@@ -61,7 +61,8 @@ def copy_parameters(
         A pattern or a new name matches nothing, two parameters claim one place, there is nothing to copy, a shape or
         a vocabulary does not fit, or a value is NaN or infinite.
     TypeError
-        A value can't be represented in its target's dtype, or an argument is of the wrong type.
+        A value can't be represented in its target's dtype, one of the two is quantized, or an argument is of the wrong
+        type.
 
     Notes
     -----
@@ -71,6 +72,7 @@ def copy_parameters(
     """
     where = "copy_parameters"
     checked_layer(where, "target", target)
+    check_float(where, "target", target)
     arrays = arrays_of(where, "source", source)
     if on_mismatch not in MISMATCHES:
         raise ValueError(f"{where}: on_mismatch must be 'error', 'skip' or 'overlap', got {on_mismatch!r}")

@@ -33,6 +33,7 @@ from rnn_core.models import Model
 from .copying import copy_parameters
 from .groups import Patterns, checked_layer, checked_model, chosen
 from .report import TransferReport
+from .values import check_float
 
 RECURRENT = "*weight_hh_*"
 """The recurrent weights, of a model or of a layer."""
@@ -91,7 +92,7 @@ def scrambled(model: Model, patterns: Patterns = RECURRENT, *, seed: int) -> Mod
     ValueError
         A pattern matches nothing, a chosen parameter is NaN or infinite, or the seed is negative.
     TypeError
-        This is not a model, or a pattern not a string.
+        This is not a model, the model is quantized, or a pattern is not a string.
     """
     return _twin("scrambled", model, patterns, seed, _scramble)
 
@@ -156,6 +157,7 @@ def _orthogonal(n: int, rng: np.random.Generator) -> np.ndarray:
 def _twin(where: str, model: Model, patterns: Patterns, seed: int, change: Callable[..., np.ndarray]) -> Model:
     """Return a copy of a model with the chosen parameters changed, gate block by gate block."""
     names = chosen(where, "patterns", checked_model(where, model), patterns)
+    check_float(where, "model", model)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise TypeError(f"{where}: seed must be an int, got {seed!r}")
     if seed < 0:

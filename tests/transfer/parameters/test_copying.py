@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnn_core import GRU, LSTM, RNN, LanguageModel, SequenceClassifier
+from rnn_core import GRU, LSTM, RNN, LanguageModel, SequenceClassifier, quantize
 from rnn_core.data import Examples, Tokenizer
 from rnn_core.training import Adam, fit
 from transfer import Plan, checksum, copy_parameters, freeze, unfreeze
@@ -432,3 +432,15 @@ def test_a_report_is_a_table_and_plain_data():
     assert plain["taken"] == sum(row["taken"] for row in plain["rows"])
     with pytest.raises(KeyError):
         report["head.weight"]
+
+
+@pytest.mark.parametrize("make", [lambda: LSTM(2, 3, seed=0), lambda: LanguageModel(5, 4, tied=True, seed=0)])
+def test_integers_are_not_copied_as_if_they_were_weights(make):
+    target = make()
+    small, before = quantize(target), target.state_dict()
+    for source in (small, small.state_dict()):
+        with pytest.raises(TypeError, match=r"^copy_parameters: source must be in float32 .* that quantize was given$"):
+            copy_parameters(source, target)
+    with pytest.raises(TypeError, match=r"^copy_parameters: target must be in float32 .*, got one that is quantized"):
+        copy_parameters(target, small)
+    assert all((target.parameters[name] == before[name]).all() for name in before)

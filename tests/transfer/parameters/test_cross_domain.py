@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_core import GRU, LSTM, LanguageModel, SequenceClassifier
+from rnn_core import GRU, LSTM, LanguageModel, SequenceClassifier, quantize
 from rnn_core.data import Examples, TextStream, Tokenizer
 from rnn_core.training import Adam, fit
 from tests.model_cases import CELLS, classifier, language_model, tokens_classifier
@@ -260,3 +260,9 @@ def test_text_to_waveforms_runs():
 def test_an_arm_names_a_source_that_there_is():
     with pytest.raises(ValueError, match="'scrambled', 'matched', 'rotated' or None, got 'random'"):
         Arm("x", "random")
+
+
+@pytest.mark.parametrize("control", [scrambled, matched, rotated])
+def test_there_are_no_controls_of_integers(control):
+    with pytest.raises(TypeError, match=rf"^{control.__name__}: model must be in float32 .* quantized; "):
+        control(quantize(LanguageModel(5, 4, seed=0)), seed=0)
