@@ -135,6 +135,11 @@ class Recurrent(Layer):
             made_of = self.backend, self.cell, self._cell_parameters, dtype, self.batch_first, watch, precision
             self._small = SmallCalls(*made_of)
 
+    @property
+    def precision(self) -> str:
+        """In what the core multiplies: "float32" stands for the layer's own dtype; `astype` makes another."""
+        return str(self.config.get("precision", "float32"))
+
     @staticmethod
     def _name(field: str, layer: int, direction: int) -> str:
         """Return torch's name of a parameter: weight_ih_l0, weight_hh_l1_reverse, …"""

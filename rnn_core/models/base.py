@@ -113,6 +113,11 @@ class Model(Layer, Described, ABC):
         }
 
     @property
+    def precision(self) -> str:
+        """In what the recurrent core multiplies: "float32" stands for the model's own dtype; "bfloat16", or "int8"."""
+        return "int8" if is_quantized(self) else str(self.config.get("precision", "float32"))
+
+    @property
     def gate_blocks(self) -> dict[str, int]:
         """Into how many gate blocks the first axis of a parameter falls; 1 where it is not a gate's."""
         return {
@@ -179,6 +184,10 @@ class Model(Layer, Described, ABC):
 
         Parameters and errors are those of `Layer.astype`.
         """
+        if precision is not None and is_quantized(self):
+            raise TypeError(
+                f"{type(self).__name__}.astype: precision must be left out, as weights are int8, got {precision!r}"
+            )
         twin = super().astype(dtype, backend, precision)
         twin.frozen = self.frozen
         put_beside(twin, parts_of(self))

@@ -45,7 +45,7 @@ def quantize(target: Any) -> Any:
     quantized : as target
         It is called as `target` is, a model evaluates and generates, and `save` and `load` know it. `parameters` has
         the integers under a weight's own name, and their scales under that name with ``_scale`` behind. Once it has
-        been called, the parameters can't be written into any more.
+        been called, the parameters can't be written into any more, but for those of an `Embedding` that shares none.
 
     Raises
     ------

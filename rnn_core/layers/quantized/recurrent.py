@@ -52,6 +52,11 @@ class QuantizedRecurrent(Quantized, Recurrent):
         self._calls: SmallCalls | None = None
 
     @property
+    def precision(self) -> str:
+        """In what the core multiplies: "int8"."""
+        return "int8"
+
+    @property
     def _cell_parameters(self) -> list[list[Any]]:  # type: ignore[override]
         """What the core reads, by layer and direction: made of the parameters once, at the first call."""
         if self._prepared is None:

@@ -35,7 +35,7 @@ class Stream:
                 "the last; call the layer with whole sequences"
             )
         self.layer = layer
-        self.batch_size = None if batch_size is None else positive_int(where, "batch_size", batch_size)
+        self._batch_size = None if batch_size is None else positive_int(where, "batch_size", batch_size)
         self._time = 1 if layer.batch_first and batch_size is not None else 0  # axis of what the layer takes
         I, B = layer.input_size, self.batch_size
         self._step = (I,) if B is None else (B, I)
@@ -71,6 +71,11 @@ class Stream:
             if self._run(False, self._stamp()):
                 return self._y.copy()
         return self._ordinary(x)
+
+    @property
+    def batch_size(self) -> int | None:
+        """B of every step, or None; it stays."""
+        return self._batch_size
 
     @property
     def state(self) -> Any:

@@ -231,6 +231,26 @@ def test_parameters_stay_once_they_are_in_use():
         quantize(stack()).load_state_dict({name: a.astype(np.float32) for name, a in values.items()})
 
 
+def test_what_a_layer_multiplies_in_can_be_asked_and_not_set(tmp_path):
+    layer, model = LSTM(5, 4, precision="bfloat16"), LanguageModel(5, 4, seed=0)
+    small = quantize(model)
+    asked = (layer, layer.astype(np.float64), quantize(layer), model, small)
+    assert [one.precision for one in asked] == ["bfloat16", "float32", "int8", "float32", "int8"]
+    for one in asked:
+        with pytest.raises(AttributeError, match="precision"):
+            one.precision = "float32"
+    with pytest.raises(AttributeError, match="batch_size"):
+        layer.stream(2).batch_size = 4
+    save(small, tmp_path / "q.safetensors")
+    for make in (
+        lambda given: small.astype(np.float32, precision=given),
+        lambda given: load(tmp_path / "q.safetensors", precision=given),
+    ):
+        for given in ("bfloat16", "nonsense"):
+            with pytest.raises(TypeError, match=r"^LanguageModel.astype: precision must be left out, as weights"):
+                make(given)
+
+
 HEADER = {"format": "rnn_core", "format_version": "1", "class": "Linear", "quantized": "int8"}
 
 
