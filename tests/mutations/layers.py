@@ -127,13 +127,13 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "tied: the gradient of one use is forgotten",
-        "models.trunk:Trunk._backward",
+        "models.trunk:Trunk._backward_below",
         'grads["embedding.weight"] = summed(grads["embedding.weight"], grads.pop("head.weight"))',
         'grads.pop("head.weight")',
         checks.language_model_gradients,
         True,
     )
-    for place, sequence, function in (("in", "dx", "_backward_core"), ("out", "dy", "_backward")):
+    for place, sequence, function in (("in", "dx", "_backward_core"), ("out", "dy", "_backward_below")):
         yield bug(
             f"models: the dropout on the way {place} is not applied in the backward",
             f"models.trunk:Trunk.{function}",
