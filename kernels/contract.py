@@ -32,8 +32,8 @@ A `Cell` has three functions. For each of them:
 
 A `SoftmaxHead` has two functions. For each of them 4, 7 and the following:
 
-11. x (N, K), weight (V, K) and bias, (V,) or None, are of one dtype; `targets` (N,) are int64 in 0 … V − 1. Results are
-    fresh, and have the same dtype, but for the losses: those are float64.
+11. x (N, K), weight (V, K) and bias, (V,) or None, are of one dtype and not empty; `targets` (N,) are int64 in
+    0 … V − 1. Results are fresh, and have the same dtype, but for the losses: those are float64.
 12. With z = x Wᵀ + b, losses[n] = log Σ_k exp(z_nk) − z_{n,t_n}. It is not finite where a z_nk is not, or is too large
     to tell; then gradients mean nothing.
 13. Memory beyond the results is bounded: there is no array (N, V).

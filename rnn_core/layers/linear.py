@@ -57,6 +57,9 @@ class Linear(Layer):
     Notes
     -----
     ``weight`` has shape (O, I) and ``bias`` (O,), as in ``torch.nn.Linear``.
+
+    In float32 the CPU backend's own products, of 2¹⁸ terms and more, take subnormal numbers (below 1.2e-38) for 0 and
+    write 0 in their place; the namespaces' products keep them.
     """
 
     def __init__(

@@ -115,6 +115,8 @@ def run_head(
     (N, K), V, dtype, keep = x.shape, len(W), x.dtype, dlosses is not None
     if not x.dtype == W.dtype or dtype not in DTYPES:
         raise TypeError(f"cpu.softmax_head: x and weight must both be float32 or float64, got {dtype} and {W.dtype}")
+    if 0 in (N, K, V):
+        raise ValueError(f"cpu.softmax_head: x and weight must not be empty, got shapes {x.shape} and {W.shape}")
     shape = head_shape(DTYPES[dtype], N, K, V, count, keep)
     work, memory = shape.work, take(shape.work.size)
 

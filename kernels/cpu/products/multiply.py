@@ -138,8 +138,12 @@ def multiply(A: np.ndarray, B: np.ndarray, b: np.ndarray | None = None) -> np.nd
         A = np.ascontiguousarray(A)
     if not (B.flags.c_contiguous or B.T.flags.c_contiguous):
         B = np.ascontiguousarray(B)
+    b = None if b is None else np.ascontiguousarray(b, dtype)
     layout, turned = ALONG_K if A.flags.c_contiguous else ALONG_ROWS, not B.flags.c_contiguous
     out, size = array((M, C), dtype), dtype.itemsize
+    if not K:  # a sum of nothing, for which no tile is called
+        out[...] = 0 if b is None else b
+        return out
     with threads.share(2.0 * M * K * C) as count:
         lanes, job = _job(DTYPES[dtype], M, K, C, count, b is not None)
         scratch = take(count * job.scratch_size)

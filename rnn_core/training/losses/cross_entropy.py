@@ -56,15 +56,8 @@ class SoftmaxCrossEntropy:
         xp = array_namespace(logits)
         check_floating(where, xp, logits)
         targets = as_found(where, "targets", targets, xp)
-        if logits.ndim == 0 or tuple(targets.shape) != tuple(logits.shape[:-1]):
-            raise ValueError(
-                f"{where}: targets must have shape {tuple(logits.shape[:-1])}, the logits' without the last axis, "
-                f"got {tuple(targets.shape)}"
-            )
-        if 0 in logits.shape:
-            raise ValueError(f"{where}: logits must hold at least one row and class, got shape {tuple(logits.shape)}")
+        check_classes(where, targets, tuple(logits.shape))
         V = logits.shape[-1]
-        check_classes(where, targets, V)
         z, t = xp.reshape(logits, (-1, V)), xp.reshape(move(targets, xp), (-1,))
         n = xp.arange(z.shape[0])
         top = xp.argmax(real_part(xp, z), axis=1)
@@ -155,8 +148,15 @@ class SoftmaxTape(NamedTuple):
     shape: tuple[int, ...]
 
 
-def check_classes(where: str, targets: Array, V: int) -> None:
-    """Raise TypeError or ValueError if targets are no numbers of classes."""
+def check_classes(where: str, targets: Array, logits: tuple[int, ...]) -> None:
+    """Raise TypeError or ValueError if targets are no numbers of classes, one for each row of logits of this shape."""
+    if not logits or tuple(targets.shape) != logits[:-1]:
+        raise ValueError(
+            f"{where}: targets must have shape {logits[:-1]}, the logits' without the last axis, "
+            f"got {tuple(targets.shape)}"
+        )
+    if 0 in logits:
+        raise ValueError(f"{where}: logits must hold at least one row and class, got shape {logits}")
     if not array_namespace(targets).isdtype(targets.dtype, "integral"):
         raise TypeError(f"{where}: targets must be integers, the numbers of the right classes, got {targets.dtype}")
-    check_range(where, "targets", targets, V, f"the logits have {V} classes")
+    check_range(where, "targets", targets, logits[-1], f"the logits have {logits[-1]} classes")

@@ -148,7 +148,7 @@ def _rows(head: Linear, p: Array, targets: Any, weights: Array | None) -> _Rows:
     """Return rows that count, in the order in which p lies in memory; targets and weights are checked."""
     where, shape = "SoftmaxCrossEntropy.forward", p.shape[:-1]
     targets = np.asarray(targets)
-    check_classes(where, targets, head.out_features)
+    check_classes(where, targets, (*shape, head.out_features))
     w, total = counts(where, HOST, p.dtype, shape, weights)
     turned = p.ndim == 3 and not p.flags.c_contiguous and p.swapaxes(0, 1).flags.c_contiguous
     if turned:

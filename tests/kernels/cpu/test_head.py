@@ -92,3 +92,9 @@ def test_what_is_no_real_number_is_refused():
         HEAD.losses(question.x.astype(np.int64), *question[1:4])
 
 
+def test_nothing_is_refused():
+    none = np.zeros((0, 5), np.float32), np.ones((7, 5), np.float32), None, np.zeros(0, np.int64)
+    with pytest.raises(ValueError, match=r"cpu.softmax_head: x and weight must not be empty, got shapes \(0, 5\) and"):
+        HEAD.losses(*none)
+    with pytest.raises(ValueError, match="cpu.softmax_head: x and weight must not be empty"):
+        HEAD.gradients(*none, np.zeros(0, np.float32), frozenset({"weight"}))

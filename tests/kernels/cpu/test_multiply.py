@@ -81,6 +81,18 @@ def test_what_is_neither_way_round_is_copied():
     assert_agree("strided", multiply(A[::2, ::2], B[::2, ::2]), A[::2, ::2] @ B[::2, ::2], tolerance("float64", 0))
 
 
+def test_what_is_added_may_be_strided():
+    A, B, b = factors("float64", 9, 14, 12, False, False)
+    assert_agree("strided", multiply(A, B[:, ::2], b[::2]), A @ B[:, ::2] + b[::2], tolerance("float64", 0))
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_sum_of_no_terms_is_what_is_added(bias):
+    A, B, b = factors("float32", 9, 0, 70, False, False)
+    expected = np.tile(b, (9, 1)) if bias else np.zeros((9, 70), np.float32)
+    np.testing.assert_array_equal(multiply(A, B, b if bias else None), expected)
+
+
 @pytest.mark.parametrize("kind", ["int64", "complex128"])
 def test_what_is_no_real_number_is_refused(kind):
     A, B, _ = factors("float64", 2, 3, 4, False, False)

@@ -221,3 +221,15 @@ def test_no_head_makes_logits(name, monkeypatch):
         monkeypatch.setattr(Linear, way, unless_head(getattr(Linear, way)))
     model.loss_and_gradients(batch, rng=1)
     model.evaluate(batch)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (30,), (1,), (1, 1), (5, 6, 1)])
+def test_targets_of_another_shape_are_refused_as_by_the_layers_in_turn(shape, monkeypatch):
+    monkeypatch.setattr(head, "SMALL", 0)
+    linear, p = Linear(8, V, backend="cpu", seed=0), np.ones((5, 6, 8), np.float32)
+    kernels, targets = head.kernels_of(linear, p), np.zeros(shape, np.int64)
+    message = r"targets must have shape \(5, 6\), the logits' without the last axis, got"
+    with pytest.raises(ValueError, match=message):
+        head.head_loss(kernels, linear, p, targets, None, {"weight"})
+    with pytest.raises(ValueError, match=message):
+        head.head_score(kernels, linear, p, targets, None)
