@@ -24,7 +24,19 @@ FEWEST, MOST = 12, 400
 
 
 def sides_of(folder: Path) -> Any:
-    """Import a version's packages, in the place of those that were imported before."""
+    """Import a version's packages, in the place of those that were imported before.
+
+    Raises
+    ------
+    SystemExit
+        Some are not in the folder, so that Python would take those of another one.
+    """
+    lacking = [name for name in PACKAGES if not (folder / name / "__init__.py").is_file()]
+    if lacking:
+        raise SystemExit(
+            f"benchmarks: BEFORE and AFTER must be folders that hold {', '.join(PACKAGES)}, such as worktrees of git; "
+            f"got {folder}, which has no {', '.join(lacking)}"
+        )
     for name in [name for name in sys.modules if name.partition(".")[0] in PACKAGES]:
         del sys.modules[name]
     sys.path.insert(0, str(folder))

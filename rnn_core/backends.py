@@ -64,8 +64,8 @@ def default() -> str:
     return next(name for name in _PREFERENCE if not _find(name)[1])
 
 
-def get(name: str) -> Any:
-    """Return a backend's module.
+def get(name: str, where: str = "") -> Any:
+    """Return a backend's module; `where` is the function that errors name.
 
     Raises
     ------
@@ -74,12 +74,13 @@ def get(name: str) -> Any:
     RuntimeError
         The backend can't be used here; the message says why and what to use instead.
     """
+    start = f"{where}: " if where else ""
     if not isinstance(name, str) or name not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(map(repr, BACKENDS))}, got {name!r}")
+        raise ValueError(f"{start}backend must be one of {', '.join(map(repr, BACKENDS))}, got {name!r}")
     module, reason = _find(name)
     if reason:
         raise RuntimeError(
-            f"backend {name!r} is not available: {reason}; use one of {', '.join(map(repr, available()))}, "
+            f"{start}backend {name!r} is not available: {reason}; use one of {', '.join(map(repr, available()))}, "
             "or leave backend out for the default"
         )
     return module
@@ -98,7 +99,7 @@ def namespace(name: str) -> Any:
 
 
 @cache
-def update_kernels(name: str | None) -> Any:
+def update_kernels(where: str, name: str | None) -> Any:
     """Return a backend's own norms and optimizers, the default's for None; or None, where NumPy is to do it.
 
     Raises
@@ -106,5 +107,5 @@ def update_kernels(name: str | None) -> Any:
     ValueError, RuntimeError
         As `get`.
     """
-    module = get(default() if name is None else name)
+    module = get(default() if name is None else name, where)
     return module.update_kernels() if hasattr(module, "update_kernels") else None

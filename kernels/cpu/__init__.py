@@ -14,8 +14,9 @@ from kernels.contract import (
     check_precision,
 )
 
+from .emitting.bfloat16 import operands
 from .emitting.host import host
-from .emitting.simd import host_width
+from .emitting.simd import Lanes, host_width
 from .recurrence import CELLS, Recurrence
 from .small import Prepared
 from .stacks import FloatStack
@@ -25,9 +26,16 @@ NAME = "cpu"
 
 def about() -> str:
     """Return what the kernels have found of this machine, and chosen by it."""
+    from .int8.dots import ways  # whoever has no such weights pays nothing for them
+
     name, near, estimates = host()
     divided = "estimated and mended" if estimates else "divided"
-    return f"{name}: vectors of {host_width()} bytes; weights up to {near >> 10} KiB count as near; 1/x is {divided}"
+    width = host_width()
+    dots = ways(Lanes("float32", width))[0]
+    return (
+        f"{name}: vectors of {width} bytes; weights up to {near >> 10} KiB count as near; 1/x is {divided}; "
+        f"bfloat16 as {operands('bfloat16', width)}; int8 by {dots}"
+    )
 
 
 def cell(name: str, precision: str = "float32") -> Cell:

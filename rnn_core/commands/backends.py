@@ -10,7 +10,7 @@ from ..foreign import one_line
 LONGEST = 400
 """Characters of a reason that are printed: it may be another package's."""
 
-help = "list the backends, the default, and why one is missing"
+help = "list the backends, the default, why one is missing, and what the CPU's kernels have chosen for this processor"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

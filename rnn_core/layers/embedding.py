@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_namespace
+from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
 
 from kernels.contract import Array
 
@@ -47,6 +47,15 @@ class RowGradient(NamedTuple):
         dense = xp.zeros(self.shape, dtype=self.values.dtype)
         dense[self.rows, :] = self.values
         return dense
+
+
+def check_gradient(where: str, name: str, gradient: Any) -> None:
+    """Refuse what is neither an array nor a `RowGradient`."""
+    if not isinstance(gradient, RowGradient) and not is_array_api_obj(gradient):
+        raise TypeError(
+            f"{where}: the gradient of {name} must be an array or a RowGradient, got {type(gradient).__name__}; "
+            "leave out a parameter that has none"
+        )
 
 
 def dense(gradient: Array | RowGradient) -> Array:
@@ -242,7 +251,8 @@ class Embedding(Layer):
         order = np.argsort(tokens, kind="stable")
         if self.padding_idx is not None:
             order = order[tokens[order] != self.padding_idx]
-        rows, values = _sum_by_token(tokens, dvectors, order, backends.update_kernels(self.config["backend"]))  # (E1′)
+        kernels = backends.update_kernels("Embedding.backward", self.config["backend"])
+        rows, values = _sum_by_token(tokens, dvectors, order, kernels)  # (E1′)
         gradient = RowGradient(rows, values, (self.num_embeddings, self.embedding_dim))
         return {"weight": gradient if sparse else gradient.to_dense()}
 

@@ -24,7 +24,7 @@ from kernels.contract import Array
 
 from .. import backends
 from ..layers.checks import first
-from ..layers.embedding import RowGradient
+from ..layers.embedding import RowGradient, check_gradient
 from ..layers.home import numbers, on_gpu
 from .blocks import blocks
 
@@ -55,7 +55,7 @@ def clip_by_global_norm(
     ValueError
         `max_norm` is not above 0, or a gradient holds a NaN or an infinity (the parameter and the place are named).
     TypeError
-        `max_norm` is not a number.
+        `max_norm` is not a number, or a gradient no array.
 
     Notes
     -----
@@ -80,9 +80,11 @@ def clipping_factor(
         raise TypeError(f"{where}: max_norm must be a number, got {max_norm!r}")
     if not max_norm > 0:
         raise ValueError(f"{where}: max_norm must be above 0, got {max_norm}")
+    for name, g in gradients.items():
+        check_gradient(where, name, g)
     arrays = {name: _values(g) for name, g in gradients.items()}
     with np.errstate(over="ignore", invalid="ignore"):  # squares that overflow are seen to in `_norm`
-        squares = _sums_of_squares(list(arrays.values()), backend)
+        squares = _sums_of_squares(where, list(arrays.values()), backend)
         norms = [_norm(where, name, g, square) for (name, g), square in zip(arrays.items(), squares, strict=True)]
     largest = max(norms, default=0.0)
     # Measured in units of the largest, no square overflows or vanishes.
@@ -90,11 +92,11 @@ def clipping_factor(
     return (1.0 if norm <= max_norm else float(max_norm) / norm), norm  # (C2)
 
 
-def _sums_of_squares(arrays: list[Array], backend: str | None) -> list[float]:
+def _sums_of_squares(where: str, arrays: list[Array], backend: str | None) -> list[float]:
     """Return Σ g² of each array: on the host a sum per block, added up in double precision; from a GPU one transfer."""
     if arrays and on_gpu(arrays[0]):
         return numbers([_square(g) for g in arrays])
-    kernels = backends.update_kernels(backend)
+    kernels = backends.update_kernels(where, backend)
     if kernels is None:
         return [_sum_of_squares(g) for g in arrays]
     taken = [kernels.takes(g) for g in arrays]

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.versions import FEWEST, ratios
+import pytest
+
+from benchmarks.versions import FEWEST, PACKAGES, ratios, sides_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,3 +35,15 @@ print(*(sides_of(Path({str(tmp_path)!r}, version)).VERSION for version in ("old"
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == ["old", "new"]
+
+
+def test_a_folder_without_a_version_is_not_measured_as_another(tmp_path):
+    before = dict(sys.modules)
+    for package in PACKAGES[:2]:
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").touch()
+    with pytest.raises(SystemExit, match=f"got {tmp_path}, which has no benchmarks$"):
+        sides_of(tmp_path)
+    with pytest.raises(SystemExit, match="got /nowhere, which has no kernels, rnn_core, benchmarks$"):
+        sides_of(Path("/nowhere"))
+    assert sys.modules == before

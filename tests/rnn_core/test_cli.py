@@ -19,6 +19,7 @@ def test_backends_are_listed_with_the_reason_where_one_is_missing(capsys) -> Non
     assert re.search(r"^numpy +(default|available)$", out, re.MULTILINE)
     assert re.search(r"^cuda +(not available: .+|available)$", out, re.MULTILINE)
     assert re.search(r"^ +\S+: vectors of \d+ bytes; weights up to \d+ KiB count as near; 1/x is ", out, re.MULTILINE)
+    assert re.search(r"; bfloat16 as (pairs|rounded); int8 by (\{vex\} )?(vpdpbusd|pmaddwd|shifts)$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 
 from ... import backends
-from ...layers.embedding import RowGradient
+from ...layers.embedding import RowGradient, check_gradient
 
 
 @dataclass(frozen=True)
@@ -89,15 +89,17 @@ class Optimizer(ABC):
         ------
         ValueError
             A gradient has no parameter, no state or another shape, or the rows of a `RowGradient` on the host are not
-            ascending, each once, in the parameter. Nothing has changed then.
+            ascending, each once, in the parameter; `scale` is negative or not finite. Nothing has changed then.
         TypeError
-            Rows are not integers, in one axis.
+            Rows are not integers, in one axis; a gradient is no array, or `scale` no number.
 
         Notes
         -----
         Parameters may share memory, as two names for one array do: they are taken in the order of `gradients`.
         """
-        kernels = backends.update_kernels(backend)
+        where = f"{type(self).__name__}.update"
+        self._check_number("scale", scale, where=where)
+        kernels = backends.update_kernels(where, backend)
         found = [self._checked(parameters, name, g, state) for name, g in gradients.items()]
         scale, rates = float(scale), {} if rates is None else rates
         together: list[tuple[Any, list[Array]]] = []
@@ -129,6 +131,7 @@ class Optimizer(ABC):
         if name not in parameters:
             raise ValueError(f"{where}: gradients must be of parameters, got {name!r}; there are {_list(parameters)}")
         p = parameters[name]
+        check_gradient(where, name, g)
         shape = p.shape
         if g.shape != shape and tuple(g.shape) != tuple(shape):
             raise ValueError(f"{where}: the gradient of {name} must have shape {tuple(shape)}, got {tuple(g.shape)}")
@@ -171,8 +174,8 @@ class Optimizer(ABC):
     def _end(self, step: Any, slots: list[Array]) -> None:
         """Count a step that has been taken, and see to moments that have become subnormal."""
 
-    def _check_number(self, name: str, value: Any, below: float = float("inf")) -> None:
-        where = type(self).__name__
+    def _check_number(self, name: str, value: Any, below: float = float("inf"), where: str = "") -> None:
+        where = where or type(self).__name__
         if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
             raise TypeError(f"{where}: {name} must be a number, got {value!r}")
         if not (isfinite(value) and 0 <= value < below):

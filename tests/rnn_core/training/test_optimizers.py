@@ -342,6 +342,8 @@ def test_no_gradients_and_zero_gradients_have_no_length():
         ({"a": np.ones(2)}, 0, ValueError, "max_norm must be above 0, got 0"),
         ({"a": np.ones(2)}, np.nan, ValueError, "max_norm must be above 0, got nan"),
         ({"a": np.ones(2)}, "1", TypeError, "max_norm must be a number, got '1'"),
+        ({"a": None}, 1, TypeError, "the gradient of a must be an array or a RowGradient, got NoneType"),
+        ({"a": [1.0, 2.0]}, 1, TypeError, "the gradient of a must be an array or a RowGradient, got list"),
     ],
 )
 def test_what_cannot_be_clipped_is_named(gradients, max_norm, error, message):
@@ -356,3 +358,29 @@ def test_blocks_cover_an_array_once_and_are_views():
     assert (a == 1).all()
     assert len(list(blocks(a, b))) == 2
     assert len(list(blocks(a, b.T))) == 1
+
+
+@pytest.mark.parametrize(
+    "g, options, error, message",
+    [
+        (None, {}, TypeError, "the gradient of a must be an array or a RowGradient, got NoneType"),
+        ([1.0, 2.0], {}, TypeError, "the gradient of a must be an array or a RowGradient, got list"),
+        (np.ones(2), {"scale": -1}, ValueError, "scale must be at least 0 and finite, got -1"),
+        (np.ones(2), {"scale": np.nan}, ValueError, "scale must be at least 0 and finite, got nan"),
+        (np.ones(2), {"scale": np.inf}, ValueError, "scale must be at least 0 and finite, got inf"),
+        (np.ones(2), {"scale": None}, TypeError, "scale must be a number, got None"),
+        (np.ones(2), {"scale": "a"}, TypeError, "scale must be a number, got 'a'"),
+        (np.ones(2), {"backend": "foo"}, ValueError, "backend must be one of .*, got 'foo'"),
+    ],
+)
+def test_a_step_that_cannot_be_taken_names_the_argument(g, options, error, message):
+    parameters = {"a": np.ones(2)}
+    optimizer = SGD(0.1)
+    with pytest.raises(error, match=f"^SGD.update: {message}"):
+        optimizer.update(parameters, {"a": g}, optimizer.init(parameters), **options)
+    assert (parameters["a"] == 1).all()
+
+
+def test_clipping_by_an_unknown_backend_names_itself():
+    with pytest.raises(ValueError, match="^clip_by_global_norm: backend must be one of .*, got 'foo'"):
+        clip_by_global_norm({"a": np.ones(2)}, 1.0, backend="foo")
