@@ -145,17 +145,27 @@ def markdown(rows: list[list[str]]) -> str:
 
 def main() -> None:
     """Print what was asked for, everything without a word."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=["speed", "accuracy", []])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.quantized",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="speed, accuracy; both without a word")
     parser.add_argument("--cells", default=",".join(CELLS))
     parser.add_argument("--only", default="", help="shapes that contain this, such as 'B, H'")
     parser.add_argument("--markdown", type=Path, metavar="FILE")
     args = parser.parse_args()
+    cells = tuple(args.cells.split(","))
+    for given, known in ((args.parts, ("speed", "accuracy")), (cells, CELLS)):
+        if unknown := sorted(set(given).difference(known)):
+            parser.error(f"{', '.join(unknown)}: there are {', '.join(known)}")
     shapes = tuple(shape for shape in SHAPES if args.only in ", ".join(map(str, shape)))
+    if not shapes:
+        parser.error(f"--only {args.only!r}: no shape contains it")
     print(processor())
     tables = []
     if not args.parts or "speed" in args.parts:
-        tables.append(speed(shapes, tuple(args.cells.split(","))))
+        tables.append(speed(shapes, cells))
     if not args.parts or "accuracy" in args.parts:
         tables.append(accuracy())
     if args.markdown:

@@ -6,11 +6,12 @@ from .convolution.pointwise import Flatten, ReLU
 from .convolution.pools import AvgPool, GlobalAvgPool, MaxPool
 from .crf import CRF
 from .dropout import Dropout
-from .embedding import Embedding
+from .embedding import Embedding, RowGradient
 from .linear import Linear
 from .mixing.highway import Highway
 from .mixing.scalar_mix import ScalarMix
 from .recurrent import GRU, LSTM, RNN
+from .small.stream import Stream
 
 __all__ = [
     "CRF",
@@ -29,5 +30,7 @@ __all__ = [
     "Linear",
     "MaxPool",
     "ReLU",
+    "RowGradient",
     "ScalarMix",
+    "Stream",
 ]

@@ -79,7 +79,8 @@ def _models() -> Iterator[Mutation]:
     yield bug("what comes back from the padding is not cut off", f"{fronts}:OverTime.backward",
               "dy if dx is None else _held(dx, valid)", "dy if dx is None else dx",
               checks.front_gradients, "over time")  # fmt: skip
-    yield bug("a hidden layer's ReLU is forgotten on the way back", "models.convolutional:ConvClassifier._backward_below",
+    yield bug("a hidden layer's ReLU is forgotten on the way back",
+              "models.convolutional:ConvClassifier._backward_below",
               "self.relu.backward(tape.relu, dq)", "dq", checks.model_gradients, "hidden")  # fmt: skip
 
 
