@@ -220,8 +220,9 @@ BUGS = {
         Mutation("the core learns from the last task alone", "transfer.tasks.multitask:MultiTask.loss_and_gradients",
                  "gradients[name] + gradient if name in gradients else gradient", "gradient", accept, ()),
         Mutation("no weights in the gradient", "transfer.tasks.multitask:MultiTask._part",
-                 "criterion.backward(loss_tape)",
-                 "criterion.backward(criterion.forward(squeezed, targets)[1])", accept, ()),
+                 "loss, dp, gradients = learned(branch.head, p, targets, weights, of_head, head.weight)",
+                 "loss = learned(branch.head, p, targets, weights, of_head, head.weight).loss\n"
+                 "        _, dp, gradients = learned(branch.head, p, targets, None, of_head, head.weight)", accept, ()),
     ],
     "linear map": [
         Mutation("two-sided: B as if A were 0", f"{MAPS}:TwoSided.gradients", "W + A @ W", "W", accept, ()),
@@ -239,9 +240,9 @@ BUGS = {
     ],
     "head of a classifier": [
         Mutation("a head without its weights", "transfer.features.caching:HeadOf.loss_and_gradients",
-                 "loss, dz, count = self.model._loss(where, batch, z)",
-                 "loss, dz, count = self.model._loss(where, batch, z)\n"
-                 "    dz = self.model._loss(where, batch._replace(weights=None), z)[1]", accept, ()),
+                 "loss, _, count, gradients = self.model._learn(where, batch, p, wanted)",
+                 "loss, _, count, _ = self.model._learn(where, batch, p, wanted)\n"
+                 "    gradients = self.model._learn(where, batch._replace(weights=None), p, wanted)[3]", accept, ()),
     ],
 }  # fmt: skip
 

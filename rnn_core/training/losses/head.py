@@ -63,7 +63,7 @@ def learned(
         found = head_loss(kernels, head, p, targets, weights, needs, share)
         if found is not None:
             return found
-    z, tape = head.forward(p)  # (F1)
+    z, tape = head.forward(p)
     loss, loss_tape = LOSS.forward(z, targets, weights)  # (S1), (M1)
     dp, grads = head.backward(tape, share * LOSS.backward(loss_tape), needs)  # what follows is linear in this
     return HeadLoss(loss.item(), dp, grads)
