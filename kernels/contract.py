@@ -17,6 +17,9 @@ It may have, besides, what a model's step needs around the core; whoever asks go
 - `softmax_head()`, which returns a `SoftmaxHead`: cross-entropy of an affine map, for which no logits are kept.
 - `update_kernels()`, which returns `UpdateKernels`: norms and optimizers, of all parameters at once.
 
+- `defined_cell(definition, precision="float32")`, which returns a `DefinedCell`: a cell that a user has defined
+  (definition.py).
+
 A `Cell` has three functions. For each of them:
 
 3. Arrays are time-major, C-contiguous or not, of one dtype; results have the same dtype, and are fresh.
@@ -30,13 +33,19 @@ A `Cell` has three functions. For each of them:
 10. In precision "bfloat16" arrays are float32, and what products read is rounded to bfloat16: weights, x, h_{t−1} and
     da ((BF1) and (BF2) in docs/equations.md); sums, gates, states and gradients are float32.
 
+A `DefinedCell` has the same three, with `DefinedParameters`, and more:
+
+11. `streams` are numbers that come with each step, (T, B, H) each. They have no gradient.
+12. `states(tape)` returns every state at every step, (T, B, H) each, zero past a row's length; their upstream gradients
+    are `dstates`, None or one for each state; that of the first stays None, because it is dy.
+
 A `SoftmaxHead` has two functions. For each of them 4, 7 and the following:
 
-11. x (N, K), weight (V, K) and bias, (V,) or None, are of one dtype and not empty; `targets` (N,) are int64 in
+13. x (N, K), weight (V, K) and bias, (V,) or None, are of one dtype and not empty; `targets` (N,) are int64 in
     0 … V − 1. Results are fresh, and have the same dtype, but for the losses: those are float64.
-12. With z = x Wᵀ + b, losses[n] = log Σ_k exp(z_nk) − z_{n,t_n}. It is not finite where a z_nk is not, or is too large
+14. With z = x Wᵀ + b, losses[n] = log Σ_k exp(z_nk) − z_{n,t_n}. It is not finite where a z_nk is not, or is too large
     to tell; then gradients mean nothing.
-13. Memory beyond the results is bounded: there is no array (N, V).
+15. Memory beyond the results is bounded: there is no array (N, V).
 
 Dimensions:
 
@@ -71,6 +80,16 @@ class Parameters(NamedTuple):
     weight_hh: Array  # (G·H, H)
     bias_ih: Array | None  # (G·H,), None for a layer without biases
     bias_hh: Array | None  # (G·H,)
+
+
+class DefinedParameters(NamedTuple):
+    """The same of a cell that a user has defined: rows of the weights belong to its `from_x` and `from_h`."""
+
+    weight_ih: Array  # (rows, I)
+    weight_hh: Array | None  # (rows, H), None where there is no such product
+    bias_ih: Array | None  # (rows,), None for a layer without biases
+    bias_hh: Array | None  # (rows,), None likewise, and where there is no weight_hh
+    extra: tuple[Array | None, ...] = ()  # (H,) each: its vectors, then its constants; of gradients its vectors
 
 
 class QuantizedParameters(NamedTuple):
@@ -112,6 +131,7 @@ class CellSpec(NamedTuple):
 
     gates: Callable[..., Any]  # the NamedTuple that names the gates in order
     states: tuple[str, ...]  # names of the states
+    vectors: tuple[str, ...] = ()  # parameters of one number a unit, (H,)
 
     @property
     def gate_count(self) -> int:
@@ -147,7 +167,7 @@ def check_precision(where: str, precision: str) -> str:
 
 def gradient_names(spec: CellSpec) -> tuple[str, ...]:
     """The names that `needs` may hold for a cell: its input, its initial states, its parameters."""
-    return ("x", *(f"{state}0" for state in spec.states), *Parameters._fields)
+    return ("x", *(f"{state}0" for state in spec.states), *Parameters._fields, *spec.vectors)
 
 
 class Cell(Protocol):
@@ -172,6 +192,44 @@ class Cell(Protocol):
         needs: frozenset[str],
     ) -> tuple[Array | None, tuple[Array | None, ...], Parameters]:
         """Return dx (T, B, I), dstate0 and the parameters' gradients."""
+
+
+class DefinedCell(Protocol):
+    """The same of a cell that a user has defined (definition.py)."""
+
+    def infer(
+        self,
+        params: DefinedParameters,
+        x: Array,
+        state0: State,
+        lengths: Array | None = None,
+        streams: tuple[Array, ...] = (),
+    ) -> tuple[Array, State]:
+        """Return y (T, B, H) and the states at each row's last valid step; nothing is kept."""
+
+    def forward(
+        self,
+        params: DefinedParameters,
+        x: Array,
+        state0: State,
+        lengths: Array | None = None,
+        streams: tuple[Array, ...] = (),
+    ) -> tuple[Array, State, Any]:
+        """As `infer`, and a tape."""
+
+    def states(self, tape: Any) -> State:
+        """Return every state at every step, (T, B, H) each."""
+
+    def backward(
+        self,
+        params: DefinedParameters,
+        tape: Any,
+        dy: Array | None,
+        dstate_T: tuple[Array | None, ...],
+        needs: frozenset[str],
+        dstates: tuple[Array | None, ...] | None = None,
+    ) -> tuple[Array | None, tuple[Array | None, ...], DefinedParameters]:
+        """Return dx (T, B, I), dstate0 and the parameters' gradients; those of the vectors in `extra`."""
 
 
 class QuantizedCell(Protocol):
