@@ -12,6 +12,7 @@ from rnn_core import GRU, LSTM, RNN, LanguageModel, SequenceClassifier, gradchec
 from rnn_core.checking import standard_cases
 from rnn_core.checking.report import GradientReport
 from rnn_core.data import Batch
+from rnn_core.layers.pooling import Pooling
 from rnn_core.layers.stack import Recurrent
 from rnn_core.training import SGD, Adam, BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError, clip_by_global_norm
 from tests import by_hand
@@ -154,6 +155,16 @@ def classifier_pools_valid_steps(pooling: str) -> None:
     logits = model(x, lengths)
     for b, length in enumerate(lengths):
         np.testing.assert_allclose(logits[b], model(x[b : b + 1, :length])[0], rtol=1e-12)
+
+
+def equal_maxima_go_to_the_first() -> None:
+    """Of equal maxima the first takes the gradient, whatever stands past a row's length; a NaN is not lost."""
+    y = np.zeros((4, 2, 3), np.float32)
+    y[1:3, :, 1], y[0, :, 2], y[3, 1] = 2, np.nan, 9
+    pooled, tape = Pooling("max").forward(y, [4, 3])
+    np.testing.assert_array_equal(pooled, [[0, 2, np.nan]] * 2)
+    steps = Pooling("max").backward(tape, np.ones((2, 3), np.float32)).argmax(axis=0)
+    np.testing.assert_array_equal(steps[:, :2], [[0, 1]] * 2)
 
 
 def padding_row_has_no_gradient() -> None:

@@ -165,7 +165,7 @@ FUNCTIONS = (
     "searchsorted", "sqrt", "stack", "sum", "take", "take_along_axis", "tanh", "unique_values", "where",
     "zeros", "zeros_like",
 )  # fmt: skip
-CONSTANTS = ("float32", "float64", "int32", "int64", "inf", "isdtype")
+CONSTANTS = ("float32", "float64", "int16", "int32", "int64", "inf", "isdtype")
 
 
 def _function(name: str) -> Any:

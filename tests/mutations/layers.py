@@ -104,11 +104,18 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "pooling: the maximum may lie in the padding",
-        "layers.pooling:_argmax",
-        "real, -xp.inf)",
-        "real, xp.inf)",
+        "layers.pooling:Pooling._pool",
+        "lengths, -xp.inf)",
+        "lengths, 9)",
         checks.classifier_pools_valid_steps,
         "max",
+    )
+    yield bug(
+        "pooling: the gradient of a maximum goes to the step that has it last",
+        "layers.pooling:_first_step_of",
+        "xp.min(xp.where(y < largest, numbers[-1], numbers), axis=0)",
+        "xp.max(xp.where(y < largest, 0 * numbers[-1], numbers), axis=0)",
+        checks.equal_maxima_go_to_the_first,
     )
     yield bug(
         "embedding: the padding row learns",

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnn_core.layers.pooling import POOLINGS, Pooling
+from tests import checks
 
 
 def by_loops(kind: str, bidirectional: bool, y: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -87,6 +88,10 @@ def test_last_means_where_each_direction_arrives():
     y = np.arange(12.0).reshape(3, 2, 2)
     np.testing.assert_array_equal(Pooling("last")(y, [3, 1]), [y[2, 0], y[0, 1]])
     np.testing.assert_array_equal(Pooling("last", bidirectional=True)(y, [2, 3]), [[y[1, 0, 0], 1], [y[2, 1, 0], 3]])
+
+
+def test_equal_maxima_padding_and_nan():
+    checks.equal_maxima_go_to_the_first()
 
 
 def test_of_equal_maxima_the_first_has_the_gradient():
