@@ -14,6 +14,16 @@ from .models import (
     SequenceTagger,
     contextual_features,
 )
+from .sensitivity import (
+    clipped_gradients,
+    example_gradient_norms,
+    gauss_newton_product,
+    hvp,
+    jvp,
+    per_example_gradients,
+    state_jacobian,
+    state_jacobian_singular_values,
+)
 from .weights import load, save
 
 __version__ = "0.1.0"
@@ -33,9 +43,17 @@ __all__ = [
     "SequenceClassifier",
     "SequenceRegressor",
     "SequenceTagger",
+    "clipped_gradients",
     "contextual_features",
+    "example_gradient_norms",
+    "gauss_newton_product",
     "gradcheck",
+    "hvp",
+    "jvp",
     "load",
+    "per_example_gradients",
     "quantize",
     "save",
+    "state_jacobian",
+    "state_jacobian_singular_values",
 ]

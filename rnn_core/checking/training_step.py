@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace
 
-from ..data.batches import Batch
 from ..layers.embedding import dense
 from ..layers.home import to_host
 from ..training.updates import Updates, add_penalties, resolve
 from .places import parameter_axes
 from .problem import Problem, Twin
-from .targets import hold_padding
+from .twins import hold_paddings, on_host
 
 
 def training_step(model: Any, batch: Any, *, state0: Any, updates: Updates | None, rng: int) -> Problem:
@@ -39,11 +37,10 @@ def training_step(model: Any, batch: Any, *, state0: Any, updates: Updates | Non
     def twin(dtype: np.dtype) -> Twin:
         other = model.astype(dtype, backend="numpy")
         values = {name: other.parameters[name] for name in parameters}
-        converted, state = _on_host(batch, dtype), _on_host(state0, dtype)
+        converted, state = on_host(batch, dtype), on_host(state0, dtype)
 
         def run() -> dict[str, np.ndarray]:
-            if getattr(other, "embedding", None) is not None:
-                hold_padding(model.embedding, other.embedding)
+            hold_paddings(model, other)
             step = other.loss_and_gradients(converted, state=state, needs=(), rng=rng)
             outputs = {"loss": np.asarray(step.loss)}
             if plan.anchors:
@@ -62,18 +59,3 @@ def training_step(model: Any, batch: Any, *, state0: Any, updates: Updates | Non
 
     first = next(iter(model.parameters.values()))
     return Problem(type(model).__name__, np.dtype(first.dtype), twin, gradients, parameter_axes(model))
-
-
-def _on_host(value: Any, dtype: np.dtype) -> Any:
-    """Return a state, or a batch of one task or of several, whose features, not its targets, are converted."""
-    if isinstance(value, Batch):
-        return Batch(_on_host(value.inputs, dtype), *map(to_host, value[1:4]))
-    if isinstance(value, Mapping):
-        return {name: _on_host(part, dtype) for name, part in value.items()}
-    if isinstance(value, tuple):
-        parts = [_on_host(part, dtype) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _on_host(getattr(value, field.name), dtype) for field in fields(value)})
-    array = to_host(value)
-    return array.astype(dtype) if getattr(array, "dtype", None) in (np.float32, np.float64) else array

@@ -1,6 +1,6 @@
 """Bugs to plant, a file a topic, one at a time: each must be caught by the check that it names."""
 
-from . import cells, contextual, convolution, dialogue, forecasting, layers, seq2seq, tagging
+from . import cells, contextual, convolution, dialogue, forecasting, layers, sensitivity, seq2seq, tagging
 from .mutation import Mutation
 
 MUTATIONS = (
@@ -12,6 +12,7 @@ MUTATIONS = (
     *seq2seq.MUTATIONS,
     *dialogue.MUTATIONS,
     *forecasting.MUTATIONS,
+    *sensitivity.MUTATIONS,
 )
 
 __all__ = ["MUTATIONS", "Mutation"]

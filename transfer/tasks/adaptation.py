@@ -5,8 +5,8 @@
     θ_{k+1} = θ_k − α ∇L_k(θ_k)         (X44)   a step on each batch of a task's support, from θ_0 = θ
     H v = Im ∇L(θ + i·δ·v) / δ          (X45)   H the second derivatives of L at θ
 
-In (X45) the hand-written gradient itself runs on complex numbers, backpropagation through time included: (K1) for
-each of its elements. Nothing is subtracted, so δ can be so small that the product is exact to rounding.
+In (X45) the hand-written gradient itself runs on complex numbers, backpropagation through time included; it is (J2) of
+`rnn_core.sensitivity`. Nothing is subtracted, so δ can be so small that the product is exact to rounding.
 
 References
 ----------
@@ -19,14 +19,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from kernels.contract import Array
-from rnn_core.checking.complex_step import EPSILON
 from rnn_core.data import Batch
 from rnn_core.layers.base import generator
 from rnn_core.layers.checks import check_needs
-from rnn_core.layers.home import move, to_host
+from rnn_core.sensitivity.curvature import hessian_times
 from rnn_core.training import Optimizer
 
 
@@ -107,24 +105,11 @@ def hessian_vector_product(
 
     Notes
     -----
-    The twin computes in double precision, also for a float32 model. Where the loss has a kink (ReLU, max pooling) it is
-    the product on the side where the parameters are.
+    It is `rnn_core.hvp`, which has more to say.
     """
     where = "hessian_vector_product"
     checked_learner(where, model, complex_step=True)
-    names = check_needs(where, vector, model.parameters)
-    twin = model.astype(np.complex128)
-    for name in names:
-        theta, v = twin.parameters[name], np.asarray(to_host(vector[name]), np.float64)
-        if v.shape != theta.shape:
-            raise ValueError(f"{where}: vector[{name!r}] must have shape {theta.shape}, got {v.shape}")
-        theta += 1j * EPSILON * v
-    step = twin.loss_and_gradients(_on_complex_numbers(batch), state=None, needs=names, rng=rng)
-    product = {}
-    for name, v in vector.items():
-        xp = array_namespace(v)
-        product[name] = xp.astype(move(dense(step.gradients[name]).imag / EPSILON, xp), v.dtype)  # (X45)
-    return product
+    return hessian_times(where, model, batch, vector, rng=rng)  # (X45)
 
 
 def checked_learner(where: str, model: Any, complex_step: bool = False) -> None:
@@ -158,12 +143,3 @@ def pass_seeds(rng: np.random.Generator | int | None, count: int) -> list[int]:
 def dense(gradient: Any) -> Array:
     """Return a gradient as one array, also where only its rows that are not zero are given."""
     return gradient.to_dense() if hasattr(gradient, "to_dense") else gradient
-
-
-def _on_complex_numbers(batch: Batch) -> Batch:
-    """Return a batch on the host whose features, not its tokens, are complex."""
-    inputs = np.asarray(to_host(batch.inputs))
-    if inputs.dtype.kind == "f":
-        inputs = inputs.astype(np.complex128)
-    targets, lengths, weights = (to_host(part) for part in (batch.targets, batch.lengths, batch.weights))
-    return Batch(inputs, targets, lengths, weights)
