@@ -153,11 +153,11 @@ class Embedding(Layer):
         """The names that `needs` may hold: tokens have no gradient."""
         return ("weight",)
 
-    def __call__(self, tokens: Array) -> Array:
+    def __call__(self, tokens: Array, *, time_major: bool = False) -> Array:
         """Return the vectors; parameters and errors are `forward`'s."""
-        return self._look_up("Embedding.__call__", tokens)[0]
+        return self._look_up("Embedding.__call__", tokens, time_major)[0]
 
-    def forward(self, tokens: Array) -> tuple[Array, Tape]:
+    def forward(self, tokens: Array, *, time_major: bool = False) -> tuple[Array, Tape]:
         """Return the vectors, and a tape for `backward`.
 
         Parameters
@@ -165,6 +165,9 @@ class Embedding(Layer):
         tokens : ndarray of int, shape (...)
             Each at least 0 and below V. To a layer on the GPU they may come from the host: they are checked there, at
             no wait, and then moved. The check of tokens that are on the GPU has the host wait for it.
+        time_major : bool
+            The vectors of tokens (B, T) keep their shape (B, T, D), but lie in memory step by step, as a recurrent core
+            reads them.
 
         Returns
         -------
@@ -179,15 +182,17 @@ class Embedding(Layer):
         TypeError
             The tokens are not integers.
         """
-        vectors, tokens = self._look_up("Embedding.forward", tokens)
+        vectors, tokens = self._look_up("Embedding.forward", tokens, time_major)
         return vectors, Tape(tokens)
 
-    def _look_up(self, where: str, tokens: Any) -> tuple[Array, Array]:
+    def _look_up(self, where: str, tokens: Any, time_major: bool) -> tuple[Array, Array]:
         """Return the vectors, and the tokens as an array."""
         xp = self.namespace
         tokens = self._checked(where, tokens, xp)
-        vectors = xp.take(self.parameters["weight"], xp.reshape(tokens, (-1,)), axis=0)  # (E1)
-        return xp.reshape(vectors, (*tokens.shape, self.embedding_dim)), tokens
+        in_order = tokens.swapaxes(0, 1) if time_major else tokens
+        vectors = xp.take(self.parameters["weight"], xp.reshape(in_order, (-1,)), axis=0)  # (E1)
+        vectors = xp.reshape(vectors, (*in_order.shape, self.embedding_dim))
+        return vectors.swapaxes(0, 1) if time_major else vectors, tokens
 
     def _checked(self, where: str, tokens: Any, xp: Any) -> Array:
         """Return tokens where the layer is, if they are integers in range."""
@@ -242,8 +247,10 @@ class Embedding(Layer):
         if not check_needs("Embedding.backward", needs, self.gradient_names):
             return {}
         sparse = self.sparse if sparse is None else sparse
-        tokens = xp.reshape(tape.tokens, (-1,))
-        dvectors = xp.reshape(dvectors, (-1, self.embedding_dim))
+        tokens = tape.tokens
+        if is_numpy_namespace(xp) and _lie_step_by_step(dvectors):  # then they can be read where they are
+            tokens, dvectors = tokens.swapaxes(0, 1), dvectors.swapaxes(0, 1)
+        tokens, dvectors = xp.reshape(tokens, (-1,)), xp.reshape(dvectors, (-1, self.embedding_dim))
         if not is_numpy_namespace(xp):
             return {"weight": self._device_gradient(xp, tokens, dvectors, sparse)}
         if self.num_embeddings <= 1 << 16:
@@ -267,6 +274,11 @@ class Embedding(Layer):
         if self.padding_idx is not None:
             rows = rows[rows != self.padding_idx]
         return RowGradient(rows, whole[rows, :], (self.num_embeddings, self.embedding_dim))
+
+
+def _lie_step_by_step(vectors: np.ndarray) -> bool:
+    """Return whether vectors (B, T, D) lie in memory as (T, B, D)."""
+    return vectors.ndim == 3 and not vectors.flags.c_contiguous and vectors.swapaxes(0, 1).flags.c_contiguous
 
 
 def _sum_by_token(tokens: Array, vectors: Array, order: Array, kernels: Any) -> tuple[Array, Array]:

@@ -57,11 +57,11 @@ class Tokens(Front):
 
     def __call__(self, x: Array, lengths: np.ndarray | None) -> Array:
         """Return the embeddings of tokens."""
-        return self.embedding(x)
+        return self.embedding(x, time_major=True)
 
     def forward(self, x: Array, lengths: np.ndarray | None, rng: np.random.Generator | None) -> tuple[Array, Any]:
         """Return the embeddings of tokens, and their tape."""
-        return self.embedding.forward(x)  # (E1)
+        return self.embedding.forward(x, time_major=True)  # (E1)
 
     def backward(self, tape: Any, dy: Array, needs: set[str]) -> tuple[Array | None, dict[str, Array]]:
         """Return the embedding's gradient; on the host the rows that were seen."""
