@@ -59,9 +59,9 @@ def about(name: str) -> str:
     return module.about() if hasattr(module, "about") else ""
 
 
-def default() -> str:
-    """Return the backend that a layer takes when none is named: the best one present on the host."""
-    return next(name for name in _PREFERENCE if not _find(name)[1])
+def default(having: str = "cell") -> str:
+    """Return the backend that a layer takes when none is named: the best one present on the host that has this."""
+    return next(name for name in _PREFERENCE if not _find(name)[1] and hasattr(_find(name)[0], having))
 
 
 def get(name: str, where: str = "") -> Any:

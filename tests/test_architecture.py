@@ -155,7 +155,7 @@ def test_functions_are_short(package):
 def test_equations_take_names_from_the_contract_and_no_arithmetic():
     for path in files("rnn_core/equations"):
         ours = {name for name in imports(ast.walk(tree(path))) if name.startswith("kernels")}
-        assert ours <= {"kernels.contract"}, path
+        assert ours <= {"kernels.contract", "kernels.definition"}, path  # the latter: names, and a user's own functions
 
 
 @pytest.mark.parametrize("package", BELOW)

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.contract import CellSpec
-
 RECURRENT = re.compile(r"(?:.*\.)?(weight|bias)_(ih|hh)_l\d+(_reverse)?")
 
 
@@ -89,21 +87,28 @@ def state_axes(num_layers: int, directions: int, ndim: int) -> Axes:
 
 def parameter_axes(owner: Any) -> dict[str, Axes]:
     """Return the axes of those parameters of a layer or model that are known by their names."""
-    spec = getattr(owner, "spec", getattr(getattr(owner, "rnn", None), "spec", None))
     found = {}
+    gates = _gates(owner)
     for name, array in owner.parameters.items():
-        axes = _axes_of_parameter(name, spec)
+        axes = _axes_of_parameter(name, gates.get(name))
         shape = tuple(array.shape)
         if len(axes) == len(shape) and shape[:1] and shape[0] % max(1, len(axes[0].gates)) == 0:
             found[name] = axes
     return found
 
 
-def _axes_of_parameter(name: str, spec: CellSpec | None) -> Axes:
-    if known := RECURRENT.fullmatch(name):
-        gates: tuple[str, ...] = () if spec is None else spec.gates._fields  # type: ignore[attr-defined]
-        unit = Axis("unit", gates=gates if len(gates) > 1 else ())
-        return (unit, Axis("column")) if known[1] == "weight" else (unit,)
+def _gates(owner: Any) -> dict[str, tuple[str, ...]]:
+    """Return the gates of those parameters of a layer or model that are a recurrent core's, by name."""
+    found = dict(getattr(owner, "gates", {}))
+    for part, layer in getattr(owner, "layers", {}).items():
+        found |= {f"{part}.{name}": gates for name, gates in getattr(layer, "gates", {}).items()}
+    return found
+
+
+def _axes_of_parameter(name: str, gates: tuple[str, ...] | None) -> Axes:
+    if gates is not None or RECURRENT.fullmatch(name):
+        unit = Axis("unit", gates=gates if gates and len(gates) > 1 else ())
+        return (unit, Axis("column")) if ".weight_" in f".{name}" else (unit,)
     if name == "transitions" or name.endswith(".transitions"):
         return Axis("tag before"), Axis("tag after")
     if name == "weight" or name.endswith(".weight"):

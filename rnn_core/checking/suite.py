@@ -120,6 +120,19 @@ def _cases(options: list[str], backend: str | None, dtype: Any, steps: int) -> I
             yield _case(cell, option, layer_type, arguments, backend, dtype, steps)
 
 
+def cell_cases(
+    kind: type[Recurrent],
+    *,
+    backend: str | None = None,
+    dtype: Any = np.float64,
+    steps: int = 50,
+    options: tuple[str, ...] | None = None,
+) -> Iterator[Case]:
+    """Return the standard cases of a cell that a user has defined, made one by one; arguments as `standard_cases`."""
+    for option in [_known(option) for option in (OPTIONS if options is None else options)]:
+        yield _case(kind.__name__, option, kind, {}, backend, dtype, steps)
+
+
 def _case(
     cell: str,
     option: str,

@@ -1,10 +1,14 @@
-"""`rnn-core gradcheck`: the standard cases against the complex step, as a table; fails if one of them fails."""
+"""`rnn-core gradcheck`: the standard cases against the complex step, as a table; fails if one of them fails.
+
+With a file it is the cells that the file defines: each `step_backward` by itself, then the layer in the same cases.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -15,11 +19,13 @@ from rich.table import Table
 
 from .. import backends
 from ..atomic import write_atomically
+from ..checking.cells import StepReport, check_step
 from ..checking.check import TOLERANCE
 from ..checking.report import GradientReport
-from ..checking.suite import CELLS, FORMER, LAYERS, OPTIONS, Case, layer_cases, standard_cases
+from ..checking.suite import CELLS, FORMER, LAYERS, OPTIONS, Case, cell_cases, layer_cases, standard_cases
 from ..foreign import shown
 from ..written import json_bytes
+from .cells import cells_in
 
 help = "check every gradient of every cell and layer, element by element (a quarter of a minute, the first time one)"
 
@@ -29,6 +35,9 @@ CELL_NAMES = {name.lower().replace(" ", "-"): name for name in (*CELLS, *LAYERS)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be chosen."""
+    parser.add_argument(
+        "file", nargs="?", metavar="FILE.py", help="a file that defines cells, which are checked; it is run as Python"
+    )
     parser.add_argument("--backend", choices=list(backends.BACKENDS), help="whose backward is checked (the default's)")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="of the backward")
     parser.add_argument("--method", choices=list(TOLERANCE), default="complex-step", help="the reference")
@@ -51,11 +60,14 @@ def run(args: argparse.Namespace) -> int:
     if args.option and (others := [name for name in args.cell or () if name in LAYERS]):
         raise ValueError(f"--option must be left out with --cell {others[0].lower()}, which is no cell and has none")
     dtype = np.dtype(args.dtype)
-    cases = standard_cases(
-        backend=args.backend, dtype=dtype, steps=args.steps, options=args.option and tuple(args.option)
-    )
-    more = iter(()) if args.option else layer_cases(backend=args.backend, dtype=dtype)
-    chosen = (case for case in chain(cases, more) if args.cell is None or case.cell in args.cell)
+    steps: list[StepReport] = []
+    if args.file:
+        steps, chosen = _of_file(args, dtype)
+    else:
+        how = {"backend": args.backend, "dtype": dtype}
+        cases = standard_cases(**how, steps=args.steps, options=args.option and tuple(args.option))
+        more = iter(()) if args.option else layer_cases(**how)
+        chosen = (case for case in chain(cases, more) if args.cell is None or case.cell in args.cell)
     began = time.perf_counter()
     reports: list[tuple[Case, GradientReport]] = []
     console = Console()
@@ -73,9 +85,30 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.perf_counter() - began
     print(f"{verdict(reports)} ({seconds:.1f} s)")
     if args.json:
-        rows = [{"cell": case.cell, "option": case.option, **report.as_dict()} for case, report in reports]
+        rows = [{"cell": step.name, "option": "step", **step.report.as_dict()} for step in steps]
+        rows += [{"cell": case.cell, "option": case.option, **report.as_dict()} for case, report in reports]
         write_atomically(args.json, json_bytes(rows), where="gradcheck --json")
-    return 1 if failed else 0
+    return 1 if failed or not all(steps) else 0
+
+
+def _of_file(args: argparse.Namespace, dtype: np.dtype) -> tuple[list[StepReport], Iterator[Case]]:
+    """Check and print the steps of a file's cells; return what was found, and the cases of their layers.
+
+    Of a cell whose step is wrong one case is enough: it tells the time step.
+    """
+    if args.cell:
+        raise ValueError("--cell must be left out with a file, whose cells are all checked")
+    kinds = cells_in(args.file)
+    steps = [check_step(kind, method=args.method) for kind in kinds]
+    for step in steps:
+        print(step)
+    options = args.option and tuple(args.option)
+    return steps, chain.from_iterable(
+        cell_cases(
+            kind, backend=args.backend, dtype=dtype, steps=args.steps, options=options if step else ("ragged",)
+        )
+        for kind, step in zip(kinds, steps, strict=True)
+    )
 
 
 def _cell(typed: str) -> str:

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from kernels.contract import CELLS, Cell
+from kernels.definition import Definition
 
 from . import gru, lstm, rnn
+from .defined import DefinedLoops
 from .quantized import QuantizedAffine, QuantizedLoop
 from .rounding import rounding
 
@@ -34,6 +36,11 @@ def cell(name: str, precision: str = "float32") -> Cell:
 
 def _loops(file: Any, **options: Any) -> Loops:
     return Loops(*(partial(loop, **options) for loop in (file.infer, file.forward, file.backward)))
+
+
+def defined_cell(definition: Definition, precision: str = "float32") -> DefinedLoops:
+    """Return the loops of a cell that a user has defined."""
+    return DefinedLoops(definition, rounding("equations.defined_cell", precision))
 
 
 def quantized_cell(name: str) -> QuantizedLoop:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace
 
-from kernels.contract import CELLS, Array, Parameters, State, gradient_names
+from kernels.contract import CELLS, Array, CellSpec, Parameters, State, gradient_names
 
 from .. import backends
 from .base import Layer, generator
@@ -79,11 +79,11 @@ class Recurrent(Layer):
         self.directions = 2 if bidirectional else 1
         self.batch_first = flag(name, "batch_first", batch_first)
         seed = check_seed(name, seed)
-        self.spec = CELLS[self.cell]
+        self.spec = self._spec()
         dtype = checked_dtype(name, dtype)
-        self.backend = backend or ("numpy" if dtype.kind == "c" else backends.default())
+        self.backend = backend or ("numpy" if dtype.kind == "c" else backends.default(self._made_by))
         try:
-            self._core = backends.get(self.backend).cell(self.cell, checked_precision(precision, dtype))
+            self._core = self._core_of(backends.get(self.backend), checked_precision(precision, dtype))
         except (ValueError, RuntimeError) as error:
             raise type(error)(f"{name}: {error}") from None
         if dtype.kind == "c" and self.backend != "numpy":
@@ -115,25 +115,57 @@ class Recurrent(Layer):
         xp = namespace_of(type(self).__name__, self.backend)
         rng = np.random.default_rng(seed)
         self._dropout_rng = rng.spawn(1)[0]
-        GH, H = self.spec.gate_count * self.hidden_size, self.hidden_size
-        draw = partial(rng.uniform, -(H**-0.5), H**-0.5)
         named: dict[str, Array] = {}
-        self._cell_parameters: list[list[Parameters]] = []
+        self._cell_parameters: list[list[Any]] = []
         for k in range(self.num_layers):
-            I = self.input_size if k == 0 else self.directions * H
-            shapes = Parameters((GH, I), (GH, H), (GH,) if bias else None, (GH,) if bias else None)
+            shapes = self._shapes(self.input_size if k == 0 else self.directions * self.hidden_size, bias)
             self._cell_parameters.append([])
             for d in range(self.directions):
-                arrays = Parameters(*(None if s is None else first_values(xp, s, dtype, draw) for s in shapes))
-                self._cell_parameters[k].append(arrays)
-                for field, array in zip(Parameters._fields, arrays, strict=True):
-                    if array is not None:
-                        named[self._name(field, k, d)] = array
+                arrays = {f: first_values(xp, shape, dtype, self._draw(f, rng)) for f, shape in shapes.items()}
+                self._cell_parameters[k].append(self._gathered(arrays))
+                named |= {self._name(field, k, d): array for field, array in arrays.items()}
         self.parameters = named
-        if hasattr(backends.get(self.backend), "prepare"):
+        if hasattr(backends.get(self.backend), "prepare") and self._made_by == "cell":
             watch, precision = Watch(list(named.values())), self.config.get("precision", "float32")
             made_of = self.backend, self.cell, self._cell_parameters, dtype, self.batch_first, watch, precision
             self._small = SmallCalls(*made_of)
+
+    # ── What a cell's parameters are: of one that a user has defined, `defined` says it ──────────────────────────────
+
+    _made_by = "cell"
+    """The function of a backend that makes the core."""
+
+    def _spec(self) -> CellSpec:
+        return CELLS[self.cell]
+
+    def _core_of(self, backend: Any, precision: str) -> Any:
+        """Return the cell's time loops."""
+        return backend.cell(self.cell, precision)
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        """The parameters of one layer in one direction, in the order in which they are drawn."""
+        return Parameters._fields
+
+    def _shapes(self, input_size: int, bias: bool) -> dict[str, tuple[int, ...]]:
+        """Return their shapes; those that are not there are left out."""
+        GH, H = self.spec.gate_count * self.hidden_size, self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (GH, input_size), "weight_hh": (GH, H)}
+        return shapes | ({"bias_ih": (GH,), "bias_hh": (GH,)} if bias else {})
+
+    def _draw(self, field: str, rng: np.random.Generator) -> Callable[[tuple[int, ...]], Any]:
+        """Return what draws a parameter of a shape."""
+        return partial(rng.uniform, -(self.hidden_size**-0.5), self.hidden_size**-0.5)
+
+    def _gathered(self, arrays: dict[str, Array]) -> Any:
+        """Return the parameters of one layer in one direction, as the core reads them."""
+        return Parameters(*(arrays.get(field) for field in Parameters._fields))
+
+    def _taken(self, gradients: Any, field: str) -> Array:
+        """Return the gradient of a parameter, from what the core has returned."""
+        return getattr(gradients, field)
+
+    # ── By name ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def precision(self) -> str:
@@ -152,16 +184,22 @@ class Recurrent(Layer):
             f"l{k}": tuple(
                 name
                 for d in range(self.directions)
-                for field in Parameters._fields
+                for field in self._fields
                 if (name := self._name(field, k, d)) in self.parameters
             )
             for k in range(self.num_layers)
         }
 
     @property
+    def gates(self) -> dict[str, tuple[str, ...]]:
+        """The gates into whose blocks of H rows the first axis of each parameter falls, in order; () for none."""
+        gates: tuple[str, ...] = self.spec.gates._fields  # type: ignore[attr-defined]
+        return dict.fromkeys(self.parameters, gates)
+
+    @property
     def gate_blocks(self) -> dict[str, int]:
-        """Every parameter's first axis falls into G gate blocks."""
-        return dict.fromkeys(self.parameters, self.spec.gate_count)
+        """Into how many gate blocks the first axis of each parameter falls."""
+        return {name: max(1, len(gates)) for name, gates in self.gates.items()}
 
     @property
     def gradient_names(self) -> tuple[str, ...]:
@@ -346,7 +384,7 @@ class Recurrent(Layer):
             wants_dx = k > lowest or "x" in needs
             dxs: list[Array] = []
             for d in reversed(range(D)):
-                named = {f: name for f in Parameters._fields if (name := self._name(f, k, d)) in needs}
+                named = {f: name for f in self._fields if (name := self._name(f, k, d)) in needs}
                 wanted = state_needs.union(named, ("x",) if wants_dx else ())
                 if not wanted:
                     continue
@@ -359,7 +397,7 @@ class Recurrent(Layer):
                 )
                 dxs.append(turn(dx_d, lengths, d) if wants_dx else None)
                 dstates0.append(dstate0)
-                grads.update({name: getattr(gradients, field) for field, name in named.items()})
+                grads.update({name: self._taken(gradients, field) for field, name in named.items()})
             dx = None if not wants_dx else dxs[0] if D == 1 else dxs[0] + dxs[1]
             if k > lowest:
                 mask = tape.masks[k - 1]
@@ -414,7 +452,8 @@ class Recurrent(Layer):
         if len(names) == 1:
             return (self._checked_state(where, name, state, layout),)
         if not isinstance(state, tuple | list) or len(state) != len(names):
-            raise ValueError(f"{where}: {name} must be a pair ({', '.join(names)}), got {describe(state)}")
+            kind = "pair" if len(names) == 2 else "tuple"
+            raise ValueError(f"{where}: {name} must be a {kind} ({', '.join(names)}), got {describe(state)}")
         return tuple(self._checked_state(where, f"{name}[{k}]", s, layout) for k, s in enumerate(state))
 
     def _checked_state(self, where: str, name: str, state: Any, layout: Layout) -> Array | None:

@@ -15,13 +15,15 @@ from ..data.batches import Batch
 from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
 from ..layers.checks import probability
+from ..layers.defined import DEFINED, Cell
 from ..layers.embedding import dense
 from ..layers.quantized import is_quantized, quantized_shell, sizes
 from ..layers.stack import Recurrent
 from ..weights.beside import Described, parts_of, put_beside
 
 CORES: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-"""The recurrent layers that a model can be built on, by the word a user writes in ``cell=``."""
+"""The recurrent layers that a model can be built on, by the word a user writes in ``cell=``; besides those that a user
+has defined (`rnn_core.cell`)."""
 
 
 class Step(NamedTuple):
@@ -211,12 +213,19 @@ class Model(Layer, Described, ABC):
         }
 
 
+def word_of_cell(cell: Any) -> Any:
+    """Return the word for a cell, of which a class of a user's own (`rnn_core.cell.define`) may be given."""
+    defined = isinstance(cell, type) and issubclass(cell, Cell) and DEFINED.get(cell.__name__) is cell
+    return cell.__name__ if defined else cell
+
+
 def recurrent_core(
-    where: str, *, cell: str, nonlinearity: str, input_size: int, dropout: float, num_layers: int, **options: Any
+    where: str, *, cell: Any, nonlinearity: str, input_size: int, dropout: float, num_layers: int, **options: Any
 ) -> Recurrent:
     """Return the recurrent layer of a model, over sequences whose rows come first."""
-    if cell not in CORES:
-        raise ValueError(f"{where}: cell must be one of {', '.join(map(repr, CORES))}, got {cell!r}")
+    cores, cell = {**CORES, **DEFINED}, word_of_cell(cell)
+    if not isinstance(cell, str) or cell not in cores:
+        raise ValueError(f"{where}: cell must be one of {', '.join(map(repr, cores))}, got {cell!r}")
     if cell == "rnn":
         options["nonlinearity"] = nonlinearity
     elif nonlinearity != "tanh":
@@ -226,8 +235,8 @@ def recurrent_core(
         )
     # A single layer has no layers between which to drop: the model's dropout acts around it.
     between = 0.0 if num_layers == 1 else dropout
-    probability(CORES[cell].__name__, "dropout", dropout)
-    return CORES[cell](input_size, batch_first=True, num_layers=num_layers, dropout=between, **options)
+    probability(cores[cell].__name__, "dropout", dropout)
+    return cores[cell](input_size, batch_first=True, num_layers=num_layers, dropout=between, **options)
 
 
 def seeds(seed: int | None, count: int) -> list[int]:

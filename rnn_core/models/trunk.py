@@ -28,7 +28,7 @@ from ..layers.embedding import Embedding, summed
 from ..layers.linear import Linear
 from ..layers.pooling import Pooling
 from ..layers.stack import Recurrent
-from .base import Model, named, needed, recurrent_core, seeds
+from .base import Model, named, needed, recurrent_core, seeds, word_of_cell
 from .fronts.front import Front
 from .fronts.making import front_of
 
@@ -113,6 +113,7 @@ class Trunk(Model):
         """
         H = positive_int(name, "hidden_size", hidden_size)
         dtype, seed = checked_dtype(name, dtype), check_seed(name, seed)
+        core["cell"] = word_of_cell(core["cell"])
         front_seed, core_seed, *head_seeds = seeds(seed, 2 + len(heads))
         made: dict[str, Any] = {"backend": core.get("backend"), "dtype": dtype}
         self.front = front_of(

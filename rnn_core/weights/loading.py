@@ -17,6 +17,7 @@ import numpy as np
 from ..foreign import one_line, parse_json, shown
 from ..layers.base import Layer
 from ..layers.checks import check_finite
+from ..layers.defined import DEFINED
 from ..layers.first_values import outlined, undrawn
 from ..layers.quantized import quantized_shell
 from ..layers.stack import Recurrent
@@ -27,6 +28,9 @@ from .file import Contents, Path, opened
 FORMAT, VERSION = "rnn_core", "1"
 QUANTIZED = "quantized"
 """The key under which a model's file says that its weights are "int8"; of a layer its class says so."""
+
+CELLS = "cells"
+"""The key under which a file says which cells of a user's own it is made of, and where they were defined."""
 
 NOT_THE_FILES = ("backend", "seed")
 """Arguments of a constructor that no file holds: what was trained on one machine loads on any."""
@@ -56,7 +60,8 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None, precision
     OSError
         The file is missing or can't be read.
     RuntimeError
-        The backend is not available; the message says why.
+        The backend is not available, or a cell of a user's own is not defined here; the message says why, or which file
+        to import.
 
     Notes
     -----
@@ -64,6 +69,7 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None, precision
     """
     with opened("load", path) as contents:
         _check_kind(contents)
+        _check_cells(contents)
         try:
             build = _description(contents.metadata)
             _check_shapes(build, contents.shapes)
@@ -102,7 +108,8 @@ def class_named(name: str) -> type[Layer]:
     found = [known for known in classes if known.__name__ == name]
     if not found:
         raise ValueError(f"there is no layer or model called {shown(name)}; import the module that defines it first")
-    return next((known for known in found if known.__module__.startswith(f"{FORMAT}.")), found[0])
+    own = [known for known in found if known.__module__.startswith(f"{FORMAT}.")]
+    return own[0] if own else DEFINED.get(name, found[0])  # a cell may have been defined more than once
 
 
 def _check_kind(contents: Contents) -> None:
@@ -130,6 +137,19 @@ def _check_kind(contents: Contents) -> None:
             f"load: path must say how its {one_line(header['class'], 40)} is built, got {path!r}, whose header lacks "
             "the key 'config'; read_arrays returns its arrays, for load_state_dict"
         )
+
+
+def _check_cells(contents: Contents) -> None:
+    """Raise RuntimeError where a file's cell is not defined in this process."""
+    if CELLS not in contents.metadata:
+        return
+    cells = parse_json("load", f"{CELLS} in {contents.path!r}", contents.metadata[CELLS], unique=True)
+    for name, place in cells.items() if isinstance(cells, dict) else ():
+        if name not in DEFINED:
+            raise RuntimeError(
+                f"load: {contents.path!r} has a cell {shown(name)}, which is not defined here; import {shown(place)} "
+                "first, where it was"
+            )
 
 
 def _description(header: Mapping[str, str]) -> Callable[[], Layer]:

@@ -17,12 +17,15 @@ from ..data.text import Tokenizer
 from ..foreign import check_text, one_line, shown
 from ..layers.base import Layer
 from ..layers.checks import as_array, check_finite
+from ..layers.defined import cells_of, place_of
 from ..layers.home import to_host
 from ..layers.quantized import Quantized, is_quantized
 from . import beside, checksums
-from .loading import FORMAT, NOT_THE_FILES, QUANTIZED, VERSION, class_named
+from .loading import CELLS, FORMAT, NOT_THE_FILES, QUANTIZED, VERSION, class_named
 
-RESERVED = ("format", "format_version", "class", "config", QUANTIZED, beside.KEY, checksums.ARRAYS, checksums.STRINGS)
+RESERVED = (
+    "format", "format_version", "class", "config", QUANTIZED, CELLS, beside.KEY, checksums.ARRAYS, checksums.STRINGS,
+)  # fmt: skip
 """Keys of the header that are not the user's."""
 
 
@@ -55,7 +58,7 @@ def save(
         The file, by custom ``….safetensors``. Its folder must exist.
     metadata : mapping of str to str, optional
         Anything else to keep, for `read_metadata`. The keys format, format_version, class, config,
-        quantized, rnn_core.beside, rnn_core.checksums and rnn_core.checksum are taken.
+        quantized, cells, rnn_core.beside, rnn_core.checksums and rnn_core.checksum are taken.
     tokenizer, target_tokenizer : Tokenizer, optional
         What a model's tokens stand for: of what it reads, and of what it writes, where these are two.
     classes : sequence of str or int, optional
@@ -124,11 +127,15 @@ def _sorted_header(data: bytes) -> bytes:
 def _description(target: Layer) -> dict[str, str]:
     """Return the header's lines on a layer or model."""
     name = type(target).__name__
+    if not all(class_named(cell.__name__) is cell for cell in cells_of(target)):
+        raise TypeError(f"save: the cell of {name} has been defined again since it was made; make it again, too")
     if class_named(name) is not type(target):
         raise TypeError(f"save: there are two classes called {name}, and load would take the other; rename yours")
     config = {key: value for key, value in target.config.items() if key not in NOT_THE_FILES}
     try:
         kept = {"class": name, "config": json.dumps(config)}
+        if cells := {cell.__name__: place_of(cell) for cell in cells_of(target)}:
+            kept[CELLS] = json.dumps(cells)
         return {**kept, QUANTIZED: "int8"} if is_quantized(target) and not isinstance(target, Quantized) else kept
     except (TypeError, ValueError, RecursionError) as error:
         raise TypeError(

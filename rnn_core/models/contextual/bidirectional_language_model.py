@@ -28,7 +28,7 @@ from ...layers.embedding import Embedding, summed
 from ...layers.layout import describe
 from ...training.losses import SoftmaxCrossEntropy
 from ...training.losses.head import learned, scored
-from ..base import Evaluation, Model, Step, named
+from ..base import Evaluation, Model, Step, named, word_of_cell
 from ..fronts.front import Front
 from ..inputs import total_of, valid_steps
 from .halves import PARTS, Half, HalfTape, Question, questions
@@ -146,8 +146,9 @@ class BidirectionalLanguageModel(Model):
         self._compose(layers)
         self.config = {
             "vocab_size": self.vocab_size, "hidden_size": self.hidden_size, "num_layers": self.num_layers,
-            "cell": cell, "nonlinearity": nonlinearity, "dropout": self.dropout.p, "shared_head": self.shared_head,
-            "tied": self.tied, "backend": core.backend, "dtype": dtype.name, "seed": seed, "front": self.front.config,
+            "cell": word_of_cell(cell), "nonlinearity": nonlinearity, "dropout": self.dropout.p,
+            "shared_head": self.shared_head, "tied": self.tied, "backend": core.backend, "dtype": dtype.name,
+            "seed": seed, "front": self.front.config,
         }  # fmt: skip
         if precision != "float32":
             self.config["precision"] = precision

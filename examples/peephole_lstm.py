@@ -1,0 +1,90 @@
+"""A cell in one file: an LSTM whose gates see the cell state through peepholes (Gers & Schmidhuber 2000)."""
+
+#   i_t = σ(a_i + p_i c_{t−1})        a = W_x x_t + b_x + W_h h_{t−1} + b_h
+#   f_t = σ(a_f + p_f c_{t−1})
+#   g_t = tanh(a_g)
+#   c_t = f_t c_{t−1} + i_t g_t
+#   o_t = σ(a_o + p_o c_t)            the output gate sees the new state
+#   h_t = o_t tanh(c_t)
+#
+# `python examples/peephole_lstm.py` checks it, trains it a little, times it, runs its CUDA kernels in the simulator and
+# assembles them. `rnn-core gradcheck examples/peephole_lstm.py` names the line of a gradient that is wrong.
+
+import os
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from rnn_core import SequenceRegressor, gradcheck
+from rnn_core.cell import Number, define, sigmoid, tanh
+from rnn_core.data import Examples
+from rnn_core.training import Adam, fit
+
+
+class Gates(NamedTuple):
+    i: Number
+    f: Number
+    g: Number
+    o: Number
+
+
+class States(NamedTuple):
+    h: Number
+    c: Number
+
+
+class Peepholes(NamedTuple):
+    p_i: Number
+    p_f: Number
+    p_o: Number
+
+
+def step(a: Gates, prev: States, p: Peepholes) -> tuple[States, Gates]:
+    i = sigmoid(a.i + p.p_i * prev.c)
+    f = sigmoid(a.f + p.p_f * prev.c)
+    g = tanh(a.g)
+    c = f * prev.c + i * g
+    o = sigmoid(a.o + p.p_o * c)
+    return States(h=o * tanh(c), c=c), Gates(i, f, g, o)
+
+
+def step_backward(
+    kept: Gates, prev: States, state: States, dstate: States, p: Peepholes
+) -> tuple[States, Gates, Peepholes]:
+    i, f, g, o = kept
+    da_o = dstate.h * tanh(state.c) * o * (1 - o)
+    dc = dstate.c + dstate.h * o * (1 - tanh(state.c) ** 2) + da_o * p.p_o
+    da_i = dc * g * i * (1 - i)
+    da_f = dc * prev.c * f * (1 - f)
+    dc_prev = dc * f + da_i * p.p_i + da_f * p.p_f
+    dp = Peepholes(p_i=da_i * prev.c, p_f=da_f * prev.c, p_o=da_o * state.c)
+    return States(h=0, c=dc_prev), Gates(i=da_i, f=da_f, g=dc * i * (1 - g**2), o=da_o), dp
+
+
+PeepholeLSTM = define("PeepholeLSTM", step, step_backward, gates=Gates, states=States, kept=Gates, parameters=Peepholes)
+
+
+def main() -> None:
+    x = np.random.default_rng(0).standard_normal((400, 20, 1)).astype(np.float32)
+    if "simulated" in sys.argv:
+        layers = (PeepholeLSTM(1, 5, backend=name, seed=0) for name in ("cuda", "numpy"))
+        on_gpu, by_equations = (layer.forward(x[:3])[0] for layer in layers)
+        print(f"simulated: at most {abs(on_gpu - by_equations).max():.1e} from the equations")
+        return
+    layer = PeepholeLSTM(1, 4, num_layers=2, bidirectional=True, dtype="float64", seed=0)
+    print(gradcheck(layer, x[:3, :5].astype("float64"), lengths=[3, 1, 2, 3, 2]))
+    model = SequenceRegressor(1, 16, input_size=1, cell="PeepholeLSTM", seed=0)
+    history = fit(model, Examples(x, x[:, -3:].sum(axis=1)), epochs=20, optimizer=Adam(1e-2), progress=False)
+    print(f"trained: a loss of {history[0].loss:.3f}, then {history[-1].loss:.3f}")
+    layer, began = PeepholeLSTM(1, 256, seed=0), time.perf_counter()
+    y, _, tape = layer.forward(x)
+    layer.backward(tape, y)
+    print(f"timed on {layer.backend!r}: {1e3 * (time.perf_counter() - began):.0f} ms, forward and back")
+    subprocess.run([sys.executable, __file__, "simulated"], env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}, check=True)
+
+
+if __name__ == "__main__":
+    main()

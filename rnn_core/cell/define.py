@@ -1,0 +1,160 @@
+"""`define`: from the names and the two functions of a cell to its layer."""
+
+from __future__ import annotations
+
+import inspect
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
+from typing import Any
+
+from kernels.contract import CELLS, DefinedParameters
+from kernels.definition import Definition
+
+from ..foreign import shown
+from ..layers.defined import Cell, Defining, Initial, register, signature, spec_of, taken_names
+from .mistakes import Place, caller, mistake
+from .names import Group, check_names, group, options_of, reached
+from .writing import Written
+
+
+def define(
+    name: str,
+    step: Callable[..., Any],
+    step_backward: Callable[..., Any],
+    *,
+    gates: Any,
+    states: Any,
+    kept: Any = None,
+    parameters: Any = None,
+    options: Any = None,
+    streams: Any = None,
+    from_x: Iterable[str] | None = None,
+    from_h: Iterable[str] | None = None,
+    initial: Mapping[str, Initial] | None = None,
+) -> type[Cell]:
+    """Define a cell: return the class of its layers.
+
+    Both functions are of one unit's numbers, element by element. They are called as they are on arrays, and once, now,
+    on symbols, which gives what the kernels carry out. docs/cells.md is the whole of it, with examples.
+
+    Parameters
+    ----------
+    name : str
+        The cell's, by which models (``cell=``) and saved files call it.
+    step : function
+        ``step(a, prev, p)`` returns ``(state, kept)``: from the sums and the states before to the states after, and
+        what `step_backward` wants besides.
+    step_backward : function
+        ``step_backward(kept, prev, state, dstate, p)`` returns ``(dprev, da, dp)``: from the gradients of the states
+        after to those of the states before, of the sums and of the parameters. What h gets through W_h is not its
+        matter, nor are sums over time and batch.
+        `p` is there, and `dp`, if there are parameters; with options alone `p` is there without `dp`. With streams both
+        functions take them as `m`, before `p`.
+    gates : NamedTuple class or tuple of str
+        The sums W_x x + b_x + W_h h + b_h, in the order of their rows in the weights.
+    states : NamedTuple class or tuple of str
+        The first is "h": the output, and what W_h multiplies.
+    kept : NamedTuple class or tuple of str, optional
+    parameters : NamedTuple class or tuple of str, optional
+        Parameters of one number a unit, (H,), in each layer and direction.
+    options : NamedTuple class of floats with defaults, optional
+        Hyperparameters: a layer takes them by keyword, and a file keeps them.
+    streams : NamedTuple class or tuple of str, optional
+        Numbers that come with each step, and have no gradient. For the time loops of a backend; a layer has none.
+    from_x, from_h : tuple of str, optional
+        The gates that W_x x + b_x adds to, and those that W_h h + b_h adds to; all of them without it. With
+        ``from_h=()`` there is no weight_hh.
+    initial : mapping, optional
+        How parameters begin, by name ("weight_hh", "bias_ih", or one of `parameters`): a number, or a function of a
+        generator and a shape. From U(−1/√H, 1/√H) without it.
+
+    Returns
+    -------
+    type
+        A subclass of `Cell`, and so of `Recurrent`: ``PeepholeLSTM(8, 32, num_layers=2, backend="cpu")``.
+
+    Raises
+    ------
+    CellError
+        A ValueError that names the file and the line: names that come twice or clash, a function that does what can't
+        be written down, or doesn't return what it must.
+    """
+    place = caller()
+    _check_name(place, name)
+    a = group(place, "a", "gate", "gates", gates)
+    s = group(place, "prev", "state", "states", states)
+    k = group(place, "kept", "number", "kept", kept)
+    v = group(place, "dp", "parameter", "parameters", parameters)
+    m = group(place, "m", "stream", "streams", streams)
+    defaults = options_of(place, options)
+    check_names(place, s, v, defaults)
+    x, h = reached(place, a, from_x, from_h)
+    more = [m] if m.names else []
+    if v.names or defaults:
+        more.append(_p(v, defaults, options))
+    forward = Written(_function(place, "step", step), (a, s, *more), (s.called("state"), k))
+    backward = Written(
+        _function(place, "step_backward", step_backward),
+        (k, s, s.called("state"), s.called("dstate"), *more),
+        (s.called("dprev"), a.called("da"), *([v] if v.names else [])),
+    )
+    for written in (forward, backward):
+        written.check_signature()
+    functions: Any = (forward, backward)
+    definition = Definition(
+        name, a.names, x, h, s.names, k.names, m.names, v.names, tuple(defaults), forward.program(), backward.program(),
+        functions, forward.function.__module__,
+    )  # fmt: skip
+    body = {
+        "cell": name, "definition": definition, "its_spec": spec_of(definition), "defaults": defaults,
+        "file": forward.function.__code__.co_filename, "initial": _initial(place, definition, initial),
+        "__module__": definition.module, "__qualname__": name,
+        "__signature__": signature(defaults), "__doc__": inspect.getdoc(step) or f"A stack of the cell {name!r}.",
+    }  # fmt: skip
+    layer: Any = Defining(name, (Cell,), body)
+    try:
+        register(layer)
+    except ValueError as error:
+        raise mistake(place, "define", str(error), quoted=False) from None
+    return layer
+
+
+def _check_name(place: Place, name: Any) -> None:
+    if not isinstance(name, str) or not name.isidentifier():
+        raise mistake(place, "define", f"name must be a name as Python's classes have, got {shown(name)}", quoted=False)
+    built_in = {*CELLS, "rnn", *(taken.lower() for taken in taken_names())}
+    if name.lower() in built_in:
+        raise mistake(place, "define", f"name must be the cell's own, got {name!r}, which rnn_core has", quoted=False)
+
+
+def _function(place: Place, argument: str, given: Any) -> FunctionType:
+    if not isinstance(given, FunctionType):
+        raise mistake(place, "define", f"{argument} must be a function made by def, got {shown(given)}", quoted=False)
+    return given
+
+
+def _p(vectors: Group, defaults: Mapping[str, float], options: Any) -> Group:
+    """Return what the functions get as `p`: parameters, then options."""
+    if not defaults:
+        return vectors.called("p")
+    make = options if not vectors.names else namedtuple("Parameters", (*vectors.names, *defaults))
+    return Group("p", "parameter or option", make)
+
+
+def _initial(place: Place, definition: Definition, given: Mapping[str, Initial] | None) -> dict[str, Initial]:
+    """Return how parameters begin, if they are named right."""
+    its = DefinedParameters._fields[:-1] if definition.from_h else ("weight_ih", "bias_ih")
+    names = (*its, *definition.vectors)
+    found = dict(given or {})
+    for name, begin in found.items():
+        if name not in names:
+            raise mistake(
+                place, "define", f"initial must be of parameters, {', '.join(names)}, got {shown(name)}", quoted=False
+            )
+        if not callable(begin) and (isinstance(begin, bool) or not isinstance(begin, int | float)):
+            raise mistake(
+                place, "define", f"initial must hold a number or a function (rng, shape) for {name!r}, got "
+                f"{shown(begin)}", quoted=False,
+            )  # fmt: skip
+    return found

@@ -1,0 +1,237 @@
+"""A user's cell: its `step_backward` against the complex step of its `step`, output by output, before any loop is run.
+
+What is wrong there is wrong in a line of the user's file. Which line that is, the numbers tell as far as they can: an
+output that is right has only right operations behind it, so the mistake is among those that stand behind all that is
+wrong and behind nothing that is right.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kernels.definition import Definition, Program, Value
+
+from ..foreign import one_line
+from ..layers.defined import Cell
+from .check import gradcheck
+from .places import Axis
+from .problem import Problem, Twin
+from .report import GradientReport
+
+UNITS = 24
+"""How many units' numbers are drawn, each apart from the others."""
+
+LINES = 6
+"""Suspected lines that are shown."""
+
+
+@dataclass(frozen=True)
+class WrongOutput:
+    """An output of `step_backward` that is wrong.
+
+    Attributes
+    ----------
+    name : str
+        "da.f", "dprev.c" or "dp.p_f".
+    line : int
+        Of the user's file, where it is made.
+    upstream : tuple of str
+        The states of whose gradients it is wrong.
+    suspects : tuple of int
+        The lines on which the mistake may be, as far as the other outputs tell.
+    says : tuple of str
+        What is known of its numbers, a line each.
+    """
+
+    name: str
+    line: int
+    upstream: tuple[str, ...]
+    suspects: tuple[int, ...]
+    says: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What was found about one cell; truthy where all is right."""
+
+    name: str
+    file: str
+    report: GradientReport
+    wrong: tuple[WrongOutput, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gradient is right."""
+        return self.report.passed
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        if self.passed:
+            return (
+                f"{self.name}: step_backward is that of step: {self.report.size} gradients, largest relative error "
+                f"{self.report.worst.error:.1e}"
+            )
+        lines = [f"{self.name}: step_backward is not that of step"]
+        for one in self.wrong:
+            lines.append(f"{Path(self.file).name}:{one.line}: {one.name} is wrong{self._code(one.line)}")
+            lines += [f"  {said}" for said in one.says]
+            if others := [line for line in one.suspects if line != one.line]:
+                several = "s" if len(others) > 1 else ""
+                lines.append(f"  or what it is made of, on line{several} {', '.join(map(str, others[:LINES]))}:")
+                lines += [f"    {line}: {self._code(line)[2:]}" for line in others[:LINES]]
+        if not self.wrong:
+            lines.append(str(self.report))
+        return "\n".join(lines)
+
+    def _code(self, line: int) -> str:
+        text = linecache.getline(self.file, line).strip()
+        return f": {one_line(text, 80)}" if text else ""
+
+
+def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0) -> StepReport:
+    """Check the `step_backward` of a user's cell by itself, on random numbers in float64.
+
+    Parameters
+    ----------
+    kind : type
+        What `rnn_core.cell.define` returned.
+    method : {"complex-step", "central"}
+        The reference, as of `gradcheck`.
+    seed : int
+        Draws the numbers.
+
+    Raises
+    ------
+    ValueError
+        As `gradcheck`: the step isn't finite at the numbers that were drawn, or isn't analytic.
+    """
+    its = kind.definition
+    report = gradcheck(_problem(kind, seed), method=method, seed=seed)
+    by_name = {name: [row for row in report.rows if row.name == name] for row in report.rows for name in [row.name]}
+    bad = {name: [row for row in rows if not row.passed] for name, rows in by_name.items()}
+    wrong = [f"d{name}" for name, rows in bad.items() if rows]
+    right = [f"d{name}" for name, rows in bad.items() if not rows]
+    found = []
+    for name in wrong:
+        rows = bad[name[1:]]
+        upstream = tuple(row.upstream for row in rows)
+        says = []
+        for row in rows:
+            if row.wrong is not None:
+                ratio = [said for said in row.wrong.says if said.startswith("claimed is")]
+                says.append(f"∂{row.upstream}/∂{row.name}: {(ratio or [str(row.wrong.elements[0])])[0]}")
+        suspects = suspected(its.step_backward, name, wrong, right)
+        line = its.step_backward.lines[its.step_backward.output_names.index(name)]
+        found.append(WrongOutput(name, line, upstream, suspects, tuple(says)))
+    return StepReport(kind.__name__, kind.file, report, tuple(found))
+
+
+def suspected(program: Program, name: str, wrong: Iterable[str], right: Iterable[str]) -> tuple[int, ...]:
+    """Return the lines on which the mistake of an output may have been made.
+
+    Parameters
+    ----------
+    program : Program
+        `step_backward`.
+    name : str
+        The output.
+    wrong, right : iterable of str
+        The outputs that are wrong, this one among them, and those that are right.
+    """
+    cleared = set().union(*(behind(program, other) for other in right))
+    shared = reduce(set.intersection, (behind(program, other) for other in wrong)) - cleared
+    suspects = shared or behind(program, name) - cleared
+    return tuple(sorted({program.operations[k].line for k in suspects} - {0}))
+
+
+def behind(program: Program, name: str) -> set[int]:
+    """Return the operations that an output depends on, by their numbers."""
+    return {k - len(program.inputs) for k in _values(program, name) if k >= len(program.inputs)}
+
+
+def _values(program: Program, name: str) -> set[int]:
+    """Return the values that an output depends on: inputs, then operations."""
+    output, count = program.outputs[program.output_names.index(name)], len(program.inputs)
+    found: set[int] = set()
+    todo = [output.number] if isinstance(output, Value) else []
+    while todo:
+        if (k := todo.pop()) not in found:
+            found.add(k)
+            operands = program.operations[k - count].operands if k >= count else ()
+            todo += [operand.number for operand in operands if isinstance(operand, Value)]
+    return found
+
+
+def _problem(kind: type[Cell], seed: int) -> Problem:
+    """Return the problem of one step: values are all that it depends on, outputs are the states after it."""
+    its = kind.definition
+    drawn = _drawn(kind, np.random.default_rng(seed))
+    names = [f"a.{name}" for name in its.sums] + [f"prev.{name}" for name in its.states]
+    names += [f"p.{name}" for name in its.vectors]
+
+    def after(values: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[Any]]:
+        numbers = {**drawn, **values}
+        results = its.functions[0]([numbers[name] for name in its.step.inputs])
+        states = {s: _whole(result, numbers["prev.h"]) for s, result in zip(its.states, results, strict=False)}
+        return states, results[len(states) :]
+
+    def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        states, kept = after({})
+        numbers = drawn | {f"state.{s}": state for s, state in states.items()}
+        numbers |= {f"kept.{k}": _whole(keep, drawn["prev.h"]) for k, keep in zip(its.kept, kept, strict=True)}
+        numbers |= {f"dstate.{s}": upstreams.get(s, np.zeros(UNITS)) for s in its.states}
+        results = its.functions[1]([numbers[name] for name in its.step_backward.inputs])
+        claims = zip(its.step_backward.output_names, results, strict=True)
+        return {name[1:]: _whole(claim, drawn["prev.h"]) for name, claim in claims if name[1:] in checked}
+
+    checked = set(names)
+    checked = _that_matter(its, names, gradients)
+
+    def twin(dtype: np.dtype) -> Twin:
+        values = {name: drawn[name].astype(dtype) for name in names if name in checked}
+        return values, lambda: after(values)[0]
+
+    axes = dict.fromkeys(names, (Axis("unit"),))
+    return Problem(f"{kind.__name__}'s step", np.dtype(np.float64), twin, gradients, axes)
+
+
+def _that_matter(its: Definition, names: list[str], gradients: Any) -> set[str]:
+    """Return what is to be checked: all but what no state depends on, and for which nothing but zeros is claimed."""
+    reaching = set().union(*(_values(its.step, f"state.{name}") for name in its.states))
+    claims = [gradients({state: np.ones(UNITS)}) for state in its.states]
+    return {
+        name
+        for name in names
+        if its.step.inputs.index(name) in reaching or any(claim[name].any() for claim in claims)
+    }
+
+
+def _drawn(kind: type[Cell], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Return numbers for all that comes into a step."""
+    found = {}
+    for name in kind.definition.step.inputs:
+        word, _, own = name.partition(".")
+        if word == "p" and own in kind.defaults:
+            found[name] = np.full(UNITS, kind.defaults[own])
+        elif word == "p" and own in kind.initial:
+            begin = kind.initial[own]
+            found[name] = np.array(begin(rng, (UNITS,)) if callable(begin) else np.full(UNITS, begin), np.float64)
+        elif word == "m":
+            found[name] = rng.integers(0, 2, UNITS).astype(np.float64)
+        else:
+            found[name] = rng.standard_normal(UNITS)
+    return found
+
+
+def _whole(value: Any, like: np.ndarray) -> np.ndarray:
+    """Return an array, also of a plain number."""
+    return np.array(np.broadcast_to(value, like.shape))

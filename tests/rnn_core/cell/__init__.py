@@ -1,0 +1,1 @@
+"""A cell in one file."""
