@@ -3,29 +3,36 @@
 ``python -m kernels.cuda.assembly`` (or ``make ptx``) prints a table of registers, shared memory and spills, and fails
 where a float32 kernel computes in float64, where registers spill into memory, or where a block would need more
 registers or shared memory than a multiprocessor has. It takes numba-cuda and ptxas, the assembler of the CUDA toolkit.
+With files or modules named, as ``python -m kernels.cuda.assembly my_cell.py``, it is the cells that these define.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kernels.definition import DEFINITIONS, Definition
+
+from .defined import kernel_cell
+from .language.cell import KernelCell
 from .language.device import SIMULATED
+from .language.unrolled import count
 from .planning.plan import Device, choose
 from .planning.tile import Tile
 from .recurrence import CELLS
-from .running import persistent, stepwise
+from .running import elementwise, persistent, stepwise
 from .running.launch import entry
 
 DEVICES = {
@@ -52,26 +59,32 @@ class Case(NamedTuple):
     """A kernel to assemble."""
 
     target: str  # sm_90, …
-    kernel: str  # forward, forward+tape, backward; step, step+tape, step_backward: those of the stepwise way
+    kernel: str  # forward, forward+tape, backward; step, … those of the stepwise way, all, … of the elementwise one
     cell: str
     dtype: str
     tile: Tile | None
     shared_bytes: int
+    definition: Definition | None = None  # None: a cell of the contract
 
     def ptx(self) -> str:
         """Compile it."""
         from .language.compiler import compile_ptx  # it is not there in the simulator
 
-        cell, real = CELLS[self.cell], np.dtype(self.dtype).type
-        kind, _, tape = self.kernel.partition("+")
-        if self.tile is not None and kind == "forward":
-            function, types = persistent.make_forward(cell, self.tile, real, keep=bool(tape)), persistent.FORWARD
-        elif self.tile is not None:
-            function, types = persistent.make_backward(cell, self.tile, real), persistent.BACKWARD
-        elif kind == "step":
-            function, types = stepwise.make_step(cell, real, keep=bool(tape)), stepwise.FORWARD
-        else:
-            function, types = stepwise.make_step_backward(cell, real), stepwise.BACKWARD
+        cell, real = _cell(self.definition or self.cell, self.dtype), np.dtype(self.dtype).type
+        kind, *parts = self.kernel.split("+")
+        make, types = {
+            "forward": (persistent.make_forward, persistent.FORWARD),
+            "backward": (persistent.make_backward, persistent.BACKWARD),
+            "step": (stepwise.make_step, stepwise.FORWARD),
+            "step_backward": (stepwise.make_step_backward, stepwise.BACKWARD),
+            "all": (elementwise.make_forward, elementwise.FORWARD),
+            "all_backward": (elementwise.make_backward, elementwise.BACKWARD),
+        }[kind]
+        options = {"keep": "tape" in parts}
+        if kind.endswith("backward"):
+            options = {"vectors": True, "every": "states" in parts}
+        made_of = (cell, real) if self.tile is None else (cell, self.tile, real)
+        function = make(*made_of, **options)  # type: ignore[operator]
         return compile_ptx(function, types, self.dtype, DEVICES[self.target].architecture)
 
     @property
@@ -102,28 +115,89 @@ class Result(NamedTuple):
         return found
 
 
-def cases(shapes: Mapping[Any, Any] = SIZES) -> Iterator[Case]:
-    """Yield every kernel that is chosen for one of the shapes, once."""
-    seen = set()
+def cases(
+    shapes: Mapping[Any, Any] = SIZES, cells: Sequence[str | Definition] = tuple(CELLS)
+) -> Iterator[Case]:
+    """Yield every kernel that is chosen for one of the shapes, once; of cells of the contract, by name, or defined."""
     for (target, dtype), (sizes, batches) in shapes.items():
-        itemsize = np.dtype(dtype).itemsize
-        for name, cell in CELLS.items():
-            G = cell.spec.gate_count
-            for H in sizes:
-                for B in batches:
-                    for kernel in ("forward", "forward+tape", "backward"):
-                        direction = kernel.partition("+")[0]
-                        if name in ("rnn_relu", "rnn_sigmoid") and (H, B) != (sizes[0], 32):
-                            continue  # the vanilla cells differ in one function
-                        for tf32 in (False, True) if dtype == "float32" else (False,):
-                            choice = choose(direction, G, B, H, itemsize, DEVICES[target], tf32=tf32)
-                            if choice.tile is None or (target, kernel, name, dtype, choice.tile) in seen:
-                                continue
-                            seen.add((target, kernel, name, dtype, choice.tile))
-                            K = choice.row * (G if direction == "backward" else 1)
-                            yield Case(target, kernel, name, dtype, choice.tile, choice.tile.size(K) * itemsize)
-            for kernel in ("step", "step+tape", "step_backward"):
-                yield Case(target, kernel, name, dtype, None, 0)
+        for cell in cells:
+            shape = [(H, B) for H in sizes for B in batches]
+            if cell in ("rnn_relu", "rnn_sigmoid"):
+                shape = [(sizes[0], 32)]  # the vanilla cells differ in one function
+            yield from _cases(target, dtype, cell, shape)
+
+
+def _cases(target: str, dtype: str, of: str | Definition, shapes: Sequence[tuple[int, int]]) -> Iterator[Case]:
+    cell, itemsize, seen = _cell(of, dtype), np.dtype(dtype).itemsize, set()
+    name, definition = (of, None) if isinstance(of, str) else (of.name, of)
+    X, G = count(cell.from_x), count(cell.from_h)
+    forwards, backwards = ("", "+tape"), ("", "+states") if definition and cell.others else ("",)
+    for H, B in shapes if G else ():
+        for kernel in (*(f"forward{more}" for more in forwards), *(f"backward{more}" for more in backwards)):
+            direction = kernel.partition("+")[0]
+            for tf32 in (False, True) if dtype == "float32" else (False,):
+                choice = choose(direction, G, B, H, itemsize, DEVICES[target], tf32=tf32, inputs=X)
+                if choice.tile is None or (kernel, choice.tile) in seen:
+                    continue
+                seen.add((kernel, choice.tile))
+                K = choice.row * (G if direction == "backward" else 1)
+                yield Case(target, kernel, name, dtype, choice.tile, choice.tile.size(K) * itemsize, definition)
+    kind = "step" if G else "all"
+    for kernel in (*(f"{kind}{more}" for more in forwards), *(f"{kind}_backward{more}" for more in backwards)):
+        yield Case(target, kernel, name, dtype, None, 0, definition)
+
+
+def _cell(of: str | Definition, dtype: str) -> KernelCell:
+    return CELLS[of] if isinstance(of, str) else kernel_cell(of, dtype)
+
+
+def definitions(names: Sequence[str]) -> list[Definition]:
+    """Return the cells that files and modules define, after importing them.
+
+    Raises
+    ------
+    ValueError
+        A file has the name of a module that is loaded already, or there is no cell.
+    """
+    before = set(DEFINITIONS)
+    modules = tuple(_imported(name) for name in names)
+    found = [
+        definition
+        for name, definition in DEFINITIONS.items()
+        if name not in before or any(f"{definition.module}.".startswith(f"{module}.") for module in modules)
+    ]
+    if not found:
+        raise ValueError(f"assembly: there must be a cell that rnn_core.cell.define has made in {', '.join(names)}")
+    return found
+
+
+def _import_all(names: Sequence[str]) -> None:
+    for name in names:
+        _imported(name)
+
+
+def _imported(name: str) -> str:
+    """Import a module or a file; return the name that it has then."""
+    if not name.endswith(".py"):
+        return importlib.import_module(name).__name__
+    path = Path(name).resolve()
+    there = sys.modules.get(path.stem)
+    if there is not None and getattr(there, "__file__", None) != str(path):
+        raise ValueError(f"assembly: a file must not be called as a module that is loaded, got {name}; rename it")
+    if there is None:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None:
+            raise ValueError(f"assembly: there must be a file of Python, got {name}")
+        sys.modules[path.stem] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return path.stem
+
+
+def assemble_definition(
+    definition: Definition, shapes: Mapping[Any, Any] = SIZES
+) -> Iterator[tuple[Case, Result]]:
+    """Yield every kernel of a defined cell that is chosen for one of the shapes, and what the assembler says of it."""
+    yield from map(_assembled, cases(shapes, [definition]))
 
 
 def assemble(ptx: str, target: str) -> Result:
@@ -177,6 +251,7 @@ def _assembled(case: Case) -> tuple[Case, Result]:
 def main() -> int:
     """Assemble all, print the table, return how many kernels are at fault."""
     parser = argparse.ArgumentParser(prog="python -m kernels.cuda.assembly", description=__doc__.splitlines()[0])
+    parser.add_argument("cells", nargs="*", help="files or modules whose cells it is (default: the backend's own)")
     parser.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
     parser.add_argument("--every", action="store_true", help="the kernels of many more shapes")
     parser.add_argument("--markdown", type=Path, help="also write the table here")
@@ -186,8 +261,11 @@ def main() -> int:
     ptxas()
     head = ("target", "kernel", "cell", "dtype", "units × rows", "tile", "shared, KiB", "registers", "spills")
     lines, faults = [head], []
-    with ProcessPoolExecutor(options.jobs) as pool:
-        for case, result in pool.map(_assembled, list(cases(EVERY if options.every else SIZES))):
+    # A cell goes to another process by its name: its file has to be imported there, too.
+    cells = definitions(options.cells) if options.cells else tuple(CELLS)
+    wanted = list(cases(EVERY if options.every else SIZES, cells))
+    with ProcessPoolExecutor(options.jobs, initializer=_import_all, initargs=(options.cells,)) as pool:
+        for case, result in pool.map(_assembled, wanted):
             tile, cut = case.tile, ("", "")
             if tile:
                 lanes = "tensor cores" if tile.tensor else f"{tile.tile_rows} × {tile.tile_slots}"

@@ -73,6 +73,8 @@ def halves(da: GRUSlots) -> tuple[GRUGates, GRUGates]:
 CELL = KernelCell(
     name="gru",
     spec=GRU,
+    from_x=GRUGates,
+    from_h=GRUGates,
     kept=GRUSlots,
     pre_activation=pre_activation,
     step=step,

@@ -67,6 +67,8 @@ def halves(da: LSTMGates) -> tuple[LSTMGates, LSTMGates]:
 CELL = KernelCell(
     name="lstm",
     spec=LSTM,
+    from_x=LSTMGates,
+    from_h=LSTMGates,
     kept=LSTMGates,
     pre_activation=pre_activation,
     step=step,

@@ -1,27 +1,30 @@
-"""The cells of the contract, on the GPU: around the recurrence single products, within it one of two ways."""
+"""The cells of the contract, on the GPU: around the recurrence single products, within it one of three ways."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.contract import Array, Parameters, State
+from kernels.contract import Array, DefinedParameters, Parameters, State
+from kernels.definition import Definition
 
 from . import gru, lstm, rnn
+from .around import by_step, columns, full, memory, product, rows_of, zero_past
+from .defined import kernel_cell
 from .language.cell import KernelCell
+from .language.unrolled import count
 from .planning.plan import Choice, choose
-from .running import launch, persistent, stepwise
+from .running import elementwise, launch, persistent, stepwise
 from .running.launch import namespace
 from .running.tensor import tf32_allowed
-from .running.unit import Backward, Forward, Lengths
+from .running.unit import Backward, Forward, Given, Lengths, Wanted
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
 DTYPES = ("float32", "float64")
+
+Upstream = tuple[Array | None, ...]
 
 
 class Tape(NamedTuple):
@@ -32,136 +35,168 @@ class Tape(NamedTuple):
     h: Array
     c: Array
     kept: Array
+    streams: Array  # as in `unit.Given`; they may be the caller's
 
 
 class Recurrence(NamedTuple):
-    """A cell of the contract. It knows its name, and for tests and benchmarks a way that it must take."""
+    """A cell of the contract, or one that a user has defined; for tests and benchmarks with a way that it must take."""
 
     name: str
     way: str = ""
+    definition: Definition | None = None
 
     def infer(
-        self, params: Parameters, x: Array, state0: State, lengths: np.ndarray | None = None
+        self, params: Any, x: Array, state0: State, lengths: np.ndarray | None = None, streams: tuple[Array, ...] = ()
     ) -> tuple[Array, State]:
         """All time steps; nothing is kept for a backward."""
-        y, state_T, _ = self._run(params, x, state0, lengths, keep=False)
+        y, state_T, _ = self._run(params, x, state0, lengths, streams, keep=False)
         return y, state_T
 
     def forward(
-        self, params: Parameters, x: Array, state0: State, lengths: np.ndarray | None = None
+        self, params: Any, x: Array, state0: State, lengths: np.ndarray | None = None, streams: tuple[Array, ...] = ()
     ) -> tuple[Array, State, Tape]:
         """All time steps, with a tape of every state and gate."""
-        return self._run(params, x, state0, lengths, keep=True)
+        return self._run(params, x, state0, lengths, streams, keep=True)
 
     def _run(
-        self, params: Parameters, x: Array, state0: State, lengths: np.ndarray | None, *, keep: bool
-    ) -> tuple[Array, State, Any]:
-        cell, xp = CELLS[self.name], namespace()
-        W_x, W_h, b_x, b_h = params
-        self._check(x, W_x, W_h, *state0)
-        (T, B, _), H, G, dtype = x.shape, W_h.shape[1], cell.spec.gate_count, x.dtype
+        self, params: Any, x: Array, state0: State, lengths: np.ndarray | None, streams: tuple[Array, ...], *,
+        keep: bool,
+    ) -> tuple[Array, State, Any]:  # fmt: skip
+        W_x, W_h, b_x, b_h = params[:4]
+        extra = params[4] if self.definition else ()
+        self._check(x, W_x, W_h, *state0, *extra, *streams)
+        cell, xp = self._cell(x.dtype), namespace()
+        (T, B, _), H, C, dtype = x.shape, state0[0].shape[1], len(state0) - 1, x.dtype
         choice = self.choice("forward", B, H, dtype)
-        with _memory(f"cuda.{self.name}", T, B, H):
-            rows = _rows(T, B, lengths)
-            x = _zero_past(x, rows)
-            a_x = _product(x, W_x.T)  # the input's half of a_t, for all steps at once
-            if b_x is None or b_h is None:
-                b_x = b_h = xp.zeros(G * H, dtype)
+        with memory(f"cuda.{self.name}", T, B, H):
+            rows = rows_of(T, B, lengths)
+            x = zero_past(x, rows)
+            a_x = product(x, W_x.T)  # the input's half of a_t, for all steps at once
             # What no thread writes has to be zero: past a row's end, and past H.
             h = (xp.zeros if rows.ragged or choice.row > H else xp.empty)((T + 1, B, choice.row), dtype)
             h[0, :, :H] = state0[0]
-            c = h
-            if cell.has_c:
-                c = xp.empty((T + 1 if keep else 1, B, H), dtype)
-                c[0] = state0[1]
-            final = tuple(xp.empty((B, H), dtype) for _ in state0)
-            kept = xp.empty((T if keep else 0, B, cell.kept_count, H), dtype)
-            biases = xp.ascontiguousarray(b_x), xp.ascontiguousarray(b_h)
-            arrays = Forward(a_x, *biases, h, c, final[0], final[-1], kept)
-            if choice.tile is not None:
-                persistent.run_forward(cell, choice, xp.ascontiguousarray(W_h), arrays, rows, keep=keep)
+            c = xp.empty((T + 1 if keep else 1, C, B, H), dtype) if C else h
+            for k in range(C):
+                c[0, k] = state0[k + 1]
+            h_T = xp.empty((B, H), dtype)
+            c_T = xp.empty((C, B, H), dtype) if C else h_T
+            kept = xp.empty((T if keep else 0, B, count(cell.kept), H), dtype)
+            b_x, b_h = (
+                full(b, (count(kind) * H,), dtype) for b, kind in ((b_x, cell.from_x), (b_h, cell.from_h))
+            )
+            arrays = Forward(a_x, b_x, b_h, h, c, h_T, c_T, kept)
+            given = Given(by_step(streams, h), xp.stack(extra) if extra else h)
+            if not choice.product:
+                elementwise.run_forward(cell, arrays, given, rows, keep=keep)
+            elif choice.tile is None:
+                stepwise.run_forward(cell, W_h, arrays, given, rows, keep=keep)
             else:
-                stepwise.run_forward(cell, W_h, arrays, rows, keep=keep)
+                persistent.run_forward(cell, choice, xp.ascontiguousarray(W_h), arrays, given, rows, keep=keep)
             y = h[1:, :, :H]
             # The tape keeps h, and the caller may write into y.
             y = y.copy() if keep else xp.ascontiguousarray(y)
-        return y, final, Tape(x, rows, h, c, kept) if keep else None
+        return y, (h_T, *c_T) if C else (h_T,), Tape(x, rows, h, c, kept, given.streams) if keep else None
+
+    def states(self, tape: Tape) -> State:
+        """Return every state at every step, (T, B, H) each, zero past a row's length."""
+        H, C = tape.kept.shape[-1], len(self._cell(tape.x.dtype).spec.states) - 1
+        others = (zero_past(tape.c[1:, k], tape.rows).copy() for k in range(C))
+        return tape.h[1:, :, :H].copy(), *others
 
     def backward(
-        self,
-        params: Parameters,
-        tape: Tape,
-        dy: Array | None,
-        dstate_T: tuple[Array | None, ...],
-        needs: frozenset[str],
-    ) -> tuple[Array | None, tuple[Array | None, ...], Parameters]:
-        """Backpropagation through time: the steps in reverse, then one product a weight."""
-        cell = CELLS[self.name]
-        W_x, W_h, b_x, _ = params
-        x, rows, h, _, _ = tape
-        (T, B, _), H = x.shape, W_h.shape[1]
-        if b_x is None:
-            needs = needs - {"bias_ih", "bias_hh"}
+        self, params: Any, tape: Tape, dy: Array | None, dstate_T: Upstream, needs: frozenset[str],
+        dstates: Upstream | None = None,
+    ) -> tuple[Array | None, Upstream, Any]:  # fmt: skip
+        """Backpropagation through time: the steps in reverse, then one product a weight.
+
+        `dstates` are upstream gradients of every state at every step, (T, B, H) each; that of h is dy.
+        """
+        cell = self._cell(tape.x.dtype)
+        states, vectors = cell.spec.states, cell.spec.vectors
+        W_x, W_h = params[:2]
+        (T, B, _), H = tape.x.shape, tape.kept.shape[-1]
+        needs = needs - {name for name, p in zip(Parameters._fields, params, strict=False) if p is None}
         if not needs:
-            return None, (None,) * len(dstate_T), Parameters(None, None, None, None)
-        self._check(x, *(d for d in (dy, *dstate_T) if d is not None))
-        with _memory(f"cuda.{self.name}", T, B, H):
-            da_x, da_h, dstate0 = self._walk_back(cell, W_h, tape, dy, dstate_T, with_dh0="h0" in needs)
-            h_prev = h[:T].reshape(T * B, -1)
+            return None, (None,) * len(states), self._gradients((None,) * 4, (None,) * len(vectors))
+        dstates = tuple(dstates or ())[1:]
+        self._check(tape.x, dy, *dstate_T, *dstates)
+        with memory(f"cuda.{self.name}", T, B, H):
+            da_x, da_h, dstate0, dvectors = self._walk_back(cell, params, tape, dy, dstate_T, dstates, needs)
+            h_prev = tape.h[:T].reshape(T * B, -1)
             db_ih = da_x.sum(axis=0) if "bias_ih" in needs else None
             db_hh = None
             if "bias_hh" in needs:
                 db_hh = db_ih.copy() if db_ih is not None and da_h is da_x else da_h.sum(axis=0)
+            dW_x = product(da_x.T, tape.x.reshape(T * B, -1)) if "weight_ih" in needs else None
+            dW_h = columns(product(da_h.T, h_prev), H) if "weight_hh" in needs else None
             return (
-                _product(da_x, W_x).reshape(x.shape) if "x" in needs else None,
-                tuple(d if f"{s}0" in needs else None for s, d in zip(cell.spec.states, dstate0, strict=True)),
-                Parameters(
-                    weight_ih=_product(da_x.T, x.reshape(T * B, -1)) if "weight_ih" in needs else None,
-                    weight_hh=_columns(_product(da_h.T, h_prev), H) if "weight_hh" in needs else None,
-                    bias_ih=db_ih,
-                    bias_hh=db_hh,
+                product(da_x, W_x).reshape(tape.x.shape) if "x" in needs else None,
+                tuple(d if f"{s}0" in needs else None for s, d in zip(states, dstate0, strict=True)),
+                self._gradients(
+                    (dW_x, dW_h, db_ih, db_hh),
+                    tuple(dvectors[k].sum(axis=0) if v in needs else None for k, v in enumerate(vectors)),
                 ),
             )
 
     def _walk_back(
-        self, cell: KernelCell, W_h: Array, tape: Tape, dy: Array | None, dstate_T: tuple[Array | None, ...],
-        *, with_dh0: bool,
-    ) -> tuple[Array, Array, State]:  # fmt: skip
-        """Return da_x and da_h, each (T·B, G·H), and the gradients of the initial states.
+        self, cell: KernelCell, params: Any, tape: Tape, dy: Array | None, dstate_T: Upstream, dstates: Upstream,
+        needs: frozenset[str],
+    ) -> tuple[Array, Array, State, Array]:  # fmt: skip
+        """Return da_x and da_h, each (T·B, G·H), the gradients of the initial states, and those of vectors, (V, B, H).
 
         Where the halves of a cell don't differ, they are one array.
         """
-        xp = namespace()
-        x, rows, h, c, kept = tape
-        (T, B), H, G, dtype = x.shape[:2], W_h.shape[1], cell.spec.gate_count, x.dtype
+        xp, W_h = namespace(), params[1]
+        x, rows, h, c, kept, streams = tape
+        (T, B), H, C, dtype = x.shape[:2], kept.shape[-1], len(dstate_T) - 1, x.dtype
+        X, G, V = count(cell.from_x), count(cell.from_h), count(cell.vectors)
         choice = self.choice("backward", B, H, dtype)
-        dstate = [xp.zeros((B, H), dtype) if d is None else xp.ascontiguousarray(d) for d in dstate_T]
-        dstate0 = [xp.empty((B, H), dtype) for _ in dstate]
+        dh, dh0 = full(dstate_T[0], (B, H), dtype), xp.empty((B, H), dtype)
+        dc, dc0 = dh, dh0
+        if C:
+            dc, dc0 = xp.stack([full(d, (B, H), dtype) for d in dstate_T[1:]]), xp.empty((C, B, H), dtype)
         # What no thread writes has to be zero: past a row's end, and past H.
         da_h = (xp.zeros if rows.ragged or choice.row > H else xp.empty)((T, B, G, choice.row), dtype)
-        da_x = (xp.zeros if rows.ragged else xp.empty)((T, B, G, H), dtype) if cell.halves_differ else da_h
-        arrays = Backward(
-            h, c, kept, h if dy is None else xp.ascontiguousarray(dy), dstate[0], dstate[-1], da_x, da_h,
-            dstate0[0], dstate0[-1],
-        )  # fmt: skip
-        wanted = {"with_dy": dy is not None, "with_dh0": with_dh0}
-        if choice.tile is not None:
-            persistent.run_backward(cell, choice, xp.ascontiguousarray(W_h), arrays, rows, **wanted)
+        da_x = (xp.zeros if rows.ragged else xp.empty)((T, B, X, H), dtype) if cell.halves_differ else da_h
+        arrays = Backward(h, c, kept, h if dy is None else xp.ascontiguousarray(dy), dh, dc, da_x, da_h, dh0, dc0)
+        extra = params[4] if self.definition else ()
+        given = Given(streams, xp.stack(extra) if extra else h)
+        every, vectors = any(d is not None for d in dstates), not needs.isdisjoint(cell.spec.vectors)
+        sums = xp.zeros((V, B, H), dtype) if vectors else h
+        wanted = Wanted(sums, by_step([full(d, (T, B, H), dtype) for d in dstates] if every else (), h))
+        options = {"with_dy": dy is not None, "vectors": vectors, "every": every}
+        if not choice.product:
+            elementwise.run_backward(cell, arrays, given, wanted, rows, **options)
+        elif choice.tile is None:
+            stepwise.run_backward(cell, W_h, arrays, given, wanted, rows, **options, with_dh0="h0" in needs)
         else:
-            stepwise.run_backward(cell, W_h, arrays, rows, **wanted)
-        flat_h = _columns(da_h, H).reshape(T * B, G * H)
-        return da_x.reshape(T * B, G * H) if cell.halves_differ else flat_h, flat_h, tuple(dstate0)
+            W_h = xp.ascontiguousarray(W_h)
+            persistent.run_backward(cell, choice, W_h, arrays, given, wanted, rows, **options, with_dh0="h0" in needs)
+        flat_h = columns(da_h, H).reshape(T * B, G * H)
+        flat_x = da_x.reshape(T * B, X * H) if cell.halves_differ else flat_h
+        return flat_x, flat_h, (dh0, *dc0) if C else (dh0,), sums
+
+    def _gradients(self, gradients: Upstream, vectors: Upstream) -> Parameters | DefinedParameters:
+        dW_x, dW_h, db_x, db_h = gradients
+        if self.definition:
+            return DefinedParameters(dW_x, dW_h, db_x, db_h, vectors)
+        return Parameters(dW_x, dW_h, db_x, db_h)
+
+    def _cell(self, dtype: Any) -> KernelCell:
+        return kernel_cell(self.definition, dtype.name) if self.definition else CELLS[self.name]
 
     def choice(self, direction: str, B: int, H: int, dtype: Any) -> Choice:
         """Return the way that a call takes, and how its work is cut."""
+        cell = self._cell(dtype)
         return choose(
-            direction, CELLS[self.name].spec.gate_count, B, H, dtype.itemsize, launch.current_device(), self.way,
-            tf32_allowed(),
+            direction, count(cell.from_h), B, H, dtype.itemsize, launch.current_device(), self.way, tf32_allowed(),
+            count(cell.from_x),
         )  # fmt: skip
 
-    def _check(self, *arrays: Array) -> None:
+    def _check(self, *given: Array | None) -> None:
         """Raise where arrays are not of one dtype, of the right kind, and on the current device."""
         xp, where = namespace(), f"cuda.{self.name}"
+        arrays: list[Array] = [array for array in given if array is not None]
         for array in arrays:
             if not isinstance(array, xp.ndarray):
                 raise TypeError(
@@ -180,53 +215,8 @@ class Recurrence(NamedTuple):
                 )
 
 
-def describe(name: str, T: int, B: int, H: int, dtype: Any = "float32") -> str:
+def describe(name: str | Definition, T: int, B: int, H: int, dtype: Any = "float32") -> str:
     """Say which ways a cell takes on the current device, forwards and backwards."""
-    ways = (Recurrence(name).choice(direction, B, H, np.dtype(dtype)) for direction in ("forward", "backward"))
+    cell = Recurrence(name) if isinstance(name, str) else Recurrence(name.name, definition=name)
+    ways = (cell.choice(direction, B, H, np.dtype(dtype)) for direction in ("forward", "backward"))
     return "; ".join(map(str, ways))
-
-
-@contextmanager
-def _memory(where: str, T: int, B: int, H: int) -> Iterator[None]:
-    """Turn the array library's word on missing memory into one that says what to do; nothing has been returned."""
-    try:
-        yield
-    except MemoryError as error:
-        raise MemoryError(
-            f"{where}: the device must have room for T = {T} steps of {B} sequences with hidden_size {H}, got none "
-            f"left ({error}); take fewer sequences or steps at a time, or free what is not in use with "
-            "cupy.get_default_memory_pool().free_all_blocks()"
-        ) from error
-
-
-def _rows(T: int, B: int, lengths: np.ndarray | None) -> Lengths:
-    if lengths is None or (lengths == T).all():
-        return _full_rows(T, B, launch.current_stream())
-    xp = namespace()
-    order = np.argsort(-lengths, kind="stable").astype(np.int32)
-    return Lengths(xp.asarray(lengths.astype(np.int32)), xp.asarray(order), True)
-
-
-@lru_cache(maxsize=64)
-def _full_rows(T: int, B: int, stream: tuple[int, int]) -> Lengths:
-    """Return the rows of a batch that is full; nobody writes into them, so they are made once for a stream."""
-    xp = namespace()
-    return Lengths(xp.full(B, T, np.int32), xp.arange(B, dtype=np.int32), False)
-
-
-def _zero_past(x: Array, rows: Lengths) -> Array:
-    """Return x with zeros past the rows' lengths: what stands there may be no number."""
-    if not rows.ragged:
-        return x
-    xp = namespace()
-    return xp.where((xp.arange(len(x))[:, None] < rows.lengths)[:, :, None], x, x.dtype.type(0))
-
-
-def _product(a: Array, b: Array) -> Array:
-    """Return a·b over all leading axes of a, as one product."""
-    return namespace().matmul(a.reshape(-1, a.shape[-1]), b)
-
-
-def _columns(array: Array, H: int) -> Array:
-    """Return the first H of each row, as an array of their own where there are more."""
-    return array if array.shape[-1] == H else array[..., :H].copy()

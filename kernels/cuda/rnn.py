@@ -45,6 +45,8 @@ def make_cell(name: str, f: Callable[[Any], Any], df: Callable[[Any], Any]) -> K
     return KernelCell(
         name=name,
         spec=RNN,
+        from_x=RNNGates,
+        from_h=RNNGates,
         kept=None,
         pre_activation=pre_activation,
         step=step,

@@ -1,6 +1,7 @@
-"""What the loops know of a cell, and how its values are read from memory and written to it.
+"""What the loops know of a cell, and how its states are put together.
 
-A cell's own file gives its equations on one number each: one thread has one hidden unit of one row of the batch.
+A cell's own file gives its equations on one number each: one thread has one hidden unit of one row of the batch. Those
+of a cell that a user has defined are made of its programs (kernels/cuda/defined.py).
 """
 
 from __future__ import annotations
@@ -8,11 +9,13 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from kernels.contract import CellSpec
 
 from .device import device_function
+from .unrolled import Kind, make_join, make_others
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,30 +24,61 @@ class KernelCell:
 
     name: str
     spec: CellSpec
-    kept: Callable[..., Any] | None  # the NamedTuple of what a tape keeps of a step besides the states; None: nothing
+    from_x: Kind | None  # the NamedTuple of what W_x x_t gives of a step; None: nothing
+    from_h: Kind | None  # of what W_h h_{t−1} gives; None: there is no W_h
+    kept: Kind | None  # of what a tape keeps of a step besides the states
     pre_activation: Callable[[Any, Any, Any, Any], Any]  # from W_x x_t, b_x, W_h h_{t−1} and b_h, gate by gate, to a
-    step: Callable[[Any, Any], tuple[Any, Any]]
-    step_backward: Callable[[Any, Any, Any, Any], tuple[Any, Any]]
+    step: Callable[..., tuple[Any, Any]]
+    step_backward: Callable[..., tuple[Any, ...]]
     halves: Callable[[Any], tuple[Any, Any]]  # from da to what W_x x_t and what W_h h_{t−1} get, gate by gate
     halves_differ: bool
+    streams: Kind | None = None  # of the numbers that come with a step
+    parameters: Kind | None = None  # of a unit's vectors, then constants
+    vectors: Kind | None = None  # of the vectors alone: those that have a gradient
 
     @property
-    def has_c(self) -> bool:
-        """Whether there is a second state."""
-        return "c" in self.spec.states
-
-    @property
-    def kept_count(self) -> int:
-        """How many numbers a tape keeps of a step for a hidden unit, besides the states."""
-        return len(self.kept._fields) if self.kept else 0  # type: ignore[attr-defined]
+    def others(self) -> Kind | None:
+        """The states besides h."""
+        return numbers(len(self.spec.states) - 1)
 
 
-StatesH: Any = namedtuple("StatesH", ("h",))
-StatesHC: Any = namedtuple("StatesHC", ("h", "c"))
+@cache
+def numbers(length: int) -> Kind | None:
+    """Return a NamedTuple for so many numbers, None for none; numba knows it by its class, so it is always the same."""
+    return namedtuple(f"Numbers{length}", [f"n{k}" for k in range(length)]) if length else None
 
 
-def states_of(cell: KernelCell) -> Any:
-    """Return the function that names the states: from (h, c) in either form to a NamedTuple."""
-    if cell.has_c:
-        return device_function(lambda h, c: StatesHC(h, c))
-    return device_function(lambda h, c: StatesH(h))
+@cache
+def _named(states: tuple[str, ...]) -> Kind:
+    return namedtuple("States", states)
+
+
+def make_states(cell: KernelCell, real: Any = None) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return `states` and `others`: from h and a tuple of the others to a NamedTuple, and from it back to the tuple.
+
+    With `real` each number becomes one of that kind: a plain zero may be among them.
+    """
+    kind = _named(cell.spec.states)
+    return make_join(kind, real), make_others(kind)
+
+
+def make_steps(cell: KernelCell) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Return `step` and `step_backward`, as a cell has them that a user has defined.
+
+    ``step(a, prev, m, p)`` and ``step_backward(kept, prev, state, dstate, m, p)`` take streams and parameters too, and
+    the second returns dp besides. The cells of the contract have neither.
+    """
+    step, step_backward = cell.step, cell.step_backward
+    if cell.parameters or cell.streams:
+        return step, step_backward
+
+    @device_function
+    def alone(a, prev, m, p):
+        return step(a, prev)
+
+    @device_function
+    def alone_backward(kept, prev, state, dstate, m, p):
+        carries, da = step_backward(kept, prev, state, dstate)
+        return carries, da, ()
+
+    return alone, alone_backward

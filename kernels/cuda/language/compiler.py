@@ -31,7 +31,7 @@ from numba.cuda import dispatcher, extending
 
 intrinsic: Any = extending.intrinsic
 device_function = cuda.jit(device=True)
-exp, tanh = math.exp, math.tanh  # float32 stays float32
+exp, log, sqrt, tanh = math.exp, math.log, math.sqrt, math.tanh  # float32 stays float32
 
 
 @intrinsic

@@ -31,7 +31,7 @@ cuda = _names.cuda
 device_function = _names.device_function
 """Marks a function that kernels call."""
 
-exp, tanh = _names.exp, _names.tanh
+exp, log, sqrt, tanh = _names.exp, _names.log, _names.sqrt, _names.tanh
 
 normal = _names.normal
 """normal(number): a number that isn't negative, and 0 where it is smaller than the smallest normal one."""

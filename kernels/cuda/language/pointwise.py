@@ -35,3 +35,35 @@ def relu(a: Any) -> Any:
 def step_function(h: Any) -> Any:
     """1 where a ReLU's output is positive, otherwise 0.  (A3′)"""
     return one if h > zero else zero
+
+
+@device_function
+def maximum(a: Any, b: Any) -> Any:
+    """The larger; a NaN where either is one."""
+    return a if a > b or a != a else b
+
+
+@device_function
+def minimum(a: Any, b: Any) -> Any:
+    """The smaller; a NaN where either is one."""
+    return a if a < b or a != a else b
+
+
+@device_function
+def where_less(a: Any, b: Any, x: Any, y: Any) -> Any:
+    """x where a < b, otherwise y."""
+    return x if a < b else y
+
+
+FUNCTIONS = {
+    "sigmoid": sigmoid,
+    "tanh": tanh,
+    "relu": relu,
+    "exp": device.exp,
+    "log": device.log,
+    "sqrt": device.sqrt,
+    "maximum": maximum,
+    "minimum": minimum,
+    "where_less": where_less,
+}
+"""What a defined cell's operations call (kernels/definition.py)."""

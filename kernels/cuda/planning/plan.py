@@ -82,22 +82,25 @@ class Choice(NamedTuple):
     groups: int  # of blocks, side by side along the batch
     row: int  # a row of what the blocks exchange: H, or for the backward H of each gate, filled up
     microseconds: float  # a step, as estimated
+    product: bool = True  # whether there is a W_h to multiply with
 
     @property
     def way(self) -> str:
-        """persistent, tensor (persistent, in the tensor cores) or stepwise."""
-        return "stepwise" if self.tile is None else "tensor" if self.tile.tensor else "persistent"
+        """persistent, tensor (persistent, in the tensor cores), stepwise; elementwise where nothing is multiplied."""
+        if self.tile is None:
+            return "stepwise" if self.product else "elementwise"
+        return "tensor" if self.tile.tensor else "persistent"
 
     @property
     def cut(self) -> Tile:
         """The tile of a persistent way."""
         if self.tile is None:
-            raise ValueError("a stepwise choice has no tile")
+            raise ValueError(f"a choice that is {self.way} has no tile")
         return self.tile
 
     def __str__(self) -> str:
         if self.tile is None:
-            return "stepwise"
+            return self.way
         t = self.tile
         tensor = ", tensor cores" if t.tensor else ""
         return f"persistent {self.blocks}×{self.groups} blocks, {t.units} units × {t.slots} rows{tensor}"
@@ -105,8 +108,9 @@ class Choice(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def choose(
-    direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, way: str = "", tf32: bool = False
-) -> Choice:
+    direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, way: str = "", tf32: bool = False,
+    inputs: int = 0,
+) -> Choice:  # fmt: skip
     """Return the way with the smaller estimate.
 
     Parameters
@@ -120,15 +124,20 @@ def choose(
         Takes the choice away, for tests and benchmarks.
     tf32 : bool
         Float32 may be multiplied in the tensor cores.
+    inputs : int
+        How many gates have something of W_x x_t, where those are more than `gates`, which have something of W_h
+        h_{t−1}. With no gates nothing is multiplied, and there is nothing to choose.
 
     Raises
     ------
     ValueError
         A persistent way is asked for, and the weights don't fit.
     """
+    if not gates:
+        return Choice(None, 0, 0, H, 0.0, product=False)
     tf32 = tf32 or way == "tensor"
     choices = [
-        *_persistent(direction, gates, B, H, itemsize, device, tf32),
+        *_persistent(direction, gates, B, H, itemsize, device, tf32, inputs),
         _stepwise(gates, B, H, itemsize, device),
     ]
     if way:
@@ -143,7 +152,7 @@ def choose(
 
 
 def _persistent(
-    direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, tf32: bool
+    direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, tf32: bool, inputs: int
 ) -> Iterator[Choice]:
     for units, slots in product(UNITS, SLOTS):
         blocks = ceil(H / units)
@@ -158,6 +167,8 @@ def _persistent(
             cuts += tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H, device.tile)
         if tf32 and itemsize == 4 and (slots == TENSOR_SLOTS or slots < 2 * B):
             cuts += tensor_tiles(units, rows, slots, device.warps, parts * H)
+        if direction == "forward" and inputs > gates:
+            cuts = [tile._replace(input_rows=inputs * units) for tile in cuts]
         for tile in cuts:
             row = up(H, tile.chunk)
             K = parts * row  # of what blocks exchange for a row of the batch

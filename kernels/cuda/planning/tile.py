@@ -65,6 +65,7 @@ class Tile(NamedTuple):
     chunk: int  # k of a warp at a time
     vector: int  # numbers in 16 bytes
     tensor: bool = False  # the warp's lanes multiply together, in the tensor cores: see kernels/cuda/running/tensor.py
+    input_rows: int = 0  # of W_x, where they are more than `rows`
 
     @property
     def threads(self) -> int:
@@ -144,13 +145,18 @@ class Tile(NamedTuple):
 
     @property
     def biases_at(self) -> int:
-        """Then b_x and b_h of the block's rows, in the forward."""
+        """Then b_x of the block's rows, in the forward."""
         return self.sums_at + self.sums * self.folds
+
+    @property
+    def b_h_at(self) -> int:
+        """And b_h."""
+        return self.biases_at + max(self.rows, self.input_rows)
 
     @property
     def weights_at(self) -> int:
         """Then the weights."""
-        return up(self.biases_at + 2 * self.rows, self.vector)
+        return up(self.b_h_at + self.rows, self.vector)
 
     def size(self, K: int) -> int:
         """Return how many numbers shared memory holds."""

@@ -148,7 +148,8 @@ def compilers() -> tuple[str, ...]:
 def _fingerprint() -> str:
     digest = hashlib.sha256()
     folder = Path(__file__).parents[1]  # with all its rooms
-    for path in (folder.parent / "contract.py", *sorted(folder.rglob("*.py"))):
+    above = folder.parent / "contract.py", folder.parent / "definition.py"
+    for path in (*above, *sorted(folder.rglob("*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -57,8 +57,8 @@ def test_a_missing_package_is_named(absent, reason):
 import sys, types
 if {absent!r} == "cupy":
     stand_in = types.ModuleType("kernels.cuda.language.compiler")
-    names = "cuda device_function exp tanh normal shared_memory load_vector store_vector arrive wait to_tf32 mma"
-    for name in names.split():
+    names = "exp log sqrt tanh normal shared_memory load_vector store_vector arrive wait to_tf32 mma"
+    for name in ("cuda", "device_function", *names.split()):
         setattr(stand_in, name, lambda function=None: function)
     sys.modules["kernels.cuda.language.compiler"] = stand_in
 sys.modules[{absent!r}] = None
