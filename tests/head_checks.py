@@ -153,6 +153,18 @@ def check_sure(head: Any, question: Question) -> None:
     np.testing.assert_allclose(found["x"], expected["x"], rtol=16 * eps)
 
 
+def check_hopeless(head: Any, question: Question) -> None:
+    """A target whose score is far below all others has a loss as large, and no exponential overflows on the way."""
+    dtype = question.x.dtype
+    weight = np.array([[0.0], [1000.0], [999.0]], dtype)
+    hopeless = Question(np.ones((2, 1), dtype), weight, None, np.array([0, 1]), np.ones(2, dtype))
+    with np.errstate(over="ignore"):  # what it would make of a loss is to be seen
+        found = run(head, hopeless)["losses"]
+        alone, _ = head.losses(*hopeless[:4])
+    for losses in (found, alone):
+        np.testing.assert_allclose(losses, exact(hopeless)["losses"], rtol=16 * float(np.finfo(dtype).eps))
+
+
 CHECKS: tuple[Callable[[Any, Question], None], ...] = (
     check_equations,
     check_needs,
@@ -160,5 +172,6 @@ CHECKS: tuple[Callable[[Any, Question], None], ...] = (
     check_hits,
     check_not_finite,
     check_sure,
+    check_hopeless,
 )
 """Every check of a `SoftmaxHead`."""

@@ -46,7 +46,7 @@ def make_adam(dtype: str) -> Any:
 
 
 def adam(steps: list[AdamStep]) -> None:
-    """Take parameters and their moments a step further, in place."""
+    """As `UpdateKernels` has it."""
     for dtype, some in groupby((step for step in steps if step.p.size), key=lambda step: step.p.dtype):
         for parts in in_turn([_part(step) for step in some], dtype):
             run(make_adam, dtype, parts, WORK)

@@ -49,7 +49,7 @@ def make_sgd(dtype: str) -> Any:
 
 
 def sgd(steps: list[SGDStep]) -> None:
-    """Take parameters and their momentum a step further, in place."""
+    """As `UpdateKernels` has it."""
     for dtype, some in groupby((step for step in steps if step.p.size), key=lambda step: step.p.dtype):
         for parts in in_turn([_part(step) for step in some], dtype):
             run(make_sgd, dtype, parts, WORK)

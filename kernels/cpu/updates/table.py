@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache
+from functools import cache, lru_cache
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -206,23 +207,32 @@ def in_turn(parts: list[Part], dtype: np.dtype) -> Iterator[list[Part]]:
 
     Two names for one array, say, are two parts that share memory. Then each part is done alone, as NumPy would.
     """
-    spans, width = [], dtype.itemsize
-    for part in parts:
-        size = part.size * width
-        spans += [(at, at + size, True) for at in {part.p, part.m, part.v} if at]
-        if part.g != part.p:
-            spans.append((part.g, part.g + (part.row_count * part.width * width if part.width else size), False))
-    spans.sort()
-    read = written = 0  # how far
-    for begin, end, writes in spans:
-        if begin < written or (writes and begin < read):
-            yield from ([part] for part in parts)
-            return
-        if writes:
-            written = end
-        else:
-            read = max(read, end)
-    yield parts
+    width = dtype.itemsize
+    apart = _written(tuple([(part.p, part.m, part.v, part.size) for part in parts]), width)
+    if apart is None or any(_reads(part, width, *apart) for part in parts):
+        yield from ([part] for part in parts)
+    else:
+        yield parts
+
+
+@lru_cache(maxsize=64)
+def _written(places: tuple[tuple[int, int, int, int], ...], width: int) -> tuple[list[int], list[int]] | None:
+    """Return where what parts write to begins, ascending, and where it ends; None where two write to the same memory.
+
+    Parameters and moments stay where they are from step to step, so this is found out once.
+    """
+    spans = sorted((at, at + size * width) for *written, size in places for at in {*written} - {0})
+    begins, ends = [begin for begin, _ in spans], [end for _, end in spans]
+    return None if any(begin < end for begin, end in zip(begins[1:], ends[:-1], strict=True)) else (begins, ends)
+
+
+def _reads(part: Part, width: int, begins: list[int], ends: list[int]) -> bool:
+    """Whether a gradient lies where something is written, other than its own parameter as a whole."""
+    if part.g == part.p:
+        return False
+    size = part.row_count * part.width if part.width else part.size
+    before = bisect_left(begins, part.g + size * width)  # how many begin before the gradient ends
+    return before > 0 and ends[before - 1] > part.g
 
 
 @cache

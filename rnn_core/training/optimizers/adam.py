@@ -111,12 +111,8 @@ class AdamW(Adam):
 
     Parameters
     ----------
-    lr : float
-        Learning rate η.
-    betas : pair of float
-        β₁ and β₂, each at least 0 and below 1.
-    eps : float
-        ε.
+    lr, betas, eps
+        As `Adam`'s.
     weight_decay : float
         λ; each step takes the share ηλ off a parameter.
     """

@@ -140,6 +140,18 @@ def test_rows_step_as_a_dense_gradient_does(optimizer, dtype, shape):
         same(by_rows, stepped(optimizer, parameters, whole, backend, steps=len(seen)))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_without_epsilon_no_row_is_passed_over(dtype):
+    """Where a gradient has always been zero, 0/0 is no number, whether it comes in rows or whole."""
+    p, rows = {"w": np.ones((4, 3), dtype)}, some_rows((4, 3), [1], dtype)
+    for eps in (0.0, 1e-300):  # the second is 0 in float32
+        found = stepped(Adam(0.1, eps=eps), p, {"w": rows}, "cpu")["w"]
+        whole = stepped(Adam(0.1, eps=eps), p, {"w": rows.to_dense()}, "cpu")["w"]
+        np.testing.assert_array_equal(found, whole)
+        assert np.isnan(found[[0, 2, 3]]).all() == (eps == 0 or dtype == "float32")
+        assert np.isfinite(found[1]).all()
+
+
 def test_a_row_that_never_had_a_gradient_is_not_written_to():
     """Not even read as a number: a step on it would end in NaN."""
     p = {"w": np.full((4, 3), np.nan, np.float32)}
@@ -205,6 +217,53 @@ SHARED = ("two names", "another part of it", "turned", "a gradient of its own", 
 @pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(0.1, momentum=0.9), AdamW(0.1)], ids=repr)
 def test_what_shares_memory_steps_one_after_another(optimizer, which):
     same(*(shared(backend, optimizer, which) for backend in ("cpu", "numpy")))
+
+
+ONE = table.Part(p=0x1000, g=0x2000, m=0x3000, v=0x4000, size=0x100)
+OTHER = table.Part(p=0x5000, g=0x6000, m=0x7000, v=0x8000, size=0x100)
+TOGETHER = {
+    "apart": (OTHER, True),
+    "one behind the other": (OTHER._replace(p=0x1400), True),
+    "two names": (OTHER._replace(p=0x1000), False),
+    "the last number": (OTHER._replace(p=0x13FC), False),
+    "one moment": (OTHER._replace(m=0x4000), False),
+    "a gradient of its own": (OTHER._replace(g=0x5000), True),
+    "one gradient": (OTHER._replace(g=0x2000), True),
+    "the other's parameter for a gradient": (OTHER._replace(g=0x1000), False),
+    "the end of the other's moment": (OTHER._replace(g=0x33FC), False),
+    "behind the other's moment": (OTHER._replace(g=0x3400), True),
+    "rows before a moment": (OTHER._replace(g=0x2F00, width=16, row_count=4), True),
+    "rows into a moment": (OTHER._replace(g=0x2F00, width=16, row_count=5), False),
+    "without momentum": (OTHER._replace(m=0, v=0), True),
+}
+
+
+@pytest.mark.parametrize("which", TOGETHER)
+def test_parts_step_together_if_nothing_is_shared(which):
+    """Whether or not threads would have met there: an address is compared, not a result."""
+    other, together = TOGETHER[which]
+    for parts in ([ONE, other], [other, ONE]):
+        found = list(table.in_turn(parts, np.dtype(np.float32)))
+        assert found == ([parts] if together else [[part] for part in parts])
+
+
+@pytest.mark.parametrize("optimizer", [SGD(0.1), AdamW(0.1)], ids=repr)
+def test_what_was_apart_in_one_step_may_share_memory_in_the_next(optimizer):
+    """What stays where it is, is looked at once; gradients are, in every step."""
+
+    def steps(backend):
+        memory, other, g, h = np.random.default_rng(0).standard_normal((4, 30, 64))
+        parameters = {"a": memory, "b": other}
+        state = optimizer.init(parameters)
+        for gradients in ({"a": g, "b": h}, {"a": g, "b": h}, {"a": other, "b": h}, {"a": h, "b": memory[:]}):
+            optimizer.update(parameters, gradients, state, backend=backend)
+        return parameters | state
+
+    before = table._written.cache_info()
+    found = steps("cpu")
+    after = table._written.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (1, 3)
+    same(found, steps("numpy"))
 
 
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
