@@ -14,7 +14,7 @@ from kernels.contract import Array
 from .first_values import undrawn
 from .home import HOST, move
 from .layout import describe
-from .live import LiveParameters, keep, write
+from .live import LiveParameters, fill, keep, write
 
 
 class Layer:
@@ -130,7 +130,7 @@ class Layer:
             config["backend"] = backend or ("numpy" if complex_step else config["backend"])
         twin = self._shell(config)
         for name, array in self.parameters.items():
-            twin.parameters[name][...] = move(array, twin.namespace)
+            fill(twin.parameters[name], move(array, twin.namespace))
         return twin
 
     def _shell(self, config: Mapping[str, Any]) -> Self:

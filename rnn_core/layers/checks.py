@@ -176,13 +176,20 @@ def check_array(
 
     `why` says behind an error where the shape comes from.
     """
-    value = as_array(where, name, value, xp)
-    if value.dtype != dtype:
-        raise TypeError(f"{where}: {name} must be {dtype}, got {value.dtype}; convert it with astype(np.{dtype})")
-    if value.shape != shape:
-        raise ValueError(f"{where}: {name} must have shape {shape}, got {value.shape}{why and '; '}{why}")
-    check_activations(where, name, value, valid)
-    return value
+    array = as_array(where, name, value, xp)
+    if array.dtype != dtype:
+        raise TypeError(f"{where}: {name} must be {dtype}, {of_another_dtype(name, value, array, dtype)}")
+    if array.shape != shape:
+        raise ValueError(f"{where}: {name} must have shape {shape}, got {array.shape}{why and '; '}{why}")
+    check_activations(where, name, array, valid)
+    return array
+
+
+def of_another_dtype(name: str, value: Any, array: Array, dtype: np.dtype, of: str = "") -> str:
+    """Return what has come instead of an array of a dtype, and the way out: a list has no ``astype``."""
+    if isinstance(value, list | tuple):
+        return f"got {describe(value)}, which NumPy reads as {array.dtype}; pass np.asarray({name}, np.{dtype})"
+    return f"got {array.dtype}; convert it with {of}astype(np.{dtype})"
 
 
 def check_lengths(where: str, lengths: Any, T: int, B: int) -> np.ndarray | None:

@@ -147,13 +147,14 @@ class Mark:
 class _Known:
     """An array of some `LiveParameters`."""
 
-    __slots__ = ("alive", "holders", "mark")
+    __slots__ = ("alive", "closed", "holders", "locked", "mark")
 
     def __init__(self, array: np.ndarray, mark: Mark):
         key = id(array)
         self.alive = weakref.ref(array, lambda _: _KNOWN.pop(key, None))
         self.mark = mark
         self.holders: set[int] = set()  # ids of the `LiveParameters` that refer to it
+        self.locked = self.closed = False  # see `lock` and `close`
 
 
 _KNOWN: dict[int, _Known] = {}
@@ -165,6 +166,32 @@ def _known(array: np.ndarray, mark: Mark) -> _Known:
     if known is None or known.alive() is not array:
         known = _KNOWN[id(array)] = _Known(array, mark)
     return known
+
+
+def lock(arrays: Mapping[str, Array]) -> None:
+    """Make parameters read-only for all but `LiveParameters`, which goes on copying into them what is assigned."""
+    for array in arrays.values():
+        array.flags.writeable = False
+        _KNOWN[id(array)].locked = True
+
+
+def close(arrays: Mapping[str, Array]) -> None:
+    """Let nobody write into locked parameters any more: what computes with them has its own order of them."""
+    for array in arrays.values():
+        _KNOWN[id(array)].closed = True
+
+
+def fill(parameter: Array, value: Array) -> None:
+    """Copy a value that fits into a parameter, locked or not."""
+    known = _KNOWN.get(id(parameter))
+    if known is None or not known.locked:
+        parameter[...] = value
+        return
+    parameter.flags.writeable = True
+    try:
+        parameter[...] = value
+    finally:
+        parameter.flags.writeable = False
 
 
 COUNTED = sys.implementation.name == "cpython" and "free-threading" not in sys.version
@@ -234,7 +261,7 @@ def write(where: str, parameters: Mapping[str, Array], values: Mapping[str, Any]
     # Copies, because a value may be a view of a parameter that is about to be written.
     copies = {name: _checked(where, name, value, parameters[name]).copy() for name, value in values.items()}
     for name, value in copies.items():
-        parameters[name][...] = value
+        fill(parameters[name], value)
 
 
 def _checked(where: str, name: str, value: Any, parameter: Array) -> Array:
@@ -250,7 +277,7 @@ def _checked(where: str, name: str, value: Any, parameter: Array) -> Array:
             f"{where}: {name} must be {parameter.dtype} or narrower, got {value.dtype}; "
             f"convert it with astype(np.{parameter.dtype}){or_build(where.partition('.')[0], value.dtype)}"
         )
-    if type(parameter) is np.ndarray and not parameter.flags.writeable:
+    if (known := _KNOWN.get(id(parameter))) is not None and known.closed:
         raise ValueError(
             f"{where}: {name} must not be written into any more: its layer is quantized and has been called; "
             "quantize another, or load the file again"

@@ -24,6 +24,7 @@ from .checks import (
     checked_dtype,
     checked_precision,
     flag,
+    of_another_dtype,
     positive_int,
     probability,
 )
@@ -420,11 +421,11 @@ class Recurrent(Layer):
     ) -> tuple[Array, np.ndarray | None, State, Layout]:
         """Return x time-major and batched, lengths, the initial states, and how the user laid x out."""
         xp, I, dtype = self.namespace, self.input_size, self.dtype
-        x = as_array(where, "x", x, xp)
+        given, x = x, as_array(where, "x", x, xp)
         if x.dtype != dtype:
+            got = of_another_dtype("x", given, x, dtype, of="x.")
             raise TypeError(
-                f"{where}: x must be {dtype}, as the weights are, got {x.dtype}; convert it with "
-                f"x.astype(np.{dtype}){or_build(type(self).__name__, x.dtype)}"
+                f"{where}: x must be {dtype}, as the weights are, {got}{or_build(type(self).__name__, x.dtype)}"
             )
         if x.ndim not in (2, 3) or x.shape[-1] != I:
             batched = f"(B, T, {I})" if self.batch_first else f"(T, B, {I})"

@@ -24,6 +24,7 @@ class QuantizedLinear(Quantized, Linear):
         if self.config["bias"]:
             named["bias"] = first_values(np, (self.out_features,), dtype, np.zeros)
         self.parameters = named
+        self._lock()
         self._prepared: Any = None
 
     def __call__(self, x: Array) -> Array:

@@ -16,7 +16,7 @@ from ..linear import Linear
 from ..recurrent import GRU, LSTM, RNN
 from .linear import QuantizedLinear
 from .recurrent import QuantizedGRU, QuantizedLSTM, QuantizedRNN
-from .rows import SCALE, Quantized, is_quantized
+from .rows import SCALE, Quantized, backend_in_int8, check_row, is_quantized
 from .table import QuantizedEmbedding
 
 KINDS: dict[type[Layer], type[Quantized]] = {
@@ -44,8 +44,8 @@ def quantize(target: Any) -> Any:
     -------
     quantized : as target
         It is called as `target` is, a model evaluates and generates, and `save` and `load` know it. `parameters` has
-        the integers under a weight's own name, and their scales under that name with ``_scale`` behind. Once it has
-        been called, the parameters can't be written into any more, but for those of an `Embedding` that shares none.
+        the integers under a weight's own name, and their scales under that name with ``_scale`` behind, read-only. What
+        is assigned to a name is copied in, until the first call; into those of an `Embedding` that shares none, ever.
 
     Raises
     ------
@@ -69,8 +69,7 @@ def quantize(target: Any) -> Any:
             "quantize: target must be an RNN, LSTM, GRU, Linear, Embedding or a model of them, got "
             f"a {type(target).__name__}"
         )
-    for name, array in target.parameters.items():
-        check_finite("quantize", name, array)
+    _check(target)
     twin = quantized_shell(target)
     values: dict[str, np.ndarray] = {}
     for name, array in target.parameters.items():
@@ -80,6 +79,17 @@ def quantize(target: Any) -> Any:
             values[name] = array
     twin.load_state_dict(values)
     return twin
+
+
+def _check(target: Any) -> None:
+    """Refuse, in the words of whoever calls `quantize`, what one of its layers would refuse in its own."""
+    for layer in [target] if type(target) in KINDS else target.layers.values():
+        if type(layer) in KINDS:
+            backend_in_int8("quantize", layer.dtype, layer.config["backend"], "target's ")
+            for array in layer.parameters.values():
+                check_row("quantize", array.shape[1] if array.ndim == 2 else 0)
+    for name, array in target.parameters.items():
+        check_finite("quantize", name, array)
 
 
 def quantized_shell(target: Any) -> Any:

@@ -48,6 +48,7 @@ class QuantizedRecurrent(Quantized, Recurrent):
                         weight = field.removesuffix(SCALE)
                         named[self._name(weight, k, d) + field.removeprefix(weight)] = array
         self.parameters = named
+        self._lock()
         self._prepared: list[list[Any]] | None = None
         self._calls: SmallCalls | None = None
 

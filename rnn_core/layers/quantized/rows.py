@@ -11,6 +11,7 @@ from kernels.contract import LONGEST_ROW, Array
 from ... import backends
 from ..base import Layer
 from ..first_values import first_values
+from ..live import close, lock
 
 SCALE = "_scale"
 """What is appended to a weight's name: its rows' scales stand under it."""
@@ -39,35 +40,52 @@ class Quantized(Layer):
 
     def _backend(self, dtype: np.dtype) -> Any:
         """Return the backend's module, if it computes in int8 and the layer is to be float32 otherwise."""
-        name, backend = type(self).__name__, self.config["backend"] or backends.default()
-        if dtype != np.float32:
-            raise TypeError(
-                f"{name}: dtype must be float32, in which all but the weights is, got {dtype}; "
-                "astype(np.float32) makes of a layer or model one that can be quantized"
-            )
-        module = backends.get(backend)
-        if not hasattr(module, "quantized_cell"):
-            raise RuntimeError(
-                f"{name}: backend must be one that computes in int8, 'cpu' or 'numpy', got {backend!r}; "
-                "astype(np.float32, backend='cpu') makes such a layer or model"
-            )
-        return module
+        return backend_in_int8(type(self).__name__, dtype, self.config["backend"])
 
     def _rows(self, shape: tuple[int, int]) -> tuple[Array, Array]:
         """Return a new weight in int8 and the scales of its rows, not yet filled in."""
-        if shape[1] > LONGEST_ROW:
-            raise ValueError(
-                f"{type(self).__name__}: a row of a weight must have at most {LONGEST_ROW} numbers, for their products "
-                f"to add up within 32 bits, got {shape[1]}; leave this layer as it is"
-            )
+        check_row(type(self).__name__, shape[1])
         return first_values(np, shape, np.dtype(np.int8), np.zeros), first_values(
             np, shape[:1], np.dtype(np.float32), np.zeros
         )
 
+    def _lock(self) -> None:
+        """Let users write into the parameters by assignment alone: through a view they would, unseen, even later."""
+        lock(self.parameters)
+
     def _seal(self) -> None:
         """Let nobody write into the parameters any more: what computes with them has its own order of them."""
-        for array in self.parameters.values():
-            array.flags.writeable = False
+        close(self.parameters)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make a copy's arrays what this one's are: NumPy copies what is read-only as what is not."""
+        self.__dict__.update(state)
+        self._lock()
+
+
+def backend_in_int8(where: str, dtype: np.dtype, backend: str | None, of: str = "") -> Any:
+    """Return a backend's module, if it computes in int8 for this dtype; errors say that the two are `of` something."""
+    if dtype != np.float32:
+        raise TypeError(
+            f"{where}: {of}dtype must be float32, in which all but the weights is, got {dtype}; "
+            "astype(np.float32) makes of a layer or model one that can be quantized"
+        )
+    module = backends.get(backend := backend or backends.default())
+    if not hasattr(module, "quantized_cell"):
+        raise RuntimeError(
+            f"{where}: {of}backend must be one that computes in int8, 'cpu' or 'numpy', got {backend!r}; "
+            "astype(np.float32, backend='cpu') makes such a layer or model"
+        )
+    return module
+
+
+def check_row(where: str, length: int) -> None:
+    """Refuse a row whose product might not fit into 32 bits."""
+    if length > LONGEST_ROW:
+        raise ValueError(
+            f"{where}: a row of a weight must have at most {LONGEST_ROW} numbers, for their products to add up within "
+            f"32 bits, got {length}; leave this layer as it is"
+        )
 
 
 def is_quantized(target: Any) -> bool:

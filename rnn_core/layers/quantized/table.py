@@ -20,6 +20,7 @@ class QuantizedEmbedding(Quantized, Embedding):
         self._backend(dtype)
         weight, scale = self._rows((self.num_embeddings, self.embedding_dim))
         self.parameters = {"weight": weight, f"weight{SCALE}": scale}
+        self._lock()
 
     def __call__(self, tokens: Array) -> Array:
         """Return the vectors, float32; parameters and errors are those of `Embedding`."""

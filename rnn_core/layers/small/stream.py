@@ -46,7 +46,7 @@ class Stream:
             self._shape, self._dtype = self._step, layer.dtype
             self._x, self._y = self._at(place.x, 0), self._at(place.y, 0)
             self._run, self._stamp = place.run, layer._small.stamp
-        self.reset(state0)
+        self._begin(where, "state0", state0)
 
     def __call__(self, x: Array) -> Array:
         """Take a step, or some.
@@ -85,12 +85,15 @@ class Stream:
 
     @state.setter
     def state(self, state: Any) -> None:
-        self.reset(state)
+        self._begin(self._where, "state", state)
 
     def reset(self, state0: Any = None) -> None:
         """Begin anew, at zero or at a state."""
+        self._begin(f"{self._where}.reset", "state0", state0)
+
+    def _begin(self, where: str, name: str, state: Any) -> None:
         layer, layout = self.layer, self._layout
-        found = layer._checked_states(self._where, "state0", state0, layout)
+        found = layer._checked_states(where, name, state, layout)
         shape, xp = layout.state_shape(layer.num_layers, layer.hidden_size), layer.namespace
         states = [xp.zeros(shape, dtype=layer.dtype) if s is None else xp.reshape(s, shape) for s in found]
         if self._place is None:
@@ -103,16 +106,16 @@ class Stream:
     def _ordinary(self, x: Any) -> Array:
         """Take steps through the layer's own call, after all checks."""
         layer, where = self.layer, self._where
-        x = as_array(where, "x", x, layer.namespace)
+        given, x = x, as_array(where, "x", x, layer.namespace)
         if one := x.ndim == len(self._step):
-            x = check_array(where, "x", x, self._step, layer.dtype, why="one step", xp=layer.namespace)
+            x = check_array(where, "x", given, self._step, layer.dtype, why="one step", xp=layer.namespace)
             x = layer.namespace.expand_dims(x, axis=self._time)
         elif x.ndim != len(self._step) + 1 or x.shape != self._sequence(x.shape[self._time]):
             raise ValueError(
                 f"{where}: x must be one step of shape {self._step}, or several of {self._said()}, got {describe(x)}"
             )
-        y, state = layer(x, self.state)
-        self.reset(state)
+        y, state = layer(x if one else given, self.state)
+        self._begin(where, "state", state)
         return self._at(y, 0) if one else y
 
     def _at(self, sequence: Array, t: int) -> Array:

@@ -121,6 +121,8 @@ ERRORS = (
           "LSTM.__call__: x must have shape (B, T, 3) or, unbatched, (T, 3), got (5, 2); input_size is 3"),
     Error("no sequence", lambda w: w.layer(w.x[:, :0]), V, EMPTY + "(5, 0, 3)"),
     Error("no time step", lambda w: w.layer(w.x[:0]), V, EMPTY + "(0, 2, 3)"),
+    Error("lists of floats", lambda w: w.layer(w.x.tolist()), T,
+          FLOAT + "a list of 5, which NumPy reads as float64; pass np.asarray(x, np.float32), or build the LSTM with…"),
     Error("float64 into float32", lambda w: w.layer(w.x.astype(np.float64)), T,
           FLOAT + "float64; convert it with x.astype(np.float32), or build the LSTM with dtype=np.float64"),
     Error("integers for x", lambda w: w.layer(np.ones((5, 2, 3), int)), T,

@@ -207,13 +207,14 @@ def test_what_can_not_be_quantized():
         quantize(Dropout(0.5))
     with pytest.raises(TypeError, match=r"^quantize: target must be in float32, got one that is quantized already: Qu"):
         quantize(quantize(LSTM(5, 4)))
-    with pytest.raises(TypeError, match=r"^QuantizedLSTM: dtype must be float32.*astype\(np.float32\) makes"):
-        quantize(LSTM(5, 4, dtype=np.float64))
+    for make in (lambda **o: LSTM(5, 4, **o), lambda **o: Linear(5, 4, **o), lambda **o: LanguageModel(5, 4, **o)):
+        with pytest.raises(TypeError, match=r"^quantize: target's dtype must be float32.*astype\(np.float32\) makes"):
+            quantize(make(dtype=np.float64))
     layer = LSTM(5, 4)
     layer.parameters["weight_hh_l0"][2, 1] = np.nan
     with pytest.raises(ValueError, match=r"^quantize: weight_hh_l0 must be finite, got nan at index \(2, 1\)"):
         quantize(layer)
-    with pytest.raises(ValueError, match=r"^QuantizedLinear: a row of a weight must have at most 133144 numbers"):
+    with pytest.raises(ValueError, match=r"^quantize: a row of a weight must have at most 133144 numbers"):
         quantize(Linear(133_145, 1))
 
 
@@ -229,6 +230,46 @@ def test_parameters_stay_once_they_are_in_use():
         twin.load_state_dict(values)
     with pytest.raises(TypeError, match=r"weight_ih_l0 must be int8, got float32; rnn_core.quantize makes integers"):
         quantize(stack()).load_state_dict({name: a.astype(np.float32) for name, a in values.items()})
+
+
+ONES = {
+    "stack": (lambda: LSTM(5, 4, 2, seed=0), lambda layer: layer(X)),
+    "linear": (lambda: Linear(5, 4, seed=0), lambda layer: layer(X)),
+    "embedding": (lambda: Embedding(7, 4, seed=0), lambda layer: layer(np.array([1]))),
+    "tied": (lambda: LanguageModel(5, 4, tied=True, seed=0), lambda model: model(ROWS)),
+}
+COPIES = {
+    "itself": lambda twin, path: twin,
+    "a copy": lambda twin, path: copy.copy(twin),
+    "a deep copy": lambda twin, path: copy.deepcopy(twin),
+    "a pickle's": lambda twin, path: pickle.loads(pickle.dumps(twin)),
+    "a file's": lambda twin, path: save(twin, path) or load(path),  # type: ignore[func-returns-value]
+    "astype's": lambda twin, path: twin.astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("which", COPIES)
+@pytest.mark.parametrize("name", ONES)
+def test_a_view_that_was_taken_before_the_first_call_writes_nowhere(name, which, tmp_path):
+    make, ask = ONES[name]
+    twin = COPIES[which](quantize(make()), tmp_path / "it.safetensors")
+    views = [array[...] for array in twin.parameters.values()]
+    for view in views:
+        with pytest.raises(ValueError, match="read-only"):
+            view[...] = 1
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            view.flags.writeable = True
+    values = {key: np.ones_like(array) for key, array in twin.parameters.items()}
+    twin.parameters.update(values)
+    assert all((view == 1).all() for view in views)
+    ask(twin)
+    if name == "embedding":
+        twin.load_state_dict(values)
+    else:
+        with pytest.raises(ValueError, match="must not be written into any more"):
+            twin.load_state_dict(values)
+    with pytest.raises(ValueError, match="read-only"):
+        views[0][...] = 2
 
 
 def test_what_a_layer_multiplies_in_can_be_asked_and_not_set(tmp_path):

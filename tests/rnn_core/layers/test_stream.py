@@ -143,9 +143,13 @@ WRONG = {
     "batch": (lambda x: x[:1], ValueError, r"x must have shape \(2, 3\), got \(1, 3\); one step"),
     "steps": (lambda x: x[None, :, :2], ValueError, r"one step of shape \(2, 3\), or several of \(T, 2, 3\)"),
     "no step": (lambda x: x[None][:0], ValueError, "at least one"),
+    "lists": (lambda x: x.tolist(), TypeError,
+              r"x must be float32, got a list of 2, which NumPy reads as float64; pass np.asarray\(x, np.float32\)$"),
+    "lists of steps": (lambda x: x[None].tolist(), TypeError,
+                       r"x must be float32, as the weights are, got a list of 1, .*; pass np.asarray\(x, np.float"),
     "axes": (lambda x: x[0], ValueError, r"x must be one step of shape \(2, 3\), or several of \(T, 2, 3\), got n"),
     "text": (lambda x: "one", TypeError, "x must be an array of numbers"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("backend", ["cpu", "numpy"])
@@ -170,6 +174,28 @@ def test_what_does_not_fit_is_refused_and_the_state_stays(wrong, backend):
 def test_so_is_what_a_stream_cannot_begin_with(arguments, error, says):
     with pytest.raises(error, match=f"^LSTM.stream: {says}"):
         LSTM(3, 5).stream(**arguments)
+
+
+STATES = {
+    "no pair": (np.zeros((1, 2, 5), np.float32), ValueError, r"{} must be a pair \(h, c\), got ndarray"),
+    "a list": ([np.zeros((1, 2, 5), np.float32), [[[0.0] * 5] * 2]], TypeError,
+               r"{}\[1\] must be float32, got a list of 1, which NumPy reads as float64; pass np.asarray\({}\[1\], np"),
+    "another shape": ((np.zeros((1, 5), np.float32),) * 2, ValueError, r"{}\[0\] must have shape \(1, 2, 5\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", STATES)
+def test_a_state_that_does_not_fit_is_named_as_it_was_given(wrong):
+    layer, x = made(LSTM)
+    state, error, says = STATES[wrong]
+    stream = layer.stream(2)
+    stream(x[0])
+    before = stream.state
+    with pytest.raises(error, match=f"^LSTM.stream: {says.replace('{}', 'state')}"):
+        stream.state = state
+    with pytest.raises(error, match=f"^LSTM.stream.reset: {says.replace('{}', 'state0')}"):
+        stream.reset(state)
+    assert_same(stream.state, before)
 
 
 def test_a_bidirectional_layer_has_none():
