@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rnn_core import GRU, LanguageModel, SequenceClassifier, gradcheck
+from rnn_core import GRU, LanguageModel, SequenceClassifier, gradcheck, quantize
 from rnn_core.checking import Problem
 from rnn_core.data import Examples
 from rnn_core.data.batches import Batch
@@ -478,6 +478,10 @@ def test_values_are_checked():
         Map()  # type: ignore[abstract]
     with pytest.raises(TypeError, match="LinearMap: model must be a Model, such as LanguageModel, got GRU"):
         LinearMap(GRU(2, 3), {"*": Scale()})
+    small = quantize(classifier(dtype=np.float32))
+    for make in (lambda: LinearMap(small, {"*": Scale()}), lambda: SharedMap({"a": small}, {"*": Scale()})):
+        with pytest.raises(TypeError, match=r"^LinearMap: model must be in float32 .* quantized; take the model that"):
+            make()
     model = classifier()
     model.parameters["head.bias"][1] = np.nan
     with pytest.raises(ValueError, match="LinearMap: head.bias must be finite"):

@@ -13,6 +13,7 @@ from rnn_core.data.files.lines import named
 from rnn_core.foreign import one_line
 from rnn_core.inputs.encoding import Encoding
 from rnn_core.inputs.kept import encoding_of, kept
+from rnn_core.layers.quantized import is_quantized
 from rnn_core.models import Model
 from rnn_core.schema import check_arguments
 
@@ -56,6 +57,15 @@ def save_network(model: Model, saved: Saved, path: Any) -> None:
     """Write a network and what stands beside it; errors are those of `rnn_core.save`."""
     record = {"method": saved.method, "metric": saved.metric, "scores": saved.scores}
     save(model, path, classes=saved.classes, task=TASK, record=record, **kept(saved.encoding))
+
+
+def check_trainable(model: Model, path: str) -> None:
+    """Raise ValueError for a source model whose weights are integers: nothing can be carried over from them."""
+    if is_quantized(model):
+        raise ValueError(
+            f"--source-model must have its weights in float32 or float64, got int8 in {named(path)}; take the file of "
+            "the model that quantize was given"
+        )
 
 
 def load_network(path: str) -> tuple[Model, Saved | None]:

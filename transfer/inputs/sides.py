@@ -19,7 +19,7 @@ from rnn_core.inputs.kinds import are_numbers, kind_of
 from rnn_core.inputs.reading import Raw, has_test, read, running_text
 from rnn_core.models import Model
 
-from .saved import load_network
+from .saved import check_trainable, load_network
 
 TEST_SHARE = 0.25
 """Of the target, where there is no test of its own, unless told otherwise."""
@@ -124,6 +124,7 @@ def source_of(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
     """Return the source: a model and, if known, how it reads; or a text; or examples."""
     if wanted.source_model is not None:
         model, saved = load_network(wanted.source_model)
+        check_trainable(model, wanted.source_model)
         if not isinstance(model, SequenceClassifier):
             raise ValueError(
                 f"--source-model must be a SequenceClassifier, got a {type(model).__name__} in "

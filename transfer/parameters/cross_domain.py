@@ -33,7 +33,6 @@ from rnn_core.models import Model
 from .copying import copy_parameters
 from .groups import Patterns, checked_layer, checked_model, chosen
 from .report import TransferReport
-from .values import check_float
 
 RECURRENT = "*weight_hh_*"
 """The recurrent weights, of a model or of a layer."""
@@ -157,7 +156,6 @@ def _orthogonal(n: int, rng: np.random.Generator) -> np.ndarray:
 def _twin(where: str, model: Model, patterns: Patterns, seed: int, change: Callable[..., np.ndarray]) -> Model:
     """Return a copy of a model with the chosen parameters changed, gate block by gate block."""
     names = chosen(where, "patterns", checked_model(where, model), patterns)
-    check_float(where, "model", model)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
         raise TypeError(f"{where}: seed must be an int, got {seed!r}")
     if seed < 0:

@@ -15,6 +15,8 @@ from typing import Any
 from rnn_core.layers.base import Layer
 from rnn_core.models import Model
 
+from .values import check_float
+
 Patterns = str | Iterable[str]
 """One pattern, or several."""
 
@@ -112,9 +114,10 @@ def checked_layer(where: str, argument: str, model: Any) -> Layer:
 
 
 def checked_model(where: str, model: Any) -> Model:
-    """Return `model`, if it is one: a layer alone keeps no account of what is frozen."""
+    """Return `model`, if it is one that can train: a layer alone keeps no account of what is frozen."""
     if not isinstance(model, Model):
         raise TypeError(f"{where}: model must be a Model, such as LanguageModel, got {type(model).__name__}")
+    check_float(where, "model", model)
     _groups(where, model)
     return model
 

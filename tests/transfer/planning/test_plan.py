@@ -8,10 +8,10 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
-from rnn_core import LSTM, LanguageModel
+from rnn_core import LSTM, LanguageModel, quantize
 from rnn_core.data import Examples
 from rnn_core.training import SGD, fit
-from transfer import Plan, freeze, freeze_to, select
+from transfer import Plan, discriminative_rates, freeze, freeze_to, select, unfreeze
 
 TOKENS = np.array([[0, 1, 2, 3, 4, 2], [4, 3, 3, 0, 1, 1]])
 
@@ -63,6 +63,23 @@ def test_what_the_model_has_frozen_stays_frozen(model):
     assert updates.trainable == select(model, "rnn.*")
     assert set(updates.rates) == set(select(model, "rnn.l0"))
     assert not updates.anchors
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda model: freeze(model, "head"),
+        lambda model: unfreeze(model, "head"),
+        lambda model: freeze_to(model, -1),
+        lambda model: Plan().resolve(model),
+        lambda model: discriminative_rates(model, 0.1),
+    ],
+)
+def test_what_is_for_inference_has_nothing_to_plan(call):
+    small = quantize(LanguageModel(5, 4, seed=0))
+    with pytest.raises(TypeError, match=r"^\S+: model must be in float32 .* quantized; take the model that quantize"):
+        call(small)
+    assert not small.frozen
 
 
 def test_one_plan_serves_gradual_unfreezing(model):
