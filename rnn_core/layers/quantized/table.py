@@ -22,8 +22,10 @@ class QuantizedEmbedding(Quantized, Embedding):
         self.parameters = {"weight": weight, f"weight{SCALE}": scale}
         self._lock()
 
-    def __call__(self, tokens: Array) -> Array:
+    def __call__(self, tokens: Array, *, time_major: bool = False) -> Array:
         """Return the vectors, float32; parameters and errors are those of `Embedding`."""
         tokens = self._checked(f"{type(self).__name__}.__call__", tokens, np)
-        rows, scale = self.parameters["weight"][tokens], self.parameters[f"weight{SCALE}"][tokens]
-        return rows * scale[..., np.newaxis]
+        in_order = tokens.swapaxes(0, 1) if time_major else tokens
+        rows, scale = self.parameters["weight"][in_order], self.parameters[f"weight{SCALE}"][in_order]
+        vectors = rows * scale[..., np.newaxis]
+        return vectors.swapaxes(0, 1) if time_major else vectors

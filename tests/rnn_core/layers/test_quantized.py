@@ -98,6 +98,9 @@ def test_linear_and_embedding(backend):
     found = quantize(table)(tokens)
     np.testing.assert_allclose(found, table(tokens), atol=0.02)
     assert not found[0, 1].any()
+    by_step = quantize(table)(tokens, time_major=True)
+    np.testing.assert_array_equal(by_step, found)
+    assert by_step.strides == table(tokens, time_major=True).strides
     with pytest.raises(ValueError, match=r"^QuantizedEmbedding.__call__: tokens must be in 0…6, got 7"):
         quantize(table)(np.array([7]))
     with pytest.raises(TypeError, match=r"^QuantizedLinear.__call__: x must be float32.*convert it with \S+$"):
