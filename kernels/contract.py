@@ -13,8 +13,8 @@ of what the `QuantizedCell` has prepared, too.
 
 It may have, besides, what a model's step needs around the core; whoever asks goes on without where there is none:
 
-- `multiply()`, which returns a `Multiply`: a product of two matrices in its own threads.
-- `softmax_head()`, which returns a `SoftmaxHead`: cross-entropy of an affine map, for which no logits are kept.
+- `multiply(precision="float32")`, which returns a `Multiply`: a product of two matrices in its own threads.
+- `softmax_head(precision="float32")`, which returns a `SoftmaxHead`: cross-entropy of an affine map, without logits.
 - `update_kernels()`, which returns `UpdateKernels`: norms and optimizers, of all parameters at once.
 
 - `defined_cell(definition, precision="float32")`, which returns a `DefinedCell`: a cell that a user has defined
@@ -46,6 +46,8 @@ A `SoftmaxHead` has two functions. For each of them 4, 7 and the following:
 14. With z = x Wᵀ + b, losses[n] = log Σ_k exp(z_nk) − z_{n,t_n}. It is not finite where a z_nk is not, or is too large
     to tell; then gradients mean nothing.
 15. Memory beyond the results is bounded: there is no array (N, V).
+16. In precision "bfloat16" arrays are float32, and what products read is rounded to bfloat16: x, weight and ∂L/∂z.
+    Scores, maxima, exponentials, sums and gradients are float32. A `Multiply` rounds its two factors and no more.
 
 Dimensions:
 
@@ -173,9 +175,7 @@ def gradient_names(spec: CellSpec) -> tuple[str, ...]:
 class Cell(Protocol):
     """A layer in one direction: the whole time loop of one cell, as a backend provides it."""
 
-    def infer(
-        self, params: Parameters, x: Array, state0: State, lengths: Array | None = None
-    ) -> tuple[Array, State]:
+    def infer(self, params: Parameters, x: Array, state0: State, lengths: Array | None = None) -> tuple[Array, State]:
         """Return y (T, B, H) and the state at each row's last valid step; nothing is kept."""
 
     def forward(
@@ -287,6 +287,8 @@ class Multiply(Protocol):
 
 class SoftmaxHead(Protocol):
     """Softmax cross-entropy of an affine map, z = x Wᵀ + b."""
+
+    precision: str  # one of `PRECISIONS`: what its products read
 
     def losses(self, x: Array, weight: Array, bias: Array | None, targets: Array) -> tuple[Array, Array]:
         """Return the losses (N,), and whether the first of the largest z_nk is the target's (N,)."""

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tests.tolerance import assert_agree, tolerance
+from rnn_core.equations.rounding import rounding
+from tests.tolerance import Allowed, assert_agree
 
 NAMES = ("x", "weight", "bias")
 
@@ -33,7 +34,8 @@ class Case(NamedTuple):
     size: float = 1.0  # of the scores, about
 
     def question(self, dtype: str) -> Question:
-        """Draw arguments; of the rows' shares some are 0."""
+        """Draw arguments; of the rows' shares some are 0. For "bfloat16" they are float32."""
+        dtype = "float32" if dtype == "bfloat16" else dtype
         rng = np.random.default_rng(7)
         x, weight = rng.normal(size=(self.N, self.K)), rng.normal(size=(self.V, self.K)) * self.size * self.K**-0.5
         dlosses = rng.random(self.N) / self.N
@@ -55,9 +57,10 @@ CASES = (
 )
 
 
-def exact(question: Question) -> dict[str, np.ndarray]:
-    """Return losses and gradients in float64, each by its definition."""
-    x, W = question.x.astype(np.float64), question.weight.astype(np.float64)
+def exact(question: Question, precision: str = "float32") -> dict[str, np.ndarray]:
+    """Return losses and gradients in float64, each by its definition, of what products read in a precision."""
+    q = rounding("exact", precision)
+    x, W = (q(factor).astype(np.float64) for factor in question[:2])
     z = x @ W.T + (0 if question.bias is None else question.bias.astype(np.float64))
     rows = np.arange(len(x))
     away = z - z[rows, question.targets][:, None]
@@ -67,6 +70,8 @@ def exact(question: Question) -> dict[str, np.ndarray]:
     p = np.exp(away - losses[:, None])
     p[rows, question.targets] = -np.exp(others - losses)  # softmax − 1
     dz = p * question.dlosses.astype(np.float64)[:, None]
+    if precision != "float32":
+        dz = q(dz.astype(np.float32)).astype(np.float64)
     found = {"losses": losses, "x": dz @ W, "weight": dz.T @ x}
     return found if question.bias is None else found | {"bias": dz.sum(axis=0)}
 
@@ -78,16 +83,17 @@ def run(head: Any, question: Question, needs: tuple[str, ...] = NAMES) -> dict[s
 
 
 def check_equations(head: Any, question: Question) -> None:
-    """Rule 12: everything is what it is in float64."""
-    expected, found = exact(question), run(head, question)
+    """Rules 14 and 16: everything is what it is in float64, of what products read."""
+    expected, found = exact(question, head.precision), run(head, question)
     assert found.keys() == expected.keys()
-    allowed = tolerance(question.x.dtype, 0)
+    forward = Allowed.of(question.x.dtype, 0)
+    back = forward if head.precision == "float32" else Allowed.of(head.precision, 0)
     for name, array in expected.items():
         assert found[name].dtype == (np.float64 if name == "losses" else question.x.dtype)
-        assert_agree(name, found[name], array, allowed)
+        assert_agree(name, found[name], array, forward if name == "losses" else back)
     losses, _ = head.losses(*question[:4])
     assert losses.dtype == np.float64
-    assert_agree("losses alone", losses, expected["losses"], allowed)
+    assert_agree("losses alone", losses, expected["losses"], forward)
 
 
 def check_needs(head: Any, question: Question) -> None:
@@ -100,7 +106,7 @@ def check_needs(head: Any, question: Question) -> None:
 
 
 def check_inputs_unchanged(head: Any, question: Question) -> None:
-    """Rules 4 and 11: no argument is written to, and results are fresh."""
+    """Rules 4 and 13: no argument is written to, and results are fresh."""
     before = [None if array is None else array.tobytes() for array in question]
     first = run(head, question)
     kept = {name: array.copy() for name, array in first.items()}
@@ -126,7 +132,7 @@ def check_hits(head: Any, question: Question) -> None:
 
 
 def check_not_finite(head: Any, question: Question) -> None:
-    """Rule 12: a score that is no number, or infinite, leaves no finite loss in its row, and the others as they are."""
+    """Rule 14: a score that is no number, or infinite, leaves no finite loss in its row, and the others as they are."""
     expected = run(head, question)["losses"]
     n, k = len(question.x) // 2, question.x.shape[1] - 1
     for wrong in (np.nan, np.inf, -np.inf):
@@ -147,7 +153,7 @@ def check_sure(head: Any, question: Question) -> None:
     x, bias = np.ones((3, 1), dtype), np.array([0.0, -1.0, 0.0, -2.0], dtype)
     weight = np.array([[0.0], [0.0], [30.0], [0.0]], dtype)
     sure = Question(x, weight, bias, np.array([2, 2, 0]), np.ones(3, dtype))
-    expected, found = exact(sure), run(head, sure)
+    expected, found = exact(sure, head.precision), run(head, sure)
     eps = float(np.finfo(dtype).eps)
     np.testing.assert_allclose(found["losses"], expected["losses"], rtol=16 * eps)
     np.testing.assert_allclose(found["x"], expected["x"], rtol=16 * eps)

@@ -72,18 +72,18 @@ def quantized_affine() -> QuantizedAffine:
     return QuantizedAffine()
 
 
-def multiply() -> Multiply:
-    """Return the product of two matrices in the kernels' pool."""
-    from .products.multiply import multiply
+def multiply(precision: str = "float32") -> Multiply:
+    """Return the product of two matrices in the kernels' pool, in a precision."""
+    from .products.multiply import Multiply
 
-    return multiply
+    return Multiply(check_precision("cpu.multiply", precision))
 
 
-def softmax_head() -> SoftmaxHead:
+def softmax_head(precision: str = "float32") -> SoftmaxHead:
     """Return softmax cross-entropy of an affine map; what it is made of is imported when it is first asked for."""
     from .products.calls import Head
 
-    return Head()
+    return Head(check_precision("cpu.softmax_head", precision))
 
 
 def update_kernels() -> UpdateKernels:

@@ -112,8 +112,8 @@ class Layer:
         backend : str, optional
             The twin's backend; without it, this layer's own. Between "cuda" and another the parameters cross over.
         precision : {"float32", "bfloat16"}, optional
-            In what the twin's recurrent core multiplies; without it as this layer's does, or in `dtype` itself where
-            that is not float32.
+            In what the twin's recurrent core and heads multiply, or a `Linear`; without it as this layer's do, or in
+            `dtype` itself where that is not float32.
         """
         config = {**self.config, "dtype": dtype}
         if precision is not None or np.dtype(dtype) != np.float32:
@@ -121,8 +121,7 @@ class Layer:
         if precision is not None:
             if "precision" not in inspect.signature(type(self)).parameters:
                 raise TypeError(
-                    f"{type(self).__name__}.astype: precision must be left out, as there is no recurrent core, "
-                    f"got {precision!r}"
+                    f"{type(self).__name__}.astype: precision must be left out, as there is only one, got {precision!r}"
                 )
             config["precision"] = precision
         if "backend" in config:

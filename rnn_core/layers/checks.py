@@ -34,7 +34,7 @@ def checked_dtype(where: str, dtype: Any) -> np.dtype:
 
 
 def checked_precision(precision: Any, dtype: np.dtype) -> str:
-    """Return the precision of a core's products, if there is such a one, and for this dtype."""
+    """Return the precision of products, if there is such a one, and for this dtype."""
     if not isinstance(precision, str) or precision not in PRECISIONS:
         raise ValueError(f"precision must be {' or '.join(map(repr, PRECISIONS))}, got {shown(precision)}")
     if precision == "bfloat16" and dtype != np.float32:

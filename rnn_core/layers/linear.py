@@ -4,7 +4,8 @@
 
     y_n = W x_n + b        (F1)
 
-n runs over all leading axes. Primes mark the backward; dX is ∂L/∂X.
+n runs over all leading axes. Primes mark the backward; dX is ∂L/∂X. In precision "bfloat16" each product reads q of its
+two factors, (BF1) and (BF2), as those of the recurrent core do.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, is_numpy_namespace
 
 from kernels.contract import Array
 
 from .. import backends
 from .base import Layer
-from .checks import as_array, check_activations, check_needs, checked_dtype, positive_int
+from .checks import as_array, check_activations, check_needs, checked_dtype, checked_precision, positive_int
 from .first_values import first_values
 from .home import namespace_of
 from .live import or_build
@@ -51,6 +52,9 @@ class Linear(Layer):
         Where the arrays live: "cuda" for the GPU, otherwise the host.
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
+    precision : {"float32", "bfloat16"}
+        What the products read: x, W and ∂L/∂y as they are, or rounded to bfloat16. Parameters, outputs and gradients
+        are float32 in either. "bfloat16" wants dtype float32, and the host.
     seed : int, optional
         Draws the parameters from U(−1/√I, 1/√I), as torch does.
 
@@ -70,6 +74,7 @@ class Linear(Layer):
         *,
         backend: str | None = None,
         dtype: Any = np.float32,
+        precision: str = "float32",
         seed: int | None = None,
     ) -> None:
         self.in_features = positive_int("Linear", "in_features", in_features)
@@ -83,7 +88,23 @@ class Linear(Layer):
             "dtype": dtype.name,
             "seed": seed,
         }
+        if self._precision(xp, dtype, precision) != "float32":  # a file says no more than it did before there was one
+            self.config["precision"] = precision
         self._initialise(xp, dtype, seed)
+
+    @staticmethod
+    def _precision(xp: Any, dtype: np.dtype, precision: Any) -> str:
+        """Return a precision, if products can have it where the layer is."""
+        try:
+            precision = checked_precision(precision, dtype)
+        except ValueError as error:
+            raise ValueError(f"Linear: {error}") from None
+        if precision != "float32" and not is_numpy_namespace(xp):
+            raise ValueError(
+                f"Linear: precision must be 'float32' with backend='cuda', got {precision!r}; take backend='cpu', or "
+                "leave it out"
+            )
+        return str(precision)
 
     def _initialise(self, xp: Any, dtype: np.dtype, seed: int | None) -> None:
         """Draw the parameters."""
@@ -93,6 +114,11 @@ class Linear(Layer):
         if not self.config["bias"]:
             del shapes["bias"]
         self.parameters = {name: first_values(xp, shape, dtype, draw) for name, shape in shapes.items()}
+
+    @property
+    def precision(self) -> str:
+        """In what the layer multiplies: "float32" stands for its own dtype; `astype` makes another."""
+        return str(self.config.get("precision", "float32"))
 
     @property
     def gradient_names(self) -> tuple[str, ...]:
@@ -193,7 +219,7 @@ class Linear(Layer):
         if "weight" in needs:
             grads["weight"] = self._product(dy.T, xp.reshape(tape.x, (-1, self.in_features)))  # (F1′)
         if "bias" in needs:
-            grads["bias"] = xp.sum(dy, axis=0)  # (F1′)
+            grads["bias"] = xp.sum(self._read(dy), axis=0)  # (F1′), (BF2′)
         dx = xp.reshape(self._product(dy, weight), tape.x.shape) if "x" in needs else None  # (F1′)
         return dx, grads
 
@@ -202,8 +228,16 @@ class Linear(Layer):
         if type(A) is np.ndarray and len(A) * B.size >= SMALL and self.dtype.kind == "f":
             backend = backends.get(self.config["backend"] or backends.default())
             if hasattr(backend, "multiply"):
-                return backend.multiply()(A, B, b)
-        y = A @ B
+                return backend.multiply(self.precision)(A, B, b)
+        y = self._read(A) @ self._read(B)
         if b is not None:
             y += b
         return y
+
+    def _read(self, factor: Array) -> Array:
+        """Return q of a factor: what a product reads of it.  (BF1)"""
+        if "precision" not in self.config:
+            return factor
+        from ..equations.rounding import rounded_to_bfloat16  # whoever rounds nothing has no use for the equations
+
+        return rounded_to_bfloat16(factor)

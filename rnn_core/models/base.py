@@ -116,7 +116,7 @@ class Model(Layer, Described, ABC):
 
     @property
     def precision(self) -> str:
-        """In what the recurrent core multiplies: "float32" stands for the model's own dtype; "bfloat16", or "int8"."""
+        """In what core and heads multiply: "float32" stands for the model's own dtype; "bfloat16", or "int8"."""
         return "int8" if is_quantized(self) else str(self.config.get("precision", "float32"))
 
     @property

@@ -138,7 +138,9 @@ class Trunk(Model):
         self.branches = {}
         for (part, (outputs, kind)), head_seed in zip(heads.items(), head_seeds, strict=True):
             pooling = None if kind is None else Pooling(kind, self.rnn.directions == 2, batch_first=True)
-            layers[part] = head = Linear(self.rnn.directions * H, outputs, seed=head_seed, **made)
+            layers[part] = head = Linear(
+                self.rnn.directions * H, outputs, seed=head_seed, precision=self.rnn.precision, **made
+            )
             if tied:
                 head._share("weight", layers["embedding"].parameters["weight"])
             self.branches[part] = Branch(part, pooling, head)

@@ -29,7 +29,7 @@ NETWORK: dict[str, tuple[str, dict[str, Any]]] = {
     "embedding_size": ("embedding_size", {"type": int, "metavar": "N", "help": "of tokens (as --hidden-size)"}),
     "bidirectional": ("bidirectional", {"action": "store_true", "help": "read each sequence in both directions"}),
     "dropout": ("dropout", {"type": float, "metavar": "P", "help": "probability that a unit is dropped ({dropout})"}),
-    "precision": ("precision", {"choices": ("float32", "bfloat16"), "help": "of the core's products (float32)"}),
+    "precision": ("precision", {"choices": ("float32", "bfloat16"), "help": "of core's and head's products (float32)"}),
 }
 """Options on networks: the constructors' arguments, and how they are typed."""
 

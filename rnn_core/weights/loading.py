@@ -50,7 +50,7 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None, precision
     dtype : dtype, optional
         float32 or float64; that of the file by default.
     precision : {"float32", "bfloat16"}, optional
-        In what its recurrent core multiplies; as the file says by default, or in `dtype` if that is float64.
+        In what its core and heads multiply; as the file says by default, or in `dtype` if that is float64.
 
     Raises
     ------

@@ -12,10 +12,11 @@ HERE = [name for name in backends.available() if hasattr(backends.get(name), "so
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("backend", HERE)
 def test_softmax_head(backend, dtype, case, check):
-    check(backends.get(backend).softmax_head(), case.question(dtype))
+    precision = "bfloat16" if dtype == "bfloat16" else "float32"
+    check(backends.get(backend).softmax_head(precision), case.question(dtype))
 
 
 def test_the_kernels_on_the_host_have_one():

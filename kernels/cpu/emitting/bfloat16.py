@@ -70,19 +70,45 @@ def _rounded_bits(vector: Vector) -> ir.Value:
     return builder.select(builder.fcmp_unordered("uno", vector.value, vector.value), quiet, nearest)
 
 
+def _upper(code: Code, bits: ir.Value) -> ir.Value:
+    """Return words without their lower halves."""
+    return code.builder.and_(bits, _every(code, 0xFFFF0000))
+
+
+def rounded(vector: Vector) -> Vector:
+    """Return numbers as products read them, and still as float32: the nearest bfloat16, or the numbers themselves."""
+    code, lanes = vector.code, vector.code.lanes
+    if lanes.operands == EXACT:
+        return vector
+    return Vector(code, code.builder.bitcast(_upper(code, _rounded_bits(vector)), lanes.type))
+
+
+def paired(first: Vector, second: Vector) -> Vector:
+    """Return words of two numbers each, rounded."""
+    code, builder = first.code, first.code.builder
+    low = builder.lshr(_rounded_bits(first), _every(code, HALF))
+    both = builder.or_(low, _upper(code, _rounded_bits(second)))
+    return Vector(code, builder.bitcast(both, code.lanes.type))
+
+
 def store_operand(vector: Vector, address: ir.Value) -> None:
     """Put a vector at an address in the form in which products read it."""
     code, builder, lanes = vector.code, vector.code.builder, vector.code.lanes
-    if lanes.operands == EXACT:
-        code.store(vector, address)
-        return
-    bits = _rounded_bits(vector)
-    if lanes.operands == ROUNDED:
-        kept = builder.and_(bits, _every(code, 0xFFFF0000))
-        code.store(Vector(code, builder.bitcast(kept, lanes.type)), address)
+    if lanes.operands != PAIRS:
+        code.store(rounded(vector), address)
     else:
-        halves = builder.trunc(builder.lshr(bits, _every(code, HALF)), _halves(lanes))
+        halves = builder.trunc(builder.lshr(_rounded_bits(vector), _every(code, HALF)), _halves(lanes))
         builder.store(halves, code.pointer(address), align=2)
+
+
+def load_operand(code: Code, address: ir.Value) -> Vector:
+    """Return as float32 the vector that `store_operand` has put at an address."""
+    if code.lanes.operands != PAIRS:
+        return code.load(address)
+    builder = code.builder
+    halves = builder.load(code.pointer(address), align=2, typ=_halves(code.lanes))
+    bits = builder.shl(builder.zext(halves, code.lanes.int_type), _every(code, HALF))
+    return Vector(code, builder.bitcast(bits, code.lanes.type))
 
 
 def _halves(lanes: Lanes) -> ir.VectorType:

@@ -87,6 +87,11 @@ class Lanes:
         """Bytes of as many of those as there are lanes."""
         return self.count * self.operand_size
 
+    @property
+    def together(self) -> int:
+        """Numbers that share a word where products read them."""
+        return 2 if self.operands == PAIRS else 1
+
     def words(self, n: Any) -> Any:
         """Return how many words n numbers are that a product reads; two share one in pairs."""
         return (n + 1) // 2 if self.operands == PAIRS else n

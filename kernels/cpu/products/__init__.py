@@ -4,7 +4,8 @@
 cuts.py         how the work is cut up: blocks of rows, chunks of classes, who has what
 softmax.py      maxima, exponentials, sums and gradients of scores, on vectors
 job.py          the arguments of the loop, and where it finds what it wants
-phases.py       what a thread does between two meetings
+phases.py       what a thread does between two meetings, up to the loss
+gradients.py    and after it
 head.py         the loop: scores of a block of rows, their softmax, their gradients, and what these add to dW, db and dx
 calls.py        losses and gradients, as the contract has them
 multiply.py     a product of two matrices by itself

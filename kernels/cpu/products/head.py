@@ -14,15 +14,9 @@ from numba import carray
 from ..emitting.simd import Lanes
 from ..emitting.subnormal import leave, make_enter
 from ..loops.parts import meet, meet_all
+from .gradients import make_gradients, make_input_gradient, make_weight_gradient
 from .job import block_of, chunk_of, head_job_at, who_is
-from .phases import (
-    make_combined,
-    make_gradients,
-    make_input_gradient,
-    make_panels_of_x,
-    make_scores,
-    make_weight_gradient,
-)
+from .phases import make_combined, make_panels_of_x, make_round_weights, make_scores
 
 
 def make_loss(lanes: Lanes) -> Any:
@@ -30,12 +24,13 @@ def make_loss(lanes: Lanes) -> Any:
     panels_of_x, scores = make_panels_of_x(lanes, keep=True), make_scores(lanes, keep=True)
     combined, gradients = make_combined(lanes, keep=True), make_gradients(lanes)
     weight_gradient, input_gradient = make_weight_gradient(lanes), make_input_gradient(lanes)
-    enter = make_enter(lanes)
+    round_weights, enter = make_round_weights(lanes), make_enter(lanes)
 
     def loss(thread, address):
         before = enter()
         job: Any = carray(head_job_at(address), 1)[0]
         who = who_is(job, thread)
+        round_weights(job, who)
         for number in range((job.N + job.rows - 1) // job.rows):
             block = block_of(job, number)
             panels_of_x(job, thread, block)
@@ -61,12 +56,13 @@ def make_score(lanes: Lanes) -> Any:
     """Return the loop of a head's loss alone, and of what it takes for likeliest, uncompiled."""
     panels_of_x, scores = make_panels_of_x(lanes, keep=False), make_scores(lanes, keep=False)
     combined = make_combined(lanes, keep=False)
-    enter = make_enter(lanes)
+    round_weights, enter = make_round_weights(lanes), make_enter(lanes)
 
     def score(thread, address):
         before = enter()
         job: Any = carray(head_job_at(address), 1)[0]
         who = who_is(job, thread)
+        round_weights(job, who)
         for number in range((job.N + job.rows - 1) // job.rows):
             block = block_of(job, number)
             panels_of_x(job, thread, block)

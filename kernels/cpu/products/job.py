@@ -33,14 +33,18 @@ class HeadJob(NamedTuple):
     x_row: int = 0
     w: int = 0  # (V, K)
     w_row: int = 0
+    w_read: int = 0  # as products read it: W itself, or rounded, its rows filled up to whole vectors
+    read_row: int = 0
     bias: int = 0  # (V,)
     bias_step: int = 0  # 0: there is none
     targets: int = 0  # int64 (blocks · rows,): none, −1, where there is no row
     scale: int = 0  # dℓ_n (blocks · rows,), 0 where there is no row
-    x_across: int = 0  # panels of a block's rows [K][vectors], for z = W·xᵀ
-    x_along: int = 0  # panels of a block's columns [rows][vectors], for dW = dz·x
+    x_across: int = 0  # panels of a block's rows [K][vectors], for z = W·xᵀ; where products read pairs, [K/2]
+    x_along: int = 0  # panels of a block's columns [rows][vectors], for dW = dz·x; likewise
     z: int = 0  # [classes][rows] of a block; 0 where only a chunk's are kept, in a thread's scratch
     z_row: int = 0
+    dz: int = 0  # twice [classes][rows] of a chunk for each group, where products read pairs
+    dz_row: int = 0
     top: int = 0  # [chunks][rows]
     total: int = 0
     first: int = 0
@@ -104,6 +108,18 @@ def who_is(job: HeadJob, thread: int) -> Who:
     group, member = thread // job.members, thread % job.members
     first, last = job.chunks * group // job.groups, job.chunks * (group + 1) // job.groups
     return Who(group, member, first, last, job.scratch + thread * job.scratch_size)
+
+
+def dz_of(job: HeadJob, group: int, chunk: Chunk) -> int:
+    """Return where a group has dz of a chunk, class by class; the next chunk's goes elsewhere, until all have read it.
+
+    In pairs alone: otherwise dz is where the scores were.
+    """
+    return job.dz + (2 * group + chunk.number % 2) * job.chunk * job.dz_row
+
+
+dz_at = written(dz_of)
+"""The same for a loop."""
 
 
 @written

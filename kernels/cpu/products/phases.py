@@ -1,4 +1,4 @@
-"""What a thread does of a block of rows between two meetings: panels of x, scores, gradients, and their sums."""
+"""What a thread does of a block of rows between two meetings, up to the loss: panels of x, scores, their softmax."""
 
 from __future__ import annotations
 
@@ -8,17 +8,43 @@ import numpy as np
 from numba import carray
 
 from ..emitting.addresses import make_pointer
-from ..emitting.copying import make_copy_columns, make_transpose
-from ..emitting.integers import least, where, written
-from ..emitting.microkernel import ALONG_K, ALONG_ROWS, Factor, View, make_product
-from ..emitting.simd import Lanes
+from ..emitting.bfloat16 import make_round
+from ..emitting.integers import least, written
+from ..emitting.microkernel import ALONG_K, Factor, View, make_product
+from ..emitting.reading import make_read_rows, make_read_turned
+from ..emitting.simd import EXACT, Lanes
 from ..loops.gradients import most_rows
 from ..loops.parts import Panel, panel_of, phase
 from .cuts import WIDEST
 from .job import Block, Chunk, HeadJob, chunk_of, scores_at, vectors_of
-from .softmax import make_combine, make_exponentials, make_gradient, make_row_sums
+from .softmax import make_combine, make_exponentials
 
 PANELS = tuple(range(1, WIDEST + 1))
+
+
+def make_round_weights(lanes: Lanes) -> Any:
+    """Return ``round_weights(job, who)``: a thread's rows of W as products read them, once for all blocks."""
+    if lanes.operands == EXACT:
+        return _nothing
+    count, rounded = lanes.count, written(make_round(lanes))
+
+    @phase
+    def round_weights(job, who):
+        first, end = who.first * job.chunk, min(job.V, who.last * job.chunk)
+        begin = first + (end - first) * who.member // job.members
+        end = first + (end - first) * (who.member + 1) // job.members
+        vectors = vectors_of(job.K, count)
+        rounded(
+            end - begin, vectors, job.w + begin * job.w_row, job.w_row,
+            job.w_read + begin * job.read_row, job.read_row, job.K - (vectors - 1) * count,
+        )  # fmt: skip
+
+    return round_weights
+
+
+@phase
+def _nothing(job, who):
+    pass
 
 
 def make_panels_of_x(lanes: Lanes, *, keep: bool) -> Any:
@@ -44,28 +70,28 @@ class PanelsOfX:
     """Panels of a block's x, and where they are."""
 
     def __init__(self, lanes: Lanes):
-        self.lanes, self.width, self.count = lanes, lanes.width, lanes.count
-        self.transpose, self.copy = make_transpose(lanes), make_copy_columns(lanes)
+        self.words, self.width, self.count = lanes.words, lanes.width, lanes.count
+        self.read_turned, self.read_rows = make_read_turned(lanes), make_read_rows(lanes)
 
     def panel_across(self, job: HeadJob, panel: Panel) -> View:
         """Return a panel of the block's rows: a view's `row` leads from k to k."""
-        return View(job.x_across + panel.first * job.K * self.width, panel.vectors * self.width)
+        return View(job.x_across + panel.first * self.words(job.K) * self.width, panel.vectors * self.width)
 
     def panel_along(self, job: HeadJob, panel: Panel) -> View:
         """Return a panel of the block's columns: a view's `row` leads from row to row."""
-        return View(job.x_along + panel.first * job.rows * self.width, panel.vectors * self.width)
+        return View(job.x_along + panel.first * self.words(job.rows) * self.width, panel.vectors * self.width)
 
     def across(self, job: HeadJob, block: Block, panel: Panel, vector: int) -> None:
         """Make a vector of a panel of rows; where there is no row it has zeros."""
         row, (at, k_row) = (panel.first + vector) * self.count, self.panel_across(job, panel)
         source = job.x + (block.first + row) * job.x_row
-        self.transpose(least(self.count, block.rows - row), job.K, source, job.x_row, at + vector * self.width, k_row)
+        self.read_turned(least(self.count, block.rows - row), job.K, source, job.x_row, at + vector * self.width, k_row)
 
     def along(self, job: HeadJob, block: Block, panel: Panel) -> None:
         """Make a panel of columns."""
         source = job.x + block.first * job.x_row + panel.first * self.width
         valid = least(self.count, job.K - (panel.first + panel.vectors - 1) * self.count)
-        self.copy(block.rows, panel.vectors, source, job.x_row, self.panel_along(job, panel).at, valid)
+        self.read_rows(block.rows, panel.vectors, source, job.x_row, self.panel_along(job, panel).at, valid)
 
 
 def make_scores(lanes: Lanes, *, keep: bool) -> Any:
@@ -115,9 +141,9 @@ class Scores:
 
     def tile(self, job: HeadJob, scratch: int, chunk: Chunk, panel: Panel, first: int, classes: int) -> None:
         """z = W xᵀ of some classes, without their biases. W lies as the tile reads it."""
-        z, w = self._z(job, chunk, panel, scratch).below(first), View(job.w, job.w_row).below(chunk.first + first)
-        across = self.x.panel_across(job, panel)
-        self.product(classes, panel.vectors, z, View(job.zeros, 0), Factor(*w), job.K, across, self.count)
+        z, K, across = self._z(job, chunk, panel, scratch), self.x.words(job.K), self.x.panel_across(job, panel)
+        w = Factor(*View(job.w_read, job.read_row).below(chunk.first + first))
+        self.product(classes, panel.vectors, z.below(first), View(job.zeros, 0), w, K, across, self.count)
 
     def exponentials_of(self, job: HeadJob, chunk: Chunk, panel: Panel, z: int) -> None:
         """Take maximum, exponentials and sum over the chunk's classes."""
@@ -150,123 +176,3 @@ def make_combined(lanes: Lanes, *, keep: bool) -> Any:
         rows(job, block, first, last - first)
 
     return combined
-
-
-def make_gradients(lanes: Lanes) -> Any:
-    """Return ``gradients(job, who, block, chunk)``: dz of a chunk, in the place of its exponentials."""
-    count, size, gradient = lanes.count, lanes.size, make_gradient(lanes)
-    numbers, integers = make_pointer(lanes.dtype), make_pointer("int64")
-
-    @written
-    def off_target(job: HeadJob, chunk: Chunk, panel: Panel, z: int) -> None:
-        along = panel.first * count * size
-        factor = job.total + chunk.number * job.rows * size + along
-        gradient(chunk.classes, panel.vectors, z + along, job.z_row, factor)
-
-    @phase
-    def gradients(job, who, block, chunk):
-        vectors = vectors_of(block.rows, count)
-        targets = carray(integers(job.targets), job.N)
-        at_target = carray(numbers(job.at_target), job.N)
-        z = scores_at(job, chunk, who.scratch)
-        for p in range(who.member, vectors_of(vectors, WIDEST), job.members):
-            panel = panel_of(p, WIDEST, vectors)
-            off_target(job, chunk, panel, z)
-            for row in range(panel.first * count, min(block.rows, (panel.first + panel.vectors) * count)):
-                k = targets[block.first + row] - chunk.first
-                if 0 <= k < chunk.classes:
-                    carray(numbers(z + k * job.z_row + row * size), 1)[0] = at_target[block.first + row]
-
-    return gradients
-
-
-def make_weight_gradient(lanes: Lanes) -> Any:
-    """Return ``weight_gradient(job, who, block, chunk)``: dW += dz x of a thread's columns of a chunk, db += Σ dz."""
-    of, count, most, row_sums = WeightGradient(lanes), lanes.count, most_rows(lanes), make_row_sums(lanes)
-    tile, size = written(of.tile), lanes.size
-
-    @written
-    def sums(job: HeadJob, block: Block, chunk: Chunk) -> None:
-        db, z = job.db + chunk.first * size, job.z + chunk.first * job.z_row
-        later = block.first > 0
-        start, step = where(later, db, job.zeros), where(later, size, 0)
-        row_sums(chunk.classes, (block.rows + count - 1) // count, z, job.z_row, db, start, step)
-
-    @phase
-    def weight_gradient(job, who, block, chunk):
-        columns = vectors_of(job.K, count)
-        if job.dw:
-            for p in range(who.member, vectors_of(columns, WIDEST), job.members):
-                panel = panel_of(p, WIDEST, columns)
-                for first in range(0, chunk.classes, most[panel.vectors]):
-                    tile(job, block, chunk, panel, first, min(most[panel.vectors], chunk.classes - first))
-        if job.db and who.member == job.members - 1:
-            sums(job, block, chunk)
-
-    return weight_gradient
-
-
-class WeightGradient:
-    """A tile of dW."""
-
-    def __init__(self, lanes: Lanes):
-        self.width, self.size, self.count = lanes.width, lanes.size, lanes.count
-        self.x, self.product = PanelsOfX(lanes), make_product(lanes, ALONG_K, PANELS)
-
-    def tile(self, job: HeadJob, block: Block, chunk: Chunk, panel: Panel, first: int, classes: int) -> None:
-        """Add a block's part to some rows of dW; the first block finds there what is left over from others."""
-        row, k_row = chunk.first + first, job.K * self.size
-        dw = View(job.dw + panel.first * self.width, k_row).below(row)
-        later = block.first > 0
-        start = View(where(later, dw.at, job.zeros), where(later, k_row, 0))
-        dz = Factor(job.z + row * job.z_row, job.z_row)
-        valid = least(self.count, job.K - (panel.first + panel.vectors - 1) * self.count)
-        self.product(classes, panel.vectors, dw, start, dz, block.rows, self.x.panel_along(job, panel), valid)
-
-
-def make_input_gradient(lanes: Lanes) -> Any:
-    """Return ``input_gradient(job, thread, scratch, block)``: dx = dzᵀ W, of a thread's columns and rows."""
-    of, count, most = InputGradient(lanes), lanes.count, most_rows(lanes)
-    gather, tile = written(of.gather), written(of.tile)
-
-    @phase
-    def input_gradient(job, thread, scratch, block):
-        columns, sets = vectors_of(job.K, count), job.groups * job.members // job.column_groups
-        begin = block.rows * (thread // job.column_groups) // sets
-        end = block.rows * (thread // job.column_groups + 1) // sets
-        for c in range(job.chunks):
-            chunk = chunk_of(job, c)
-            for p in range(thread % job.column_groups, vectors_of(columns, WIDEST), job.column_groups):
-                panel = panel_of(p, WIDEST, columns)
-                gather(job, chunk, panel, scratch)
-                for row in range(begin, end, most[panel.vectors]):
-                    tile(job, block, chunk, panel, scratch, row, min(most[panel.vectors], end - row))
-
-    return input_gradient
-
-
-class InputGradient:
-    """A tile of dx."""
-
-    def __init__(self, lanes: Lanes):
-        self.width, self.size, self.count = lanes.width, lanes.size, lanes.count
-        self.product, self.copy = make_product(lanes, ALONG_ROWS, PANELS), make_copy_columns(lanes)
-
-    def _valid(self, job: HeadJob, panel: Panel) -> int:
-        return least(self.count, job.K - (panel.first + panel.vectors - 1) * self.count)
-
-    def gather(self, job: HeadJob, chunk: Chunk, panel: Panel, scratch: int) -> None:
-        """Copy some columns of a chunk's rows of W to where they lie together."""
-        w = job.w + chunk.first * job.w_row + panel.first * self.width
-        self.copy(chunk.classes, panel.vectors, w, job.w_row, scratch, self._valid(job, panel))
-
-    def tile(
-        self, job: HeadJob, block: Block, chunk: Chunk, panel: Panel, scratch: int, row: int, rows: int
-    ) -> None:
-        """Add a chunk's part to some rows of dx; the first chunk finds there what is left over from others."""
-        dx = View(job.dx + panel.first * self.width, job.dx_row).below(block.first + row)
-        later = chunk.number > 0
-        start = View(where(later, dx.at, job.zeros), where(later, dx.row, 0))
-        dz = Factor(job.z + chunk.first * job.z_row + row * self.size, job.z_row)
-        w = View(scratch, panel.vectors * self.width)
-        self.product(rows, panel.vectors, dx, start, dz, chunk.classes, w, self._valid(job, panel))

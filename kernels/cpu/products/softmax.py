@@ -19,6 +19,7 @@ from collections.abc import Callable
 import numpy as np
 from llvmlite import ir
 
+from ..emitting.bfloat16 import load_operand, paired, rounded, store_operand
 from ..emitting.integers import call
 from ..emitting.pointwise import exp
 from ..emitting.simd import INT, Code, Lanes, Vector
@@ -189,7 +190,7 @@ def make_combine(lanes: Lanes, *, keep: bool) -> Callable[..., None]:
                 M = larger(m, z_t)
                 others = r * exp(m - M)
                 s = code.load(place("scale")) / (exp(z_t - M) + others)
-                code.store(0 - others * s, place("at_target"))  # (S1′)
+                code.store(rounded(0 - others * s), place("at_target"))  # (S1′)
                 with code.loop(at["chunks"]) as turn:
                     code.store(exp(code.load(place("top", turn.index)) - M) * s, place("total", turn.index))
 
@@ -200,13 +201,16 @@ def make_combine(lanes: Lanes, *, keep: bool) -> Callable[..., None]:
 
 
 def make_gradient(lanes: Lanes) -> Callable[..., None]:
-    """Return ``gradient(classes, vectors, z, z_row, factor)``: dz off the target, from a chunk's exponentials."""
+    """Return ``gradient(classes, vectors, z, z_row, factor)``: dz off the target, from a chunk's exponentials.
+
+    It is left as products read it.
+    """
 
     def emit(code: Code, classes: ir.Value, vectors: ir.Value, z: ir.Value, z_row: ir.Value, factor: ir.Value) -> None:
         with code.loop(classes) as row, code.loop(vectors) as vector:
             place = _address(code, z, (row.index, z_row), (vector.index, lanes.width))
             scale = code.load(_address(code, factor, (vector.index, lanes.width)))
-            code.store(code.load(place) * scale, place)  # (S1′)
+            code.store(rounded(code.load(place) * scale), place)  # (S1′)
 
     def gradient(classes: int, vectors: int, z: int, z_row: int, factor: int) -> None:
         call(f"gradient.{lanes.suffix}", emit, lanes, classes, vectors, z, z_row, factor)
@@ -214,8 +218,40 @@ def make_gradient(lanes: Lanes) -> Callable[..., None]:
     return gradient
 
 
+def make_gradient_pairs(lanes: Lanes) -> Callable[..., None]:
+    """Return ``gradient_pairs(classes, vectors, z, z_row, factor, out, out_row)``: the same, where products read pairs.
+
+    dW = dz·x sums over rows, and dx = dzᵀ·W over classes. So there is a bfloat16 for each row at `out`, class by class,
+    and in the place of the exponentials of two classes, in the first one's, a word of both for each row.
+    """
+
+    def emit(code: Code, classes: ir.Value, vectors: ir.Value, z: ir.Value, z_row: ir.Value, factor: ir.Value,
+             out: ir.Value, out_row: ir.Value) -> None:  # fmt: skip
+        builder, one = code.builder, ir.Constant(INT, 1)
+        every, none = (code.first_lanes(ir.Constant(INT, n)) for n in (lanes.count, 0))
+        with code.loop(builder.lshr(builder.add(classes, one), one)) as pair:
+            row = builder.shl(pair.index, one)
+            beside = builder.add(row, one)
+            mask = builder.select(builder.icmp_signed("==", beside, classes), none, every)
+            with code.loop(vectors) as vector:
+                scale = code.load(_address(code, factor, (vector.index, lanes.width)))
+                place, other = (_address(code, z, (k, z_row), (vector.index, lanes.width)) for k in (row, beside))
+                first, second = code.load(place) * scale, code.load_first(mask, other) * scale  # (S1′)
+                code.store(paired(first, second), place)
+                for k, dz in ((row, first), (beside, second)):
+                    store_operand(dz, _address(code, out, (k, out_row), (vector.index, lanes.operand_width)))
+
+    def gradient_pairs(classes: int, vectors: int, z: int, z_row: int, factor: int, out: int, out_row: int) -> None:
+        call("gradient pairs", emit, lanes, classes, vectors, z, z_row, factor, out, out_row)
+
+    return gradient_pairs
+
+
 def make_row_sums(lanes: Lanes) -> Callable[..., None]:
-    """Return ``row_sums(classes, vectors, z, z_row, out, start, start_step)``: out = start + Σ of each class's row."""
+    """Return ``row_sums(classes, vectors, z, z_row, out, start, start_step)``: out = start + Σ of each class's row.
+
+    The rows are dz as products read it.
+    """
 
     def emit(code: Code, classes: ir.Value, vectors: ir.Value, z: ir.Value, z_row: ir.Value, out: ir.Value,
              start: ir.Value, start_step: ir.Value) -> None:  # fmt: skip
@@ -223,7 +259,7 @@ def make_row_sums(lanes: Lanes) -> Callable[..., None]:
         with code.loop(classes) as row:
             along = _address(code, z, (row.index, z_row))
             with code.loop(vectors, code.splat(0).value) as vector:
-                number = code.load(along, code.builder.mul(vector.index, ir.Constant(INT, lanes.width)))
+                number = load_operand(code, _address(code, along, (vector.index, lanes.operand_width)))
                 vector.next = [(Vector(code, vector.values[0]) + number).value]
             total, half = Vector(code, vector.values[0]), lanes.count // 2
             while half:  # the upper half of the lanes is added to the lower one

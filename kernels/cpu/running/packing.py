@@ -18,14 +18,13 @@ from numba import carray, types
 from numba.core.typing import signature
 
 from ..emitting.addresses import make_pointer, word
-from ..emitting.bfloat16 import make_pair_rows
-from ..emitting.copying import make_copy, make_copy_columns, make_transpose
+from ..emitting.copying import make_copy
 from ..emitting.integers import written
-from ..emitting.simd import EXACT, PAIRS, Lanes
+from ..emitting.reading import make_read_rows, make_read_turned
+from ..emitting.simd import Lanes
 from . import threads
 from .compiled import compiled
 from .memory import Block, constant, take
-from .rounding import round_rows
 from .threads import exchange
 
 EVER_NEW, LOOK_AGAIN = 2, 16
@@ -57,20 +56,23 @@ record_at = make_pointer(PACK_JOB)
 
 
 def make_pack_rows(lanes: Lanes) -> Any:
-    """Return the function, uncompiled, that packs W (G·H, K) into panels [K][gate][units], for products x·Wᵀ."""
-    width, count = lanes.width, lanes.count
-    transpose = written(make_transpose(lanes))
+    """Return the function, uncompiled, that packs W (G·H, K) into panels [K][gate][units], for products x·Wᵀ.
+
+    Where products read pairs, a panel is [K/2][gate][units][2], two neighbours of a row to a word.
+    """
+    width, count, together = lanes.width, lanes.count, lanes.together
+    read_turned = written(make_read_turned(lanes))
 
     def pack(thread, address):
         job: Any = carray(record_at(address), 1)[0]
-        vectors = (job.H + count - 1) // count
+        vectors, words = (job.H + count - 1) // count, (job.K + together - 1) // together
         per_gate, items = vectors, vectors * job.gate_count
         for item in range(items * thread // job.threads, items * (thread + 1) // job.threads):
             vector, gate = item // job.gate_count, item % job.gate_count
             p = vector // job.panel
             v = min(job.panel, per_gate - p * job.panel)
-            panel = job.out + p * job.panel * job.gate_count * job.K * width
-            transpose(
+            panel = job.out + p * job.panel * job.gate_count * words * width
+            read_turned(
                 min(count, job.H - vector * count), job.K,
                 job.W + (word(job.gates + 8 * gate) * job.H + vector * count) * job.W_row, job.W_row,
                 panel + (gate * v + vector - p * job.panel) * width, job.gate_count * v * width,
@@ -80,48 +82,28 @@ def make_pack_rows(lanes: Lanes) -> Any:
 
 
 def make_pack_columns(lanes: Lanes) -> Any:
-    """Return the function, uncompiled, that packs W (G·H, K) into panels [gate][Hp][columns], for products da·W."""
-    width, count = lanes.width, lanes.count
-    copy_columns, copy = written(make_copy_columns(lanes)), written(make_copy(lanes))
+    """Return the function, uncompiled, that packs W (G·H, K) into panels [gate][Hp][columns], for products da·W.
+
+    Where products read pairs, a panel is [gate][Hp/2][columns][2], two neighbours of a column to a word.
+    """
+    width, count, together = lanes.width, lanes.count, lanes.together
+    read_rows, copy = written(make_read_rows(lanes)), written(make_copy(lanes))
 
     def pack(thread, address):
         job: Any = carray(record_at(address), 1)[0]
         vectors = (job.K + count - 1) // count
         panels = (vectors + job.panel - 1) // job.panel
         items = panels * job.gate_count
+        words, all_words = (job.H + together - 1) // together, (job.H + count - 1) // count * count // together
         for item in range(items * thread // job.threads, items * (thread + 1) // job.threads):
             p, gate = item // job.gate_count, item % job.gate_count
             v = min(job.panel, vectors - p * job.panel)
-            Hp = (job.H + count - 1) // count * count
-            out = job.out + (p * job.panel * job.gate_count + gate * v) * Hp * width
-            copy_columns(
+            out = job.out + (p * job.panel * job.gate_count + gate * v) * all_words * width
+            read_rows(
                 job.H, v, job.W + word(job.gates + 8 * gate) * job.H * job.W_row + p * job.panel * width, job.W_row,
                 out, min(count, job.K - (p * job.panel + v - 1) * count),
             )  # fmt: skip
-            copy(Hp - job.H, v, out + job.H * v * width, v * width, job.zeros, 0)
-
-    return pack
-
-
-def make_pack_pairs(lanes: Lanes) -> Any:
-    """Return the same for W in bfloat16, its rows filled up: panels [gate][Hp/2][columns][2], two units to a word."""
-    width, count, operand_width = lanes.width, lanes.count, lanes.operand_width
-    pair_rows, copy = written(make_pair_rows(lanes)), written(make_copy(lanes))
-
-    def pack(thread, address):
-        job: Any = carray(record_at(address), 1)[0]
-        vectors = (job.K + count - 1) // count
-        panels = (vectors + job.panel - 1) // job.panel
-        items = panels * job.gate_count
-        Hp = (job.H + count - 1) // count * count
-        pairs, all_pairs = (job.H + 1) // 2, Hp // 2
-        for item in range(items * thread // job.threads, items * (thread + 1) // job.threads):
-            p, gate = item // job.gate_count, item % job.gate_count
-            v = min(job.panel, vectors - p * job.panel)
-            out = job.out + (p * job.panel * job.gate_count + gate * v) * all_pairs * width
-            source = job.W + word(job.gates + 8 * gate) * job.H * job.W_row + p * job.panel * operand_width
-            pair_rows(job.H, v, source, job.W_row, out, job.zeros)
-            copy(all_pairs - pairs, v, out + pairs * v * width, v * width, job.zeros, 0)
+            copy(all_words - words, v, out + words * v * width, v * width, job.zeros, 0)
 
     return pack
 
@@ -279,20 +261,11 @@ def pack(W: np.ndarray, how: Panels, count: int) -> Block:
     words = Hp * lanes.words(K) if how.rows else lanes.words(Hp) * Kp
     block = take(len(gates) * words * lanes.size)
     count = count if W.nbytes > ALONE else 1
-    source, row, rounded = W.ctypes.data, K * lanes.size, None
-    if lanes.operands != EXACT:
-        row = Kp * lanes.operand_size
-        rounded = take(rows * row)  # until it is packed
-        source = rounded.address
-        round_rows(W, source, row, lanes, count)
     job = PackJob(
-        threads=count, W=source, W_row=row, gates=gates.ctypes.data, gate_count=len(gates), H=H,
-        K=lanes.words(K) if how.rows else K,
+        threads=count, W=W.ctypes.data, W_row=K * lanes.size, gates=gates.ctypes.data, gate_count=len(gates), H=H, K=K,
         panel=how.panel, out=block.address, zeros=constant(0, lanes.dtype, 4 * lanes.count).address,
     )  # fmt: skip
-    arguments = np.array(job, np.int64)
-    columns = make_pack_pairs if lanes.operands == PAIRS else make_pack_columns
-    make = make_pack_rows if how.rows else columns
+    arguments, make = np.array(job, np.int64), make_pack_rows if how.rows else make_pack_columns
     threads.run(compiled(make, lanes).address, arguments.ctypes.data, count)
     return block
 

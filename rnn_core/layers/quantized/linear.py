@@ -18,6 +18,9 @@ class QuantizedLinear(Quantized, Linear):
 
     def _initialise(self, xp: Any, dtype: np.dtype, seed: int | None) -> None:
         """Make room for every parameter; `quantize` and `load_state_dict` fill it."""
+        if "precision" in self.config:
+            given = self.config["precision"]
+            raise TypeError(f"{type(self).__name__}: precision must be left out, as weights are int8, got {given!r}")
         self._affine = self._backend(dtype).quantized_affine()
         weight, scale = self._rows((self.out_features, self.in_features))
         named = {"weight": weight, f"weight{SCALE}": scale}

@@ -55,7 +55,7 @@ def made_layers(
         recurrent_core(name, input_size=H, hidden_size=H, dropout=dropout, seed=core_seed, **core, **made)
         for core_seed in core_seeds
     )
-    made["backend"] = first.backend
+    made |= {"backend": first.backend, "precision": first.precision}
     names = ("head", "head") if shared_head else ("head_forward", "head_backward")
     one = Linear(H, vocab_size, seed=first_seed, **made)
     other = one if shared_head else Linear(H, vocab_size, seed=second_seed, **made)

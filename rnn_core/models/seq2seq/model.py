@@ -83,7 +83,7 @@ class Seq2Seq(Network):
     dtype : dtype
         float32 or float64 (complex128 for the complex step).
     precision : {"float32", "bfloat16"}
-        In what the core multiplies; see `LSTM`. All else is in `dtype`.
+        In what core and head multiply; see `LSTM` and `Linear`. All else is in `dtype`.
     seed : int, optional
         Draws the parameters.
 

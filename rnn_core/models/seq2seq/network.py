@@ -86,7 +86,7 @@ class Network(Trunk):
         if attention is not None:
             looks = Attention(size, width, score=attention, seed=of_attention, **made)
         self.decoder = Decoder(table, embedding, core, looks, self.dropout, fed)
-        self.head = Linear(size, V, seed=of_head, **made)
+        self.head = Linear(size, V, seed=of_head, precision=rnn.precision, **made)
         if self.tied:
             self.head._share("weight", embedding.parameters["weight"])
         self._compose({**layers, **self.decoder.layers, "head": self.head})

@@ -137,7 +137,7 @@ def kernels_of(head: Linear, p: Array) -> Any:
     if p.size * len(W) < SMALL:
         return None
     backend = backends.get(head.config["backend"] or backends.default())
-    return backend.softmax_head() if hasattr(backend, "softmax_head") else None
+    return backend.softmax_head(head.precision) if hasattr(backend, "softmax_head") else None
 
 
 def _parameters(head: Linear) -> tuple[np.ndarray, np.ndarray | None]:

@@ -16,6 +16,7 @@ import pytest
 
 from kernels.cpu import plan, shapes
 from kernels.cpu.emitting import bfloat16
+from kernels.cpu.products import calls, multiply
 from tests.cases import Problem
 from tests.conformance import Results
 
@@ -27,8 +28,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def forget_shapes() -> None:
     """Let the next call work out its plan anew."""
-    shapes.forward_shape.cache_clear()
-    shapes.backward_shape.cache_clear()
+    for found in (shapes.forward_shape, shapes.backward_shape, calls.head_shape, multiply._job):
+        found.cache_clear()
 
 
 @contextmanager
@@ -38,7 +39,8 @@ def settings(*, width: int | None = None, rounded: str | None = None, **of_plan:
         if rounded is not None:
             patch.setattr(bfloat16, "host_operands", lambda: rounded)
         if width is not None:
-            patch.setattr(shapes, "host_width", lambda: width)
+            for module in (shapes, calls, multiply):
+                patch.setattr(module, "host_width", lambda: width)
         for name, value in of_plan.items():
             patch.setattr(plan, name, value)
         forget_shapes()

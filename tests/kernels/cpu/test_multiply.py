@@ -10,13 +10,19 @@ import pytest
 
 from kernels import cpu
 from kernels.cpu.emitting import simd
+from kernels.cpu.emitting.simd import PAIRS, ROUNDED
 from kernels.cpu.products import multiply as multiplying
+from rnn_core.equations.rounding import rounded_to_bfloat16
 from rnn_core.layers import Linear, linear
-from tests.kernels.cpu.setup import in_a_process
+from tests.kernels.cpu.setup import DOT, in_a_process, settings
 from tests.kernels.cpu.test_threads import FOUR, observe
 from tests.tolerance import assert_agree, tolerance
 
-multiply = cpu.multiply()
+multiply, lower = cpu.multiply(), cpu.multiply("bfloat16")
+BF16 = [
+    ROUNDED,
+    pytest.param(PAIRS, marks=pytest.mark.skipif(not DOT, reason="this processor has no AVX512-BF16")),
+]
 SIZES = ((1, 1, 1), (7, 130, 5), (65, 300, 70), (6, 128, 64), (33, 129, 200))
 WAYS = tuple(itertools.product((False, True), repeat=2))
 
@@ -30,11 +36,12 @@ def factors(dtype, M, K, C, a_turned, b_turned):
     return A, B, rng.normal(size=C).astype(dtype)
 
 
-def check(dtype, sizes, ways):
+def check(dtype, sizes, ways, product=multiply):
     A, B, b = factors(dtype, *sizes, *ways)
-    expected = A.astype(np.float64) @ B.astype(np.float64)
+    read = rounded_to_bfloat16 if product is lower else np.asarray
+    expected = read(A).astype(np.float64) @ read(B).astype(np.float64)
     for added in (None, b):
-        found = multiply(A, B, added)
+        found = product(A, B, added)
         assert found.dtype == dtype
         assert found.flags.c_contiguous
         exact = expected if added is None else expected + added.astype(np.float64)
@@ -48,32 +55,58 @@ def test_a_product_is_right(dtype, ways):
         check(dtype, sizes, ways)
 
 
-@pytest.mark.parametrize("width", [width for width in simd.WIDTHS if width != simd.host_width()])
-def test_every_vector_width_gives_right_results(width, monkeypatch):
-    monkeypatch.setattr(multiplying, "host_width", lambda: width)
-    multiplying._job.cache_clear()
-    try:
+@pytest.mark.parametrize("way", BF16)
+@pytest.mark.parametrize("ways", WAYS)
+def test_a_product_of_rounded_numbers_is_right(ways, way):
+    """As exact as any: nothing is rounded but what is read."""
+    with settings(rounded=way):
         for sizes in SIZES:
-            check("float32", sizes, (False, True))
-    finally:
-        multiplying._job.cache_clear()
+            check("float32", sizes, ways, lower)
+
+
+@pytest.mark.parametrize("product", [multiply, lower], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("width", [width for width in simd.WIDTHS if width != simd.host_width()])
+def test_every_vector_width_gives_right_results(width, product):
+    with settings(width=width):
+        for sizes in SIZES:
+            check("float32", sizes, (False, True), product)
 
 
 def same_bits():
     pool = observe()
-    for sizes, ways in itertools.product(SIZES, WAYS):
+    for sizes, ways, product in itertools.product(SIZES, WAYS, (multiply, lower)):
         A, B, b = factors("float32", *sizes, *ways)
         numba.set_num_threads(1)
-        expected = multiply(A, B, b).tobytes()
+        expected = product(A, B, b).tobytes()
         for count in (2, 3, 4):
             numba.set_num_threads(count)
             pool.counts.clear()
-            assert multiply(A, B, b).tobytes() == expected
+            assert product(A, B, b).tobytes() == expected
             assert pool.counts == [count]
 
 
 def test_the_number_of_threads_changes_no_bit():
     in_a_process(same_bits, **FOUR)
+
+
+def test_nor_where_numbers_are_rounded():
+    in_a_process(same_bits, **FOUR, RNN_CORE_BFLOAT16=ROUNDED)
+
+
+@pytest.mark.parametrize("way", BF16)
+def test_what_memory_held_before_has_no_influence(way, monkeypatch):
+    """Not even where it is NaN, as every byte of 255 makes it."""
+    taken = multiplying.take
+
+    def spoiled(size):
+        block = taken(size)
+        block.view(0, (block.size,), np.uint8)[:] = 255
+        return block
+
+    monkeypatch.setattr(multiplying, "take", spoiled)
+    with settings(rounded=way):
+        for sizes, ways in itertools.product(SIZES, WAYS):
+            check("float32", sizes, ways, lower)
 
 
 def test_what_is_neither_way_round_is_copied():
@@ -100,10 +133,19 @@ def test_what_is_no_real_number_is_refused(kind):
         multiply(A.astype(kind), B)
 
 
+def test_wider_numbers_are_not_rounded():
+    A, B, _ = factors("float64", 2, 3, 4, False, False)
+    with pytest.raises(TypeError, match="cpu.multiply: A and B must be float32 in bfloat16, got float64"):
+        lower(A, B)
+    with pytest.raises(ValueError, match="cpu.multiply: precision must be 'float32' or 'bfloat16', got 'int8'"):
+        cpu.multiply("int8")
+
+
 @pytest.mark.parametrize("bias", [True, False])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_a_linear_layer_says_the_same_with_it(dtype, bias, monkeypatch):
-    layer = Linear(9, 70, bias, backend="cpu", dtype=dtype, seed=0)
+    precision, dtype = ("bfloat16", "float32") if dtype == "bfloat16" else ("float32", dtype)
+    layer = Linear(9, 70, bias, backend="cpu", dtype=dtype, precision=precision, seed=0)
     rng = np.random.default_rng(1)
     x, dy = rng.normal(size=(3, 5, 9)).astype(dtype), rng.normal(size=(3, 5, 70)).astype(dtype)
     found = []

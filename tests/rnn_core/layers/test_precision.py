@@ -17,12 +17,14 @@ from rnn_core import (
     SequenceRegressor,
     SequenceTagger,
     load,
+    quantize,
     save,
 )
-from rnn_core.data import Examples
-from rnn_core.layers import Linear
+from rnn_core.data import Batch, Examples
+from rnn_core.equations.rounding import rounded_to_bfloat16
+from rnn_core.layers import Embedding, Linear, linear
 from rnn_core.models import BidirectionalLanguageModel
-from rnn_core.training import Adam, fit
+from rnn_core.training import Adam, SoftmaxCrossEntropy, fit
 from tests.checks import normal
 
 LAYERS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
@@ -98,8 +100,10 @@ def test_astype_of_a_wider_dtype_rounds_nothing_any_more():
     assert layer.astype(np.float32).config["precision"] == "bfloat16"
     assert "precision" not in layer.astype(np.float32, precision="float32").config
     assert LSTM(3, 5).astype(np.float32, precision="bfloat16").config["precision"] == "bfloat16"
-    with pytest.raises(TypeError, match="Linear.astype: precision must be left out, as there is no recurrent core"):
-        Linear(3, 5).astype(np.float32, precision="bfloat16")
+    assert Linear(3, 5).astype(np.float32, precision="bfloat16").config["precision"] == "bfloat16"
+    assert "precision" not in Linear(3, 5, precision="bfloat16").astype(np.float64).config
+    with pytest.raises(TypeError, match="Embedding.astype: precision must be left out, as there is only one"):
+        Embedding(3, 5).astype(np.float32, precision="bfloat16")
 
 
 MODELS = {
@@ -120,11 +124,61 @@ def test_every_model_has_it_and_so_has_its_file(kind, tmp_path):
     cores = [layer.config for layer in model.layers.values() if "hidden_size" in layer.config]
     assert cores
     assert all(config["precision"] == "bfloat16" for config in cores)
+    heads = [layer.config for part, layer in model.layers.items() if part.startswith("head")]
+    assert heads
+    assert all(config["precision"] == "bfloat16" for config in heads)
+    others = [layer.config for part, layer in model.layers.items() if not part.startswith("head")]
+    assert all("precision" not in config for config in others if config not in cores)
     path = tmp_path / "model.safetensors"
     save(model, path)
     assert load(path).config["precision"] == "bfloat16"
     assert "precision" not in load(path, precision="float32").config
     assert "precision" not in load(path, dtype=np.float64).config
+
+
+@pytest.mark.parametrize("small", [0, 1 << 60], ids=["cpu", "numpy"])
+def test_a_linear_layer_reads_rounded_factors(small, monkeypatch):
+    """y, dx and dW are the float32 layer's for rounded x, W and dy, and db sums what the products read (BF2′)."""
+    monkeypatch.setattr(linear, "SMALL", small)
+    layer, plain = Linear(33, 40, precision="bfloat16", seed=1, backend="cpu"), Linear(33, 40, seed=1, backend="cpu")
+    x, dy = (normal(7, n, seed=n).astype(np.float32) for n in (33, 40))
+    plain.parameters["weight"] = rounded_to_bfloat16(plain.parameters["weight"])
+    found, expected = [], []
+    for one, q, to in ((layer, np.asarray, found), (plain, rounded_to_bfloat16, expected)):
+        y, tape = one.forward(q(x))
+        dx, gradients = one.backward(tape, q(dy))
+        to.extend((y, dx, gradients["weight"], gradients["bias"]))
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine, theirs, atol=1e-5 * np.abs(theirs).max())
+    assert rms(found[0] - Linear(33, 40, seed=1)(x)) > SIZE / 20 * rms(found[0])
+
+
+def test_a_linear_layer_refuses_what_a_core_refuses():
+    with pytest.raises(ValueError, match="Linear: precision must be 'float32' with dtype float64"):
+        Linear(3, 5, dtype=np.float64, precision="bfloat16")
+    with pytest.raises(ValueError, match="Linear: precision must be 'float32' or 'bfloat16', got 'float16'"):
+        Linear(3, 5, precision="float16")
+    assert "precision" not in Linear(3, 5).config
+    assert Linear(3, 5, precision="bfloat16").precision == "bfloat16"
+    with pytest.raises(TypeError, match="QuantizedLinear: precision must be left out, as weights are int8"):
+        quantize(Linear(3, 5)).astype(np.float32, precision="bfloat16")
+
+
+def test_what_predicts_is_rounded_as_what_was_trained():
+    """A model says the logits whose loss it has been taught, and evaluates those."""
+    model = LanguageModel(300, 40, precision="bfloat16", backend="cpu", seed=1)
+    rng = np.random.default_rng(0)
+    batch = Batch(rng.integers(0, 300, (4, 9)), rng.integers(0, 300, (4, 9)))
+    logits = model(batch.inputs)[0]
+    loss, _ = SoftmaxCrossEntropy().forward(logits, batch.targets)
+    assert model.evaluate(batch).loss / 36 == pytest.approx(float(loss), rel=1e-6)
+    assert model.loss_and_gradients(batch).loss == pytest.approx(float(loss), rel=1e-6)
+    y = model.rnn(model.embedding(batch.inputs))[0]
+    W, b = (model.head.parameters[name] for name in ("weight", "bias"))
+    expected = rounded_to_bfloat16(y) @ rounded_to_bfloat16(W).T + b
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    assert np.abs(logits - (y @ W.T + b)).max() > 1e-4
 
 
 def test_a_float32_model_can_be_loaded_to_run_in_bfloat16(tmp_path):

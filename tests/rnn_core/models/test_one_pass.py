@@ -17,7 +17,7 @@ from rnn_core import (
 from rnn_core.data import Batch
 from rnn_core.layers.linear import Linear
 from rnn_core.training.losses import head
-from tests.tolerance import assert_agree, tolerance
+from tests.tolerance import Allowed, assert_agree, tolerance
 from transfer import HeadOf
 from transfer.tasks.heads import Head
 from transfer.tasks.mixture import TaskBatch
@@ -82,24 +82,26 @@ def both(monkeypatch, ask):
 
 
 @pytest.mark.parametrize("counted", COUNTED)
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("name", MODELS)
 def test_one_pass_says_what_the_layers_say(name, dtype, counted, monkeypatch):
     make, inputs, targets = MODELS[name]
     fields = dict(COUNTED[counted])
     if targets.ndim == 1 and "weights" in fields:
         fields["weights"] = WEIGHTS
-    model, batch = make(dtype=dtype), Batch(inputs, targets, **fields)
+    allowed, options = Allowed.of(dtype, T), {"dtype": dtype}
+    if dtype == "bfloat16":
+        dtype, options = "float32", {"precision": dtype}
+    model, batch = make(**options), Batch(inputs, targets, **fields)
     one, turn = both(monkeypatch, lambda: model.loss_and_gradients(batch, rng=2))
-    allowed = tolerance(dtype, T)
-    assert one.loss == pytest.approx(turn.loss, rel=allowed)
+    assert one.loss == pytest.approx(turn.loss, rel=tolerance(dtype, T))
     assert one.count == turn.count
     assert list(one.gradients) == list(turn.gradients)
     for key, expected in turn.gradients.items():
         assert one.gradients[key].dtype == dtype
         assert_agree(key, np.asarray(one.gradients[key]), np.asarray(expected), allowed)
     one, turn = both(monkeypatch, lambda: model.evaluate(batch))
-    assert one.loss == pytest.approx(turn.loss, rel=allowed)
+    assert one.loss == pytest.approx(turn.loss, rel=tolerance(dtype, T))
     assert one[1:3] == turn[1:3]
 
 
@@ -125,7 +127,7 @@ def test_what_is_not_needed_is_not_computed(monkeypatch):
         return gradients(*arguments)
 
     monkeypatch.setattr(kernels, "gradients", observed, raising=False)
-    monkeypatch.setattr(backend, "softmax_head", lambda: kernels)
+    monkeypatch.setattr(backend, "softmax_head", lambda precision: kernels)
     model, batch = language_model(), Batch(TOKENS, NEXT)
     for needs, expected in (
         ({"head.weight"}, {"weight"}),
