@@ -143,7 +143,8 @@ def test_a_linear_layer_reads_rounded_factors(small, monkeypatch):
     layer, plain = Linear(33, 40, precision="bfloat16", seed=1, backend="cpu"), Linear(33, 40, seed=1, backend="cpu")
     x, dy = (normal(7, n, seed=n).astype(np.float32) for n in (33, 40))
     plain.parameters["weight"] = rounded_to_bfloat16(plain.parameters["weight"])
-    found, expected = [], []
+    found: list[np.ndarray] = []
+    expected: list[np.ndarray] = []
     for one, q, to in ((layer, np.asarray, found), (plain, rounded_to_bfloat16, expected)):
         y, tape = one.forward(q(x))
         dx, gradients = one.backward(tape, q(dy))
@@ -174,7 +175,7 @@ def test_what_predicts_is_rounded_as_what_was_trained():
     loss, _ = SoftmaxCrossEntropy().forward(logits, batch.targets)
     assert model.evaluate(batch).loss / 36 == pytest.approx(float(loss), rel=1e-6)
     assert model.loss_and_gradients(batch).loss == pytest.approx(float(loss), rel=1e-6)
-    y = model.rnn(model.embedding(batch.inputs))[0]
+    y = model.rnn(model.front(batch.inputs, None))[0]
     W, b = (model.head.parameters[name] for name in ("weight", "bias"))
     expected = rounded_to_bfloat16(y) @ rounded_to_bfloat16(W).T + b
     np.testing.assert_allclose(logits, expected, atol=1e-5)
