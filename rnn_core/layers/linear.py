@@ -219,7 +219,7 @@ class Linear(Layer):
         if "weight" in needs:
             grads["weight"] = self._product(dy.T, xp.reshape(tape.x, (-1, self.in_features)))  # (F1′)
         if "bias" in needs:
-            grads["bias"] = xp.sum(self._read(dy), axis=0)  # (F1′), (BF2′)
+            grads["bias"] = xp.sum(self._read(dy), axis=0)  # (F1′)
         dx = xp.reshape(self._product(dy, weight), tape.x.shape) if "x" in needs else None  # (F1′)
         return dx, grads
 
