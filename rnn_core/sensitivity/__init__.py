@@ -4,7 +4,7 @@
 stepping.py     a copy on complex numbers whose parameters have taken the step i·ε·v
 tangents.py     `jvp`: how outputs move when inputs, states or parameters move
 curvature.py    `hvp` and `gauss_newton_product`: the loss's second derivatives times a direction
-rows.py         one example of a batch, and how much each counts
+rows.py         some examples of a batch, and how much each counts
 examples.py     `per_example_gradients`, `example_gradient_norms`, `clipped_gradients`
 walk.py         the norms of all examples' gradients by one walk back
 recording.py    a cell that keeps, on the walk back, what its weights' gradients are made of

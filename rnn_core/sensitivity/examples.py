@@ -33,7 +33,7 @@ from ..layers.checks import check_needs
 from ..layers.embedding import dense
 from ..models.base import Step
 from ..training.clipping import clipping_factor
-from .rows import check_batch, one_row, row_of_state, scaled, weighed
+from .rows import check_batch, row_of_state, scaled, some_rows, weighed
 from .stepping import check_has
 from .walk import walked, why_not
 
@@ -209,7 +209,7 @@ def _clipped_together(
         return ClippedGradients(zeros, norms, 0.0, len(norms))
     step = model.loss_and_gradients(scaled(batch, factors), state=state, needs=needs, rng=seed)
     gradients = {name: step.count * g for name, g in step.gradients.items()}  # (J11)
-    return ClippedGradients(gradients, norms, float(found.losses.mean()), len(norms))
+    return ClippedGradients(gradients, norms, found.loss / len(norms), len(norms))
 
 
 def _checked(where: str, model: Any, batch: Any, needs: Iterable[str] | None) -> tuple[Any, Batch, frozenset[str]]:
@@ -238,7 +238,7 @@ def _one_by_one(model: Any, batch: Batch, needs: frozenset[str], state: Any, rng
         if not weights[b].any():
             yield Step(0.0, _zeros(model.parameters, needs), None, 0)
             continue
-        row, its = one_row(batch, b), row_of_state(state, b)
+        row, its = some_rows(batch, slice(b, b + 1)), row_of_state(state, b)
         step = model.loss_and_gradients(row, state=its, needs=needs, rng=int(seed))
         yield Step(step.loss, {name: dense(g) for name, g in step.gradients.items()}, step.state, step.count)
 

@@ -90,7 +90,7 @@ def state_jacobian(
     T = _step(where, "T", len(line.x) if T is None else T, 1, len(line.x))
     t = _step(where, "t", t, 0, T - 1)
     if t > 0:
-        line.start = line.states_of(line.layer(line.x[:t], line.given(line.start))[1])
+        line.start = line.after(line.x[:t], line.given(line.start))
     return line.back_to(line.units(), line.start, line.x[t:T])
 
 
@@ -122,7 +122,7 @@ def state_jacobian_singular_values(
     line = _Line("state_jacobian_singular_values", layer, x, state0, of)
     before = [line.start]
     for x_t in line.x[:-1]:
-        before.append(line.states_of(line.layer(x_t[None], line.given(before[-1]))[1]))
+        before.append(line.after(x_t[None], line.given(before[-1])))
     jacobian, found = line.units(), []
     for x_t, state in zip(line.x[::-1], before[::-1], strict=True):
         jacobian = line.back_to(jacobian, state, x_t[None], whole=True)  # (J12)
@@ -153,14 +153,18 @@ class _Line:
             raise ValueError(
                 f"{where}: x must have shape (T, {layer.input_size}), one sequence of T ≥ 1 steps, got {x.shape}"
             )
-        self.x = move(x.astype(np.float64), layer.namespace)
+        self.x = x.astype(np.float64)
         if state0 is not None:
             parts = state0 if isinstance(state0, tuple | list) else (state0,)
             parts = tuple(move(np.asarray(to_host(part), np.float64), layer.namespace) for part in parts)
             state0 = parts if isinstance(state0, tuple | list) else parts[0]
-        final = self.states_of(self.layer(self.x[:1], state0)[1])  # also checks the state's shape
+        final = self.after(self.x[:1], state0)  # also checks the state's shape
         self.start = [np.zeros_like(part) for part in final] if state0 is None else self.states_of(state0)
         self.sizes = [part.size for part in final]
+
+    def after(self, x: np.ndarray, state: Any) -> list[np.ndarray]:
+        """Return each state behind some steps, (layers, H), on the host."""
+        return self.states_of(self.layer(move(x, self.layer.namespace), state)[1])
 
     def states_of(self, state: Any) -> list[np.ndarray]:
         """Return each state, (layers, H), on the host."""
@@ -188,7 +192,7 @@ class _Line:
 
         Of one state its block alone, unless the `whole` is wanted, to go on from.
         """
-        xp, needs = self.layer.namespace, {f"{name}0" for name in self.names}
+        needs = {f"{name}0" for name in self.names}
         found = []
         for first in range(0, len(jacobian), ROWS):
             rows = jacobian[first : first + ROWS]
@@ -198,7 +202,8 @@ class _Line:
                 upstream = rows[:, end : end + part.size].reshape(R, *part.shape)
                 parts.append(np.ascontiguousarray(upstream.swapaxes(0, 1)))
                 end += part.size
-            _, _, tape = self.layer.forward(xp.repeat(x[:, None], R, axis=1), self.given(copies))
+            read = move(np.repeat(x[:, None], R, axis=1), self.layer.namespace)
+            _, _, tape = self.layer.forward(read, self.given(copies))
             _, dstate0, _ = self.layer.backward(tape, None, self.given(parts), needs)  # (J12)
             back = [part.swapaxes(0, 1).reshape(R, -1) for part in self.states_of(dstate0)]
             found.append(np.concatenate(back, axis=1))

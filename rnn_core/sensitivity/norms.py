@@ -1,4 +1,4 @@
-"""The squared norm of one example's gradient, from what the gradient is a sum of.
+"""The squared norms of single examples' gradients, from what each of these is a sum of.
 
 ::
 
@@ -8,7 +8,7 @@
     ⟨g, g_e⟩ = Σ_t Σ_t′ δ_t[k_t′] (u_t·de_t′)                   (J9)   of a weight with an embedding that is tied to it
 
 With T steps, O numbers in δ_t and K in u_t, (J6) takes T·O·K products and room for O·K numbers, (J7) T²·(O + K) and
-room for T²: that one is taken where T·(O + K) < O·K. Sums are in double precision.
+room for T²: that one is taken where T·(O + K) < O·K. Examples are taken some at a time, so that this room stays small.
 
 References
 ----------
@@ -19,17 +19,64 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 
+from .. import backends
+from ..layers.linear import SMALL
 
-def of_product(delta: np.ndarray, u: np.ndarray) -> float:
-    """Return ‖g‖² of a weight from δ (T, O) and u (T, K), in the cheaper of two ways."""
-    delta, u = (np.asarray(part, np.float64) for part in (delta, u))
-    (T, O), K = delta.shape, u.shape[1]
-    if T * (O + K) < O * K:
-        return max(float(((delta @ delta.T) * (u @ u.T)).sum()), 0.0)  # (J7)
-    g = delta.T @ u  # (J6)
-    return float((g * g).sum())
+ROOM = 1 << 18
+"""Numbers of the largest array that is made for some examples at a time, unless that of a single one is larger."""
+
+
+def some_at_a_time(B: int, each: int) -> Iterator[slice]:
+    """Yield slices of B examples such that what `each` of them needs, in numbers, does not pass `ROOM` together."""
+    count = max(1, ROOM // max(each, 1))
+    for first in range(0, B, count):
+        yield slice(first, min(first + count, B))
+
+
+def product(A: np.ndarray, B: np.ndarray, backend: str) -> np.ndarray:
+    """Return A·B, in a backend's own threads where there is much to do: those of BLAS would stand in their way."""
+    if len(A) * B.size >= SMALL and hasattr(backends.get(backend), "multiply"):
+        return backends.get(backend).multiply()(A, B)
+    return A @ B
+
+
+def of_products(delta: np.ndarray, parts: Sequence[np.ndarray], backend: str) -> np.ndarray:
+    """Return ‖g_b‖² of a weight (B,), in the cheaper of two ways.
+
+    Parameters
+    ----------
+    delta : ndarray, shape (T, B, O)
+        Zero where a row has ended.
+    parts : sequence of ndarray, (T, B, ·) each
+        u: they stand side by side, K numbers together.
+    backend : str
+        Whose threads compute large products.
+    """
+    (T, B, O), K = delta.shape, sum(part.shape[2] for part in parts)
+    pairs = T * (O + K) < O * K
+    squares = np.zeros(B)
+    for rows in some_at_a_time(B, max(T * (O + K), T * T if pairs else O * K)):
+        d = delta[:, rows].swapaxes(0, 1)
+        u = np.concatenate([part[:, rows] for part in parts], axis=2).swapaxes(0, 1)
+        if pairs:
+            d, u = d.astype(np.float64), u.astype(np.float64)  # unlike squares, pairs cancel
+            alike = _each(d, d.swapaxes(1, 2), backend) * _each(u, u.swapaxes(1, 2), backend)
+            squares[rows] = alike.sum(axis=(1, 2))  # (J7)
+        else:
+            g = _each(d.swapaxes(1, 2), u, backend).reshape(len(d), -1)  # (J6)
+            squares[rows] = (g * g).sum(axis=1, dtype=np.float64)
+    return np.maximum(squares, 0)
+
+
+def _each(A: np.ndarray, B: np.ndarray, backend: str) -> np.ndarray:
+    """Return the product of each matrix in A (R, M, K) with that in B (R, K, C)."""
+    if A.shape[1] * B[0].size < SMALL:
+        return A @ B
+    return np.stack([product(a, b, backend) for a, b in zip(A, B, strict=True)])
 
 
 def of_embedding(tokens: np.ndarray, de: np.ndarray) -> float:

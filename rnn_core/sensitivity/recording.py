@@ -33,7 +33,6 @@ class RecordedTape(NamedTuple):
     x: np.ndarray  # (T, B, I), zero past a row's length
     a: np.ndarray  # (T, B, G·H), W_x x_t
     h: np.ndarray  # (T, B, H), the state before each step
-    lengths: np.ndarray  # (B,)
 
 
 class Recording:
@@ -45,12 +44,14 @@ class Recording:
         One of `KNOWN`.
     cell : Cell
         The same on some backend of the host, in its arrays' own precision.
+    backend : str
+        That backend's name.
     B : int
         Examples of the batch.
     """
 
-    def __init__(self, name: str, cell: Cell, B: int) -> None:
-        self.name, self.cell, self.squares = name, cell, np.zeros(B)
+    def __init__(self, name: str, cell: Cell, backend: str, B: int) -> None:
+        self.name, self.cell, self.backend, self.squares = name, cell, backend, np.zeros(B)
 
     def forward(
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
@@ -58,12 +59,11 @@ class Recording:
         """See `Cell.forward`."""
         x, W = ragged.zero_past(lengths, x), params.weight_ih
         T, B, I = x.shape
-        a = (x.reshape(-1, I) @ W.T).reshape(T, B, -1)
+        a = norms.product(x.reshape(-1, I), W.T, self.backend).reshape(T, B, -1)
         own = params._replace(weight_ih=np.eye(len(W), dtype=x.dtype))
         y, state, tape = self.cell.forward(own, a, state0, lengths)
         h = np.concatenate([np.asarray(state0[0])[None], y[:-1]])
-        n = np.full(B, T) if lengths is None else lengths
-        return y, state, RecordedTape(own, tape, x, a, h, n)
+        return y, state, RecordedTape(own, tape, x, a, h)
 
     def backward(
         self,
@@ -77,39 +77,35 @@ class Recording:
         wanted = (needs - set(Parameters._fields)) | {"x"}
         delta: Any
         delta, dstate0, _ = self.cell.backward(tape.own, tape.tape, dy, dstate_T, wanted)
-        if needs.intersection(Parameters._fields):
-            for b, n in enumerate(tape.lengths):
-                self.squares[b] += self._square(params, tape, delta[:n, b], b, needs)
+        self._add(params, tape, delta, needs)
         dx = None
         if "x" in needs:
-            dx = (delta.reshape(-1, delta.shape[-1]) @ params.weight_ih).reshape(tape.x.shape)
+            rows = delta.reshape(-1, delta.shape[-1])
+            dx = norms.product(rows, params.weight_ih, self.backend).reshape(tape.x.shape)
         return dx, dstate0, Parameters(None, None, None, None)
 
-    def _square(
-        self, params: Parameters, tape: RecordedTape, delta: np.ndarray, b: int, needs: frozenset[str]
-    ) -> float:
-        """Return ‖g‖² of one example, of all that is needed, from its δ (n, G·H)."""
-        n = len(delta)
-        x, h, one = tape.x[:n, b], tape.h[:n, b], np.ones((n, 1), delta.dtype)
-        of_input = [part for name, part in (("weight_ih", x), ("bias_ih", one)) if name in needs]
-        of_state = [part for name, part in (("weight_hh", h), ("bias_hh", one)) if name in needs]
-        if self.name != "gru":  # one δ for both: one pair of products
-            return norms.of_product(delta, np.concatenate([*of_input, *of_state], axis=1))
-        square = 0.0
-        if of_input:
-            square += norms.of_product(delta, np.concatenate(of_input, axis=1))
-        if of_state:
-            delta = of_the_state(params, delta, tape.a[:n, b], h)
-            square += norms.of_product(delta, np.concatenate(of_state, axis=1))
-        return square
+    def _add(self, params: Parameters, tape: RecordedTape, delta: np.ndarray, needs: frozenset[str]) -> None:
+        """Add ‖g_b‖², of all that is needed, from δ (T, B, G·H)."""
+        one = np.broadcast_to(np.ones(1, delta.dtype), (*delta.shape[:2], 1))
+        of_input = [part for name, part in (("weight_ih", tape.x), ("bias_ih", one)) if name in needs]
+        of_state = [part for name, part in (("weight_hh", tape.h), ("bias_hh", one)) if name in needs]
+        if self.name == "gru":
+            if of_input:
+                self.squares += norms.of_products(delta, of_input, self.backend)
+            if of_state:
+                delta = of_the_state(params, delta, tape.a, tape.h, self.backend)
+                self.squares += norms.of_products(delta, of_state, self.backend)
+        elif of_input or of_state:  # one δ for both: one pair of products
+            self.squares += norms.of_products(delta, [*of_input, *of_state], self.backend)
 
 
-def of_the_state(params: Parameters, delta: np.ndarray, a: np.ndarray, h: np.ndarray) -> np.ndarray:
-    """Return a GRU's δ^h (T, 3·H) from δ, W_x x_t and h_{t−1}."""
-    block = CELLS["gru"].blocks(h.shape[-1])
-    a_r = a[:, block.r] + h @ params.weight_hh[block.r].T
+def of_the_state(params: Parameters, delta: np.ndarray, a: np.ndarray, h: np.ndarray, backend: str) -> np.ndarray:
+    """Return a GRU's δ^h (T, B, 3·H) from δ, W_x x_t and h_{t−1}."""
+    T, B, H = h.shape
+    block = CELLS["gru"].blocks(H)
+    a_r = a[..., block.r] + norms.product(h.reshape(-1, H), params.weight_hh[block.r].T, backend).reshape(T, B, H)
     for bias in (params.bias_ih, params.bias_hh):
         a_r = a_r if bias is None else a_r + bias[block.r]
     delta = delta.copy()
-    delta[:, block.n] *= sigmoid(a_r)  # (J10)
+    delta[..., block.n] *= sigmoid(a_r)  # (J10)
     return delta

@@ -1,4 +1,4 @@
-"""One example of a batch at a time, and how much each counts."""
+"""Some examples of a batch, and how much each counts."""
 
 from __future__ import annotations
 
@@ -40,9 +40,8 @@ def weighed(where: str, batch: Batch) -> Batch:
     return batch._replace(weights=weights.astype(np.float64))
 
 
-def one_row(batch: Batch, b: int) -> Batch:
-    """Return the batch of example b alone."""
-    rows = slice(b, b + 1)
+def some_rows(batch: Batch, rows: slice) -> Batch:
+    """Return the batch of some examples alone."""
     inputs, targets, lengths, weights = (None if part is None else part[rows] for part in batch[:4])
     return Batch(inputs, targets, lengths, weights)
 

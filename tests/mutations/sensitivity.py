@@ -32,9 +32,8 @@ MUTATIONS = (
         "return s + step(where, name, ds, np.shape(s))", "return s", checks.tangents_meet_the_backward, ("lstm",),
     ),
     Mutation(
-        "sensitivity: pairs of different steps are left out", f"{ROOM}.norms:of_product",
-        "((delta @ delta.T) * (u @ u.T)).sum()", "((delta * delta).sum(axis=1) * (u * u).sum(axis=1)).sum()",
-        checks.norms_are_those_of_batches_of_one, ("wide",),
+        "sensitivity: pairs of different steps are left out", f"{ROOM}.norms:of_products",
+        "alike.sum(axis=(1, 2))", "alike.trace(axis1=1, axis2=2)", checks.norms_are_those_of_batches_of_one, ("wide",),
     ),
     Mutation(
         "sensitivity: a token met twice has two rows", f"{ROOM}.norms:of_embedding",
@@ -51,7 +50,7 @@ MUTATIONS = (
     ),
     Mutation(
         "sensitivity: a GRU's reset gate is forgotten", f"{ROOM}.recording:of_the_state",
-        "delta[:, block.n] *= sigmoid(a_r)", "pass", checks.norms_are_those_of_batches_of_one, ("gru",),
+        "delta[..., block.n] *= sigmoid(a_r)", "pass", checks.norms_are_those_of_batches_of_one, ("gru",),
     ),
     Mutation(
         "sensitivity: the gradient of W_h meets the state behind its step", f"{ROOM}.recording:Recording.forward",
