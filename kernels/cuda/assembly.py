@@ -254,6 +254,7 @@ def main() -> int:
     parser.add_argument("cells", nargs="*", help="files or modules whose cells it is (default: the backend's own)")
     parser.add_argument("--jobs", type=int, help="processes side by side (default: one a core)")
     parser.add_argument("--every", action="store_true", help="the kernels of many more shapes")
+    parser.add_argument("--shape", nargs=2, type=int, metavar=("H", "B"), help="of one hidden size and batch alone")
     parser.add_argument("--markdown", type=Path, help="also write the table here")
     options = parser.parse_args()
     if SIMULATED:
@@ -263,7 +264,11 @@ def main() -> int:
     lines, faults = [head], []
     # A cell goes to another process by its name: its file has to be imported there, too.
     cells = definitions(options.cells) if options.cells else tuple(CELLS)
-    wanted = list(cases(EVERY if options.every else SIZES, cells))
+    shapes: Mapping[Any, Any] = EVERY if options.every else SIZES
+    if options.shape:
+        H, B = options.shape
+        shapes = dict.fromkeys(SIZES, ((H,), (B,)))
+    wanted = list(cases(shapes, cells))
     with ProcessPoolExecutor(options.jobs, initializer=_import_all, initargs=(options.cells,)) as pool:
         for case, result in pool.map(_assembled, wanted):
             tile, cut = case.tile, ("", "")

@@ -10,7 +10,7 @@ import numpy as np
 from kernels.contract import CellSpec
 from kernels.definition import Definition
 
-from .language.cell import KernelCell, numbers
+from .language.cell import KernelCell
 from .language.unrolled import make_halves, make_program, make_sums
 
 _cells: dict[tuple[str, str], KernelCell] = {}
@@ -34,9 +34,9 @@ def _make(d: Definition, real: Any) -> KernelCell:
     return KernelCell(
         name=f"{d.name} {d.digest}",
         spec=CellSpec(namedtuple("Sums", d.sums), d.states, d.vectors),
-        from_x=numbers(len(d.from_x)),
-        from_h=numbers(len(d.from_h)),
-        kept=numbers(kept),
+        from_x=len(d.from_x),
+        from_h=len(d.from_h),
+        kept=kept,
         pre_activation=make_sums(d.sums, d.from_x, d.from_h, real(0)),
         step=make_program(d.step, {"a": sums, "prev": states, **given}, (states, kept), real),
         step_backward=make_program(
@@ -44,7 +44,7 @@ def _make(d: Definition, real: Any) -> KernelCell:
         ),
         halves=make_halves(d.sums, d.from_x, d.from_h),
         halves_differ=d.from_x != d.from_h,
-        streams=numbers(len(d.streams)),
-        parameters=numbers(vectors + len(d.constants)),
-        vectors=numbers(vectors),
+        streams=len(d.streams),
+        parameters=vectors + len(d.constants),
+        vectors=vectors,
     )

@@ -149,7 +149,7 @@ class Recurrence(NamedTuple):
         xp, W_h = namespace(), params[1]
         x, rows, h, c, kept, streams = tape
         (T, B), H, C, dtype = x.shape[:2], kept.shape[-1], len(dstate_T) - 1, x.dtype
-        X, G, V = count(cell.from_x), count(cell.from_h), count(cell.vectors)
+        X, G, V = count(cell.from_x), count(cell.from_h), cell.vectors
         choice = self.choice("backward", B, H, dtype)
         dh, dh0 = full(dstate_T[0], (B, H), dtype), xp.empty((B, H), dtype)
         dc, dc0 = dh, dh0

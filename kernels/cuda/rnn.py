@@ -47,7 +47,7 @@ def make_cell(name: str, f: Callable[[Any], Any], df: Callable[[Any], Any]) -> K
         spec=RNN,
         from_x=RNNGates,
         from_h=RNNGates,
-        kept=None,
+        kept=0,
         pre_activation=pre_activation,
         step=step,
         step_backward=step_backward,

@@ -15,7 +15,7 @@ from typing import Any
 from kernels.contract import CellSpec
 
 from .device import device_function
-from .unrolled import Kind, make_join, make_others
+from .unrolled import Kind, Named, make_join, make_others
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,32 +24,26 @@ class KernelCell:
 
     name: str
     spec: CellSpec
-    from_x: Kind | None  # the NamedTuple of what W_x x_t gives of a step; None: nothing
-    from_h: Kind | None  # of what W_h h_{t−1} gives; None: there is no W_h
-    kept: Kind | None  # of what a tape keeps of a step besides the states
+    from_x: Kind  # what W_x x_t gives of a step
+    from_h: Kind  # what W_h h_{t−1} gives; with nothing there is no W_h
+    kept: Kind  # what a tape keeps of a step besides the states
     pre_activation: Callable[[Any, Any, Any, Any], Any]  # from W_x x_t, b_x, W_h h_{t−1} and b_h, gate by gate, to a
     step: Callable[..., tuple[Any, Any]]
     step_backward: Callable[..., tuple[Any, ...]]
     halves: Callable[[Any], tuple[Any, Any]]  # from da to what W_x x_t and what W_h h_{t−1} get, gate by gate
     halves_differ: bool
-    streams: Kind | None = None  # of the numbers that come with a step
-    parameters: Kind | None = None  # of a unit's vectors, then constants
-    vectors: Kind | None = None  # of the vectors alone: those that have a gradient
+    streams: int = 0  # numbers that come with a step
+    parameters: int = 0  # of a unit: its vectors, then its constants
+    vectors: int = 0  # those alone that have a gradient
 
     @property
-    def others(self) -> Kind | None:
-        """The states besides h."""
-        return numbers(len(self.spec.states) - 1)
+    def others(self) -> int:
+        """How many states there are besides h."""
+        return len(self.spec.states) - 1
 
 
 @cache
-def numbers(length: int) -> Kind | None:
-    """Return a NamedTuple for so many numbers, None for none; numba knows it by its class, so it is always the same."""
-    return namedtuple(f"Numbers{length}", [f"n{k}" for k in range(length)]) if length else None
-
-
-@cache
-def _named(states: tuple[str, ...]) -> Kind:
+def _named(states: tuple[str, ...]) -> Named:
     return namedtuple("States", states)
 
 

@@ -13,28 +13,28 @@ from kernels.definition import Program, Value
 from .device import device_function
 from .pointwise import FUNCTIONS
 
-Kind = Callable[..., Any]
+Named = Callable[..., Any]
 """A NamedTuple."""
+
+Kind = Named | int
+"""What several numbers are together: a NamedTuple, or a plain tuple of so many; 0 for nothing."""
 
 SIGNS = {"add": "{} + {}", "subtract": "{} - {}", "multiply": "{} * {}", "divide": "{} / {}", "negative": "-{}"}
 """The operations of a program that Python has a sign for; the others are called by name."""
 
 
-def count(kind: Kind | None) -> int:
-    """Return how many numbers a NamedTuple has; for None there are none."""
-    return len(kind._fields) if kind else 0  # type: ignore[attr-defined]
+def count(kind: Kind) -> int:
+    """Return how many numbers there are."""
+    return kind if isinstance(kind, int) else len(kind._fields)  # type: ignore[attr-defined]
 
 
-def make_read(kind: Kind | None) -> Any:
-    """Return a function read(p, at, stride): a NamedTuple of the numbers from `at` on, each `stride` past the last.
-
-    For None it reads nothing and returns ().
-    """
-    items = ", ".join(f"p[at + {k} * stride]" for k in range(count(kind)))
-    return _function("read(p, at, stride)", f"return kind({items})" if kind else "return ()", kind=kind)
+def make_read(kind: Kind) -> Any:
+    """Return a function read(p, at, stride): the numbers from `at` on, each `stride` past the last, as a tuple."""
+    items = _tuple(f"p[at + {k} * stride]" for k in range(count(kind)))
+    return _function("read(p, at, stride)", f"return {items if isinstance(kind, int) else f'kind{items}'}", kind=kind)
 
 
-def make_write(kind: Kind | None) -> Any:
+def make_write(kind: Kind) -> Any:
     """Return a function write(p, at, stride, values), the reverse of read."""
     items = "; ".join(f"p[at + {k} * stride] = values[{k}]" for k in range(count(kind)))
     return _function("write(p, at, stride, values)", items or "pass")
@@ -46,14 +46,14 @@ def make_vector(length: int, change: Callable[[Any], Any] | None = None) -> Any:
     return _function("vector(p, at)", f"return ({items})", change=change)
 
 
-def make_join(kind: Kind, change: Callable[[Any], Any] | None = None) -> Any:
+def make_join(kind: Named, change: Callable[[Any], Any] | None = None) -> Any:
     """Return a function join(first, others): a NamedTuple of a number and a tuple, each changed by a function."""
     items = ["first", *(f"others[{k}]" for k in range(count(kind) - 1))]
     changed = [f"change({item})" if change else item for item in items]
     return _function("join(first, others)", f"return kind({', '.join(changed)})", kind=kind, change=change)
 
 
-def make_others(kind: Kind) -> Any:
+def make_others(kind: Named) -> Any:
     """Return a function others(values): a tuple of all but the first."""
     return _function("others(values)", f"return {_tuple(f'values[{k}]' for k in range(1, count(kind)))}")
 

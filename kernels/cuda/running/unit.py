@@ -76,7 +76,7 @@ def make_advance(cell: KernelCell, *, keep: bool) -> tuple[Callable[..., Any], C
     ``record(new, gates, t, row, unit, length, B, H, c, h_T, c_T, kept)`` writes the rest. Nothing is written past the
     row's length.
     """
-    C, KEPT, KEEP = count(cell.others), count(cell.kept), keep
+    C, KEPT, KEEP = cell.others, count(cell.kept), keep
     pre_activation, (step, _), (states, others) = cell.pre_activation, make_steps(cell), make_states(cell)
     write, write_others = make_write(cell.kept), make_write(cell.others)
 
@@ -101,7 +101,7 @@ def make_advance(cell: KernelCell, *, keep: bool) -> tuple[Callable[..., Any], C
 
 def make_recall(cell: KernelCell) -> Callable[..., Any]:
     """Return ``recall(t, row, unit, B, H, Hp, h, c, kept)``: the gates and the states before and after step t."""
-    C, KEPT = count(cell.others), count(cell.kept)
+    C, KEPT = cell.others, count(cell.kept)
     (states, _), read, read_others = make_states(cell), make_read(cell.kept), make_read(cell.others)
 
     @device_function
@@ -145,7 +145,7 @@ def make_given(cell: KernelCell) -> tuple[Callable[..., Any], Callable[..., Any]
     ``stream(streams, t, row, unit, B, H)`` are the numbers that come with step t, ``parameter(parameters, unit, H)``
     those of a unit.
     """
-    M, read, parameter = count(cell.streams), make_read(cell.streams), make_read(cell.parameters)
+    M, read, parameter = cell.streams, make_read(cell.streams), make_read(cell.parameters)
 
     @device_function
     def stream(streams, t, row, unit, B, H):
@@ -156,8 +156,8 @@ def make_given(cell: KernelCell) -> tuple[Callable[..., Any], Callable[..., Any]
 
 def make_totals(cell: KernelCell, *, vectors: bool) -> tuple[Callable[..., Any], ...]:
     """Return `read`, `write` and `add`, for a unit's sums over time; without `vectors` there is nothing to sum."""
-    kind = cell.vectors if vectors else None
-    return make_read(kind), make_write(kind), make_sum(count(kind))
+    summed = cell.vectors if vectors else 0
+    return make_read(summed), make_write(summed), make_sum(summed)
 
 
 def make_upstream(cell: KernelCell, *, every: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
@@ -166,8 +166,8 @@ def make_upstream(cell: KernelCell, *, every: bool) -> tuple[Callable[..., Any],
     ``upstream(dstates, t, row, unit, B, H)`` reads what the other states get from outside at step t; only with `every`
     do they get something. ``complete(dh, dothers, upstream)`` puts together dh_t, which is complete, and the others.
     """
-    C, EVERY, (states, _) = count(cell.others), every, make_states(cell)
-    read, add = make_read(cell.others if every else None), make_sum(C)
+    C, EVERY, (states, _) = cell.others, every, make_states(cell)
+    read, add = make_read(cell.others if every else 0), make_sum(C)
 
     @device_function
     def upstream(dstates, t, row, unit, B, H):
