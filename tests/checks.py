@@ -113,6 +113,25 @@ def rows_alone_equal_rows_together(cell: str) -> None:
         np.testing.assert_allclose(grad, total[name], rtol=1e-9, atol=1e-13)
 
 
+def resets_cut_rows(cell: str) -> None:
+    """Each episode of a batch is what it is alone, and gradients go no further than to where states are put back."""
+    layer_type, arguments = LAYERS[cell]
+    layer = layer_type(2, 3, num_layers=2, dtype=np.float64, seed=3, **arguments)
+    x, resets = normal(6, 3, 2), np.zeros((6, 3), bool)
+    resets[[2, 5, 0, 3], [0, 0, 1, 2]] = True
+    state0, put_back = ([normal(2, 3, 3, seed=seed + k) for k in range(len(layer.spec.states))] for seed in (8, 10))
+    y, final = layer(x, _state(state0), resets=resets, reset_to=_state(put_back))
+    for b, begin, end in ((0, 0, 2), (0, 2, 5), (0, 5, 6), (1, 0, 6), (2, 0, 3), (2, 3, 6)):
+        start = [s[:, b] for s in (put_back if resets[begin, b] else state0)]
+        y_alone, final_alone = layer(x[begin:end, b], _state(start))
+        np.testing.assert_array_equal(y[begin:end, b], y_alone)
+        if end == 6:
+            for found, alone in zip(_states(final), _states(final_alone), strict=True):
+                np.testing.assert_array_equal(found[:, b], alone)
+    for reset_to in (None, _state(put_back)):
+        accept(gradcheck(layer, x, state0=_state(state0), resets=resets, reset_to=reset_to))
+
+
 def _state(states: list[np.ndarray]) -> object:
     """Put h or (h, c) together."""
     return states[0] if len(states) == 1 else tuple(states)
@@ -130,7 +149,7 @@ def dropout_masks_hold(cell: str) -> None:
     first, same, other = (layer.forward(x, rng=seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, same)
     assert not np.array_equal(first, other)
-    mask = layer.forward(x, rng=1)[2].masks[0]
+    mask = layer.forward(x, rng=1)[2].kept.masks[0]
     assert set(np.unique(mask)) == {0.0, 1 / 0.6}
     assert abs(mask.mean() - 1) < 0.1
     small = make(cell, num_layers=2, dropout=0.4)

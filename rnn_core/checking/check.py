@@ -31,6 +31,8 @@ def gradcheck(
     lengths: Any = None,
     targets: Any = None,
     weights: Any = None,
+    resets: Any = None,
+    reset_to: Any = None,
     updates: Updates | None = None,
     method: str = "complex-step",
     tolerance: float | None = None,
@@ -56,6 +58,8 @@ def gradcheck(
     state0, lengths, targets, weights
         As `forward` takes them. Without `state0` one is drawn: from a state of zeros the first step tells nothing of
         `weight_hh`, nor of a forget gate. A batch has the other three itself, and its state is a constant.
+    resets, reset_to
+        Of a recurrent layer, as its `forward` takes them.
     updates : Updates, optional
         With a batch: what trains, and the anchors, whose penalty is another output. `transfer.Plan.resolve` makes it.
     method : {"complex-step", "central"}
@@ -91,7 +95,7 @@ def gradcheck(
     elif updates is not None:
         raise ValueError(f"gradcheck: updates must come with a batch, got x of type {type(x).__name__}")
     else:
-        problem = problem_of(target, Point(x, state0, lengths, targets, weights, seed))
+        problem = problem_of(target, Point(x, state0, lengths, targets, weights, seed, resets, reset_to))
     dtype = _checked_dtype(problem)
     if tolerance is not None and not 0 < tolerance < np.inf:
         raise ValueError(f"gradcheck: tolerance must be above 0 and finite, got {tolerance}")

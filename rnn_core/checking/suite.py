@@ -29,6 +29,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stacked": {"num_layers": 3},
     "bidirectional": {"bidirectional": True},
     "ragged": {"ragged": True},
+    "resets": {"resets": True, "ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},
     "combined": {"ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},
     "no-bias": {"bias": False, "batch_first": True},
 }
@@ -73,12 +74,13 @@ class Case(NamedTuple):
     lengths: np.ndarray | None = None
     targets: np.ndarray | None = None
     weights: np.ndarray | None = None
+    resets: np.ndarray | None = None
 
     def check(self, method: str = "complex-step", tolerance: float | None = None) -> GradientReport:
         """Run `gradcheck` on this case."""
         return gradcheck(
             self.layer, self.x, state0=self.state0, lengths=self.lengths, targets=self.targets, weights=self.weights,
-            method=method, tolerance=tolerance,
+            resets=self.resets, method=method, tolerance=tolerance,
         )  # fmt: skip
 
 
@@ -144,14 +146,15 @@ def _case(
 ) -> Case:
     settings = dict(OPTIONS[option])
     T, B, I, H = (steps if settings.pop("T", None) else 7), 3, 2, 3
-    ragged = settings.pop("ragged", False)
+    ragged, put_back = settings.pop("ragged", False), settings.pop("resets", False)
     layer = layer_type(I, H, **arguments, **settings, backend=backend, dtype=dtype, seed=SEEDS.get(cell, 1))
     rng = np.random.default_rng(2)
     x = rng.standard_normal((B, T, I) if layer.batch_first else (T, B, I)).astype(dtype)
     shape = (layer.num_layers * layer.directions, B, H)
     states = tuple(rng.standard_normal(shape).astype(dtype) for _ in layer.spec.states)
     lengths = np.array([T, 1, T // 2]) if ragged else None
-    return Case(cell, option, layer, x, states if len(states) > 1 else states[0], lengths)
+    resets = rng.random(x.shape[:2]) < 0.3 if put_back else None
+    return Case(cell, option, layer, x, states if len(states) > 1 else states[0], lengths, resets=resets)
 
 
 def layer_cases(*, backend: str | None = None, dtype: Any = np.float64) -> Iterator[Case]:

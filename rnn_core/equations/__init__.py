@@ -21,6 +21,9 @@ from .rounding import rounding
 
 NAME = "numpy"
 
+ALONE = True
+"""BLAS gives a row other bits beside other rows, so what is to have those that it has alone must be computed alone."""
+
 
 def cell(name: str, precision: str = "float32") -> Cell:
     """Return the `infer`, `forward` and `backward` of a cell named in `kernels.contract.CELLS`, in a precision."""

@@ -50,6 +50,10 @@ class Layout(NamedTuple):
             return sequence[:, 0]
         return sequence.swapaxes(0, 1) if self.batch_first else sequence
 
+    def outward_state(self, state: Array) -> Array:
+        """Return a state (layers·directions, B, H) as the user lays it out."""
+        return state if self.batched else state[:, 0]
+
     def running(self, lengths: np.ndarray | None) -> np.ndarray | None:
         """Return a mask over a user's sequence that leaves the padding out."""
         if lengths is None:

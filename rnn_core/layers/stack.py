@@ -33,18 +33,27 @@ from .first_values import drawing, first_values
 from .home import namespace_of, to_host, zeros
 from .layout import Layout, describe, join, turn
 from .live import Watch, or_build
+from .resets import Group, Segments, Tapes, back_through, check_resets, segments_of, through
 from .small.calls import SmallCalls
 from .small.stream import Stream
+
+
+class Pass(NamedTuple):
+    """What is kept of a batch that has gone through the stack."""
+
+    cells: list[list[Any]]  # [layer][direction]: the cell's own tape
+    masks: list[Array | None]  # dropout after each layer, None where there is none
+    lengths: np.ndarray | None
 
 
 class Tape(NamedTuple):
     """What a layer's backward needs. Opaque to the caller."""
 
     owner: Recurrent  # the layer whose forward made it
-    cells: list[list[Any]]  # [layer][direction]: the cell's own tape
-    masks: list[Array | None]  # dropout after each layer, None where there is none
+    kept: Pass | Tapes  # those of segments, where states were put back
     lengths: np.ndarray | None
     layout: Layout
+    reset_to: str  # what states were put back to: "state0", "zeros", or "given"
 
 
 class Recurrent(Layer):
@@ -207,15 +216,18 @@ class Recurrent(Layer):
         """The names that `needs` may hold: x, the initial states and every parameter."""
         return (*gradient_names(self.spec)[: 1 + len(self.spec.states)], *self.parameters)
 
-    def __call__(self, x: Array, state0: Any = None, lengths: Any = None) -> tuple[Array, Any]:
+    def __call__(
+        self, x: Array, state0: Any = None, lengths: Any = None, *, resets: Any = None, reset_to: Any = None
+    ) -> tuple[Array, Any]:
         """Run the layer without keeping a tape; dropout is off.
 
         Parameters and errors are `forward`'s; the result is its first two values.
         """
-        small = self._small if lengths is None else None
+        small = self._small if lengths is None and resets is None else None
         if small is not None and (found := small(x, state0)) is not None:
             return found
-        (y,), state = self._infer(f"{type(self).__name__}.__call__", x, state0, lengths, every=False)
+        where = f"{type(self).__name__}.__call__"
+        (y,), state = self._infer(where, x, state0, lengths, every=False, resets=resets, reset_to=reset_to)
         if small is not None:
             small.met(x)
         return y, state
@@ -244,9 +256,26 @@ class Recurrent(Layer):
         """
         return self._infer(f"{type(self).__name__}.every_layer", x, state0, lengths, every=True)
 
-    def _infer(self, where: str, x: Any, state0: Any, lengths: Any, *, every: bool) -> tuple[list[Array], Any]:
+    def _infer(
+        self, where: str, x: Any, state0: Any, lengths: Any, *, every: bool, resets: Any = None, reset_to: Any = None
+    ) -> tuple[list[Array], Any]:
         """Return the output of every layer, or of the top one alone, and the final state; without a tape."""
         x, lengths, states, layout = self._checked_inputs(where, x, state0, lengths)
+        segments, put_back, _ = self._segments(where, resets, reset_to, lengths, layout, state0, states)
+
+        def run(group: Group | None, x: Array, states: State) -> tuple[list[Array], State, None]:
+            return *self._through_cells(x, states, lengths if group is None else group.lengths, every), None
+
+        if segments is None:
+            outputs, finals, _ = run(None, x, states)
+        else:
+            outputs, finals, _ = through(segments, run, x, states, put_back)
+        return [layout.outward(y) for y in outputs], self._outward_state(finals, layout)
+
+    def _through_cells(
+        self, x: Array, states: State, lengths: np.ndarray | None, every: bool
+    ) -> tuple[list[Array], State]:
+        """Return the output of every layer, or of the top one alone, and the final states, without a tape."""
         outputs, finals = [], []
         for k in range(self.num_layers):
             ys = []
@@ -259,8 +288,8 @@ class Recurrent(Layer):
                 finals.append(final)
             x = join(ys)
             if every or k == self.num_layers - 1:
-                outputs.append(layout.outward(x))
-        return outputs, self._stacked_state(finals, layout)
+                outputs.append(x)
+        return outputs, _stacked(finals)
 
     def forward(
         self,
@@ -269,6 +298,8 @@ class Recurrent(Layer):
         lengths: Any = None,
         *,
         rng: np.random.Generator | int | None = None,
+        resets: Any = None,
+        reset_to: Any = None,
     ) -> tuple[Array, Any, Tape]:
         """Run the layer for training: dropout is on, and a tape is kept for `backward`.
 
@@ -286,6 +317,11 @@ class Recurrent(Layer):
         rng : Generator or int, optional
             Draws the dropout masks; the same int, the same masks. Without it the layer's own generator, which
             goes on from call to call, is used.
+        resets : array of bool or of 0 and 1, shape (T, B), laid out as x, optional
+            Where it is true, the states of a row are put back before that step, and nothing of what came before reaches
+            what comes after, nor a gradient back; a second direction, too, begins anew there.
+        reset_to : "zeros", ndarray or pair of ndarray, optional
+            What states are put back to: zeros, or a state shaped as `state0`. Without it, `state0` itself.
 
         Returns
         -------
@@ -309,7 +345,25 @@ class Recurrent(Layer):
         """
         where = f"{type(self).__name__}.forward"
         x, lengths, states, layout = self._checked_inputs(where, x, state0, lengths)
+        segments, put_back, reset_to = self._segments(where, resets, reset_to, lengths, layout, state0, states)
         rng = self._dropout_rng if rng is None else generator(rng, where)
+        kept: Pass | Tapes
+        if segments is None:
+            y, finals, kept = self._forward_cells(x, states, lengths, self._mask_of(rng))
+        else:
+            masks = self._masks(layout, rng)
+
+            def run(group: Group, x: Array, states: State) -> tuple[list[Array], State, Pass]:
+                y, finals, kept = self._forward_cells(x, states, group.lengths, lambda k, _: group.of(masks[k]))
+                return [y], finals, kept
+
+            (y,), finals, kept = through(segments, run, x, states, put_back)
+        return layout.outward(y), self._outward_state(finals, layout), Tape(self, kept, lengths, layout, reset_to)
+
+    def _forward_cells(
+        self, x: Array, states: State, lengths: np.ndarray | None, mask_of: Callable[[int, Array], Array]
+    ) -> tuple[Array, State, Pass]:
+        """Return the top layer's output, the final states, and a tape; masks come by layer and its output."""
         finals, tapes, masks = [], [], []
         for k in range(self.num_layers):
             ys, layer_tapes = [], []
@@ -322,12 +376,11 @@ class Recurrent(Layer):
                 finals.append(final)
                 layer_tapes.append(cell_tape)
             x = join(ys)
-            mask = dropout_mask(x, self.dropout, rng) if self.dropout and k < self.num_layers - 1 else None
+            mask = mask_of(k, x) if self.dropout and k < self.num_layers - 1 else None
             x = x if mask is None else x * mask
             tapes.append(layer_tapes)
             masks.append(mask)
-        y, state = layout.outward(x), self._stacked_state(finals, layout)
-        return y, state, Tape(self, tapes, masks, lengths, layout)
+        return x, _stacked(finals), Pass(tapes, masks, lengths)
 
     def backward(
         self, tape: Tape, dy: Array | None, dstate: Any = None, needs: Iterable[str] | None = None
@@ -353,7 +406,7 @@ class Recurrent(Layer):
         dstate0 : ndarray or pair, or None
             ∂L/∂state0; None, for LSTM in either place, if not wanted.
         grads : dict of str to ndarray
-            ∂L/∂parameter for each wanted parameter.
+            ∂L/∂parameter for each wanted parameter. Where `reset_to` was a state, ∂L/∂ that, too: as reset_h, reset_c.
 
         Raises
         ------
@@ -366,17 +419,55 @@ class Recurrent(Layer):
         if tape.owner is not self:
             other = type(tape.owner).__name__
             raise ValueError(f"{where}: tape must come from this layer's own forward, got another {other}'s")
-        layout, lengths = tape.layout, tape.lengths
-        needs = check_needs(where, needs, self.gradient_names)
+        layout, lengths, given = tape.layout, tape.lengths, tape.reset_to == "given"
+        back_names = [f"reset_{s}" for s in self.spec.states]
+        needs = check_needs(where, needs, (*self.gradient_names, *(back_names if given else ())))
         dstates = self._checked_states(where, "dstate", dstate, layout)
-        D, H = self.directions, self.hidden_size
         if dy is not None:
-            shape = layout.sequence_shape(D * H)
-            dy = check_array(
-                where, "dy", dy, shape, self.dtype, layout.running(lengths), "it is shaped as y", self.namespace
-            )
+            shape, why = layout.sequence_shape(self.directions * self.hidden_size), "it is shaped as y"
+            dy = check_array(where, "dy", dy, shape, self.dtype, layout.running(lengths), why, self.namespace)
             dy = layout.inward(dy)
-        state_needs = needs.intersection(f"{s}0" for s in self.spec.states)
+        firsts = [f"{s}0" for s in self.spec.states]
+        state_needs = frozenset(s for s, back in zip(firsts, back_names, strict=True) if needs & {s, back})
+        dx, dstates0, dback, grads = self._back(tape, dy, dstates, needs, state_needs)
+        return (
+            layout.outward(dx) if "x" in needs else None,
+            self._outward_state(
+                tuple([ds if s in needs else None for s, ds in zip(firsts, dstates0, strict=True)]), layout
+            ),
+            {name: grads[name] for name in self.parameters if name in needs}
+            | {name: layout.outward_state(ds) for name, ds in zip(back_names, dback, strict=True) if name in needs},
+        )
+
+    def _back(
+        self, tape: Tape, dy: Array | None, dstates: tuple[Array | None, ...], needs: frozenset[str],
+        state_needs: frozenset[str],
+    ) -> tuple[Array | None, tuple[Array | None, ...], tuple[Array | None, ...], dict[str, Array]]:  # fmt: skip
+        """Return the gradients of x, of the first states, of what states were put back to, and of parameters."""
+        if isinstance(tape.kept, Pass):
+            dx, first, grads = self._back_cells(tape.kept, dy, dstates, needs, state_needs)
+            given = [ds is not None and tape.reset_to == "given" for ds in first]
+            nothing = [self.namespace.zeros_like(ds) if g else None for ds, g in zip(first, given, strict=True)]
+            return dx, first, tuple(nothing), grads
+
+        def run(
+            kept: Pass, dsequences: list[Array | None], dstates: tuple[Array | None, ...]
+        ) -> tuple[Array | None, tuple[Array | None, ...], dict[str, Array]]:
+            return self._back_cells(kept, dsequences[0], dstates, needs, state_needs)
+
+        again = tape.reset_to != "zeros" and bool(state_needs)
+        dx, first, back, grads = back_through(tape.kept, run, [dy], dstates, again=again)
+        if tape.reset_to == "state0":  # the same states have two uses
+            pairs = zip(first, back, strict=True)
+            first = tuple([one if other is None else one + other for one, other in pairs])
+        return dx, first, back, grads
+
+    def _back_cells(
+        self, kept: Pass, dy: Array | None, dstates: tuple[Array | None, ...], needs: frozenset[str],
+        state_needs: frozenset[str],
+    ) -> tuple[Array | None, tuple[Array | None, ...], dict[str, Array]]:  # fmt: skip
+        """Walk back through the stack: the gradients of x, of the initial states and of parameters."""
+        D, H, lengths = self.directions, self.hidden_size, kept.lengths
         lowest = self._lowest_needed(needs, state_needs)
         grads: dict[str, Array] = {}
         dstates0: list[State] = []  # from the top layer down
@@ -391,7 +482,7 @@ class Recurrent(Layer):
                     continue
                 dx_d, dstate0, gradients = self._core.backward(
                     self._cell_parameters[k][d],
-                    tape.cells[k][d],
+                    kept.cells[k][d],
                     None if dy is None else turn(dy[..., d * H : (d + 1) * H], lengths, d),
                     tuple(None if s is None else s[k * D + d] for s in dstates),
                     wanted,
@@ -401,13 +492,9 @@ class Recurrent(Layer):
                 grads.update({name: self._taken(gradients, field) for field, name in named.items()})
             dx = None if not wants_dx else dxs[0] if D == 1 else dxs[0] + dxs[1]
             if k > lowest:
-                mask = tape.masks[k - 1]
+                mask = kept.masks[k - 1]
                 dy = dx if mask is None else dx * mask
-        return (
-            layout.outward(dx) if "x" in needs else None,
-            self._stacked_state(dstates0[::-1], layout) if state_needs else self._state((None,) * len(dstates)),
-            {name: grads[name] for name in self.parameters if name in needs},
-        )
+        return dx, _stacked(dstates0[::-1]) if state_needs else (None,) * len(dstates), grads
 
     def _lowest_needed(self, needs: frozenset[str], state_needs: frozenset[str]) -> int:
         """Return the lowest layer that has to be walked back to; num_layers if none."""
@@ -466,14 +553,44 @@ class Recurrent(Layer):
         state = check_array(where, name, state, shape, self.dtype, why=why, xp=self.namespace)
         return state.reshape(stacked, layout.B, self.hidden_size)
 
-    def _stacked_state(self, states: list[State], layout: Layout) -> Any:
-        """Return the states of all layers and directions as the user's h or (h, c)."""
-        stacked = [None if s[0] is None else _stack(s) for s in zip(*states, strict=True)]
-        return self._state(tuple([s if s is None or layout.batched else s[:, 0] for s in stacked]))
+    def _segments(
+        self, where: str, resets: Any, reset_to: Any, lengths: np.ndarray | None, layout: Layout, state0: Any,
+        states: State,
+    ) -> tuple[Segments | None, State, str]:  # fmt: skip
+        """Return the segments of a call, None where no state is put back; what it is put back to, and how that came."""
+        if resets is None:
+            return None, states, "state0"
+        alone = getattr(backends.get(self.backend), "ALONE", False)
+        segments = segments_of(check_resets(where, resets, layout), lengths, self.namespace, alone=alone)
+        if reset_to is None and state0 is not None:
+            return segments, states, "state0"
+        none = zeros(self.namespace, tuple(states[0].shape), self.dtype)
+        if reset_to is None or (isinstance(reset_to, str) and reset_to == "zeros"):
+            return segments, (none,) * len(states), "zeros"
+        if isinstance(reset_to, str):
+            raise ValueError(f"{where}: reset_to must be 'zeros' or a state, got {reset_to!r}")
+        given = self._checked_states(where, "reset_to", reset_to, layout)
+        return segments, tuple([none if s is None else s for s in given]), "given"
 
-    @staticmethod
-    def _state(states: State) -> Any:
-        return states[0] if len(states) == 1 else states
+    def _mask_of(self, rng: np.random.Generator) -> Callable[[int, Array], Array]:
+        """Return what draws the dropout mask of a layer's output."""
+        return lambda _, y: dropout_mask(y, self.dropout, rng)
+
+    def _masks(self, layout: Layout, rng: np.random.Generator) -> list[Array]:
+        """Return the masks of all layers but the top one for a whole batch, drawn as without resets."""
+        shape = layout.T, layout.B, self.directions * self.hidden_size
+        y = self.namespace.empty(shape, dtype=self.dtype)
+        return [dropout_mask(y, self.dropout, rng) for _ in range(self.num_layers - 1) if self.dropout]
+
+    def _outward_state(self, states: tuple[Array | None, ...], layout: Layout) -> Any:
+        """Return the states of all layers and directions as the user's h or (h, c)."""
+        outward = tuple([None if s is None else layout.outward_state(s) for s in states])
+        return outward[0] if len(outward) == 1 else outward
+
+
+def _stacked(states: list[State]) -> tuple[Array | None, ...]:
+    """Return the states of all cells, each with those of all layers and directions along a new first axis."""
+    return tuple([None if s[0] is None else _stack(s) for s in zip(*states, strict=True)])
 
 
 def _stack(arrays: tuple[Array, ...]) -> Array:

@@ -17,9 +17,18 @@ def _layer_bugs() -> Iterator[Mutation]:
         return Mutation(name, f"rnn_core.{target}", old, new, check, arguments, times)
 
     recurrent = "layers.stack:Recurrent"
+    segments = "layers.resets.segments:Segments"
+    for bug_of, target, old, new in (
+        ("what comes before a reset reaches what comes after", "begin", "[:, group.begin]", "[:, group.b]"),
+        ("a final state's gradient is another row's", "end_backward", "ds[:, rows]", "ds[:, rows[:1]]"),
+        ("only a row's last reset counts", "again_backward", "ds_back[:, rows] + ds[:, segments]", "ds[:, segments]"),
+        ("a first state has no gradient", "first_backward", "ds0[:, rows] = ds[:, segments]", "pass"),
+        ("the final state is that of another row", "end", "state[:, segments]", "state[:, segments[::-1]]"),
+    ):
+        yield bug(f"resets: {bug_of}", f"{segments}.{target}", old, new, checks.resets_cut_rows, "LSTM")
     yield bug(
         "layers: the second direction's dx is not turned back",
-        f"{recurrent}.backward",
+        f"{recurrent}._back_cells",
         "dxs.append(turn(dx_d, lengths, d) if",
         "dxs.append(dx_d if",
         checks.standard_gradients,
@@ -28,7 +37,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: dy of both directions is exchanged",
-        f"{recurrent}.backward",
+        f"{recurrent}._back_cells",
         "dy[..., d * H : (d + 1) * H]",
         "dy[..., (D - 1 - d) * H : (D - d) * H]",
         checks.standard_gradients,
@@ -37,7 +46,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: the directions' states are exchanged",
-        f"{recurrent}.backward",
+        f"{recurrent}._back_cells",
         "s[k * D + d]",
         "s[k * D + D - 1 - d]",
         checks.standard_gradients,
@@ -46,7 +55,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: the initial states' gradients come in reverse",
-        f"{recurrent}.backward",
+        f"{recurrent}._back_cells",
         "dstates0[::-1]",
         "dstates0",
         checks.standard_gradients,
@@ -55,7 +64,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: dropout is not applied in the backward",
-        f"{recurrent}.backward",
+        f"{recurrent}._back_cells",
         "dx if mask is None else dx * mask",
         "dx",
         checks.dropout_masks_hold,

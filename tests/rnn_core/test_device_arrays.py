@@ -87,6 +87,27 @@ def compared(build, run, largest=0):
 
 
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
+@pytest.mark.parametrize("reset_to", ["state0", "zeros", "given"])
+@pytest.mark.parametrize("kind", [RNN, LSTM])
+def test_states_are_put_back_as_on_the_host(kind, reset_to, lengths):
+    parts = [random(4, B, H, seed=k) for k in range(4)]
+    state0, put_back = (tuple(parts[:2]), tuple(parts[2:])) if kind is LSTM else (parts[0], parts[2])
+    resets = random(B, T, seed=5) > 0.5
+
+    def build(where):
+        return kind(I, H, 2, dropout=0.3, bidirectional=True, batch_first=True, backend=where, dtype=float, seed=3)
+
+    def run(layer, where):
+        back = {"state0": None, "zeros": "zeros", "given": at(where, put_back)}[reset_to]
+        x, state = at(where, random(B, T, I)), at(where, state0)
+        y, final, tape = layer.forward(x, state, lengths, rng=4, resets=at(where, resets), reset_to=back)
+        dx, dstate0, grads = layer.backward(tape, y, state)
+        return y, final, dx, dstate0, grads, layer(x, state, lengths, resets=resets, reset_to=back)
+
+    compared(build, run, largest=B * T)  # the resets
+
+
+@pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("kind", [RNN, LSTM, GRU])
 def test_recurrent_layers_compute_what_they_compute_on_the_host(kind, bidirectional, lengths):

@@ -17,6 +17,8 @@ class Point(NamedTuple):
     targets: Any = None
     weights: Any = None
     rng: int = 0
+    resets: Any = None
+    reset_to: Any = None
 
 
 @singledispatch

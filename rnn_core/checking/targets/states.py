@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,18 +23,24 @@ def _recurrent(layer: Recurrent, point: Point) -> Problem:
     lengths, rng, state0 = point.lengths, point.rng, point.state0
     if state0 is None:
         state0 = drawn(layer(move(x, home), None, lengths)[1], rng)
-    state0 = moved(state0, np)
-    tape = layer.forward(move(x, home), moved(state0, home), lengths, rng=rng)[2]
-    states = [f"{s}0" for s in layer.spec.states]
-    finals = [f"{s}_T" for s in layer.spec.states]
-    state_dict = named(states, state0)
+    state0, resets, reset_to = moved(state0, np), to_host(point.resets), point.reset_to
+    if given := reset_to is not None and not isinstance(reset_to, str):
+        reset_to = moved(reset_to, np)
+    put_back = moved(reset_to, home) if given else reset_to
+    forward = partial(layer.forward, lengths=lengths, rng=rng, resets=resets)
+    tape = forward(move(x, home), moved(state0, home), reset_to=put_back)[2]
+    states, finals = [f"{s}0" for s in layer.spec.states], [f"{s}_T" for s in layer.spec.states]
+    backs = [f"reset_{s}" for s in layer.spec.states]
+    state_dict = named(states, state0) | (named(backs, reset_to) if given else {})
 
     def twin(dtype: np.dtype) -> Twin:
         other = layer.astype(dtype, backend="numpy")
         values = copies({"x": x, **state_dict}, dtype) | other.parameters
 
         def run() -> dict[str, np.ndarray]:
-            y, final, _ = other.forward(values["x"], unnamed(states, values), lengths, rng=rng)
+            back = unnamed(backs, values) if given else reset_to
+            forward = partial(other.forward, lengths=lengths, rng=rng, resets=resets)
+            y, final, _ = forward(values["x"], unnamed(states, values), reset_to=back)
             return {"y": y, **named(finals, final)}
 
         return values, run
