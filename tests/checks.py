@@ -132,6 +132,30 @@ def resets_cut_rows(cell: str) -> None:
         accept(gradcheck(layer, x, state0=_state(state0), resets=resets, reset_to=reset_to))
 
 
+def every_state(cell: str) -> None:
+    """The states of every step have gradients: ragged rows that are put back, two layers, both directions."""
+    layer, lengths = make(cell, num_layers=2, bidirectional=True), np.array([6, 2, 4])
+    resets = np.zeros((6, 3), bool)
+    resets[[2, 5, 3], [0, 0, 2]] = True
+    for put_back in (None, resets):
+        accept(gradcheck(layer, normal(6, 3, 2), lengths=lengths, resets=put_back, all_states=True))
+
+
+def a_stream_is_the_sequence(cell: str) -> None:
+    """In whatever pieces a sequence comes, a stream says what the layer says, and ends where it ends."""
+    layer_type, arguments = LAYERS[cell]
+    layer = layer_type(2, 3, num_layers=2, dtype=np.float64, seed=3, **arguments)
+    x = normal(13, 2, 2)
+    y, final = layer(x)
+    for pieces in ((13,), (1, 5, 7), (4, 4, 4, 1)):
+        ends = np.cumsum(pieces)
+        stream = layer.stream(2)
+        found = [stream(x[end - n : end]) for n, end in zip(pieces, ends, strict=True)]
+        np.testing.assert_array_equal(np.concatenate(found), y)
+        for state, expected in zip(_states(stream.state), _states(final), strict=True):
+            np.testing.assert_array_equal(state, expected)
+
+
 def _state(states: list[np.ndarray]) -> object:
     """Put h or (h, c) together."""
     return states[0] if len(states) == 1 else tuple(states)

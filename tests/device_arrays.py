@@ -198,7 +198,7 @@ def missing() -> str:
 
 def cell(name: str, precision: str = "float32") -> equations.Loops:
     """Return the equations of a cell, on device arrays."""
-    loops = equations.cell(name, precision)
+    loops: Any = equations.cell(name, precision)
 
     def infer(params, x, state0, lengths=None):
         y, state = loops.infer(_parameters(params), _own(x), tuple(map(_own, state0)), _lengths(lengths))
@@ -208,11 +208,15 @@ def cell(name: str, precision: str = "float32") -> equations.Loops:
         y, state, tape = loops.forward(_parameters(params), _own(x), tuple(map(_own, state0)), _lengths(lengths))
         return Device(y), tuple(map(Device, state)), tape
 
-    def backward(params, tape, dy, dstate_T, needs):
-        dx, dstate0, grads = loops.backward(_parameters(params), tape, _own(dy), tuple(map(_own, dstate_T)), needs)
+    def states(tape):
+        return tuple(map(Device, loops.states(tape)))
+
+    def backward(params, tape, dy, dstate_T, needs, dstates=None):
+        upstream = _own(dy), tuple(map(_own, dstate_T)), needs, None if dstates is None else tuple(map(_own, dstates))
+        dx, dstate0, grads = loops.backward(_parameters(params), tape, *upstream)
         return _outer(dx), tuple(map(_outer, dstate0)), Parameters(*map(_outer, grads))
 
-    return equations.Loops(infer, forward, backward)
+    return equations.Loops(infer, forward, backward, states)
 
 
 def _own(value: Device | None) -> np.ndarray | None:

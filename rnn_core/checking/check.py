@@ -33,6 +33,7 @@ def gradcheck(
     weights: Any = None,
     resets: Any = None,
     reset_to: Any = None,
+    all_states: bool = False,
     updates: Updates | None = None,
     method: str = "complex-step",
     tolerance: float | None = None,
@@ -58,8 +59,9 @@ def gradcheck(
     state0, lengths, targets, weights
         As `forward` takes them. Without `state0` one is drawn: from a state of zeros the first step tells nothing of
         `weight_hh`, nor of a forget gate. A batch has the other three itself, and its state is a constant.
-    resets, reset_to
-        Of a recurrent layer, as its `forward` takes them.
+    resets, reset_to, all_states
+        Of a recurrent layer, as its `forward` takes them. With `all_states` the other states at every step are outputs
+        beside y, as c is for LSTM.
     updates : Updates, optional
         With a batch: what trains, and the anchors, whose penalty is another output. `transfer.Plan.resolve` makes it.
     method : {"complex-step", "central"}
@@ -95,7 +97,7 @@ def gradcheck(
     elif updates is not None:
         raise ValueError(f"gradcheck: updates must come with a batch, got x of type {type(x).__name__}")
     else:
-        problem = problem_of(target, Point(x, state0, lengths, targets, weights, seed, resets, reset_to))
+        problem = problem_of(target, Point(x, state0, lengths, targets, weights, seed, resets, reset_to, all_states))
     dtype = _checked_dtype(problem)
     if tolerance is not None and not 0 < tolerance < np.inf:
         raise ValueError(f"gradcheck: tolerance must be above 0 and finite, got {tolerance}")

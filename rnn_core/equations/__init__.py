@@ -38,7 +38,8 @@ def cell(name: str, precision: str = "float32") -> Cell:
 
 
 def _loops(file: Any, **options: Any) -> Loops:
-    return Loops(*(partial(loop, **options) for loop in (file.infer, file.forward, file.backward)))
+    infer, forward, backward = (partial(loop, **options) for loop in (file.infer, file.forward, file.backward))
+    return Loops(infer, forward, backward, file.states)
 
 
 def defined_cell(definition: Definition, precision: str = "float32") -> DefinedLoops:
@@ -62,3 +63,4 @@ class Loops(NamedTuple):
     infer: Callable[..., Any]
     forward: Callable[..., Any]
     backward: Callable[..., Any]
+    states: Callable[..., Any]

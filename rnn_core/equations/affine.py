@@ -11,11 +11,15 @@ from .rounding import Rounding, exact
 
 
 def affine(x: np.ndarray, W: np.ndarray, b: np.ndarray | None, q: Rounding = exact) -> np.ndarray:
-    """a = q(x)·q(W)ᵀ + b over the last axis; leading axes are rows of one product.  (P1), (BF2)"""
-    a = q(x.reshape(-1, x.shape[-1])) @ q(W).T
+    """a = q(x)·q(W)ᵀ + b over the last axis; of (T, B, ·) each step is a product of its own.  (P1), (BF2)
+
+    A sequence that comes in pieces then gives the same bits, which a single product over all rows would not: how BLAS
+    adds up depends on how many there are.
+    """
+    a = q(np.ascontiguousarray(x)) @ q(W).T
     if b is not None:
         a += b
-    return a.reshape(*x.shape[:-1], W.shape[0])
+    return a
 
 
 def affine_backward_x(da: np.ndarray, W: np.ndarray, q: Rounding = exact) -> np.ndarray:

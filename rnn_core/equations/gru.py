@@ -113,12 +113,18 @@ def forward(
     return y, (h[T].copy(),), GRUTape(x, h, gates, m, lengths)
 
 
+def states(tape: GRUTape) -> State:
+    """Every state at every step."""
+    return (ragged.zero_past(tape.lengths, tape.h[1:]).copy(),)  # (G6)
+
+
 def backward(
     params: Parameters,
     tape: GRUTape,
     dy: np.ndarray | None,
     dstate_T: tuple[np.ndarray | None, ...],
     needs: frozenset[str],
+    dstates: tuple[None] | None = None,
     *,
     q: Rounding = exact,
 ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:

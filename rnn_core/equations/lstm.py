@@ -10,6 +10,7 @@
     c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t                (L6)
     h_t = o_t ⊙ tanh(c_t)                          (L7)
     y_t = h_t                                      (L8)
+    z_t = c_t               if it is asked for     (L9)
 
 Primes mark the backward of the same equation; dX is ∂L/∂X.
 
@@ -124,12 +125,21 @@ def forward(
     return y, (h[T].copy(), c[T].copy()), LSTMTape(x, h, c, gates, lengths)
 
 
+def states(tape: LSTMTape) -> State:
+    """Every state at every step."""
+    _, h, c, _, lengths = tape
+    y = ragged.zero_past(lengths, h[1:]).copy()  # (L8)
+    z = ragged.zero_past(lengths, c[1:]).copy()  # (L9)
+    return y, z
+
+
 def backward(
     params: Parameters,
     tape: LSTMTape,
     dy: np.ndarray | None,
     dstate_T: tuple[np.ndarray | None, ...],
     needs: frozenset[str],
+    dstates: tuple[np.ndarray | None, ...] | None = None,
     *,
     q: Rounding = exact,
 ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:
@@ -137,11 +147,14 @@ def backward(
     W_x, _, b_x, b_h = params
     x, h, c, gates, lengths = tape
     dy = None if dy is None else ragged.zero_past(lengths, dy)
+    dz = None if dstates is None or dstates[1] is None else ragged.zero_past(lengths, dstates[1])
     dh, dc = (np.zeros_like(h[0]) if d is None else d for d in dstate_T)
     da = np.empty_like(gates)
     for t in reversed(range(len(x))):
         if dy is not None:
             dh = dh + dy[t]  # (L8′)
+        if dz is not None:
+            dc = dc + dz[t]  # (L9′)
         da_t, dh_prev, dc_prev = step_backward(params, gates[t], c[t], c[t + 1], dh, dc, q)
         da[t] = ragged.hold(lengths, t, da_t, 0)
         dh = ragged.hold(lengths, t, dh_prev, dh)

@@ -48,10 +48,10 @@ class QuantizedWeight:
         return self
 
     def __rmatmul__(self, x: np.ndarray) -> np.ndarray:
-        """Return x·Wᵀ of rows x (N, K)."""
+        """Return x·Wᵀ of rows x (…, K)."""
         numbers, scale = quantized(x)
         sums = numbers.astype(np.float64) @ self._columns
-        return sums.astype(np.float32) * self.scale * scale[:, np.newaxis]  # (IQ3)
+        return sums.astype(np.float32) * self.scale * scale[..., np.newaxis]  # (IQ3)
 
 
 class QuantizedLoop(NamedTuple):

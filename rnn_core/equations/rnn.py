@@ -98,12 +98,18 @@ def forward(
     return y, (h[T].copy(),), RNNTape(x, h, lengths)
 
 
+def states(tape: RNNTape) -> State:
+    """Every state at every step."""
+    return (ragged.zero_past(tape.lengths, tape.h[1:]).copy(),)  # (R3)
+
+
 def backward(
     params: Parameters,
     tape: RNNTape,
     dy: np.ndarray | None,
     dstate_T: tuple[np.ndarray | None, ...],
     needs: frozenset[str],
+    dstates: tuple[None] | None = None,
     *,
     activation: str,
     q: Rounding = exact,

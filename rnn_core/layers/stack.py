@@ -217,16 +217,19 @@ class Recurrent(Layer):
         return (*gradient_names(self.spec)[: 1 + len(self.spec.states)], *self.parameters)
 
     def __call__(
-        self, x: Array, state0: Any = None, lengths: Any = None, *, resets: Any = None, reset_to: Any = None
-    ) -> tuple[Array, Any]:
+        self, x: Array, state0: Any = None, lengths: Any = None, *, resets: Any = None, reset_to: Any = None,
+        all_states: bool = False,
+    ) -> tuple[Any, Any]:  # fmt: skip
         """Run the layer without keeping a tape; dropout is off.
 
         Parameters and errors are `forward`'s; the result is its first two values.
         """
-        small = self._small if lengths is None and resets is None else None
+        small = self._small if lengths is None and resets is None and not all_states else None
         if small is not None and (found := small(x, state0)) is not None:
             return found
         where = f"{type(self).__name__}.__call__"
+        if flag(where, "all_states", all_states):
+            return self._forward(where, x, state0, lengths, None, resets, reset_to, all_states=True)[:2]
         (y,), state = self._infer(where, x, state0, lengths, every=False, resets=resets, reset_to=reset_to)
         if small is not None:
             small.met(x)
@@ -300,7 +303,8 @@ class Recurrent(Layer):
         rng: np.random.Generator | int | None = None,
         resets: Any = None,
         reset_to: Any = None,
-    ) -> tuple[Array, Any, Tape]:
+        all_states: bool = False,
+    ) -> tuple[Any, Any, Tape]:
         """Run the layer for training: dropout is on, and a tape is kept for `backward`.
 
         Parameters
@@ -322,11 +326,14 @@ class Recurrent(Layer):
             what comes after, nor a gradient back; a second direction, too, begins anew there.
         reset_to : "zeros", ndarray or pair of ndarray, optional
             What states are put back to: zeros, or a state shaped as `state0`. Without it, `state0` itself.
+        all_states : bool
+            Return every state of the last layer at every step, where y would be.
 
         Returns
         -------
         y : ndarray, shape (T, B, directions·H), laid out as x
-            Hidden state of the last layer at every step.
+            Hidden state of the last layer at every step. With `all_states` a tuple instead, (y, c) for LSTM and (y,)
+            for a cell of one state, each shaped as y.
         state : ndarray or pair of ndarray
             Final states, shaped as `state0`.
         tape : Tape
@@ -344,26 +351,47 @@ class Recurrent(Layer):
         On the GPU nothing is looked through for NaN and infinity, as that would have the host wait for it.
         """
         where = f"{type(self).__name__}.forward"
+        rng = self._dropout_rng if rng is None else generator(rng, where)
+        return self._forward(where, x, state0, lengths, rng, resets, reset_to, flag(where, "all_states", all_states))
+
+    def _forward(
+        self, where: str, x: Any, state0: Any, lengths: Any, rng: np.random.Generator | None, resets: Any,
+        reset_to: Any, all_states: bool,
+    ) -> tuple[Any, Any, Tape]:  # fmt: skip
+        """Run the layer with a tape; without a generator dropout is off."""
+        if all_states and not hasattr(self._core, "states"):
+            why = f"in {self.precision} backend {self.backend!r} keeps no states"
+            raise RuntimeError(f"{where}: all_states must be False here: {why}")
         x, lengths, states, layout = self._checked_inputs(where, x, state0, lengths)
         segments, put_back, reset_to = self._segments(where, resets, reset_to, lengths, layout, state0, states)
-        rng = self._dropout_rng if rng is None else generator(rng, where)
+        dropout = 0.0 if rng is None else self.dropout
         kept: Pass | Tapes
         if segments is None:
-            y, finals, kept = self._forward_cells(x, states, lengths, self._mask_of(rng))
-        else:
-            masks = self._masks(layout, rng)
+
+            def mask_of(_: int, y: Array) -> Array | None:
+                return dropout_mask(y, dropout, rng) if dropout else None
+
+            ys, finals, kept = self._forward_cells(x, states, lengths, mask_of, all_states)
+        else:  # the masks of the whole batch, so that a seed drops the same places with resets and without
+            y = self.namespace.empty((layout.T, layout.B, self.directions * self.hidden_size), dtype=self.dtype)
+            masks = [dropout_mask(y, dropout, rng) if dropout else None for _ in range(self.num_layers - 1)]
 
             def run(group: Group, x: Array, states: State) -> tuple[list[Array], State, Pass]:
-                y, finals, kept = self._forward_cells(x, states, group.lengths, lambda k, _: group.of(masks[k]))
-                return [y], finals, kept
+                def mask_of(k: int, _: Array) -> Array | None:
+                    return None if masks[k] is None else group.of(masks[k])
 
-            (y,), finals, kept = through(segments, run, x, states, put_back)
-        return layout.outward(y), self._outward_state(finals, layout), Tape(self, kept, lengths, layout, reset_to)
+                return self._forward_cells(x, states, group.lengths, mask_of, all_states)
+
+            ys, finals, kept = through(segments, run, x, states, put_back)
+        outward = tuple([layout.outward(y) for y in ys])
+        tape = Tape(self, kept, lengths, layout, reset_to)
+        return outward if all_states else outward[0], self._outward_state(finals, layout), tape
 
     def _forward_cells(
-        self, x: Array, states: State, lengths: np.ndarray | None, mask_of: Callable[[int, Array], Array]
-    ) -> tuple[Array, State, Pass]:
-        """Return the top layer's output, the final states, and a tape; masks come by layer and its output."""
+        self, x: Array, states: State, lengths: np.ndarray | None, mask_of: Callable[[int, Array], Array | None],
+        all_states: bool,
+    ) -> tuple[list[Array], State, Pass]:  # fmt: skip
+        """Return the top layer's y, or all of its states, the final states, and a tape; masks come by layer and y."""
         finals, tapes, masks = [], [], []
         for k in range(self.num_layers):
             ys, layer_tapes = [], []
@@ -376,14 +404,24 @@ class Recurrent(Layer):
                 finals.append(final)
                 layer_tapes.append(cell_tape)
             x = join(ys)
-            mask = mask_of(k, x) if self.dropout and k < self.num_layers - 1 else None
+            mask = mask_of(k, x) if k < self.num_layers - 1 else None
             x = x if mask is None else x * mask
             tapes.append(layer_tapes)
             masks.append(mask)
-        return x, _stacked(finals), Pass(tapes, masks, lengths)
+        outputs = [x]
+        if all_states and len(self.spec.states) > 1:
+            by_direction = [self._core.states(tape)[1:] for tape in layer_tapes]
+            for parts in zip(*by_direction, strict=True):
+                outputs.append(join([turn(part, lengths, d) for d, part in enumerate(parts)]))
+        return outputs, _stacked(finals), Pass(tapes, masks, lengths)
 
     def backward(
-        self, tape: Tape, dy: Array | None, dstate: Any = None, needs: Iterable[str] | None = None
+        self,
+        tape: Tape,
+        dy: Array | None,
+        dstate: Any = None,
+        needs: Iterable[str] | None = None,
+        dstates: tuple[Array | None, ...] | None = None,
     ) -> tuple[Array | None, Any, dict[str, Array]]:
         """Gradients of a loss L from ∂L/∂y and ∂L/∂state.
 
@@ -398,6 +436,9 @@ class Recurrent(Layer):
         needs : set of str, optional
             Wanted gradients out of `gradient_names`; all by default. What is left out is not computed, and
             the walk back through the stack stops at the lowest layer that something wanted depends on.
+        dstates : tuple of ndarray, optional
+            ∂L/∂ all states at every step, as `all_states` returns them, with None in a place for zeros. The first is
+            ∂L/∂y: it stands here or in `dy`, and not in both.
 
         Returns
         -------
@@ -422,14 +463,11 @@ class Recurrent(Layer):
         layout, lengths, given = tape.layout, tape.lengths, tape.reset_to == "given"
         back_names = [f"reset_{s}" for s in self.spec.states]
         needs = check_needs(where, needs, (*self.gradient_names, *(back_names if given else ())))
-        dstates = self._checked_states(where, "dstate", dstate, layout)
-        if dy is not None:
-            shape, why = layout.sequence_shape(self.directions * self.hidden_size), "it is shaped as y"
-            dy = check_array(where, "dy", dy, shape, self.dtype, layout.running(lengths), why, self.namespace)
-            dy = layout.inward(dy)
+        dfinal = self._checked_states(where, "dstate", dstate, layout)
+        dys = self._checked_upstream(where, dy, dstates, layout, lengths)
         firsts = [f"{s}0" for s in self.spec.states]
         state_needs = frozenset(s for s, back in zip(firsts, back_names, strict=True) if needs & {s, back})
-        dx, dstates0, dback, grads = self._back(tape, dy, dstates, needs, state_needs)
+        dx, dstates0, dback, grads = self._back(tape, dys, dfinal, needs, state_needs)
         return (
             layout.outward(dx) if "x" in needs else None,
             self._outward_state(
@@ -439,31 +477,54 @@ class Recurrent(Layer):
             | {name: layout.outward_state(ds) for name, ds in zip(back_names, dback, strict=True) if name in needs},
         )
 
+    def _checked_upstream(
+        self, where: str, dy: Any, dstates: Any, layout: Layout, lengths: np.ndarray | None
+    ) -> list[Array | None]:
+        """Return ∂L/∂ y, and those of the other states at every step where there are any."""
+        names, upstream = self.spec.states, {"dy": dy}
+        if dstates is not None:
+            if not isinstance(dstates, tuple | list) or len(dstates) != len(names):
+                wanted = f"({', '.join(names)}{',' if len(names) == 1 else ''})"
+                raise ValueError(f"{where}: dstates must be a tuple {wanted}, got {describe(dstates)}")
+            if dy is not None and dstates[0] is not None:
+                raise ValueError(f"{where}: dstates[0] must be None where dy is given: both are ∂L/∂y; leave one out")
+            if dstates[0] is not None:
+                upstream = {"dstates[0]": dstates[0]}
+            upstream |= {f"dstates[{k}]": ds for k, ds in enumerate(dstates) if k}
+        shape, valid = layout.sequence_shape(self.directions * self.hidden_size), layout.running(lengths)
+        found: list[Array | None] = []
+        for name, d in upstream.items():
+            if d is not None:
+                d = check_array(where, name, d, shape, self.dtype, valid, "it is shaped as y", self.namespace)
+                d = layout.inward(d)
+            found.append(d)
+        return found
+
     def _back(
-        self, tape: Tape, dy: Array | None, dstates: tuple[Array | None, ...], needs: frozenset[str],
+        self, tape: Tape, dys: list[Array | None], dfinal: tuple[Array | None, ...], needs: frozenset[str],
         state_needs: frozenset[str],
     ) -> tuple[Array | None, tuple[Array | None, ...], tuple[Array | None, ...], dict[str, Array]]:  # fmt: skip
         """Return the gradients of x, of the first states, of what states were put back to, and of parameters."""
         if isinstance(tape.kept, Pass):
-            dx, first, grads = self._back_cells(tape.kept, dy, dstates, needs, state_needs)
+            dx, first, grads = self._back_cells(tape.kept, dys, dfinal, needs, state_needs)
             given = [ds is not None and tape.reset_to == "given" for ds in first]
             nothing = [self.namespace.zeros_like(ds) if g else None for ds, g in zip(first, given, strict=True)]
             return dx, first, tuple(nothing), grads
 
         def run(
-            kept: Pass, dsequences: list[Array | None], dstates: tuple[Array | None, ...]
+            kept: Pass, dys: list[Array | None], dfinal: tuple[Array | None, ...]
         ) -> tuple[Array | None, tuple[Array | None, ...], dict[str, Array]]:
-            return self._back_cells(kept, dsequences[0], dstates, needs, state_needs)
+            return self._back_cells(kept, dys, dfinal, needs, state_needs)
 
         again = tape.reset_to != "zeros" and bool(state_needs)
-        dx, first, back, grads = back_through(tape.kept, run, [dy], dstates, again=again)
+        dx, first, back, grads = back_through(tape.kept, run, dys, dfinal, again=again)
         if tape.reset_to == "state0":  # the same states have two uses
             pairs = zip(first, back, strict=True)
             first = tuple([one if other is None else one + other for one, other in pairs])
         return dx, first, back, grads
 
     def _back_cells(
-        self, kept: Pass, dy: Array | None, dstates: tuple[Array | None, ...], needs: frozenset[str],
+        self, kept: Pass, dys: list[Array | None], dfinal: tuple[Array | None, ...], needs: frozenset[str],
         state_needs: frozenset[str],
     ) -> tuple[Array | None, tuple[Array | None, ...], dict[str, Array]]:  # fmt: skip
         """Walk back through the stack: the gradients of x, of the initial states and of parameters."""
@@ -472,6 +533,7 @@ class Recurrent(Layer):
         grads: dict[str, Array] = {}
         dstates0: list[State] = []  # from the top layer down
         dx: Array = None
+        dy, *others = dys  # of the top layer
         for k in reversed(range(lowest, self.num_layers)):
             wants_dx = k > lowest or "x" in needs
             dxs: list[Array] = []
@@ -480,12 +542,15 @@ class Recurrent(Layer):
                 wanted = state_needs.union(named, ("x",) if wants_dx else ())
                 if not wanted:
                     continue
+                mine = slice(d * H, (d + 1) * H)
+                more = [None if ds is None else turn(ds[..., mine], lengths, d) for ds in others]
                 dx_d, dstate0, gradients = self._core.backward(
                     self._cell_parameters[k][d],
                     kept.cells[k][d],
-                    None if dy is None else turn(dy[..., d * H : (d + 1) * H], lengths, d),
-                    tuple(None if s is None else s[k * D + d] for s in dstates),
+                    None if dy is None else turn(dy[..., mine], lengths, d),
+                    tuple(None if s is None else s[k * D + d] for s in dfinal),
                     wanted,
+                    *([(None, *more)] if others else ()),
                 )
                 dxs.append(turn(dx_d, lengths, d) if wants_dx else None)
                 dstates0.append(dstate0)
@@ -493,8 +558,8 @@ class Recurrent(Layer):
             dx = None if not wants_dx else dxs[0] if D == 1 else dxs[0] + dxs[1]
             if k > lowest:
                 mask = kept.masks[k - 1]
-                dy = dx if mask is None else dx * mask
-        return dx, _stacked(dstates0[::-1]) if state_needs else (None,) * len(dstates), grads
+                dy, others = dx if mask is None else dx * mask, []
+        return dx, _stacked(dstates0[::-1]) if state_needs else (None,) * len(dfinal), grads
 
     def _lowest_needed(self, needs: frozenset[str], state_needs: frozenset[str]) -> int:
         """Return the lowest layer that has to be walked back to; num_layers if none."""
@@ -572,20 +637,13 @@ class Recurrent(Layer):
         given = self._checked_states(where, "reset_to", reset_to, layout)
         return segments, tuple([none if s is None else s for s in given]), "given"
 
-    def _mask_of(self, rng: np.random.Generator) -> Callable[[int, Array], Array]:
-        """Return what draws the dropout mask of a layer's output."""
-        return lambda _, y: dropout_mask(y, self.dropout, rng)
-
-    def _masks(self, layout: Layout, rng: np.random.Generator) -> list[Array]:
-        """Return the masks of all layers but the top one for a whole batch, drawn as without resets."""
-        shape = layout.T, layout.B, self.directions * self.hidden_size
-        y = self.namespace.empty(shape, dtype=self.dtype)
-        return [dropout_mask(y, self.dropout, rng) for _ in range(self.num_layers - 1) if self.dropout]
-
     def _outward_state(self, states: tuple[Array | None, ...], layout: Layout) -> Any:
         """Return the states of all layers and directions as the user's h or (h, c)."""
-        outward = tuple([None if s is None else layout.outward_state(s) for s in states])
-        return outward[0] if len(outward) == 1 else outward
+        return self._state(tuple([None if s is None else layout.outward_state(s) for s in states]))
+
+    @staticmethod
+    def _state(states: tuple[Array | None, ...]) -> Any:
+        return states[0] if len(states) == 1 else states
 
 
 def _stacked(states: list[State]) -> tuple[Array | None, ...]:

@@ -26,6 +26,20 @@ def _layer_bugs() -> Iterator[Mutation]:
         ("the final state is that of another row", "end", "state[:, segments]", "state[:, segments[::-1]]"),
     ):
         yield bug(f"resets: {bug_of}", f"{segments}.{target}", old, new, checks.resets_cut_rows, "LSTM")
+    for bug_of, target, old, new in (
+        ("c's own gradient is dropped", "equations.lstm:backward", "dc = dc + dz[t]", "dc = dc"),
+        ("so is what is past a length not", "equations.lstm:backward", "ragged.zero_past(lengths, dstates[1])",
+         "dstates[1]"),
+        ("lower layers get it, too", f"{recurrent}._back_cells", "dx * mask, []", "dx * mask, others"),
+        ("c is not turned back", f"{recurrent}._forward_cells", "turn(part, lengths, d)", "part"),
+    ):  # fmt: skip
+        yield bug(f"every state: {bug_of}", target, old, new, checks.every_state, "LSTM")
+    stream = "layers.small.stream:Stream"
+    for bug_of, target, old, new in (
+        ("a piece begins where the same desk ended", "_pieces", "_copy(states, place.states)", "pass"),
+        ("a state is not fetched from a desk", "_pieces", "_copy(place.states, states)", "pass"),
+    ):
+        yield bug(f"streams: {bug_of}", f"{stream}.{target}", old, new, checks.a_stream_is_the_sequence, "GRU")
     yield bug(
         "layers: the second direction's dx is not turned back",
         f"{recurrent}._back_cells",
@@ -38,8 +52,8 @@ def _layer_bugs() -> Iterator[Mutation]:
     yield bug(
         "layers: dy of both directions is exchanged",
         f"{recurrent}._back_cells",
-        "dy[..., d * H : (d + 1) * H]",
-        "dy[..., (D - 1 - d) * H : (D - d) * H]",
+        "mine = slice(d * H, (d + 1) * H)",
+        "mine = slice((D - 1 - d) * H, (D - d) * H)",
         checks.standard_gradients,
         "GRU",
         "bidirectional",

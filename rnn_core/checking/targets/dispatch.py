@@ -19,6 +19,7 @@ class Point(NamedTuple):
     rng: int = 0
     resets: Any = None
     reset_to: Any = None
+    all_states: bool = False
 
 
 @singledispatch

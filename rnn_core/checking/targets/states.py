@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,12 +23,14 @@ def _recurrent(layer: Recurrent, point: Point) -> Problem:
     if state0 is None:
         state0 = drawn(layer(move(x, home), None, lengths)[1], rng)
     state0, resets, reset_to = moved(state0, np), to_host(point.resets), point.reset_to
-    if given := reset_to is not None and not isinstance(reset_to, str):
+    if given := resets is not None and reset_to is not None and not isinstance(reset_to, str):
         reset_to = moved(reset_to, np)
-    put_back = moved(reset_to, home) if given else reset_to
-    forward = partial(layer.forward, lengths=lengths, rng=rng, resets=resets)
-    tape = forward(move(x, home), moved(state0, home), reset_to=put_back)[2]
+    options = {"resets": resets, "reset_to": moved(reset_to, home) if given else reset_to}
+    options = {name: value for name, value in options.items() if value is not None}
+    options |= {"all_states": True} if point.all_states else {}
+    tape = layer.forward(move(x, home), moved(state0, home), lengths, rng=rng, **options)[2]
     states, finals = [f"{s}0" for s in layer.spec.states], [f"{s}_T" for s in layer.spec.states]
+    sequences = ["y", *(layer.spec.states[1:] if point.all_states else ())]
     backs = [f"reset_{s}" for s in layer.spec.states]
     state_dict = named(states, state0) | (named(backs, reset_to) if given else {})
 
@@ -38,22 +39,22 @@ def _recurrent(layer: Recurrent, point: Point) -> Problem:
         values = copies({"x": x, **state_dict}, dtype) | other.parameters
 
         def run() -> dict[str, np.ndarray]:
-            back = unnamed(backs, values) if given else reset_to
-            forward = partial(other.forward, lengths=lengths, rng=rng, resets=resets)
-            y, final, _ = forward(values["x"], unnamed(states, values), reset_to=back)
-            return {"y": y, **named(finals, final)}
+            own = options | ({"reset_to": unnamed(backs, values)} if given else {})
+            y, final, _ = other.forward(values["x"], unnamed(states, values), lengths, rng=rng, **own)
+            return dict(zip(sequences, y if point.all_states else (y,), strict=True)) | named(finals, final)
 
         return values, run
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         dy, dfinal = moved(upstreams.get("y"), home), moved(unnamed(finals, upstreams), home)
-        dx, dstate0, grads = layer.backward(tape, dy, dfinal)
+        others = [moved(upstreams.get(s), home) for s in sequences[1:]]
+        dx, dstate0, grads = layer.backward(tape, dy, dfinal, **({"dstates": (None, *others)} if others else {}))
         return {"x": dx, **named(states, dstate0), **grads}
 
     sequence = sequence_axes(
         x.ndim, batch_first=layer.batch_first, both_ways=layer.directions == 2, lengths=to_host(lengths)
     )
-    axes = {"x": sequence, "y": sequence, **_axes_of_states(layer, state_dict), **parameter_axes(layer)}
+    axes = dict.fromkeys(["x", *sequences], sequence) | _axes_of_states(layer, state_dict) | parameter_axes(layer)
     return Problem(type(layer).__name__, layer.dtype, twin, gradients, axes)
 
 

@@ -33,7 +33,7 @@ Pair = tuple[Array, Array]
 class Group(NamedTuple):
     """Segments that go through the stack as one batch of S rows and L steps at most. Indexes live where x does."""
 
-    t: Array  # (L, S): which of the batch's steps each step is; past a segment's end any
+    t: Array | None  # (L, S): which of the batch's steps each step is; past a segment's end any. None: it is the batch
     b: Array  # (S,): which row
     begin: Array  # (S,): what it begins at: at b the first state of row b, at B + b what that row is put back to
     lengths: np.ndarray | None  # (S,), on the host
@@ -45,7 +45,7 @@ class Group(NamedTuple):
 
     def of(self, sequence: Array) -> Array:
         """Return (T, B, ·) of the batch as (L, S, ·) of the segments."""
-        return sequence[self.t, self.b]
+        return sequence if self.t is None else sequence[self.t, self.b]
 
     def again_in_turn(self, xp: Any) -> Iterator[Pair]:
         """Give the first segments of all rows that begin with a reset, and these rows; then the second; and so on."""
@@ -67,6 +67,8 @@ class Segments(NamedTuple):
     def together(self, parts: Iterable[Array]) -> Array:
         """Return (T, B, ·) of the batch from (L, S, ·) of each group; zero past a row's length."""
         parts = list(parts)
+        if self.groups[0].t is None:
+            return parts[0]
         shape, dtype = (self.T, self.B, parts[0].shape[-1]), parts[0].dtype
         whole = zeros(self.xp, shape, dtype) if self.ragged else self.xp.empty(shape, dtype=dtype)
         for group, part in zip(self.groups, parts, strict=True):
@@ -165,6 +167,9 @@ def segments_of(
     last = np.append(b[1:] != b[:-1], True)
     steps = np.where(last, ends[b], np.append(t[1:], 0)) - t
     table = _Table(b, t, steps, put_back[t, b], last)
+    if not (alone or begins[1:].any()):  # as where an agent takes one step: there is nothing to cut
+        group = _group(table, np.arange(B), B, xp)
+        return Segments(xp, T, B, lengths is not None, (group._replace(t=None, lengths=lengths),))
     groups = tuple(_group(table, chosen, B, xp) for chosen in _chosen(steps, alone))
     return Segments(xp, T, B, lengths is not None, groups)
 

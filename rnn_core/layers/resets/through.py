@@ -42,8 +42,8 @@ def back_through(
     tapes: Tapes, run: Backward, dsequences: list[Array | None], dfinal: States, *, again: bool
 ) -> tuple[Array | None, States, States, dict[str, Array]]:
     """Return the gradients of x, of the first states, with `again` of those put back to, and of parameters."""
-    segments, total = tapes.segments, {}
-    dxs, dstates = [], []
+    segments, dxs, dstates = tapes.segments, [], []
+    total: dict[str, Array] = {}
     for group, tape in zip(segments.groups, tapes.groups, strict=True):
         dx, dstate, grads = run(
             tape,

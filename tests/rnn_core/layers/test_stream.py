@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import copy
 import pickle
+import tracemalloc
 
+import numba
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from rnn_core import GRU, LSTM, RNN
+from rnn_core import GRU, LSTM, RNN, quantize
 
 KINDS = [RNN, LSTM, GRU]
 OPTIONS = [{}, {"num_layers": 3, "bias": False}, {"dtype": np.float64}, {"num_layers": 2, "dropout": 0.5}]
@@ -48,15 +52,138 @@ def test_steps_are_the_sequences(kind, options):
     assert_same(single.state, state)
 
 
-def test_another_backend_has_streams_too():
-    layer, x = made(LSTM, backend="numpy", num_layers=2)
-    y, state = layer(x)
-    stream, single = layer.stream(2), layer.stream()
-    for t in range(6):
-        np.testing.assert_allclose(stream(x[t]), y[t], rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(single(x[t, 1]), y[t, 1], rtol=1e-5, atol=1e-6)
-    for one, other in zip(stream.state, state, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS), options=st.sampled_from(OPTIONS), backend=st.sampled_from(["cpu", "numpy"]),
+    batch_size=st.sampled_from([None, 1, 2, 5]), batch_first=st.booleans(), I=st.integers(1, 9), H=st.integers(1, 20),
+    pieces=st.lists(st.integers(0, 9), min_size=1, max_size=6), given_out=st.booleans(), from_zero=st.booleans(),
+    seed=st.integers(0, 2**16),
+)  # fmt: skip
+def test_pieces_are_the_sequence(
+    kind, options, backend, batch_size, batch_first, I, H, pieces, given_out, from_zero, seed
+):
+    """In whatever pieces it comes; 0 is a step without an axis of time."""
+    rng = np.random.default_rng(seed)
+    layer = kind(I, H, **options, backend=backend, batch_first=batch_first, seed=seed)
+    T = sum(max(1, n) for n in pieces)
+    time, shape = (1, (batch_size, T)) if batch_first and batch_size else (0, (T, batch_size) if batch_size else (T,))
+    x = rng.standard_normal((*shape, I)).astype(layer.dtype)
+    rows = (batch_size,) if batch_size else ()
+    states = tuple(rng.standard_normal((layer.num_layers, *rows, H)).astype(layer.dtype) for _ in layer.spec.states)
+    state0 = None if from_zero else states if len(states) > 1 else states[0]
+    y, state = layer(x, state0)
+    stream, t = layer.stream(batch_size, state0), 0
+    for n in pieces:
+        piece = np.take(x, t if n == 0 else range(t, t + n), axis=time)
+        expected = np.take(y, t if n == 0 else range(t, t + n), axis=time)
+        out = np.full_like(expected, np.nan) if given_out else None
+        found = stream(piece, out=out)
+        assert found is out or not given_out
+        assert_same(found, expected)
+        t += max(1, n)
+    assert_same(stream.state, state)
+
+
+@pytest.fixture
+def one_thread():
+    """Where another program takes a core, a call is cut for other threads, and finds memory for that."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(before)
+
+
+@pytest.mark.parametrize("options", [{}, {"num_layers": 2, "precision": "bfloat16"}])
+@pytest.mark.parametrize("batch_size", [None, 3])
+def test_nothing_is_allocated_where_there_is_somewhere_to_go(options, batch_size, one_thread):
+    layer = LSTM(3, 1000, **options, seed=0)
+    shape = (13, 3) if batch_size is None else (13, batch_size, 3)
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    y = np.empty((*shape[:-1], 1000), np.float32)
+    stream = layer.stream(batch_size)
+    expected = layer(x)[0]
+
+    def run():
+        stream.reset()
+        stream(x[0], out=y[0])
+        stream(x[1:], out=y[1:])
+
+    run()
+    tracemalloc.start()
+    try:
+        stream(x[0], out=y[0])
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(20):
+            stream(x[0], out=y[0])
+            stream(x, out=y)
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < y[0].nbytes  # views and numbers of Python's, and no array
+    run()
+    assert_same(y, expected)
+
+
+def test_a_long_piece_is_taken_at_desks_that_there_are():
+    layer = GRU(2, 3, seed=0)
+    x = np.random.default_rng(0).standard_normal((40_000, 2)).astype(np.float32)  # more than a desk has room for
+    stream = layer.stream()
+    assert_same(stream(x), layer(x)[0])
+    assert_same(stream.state, layer(x)[1])
+
+
+def test_a_piece_with_something_odd_in_the_midst_changes_nothing():
+    layer, x = made(LSTM, num_layers=2)
+    x = np.concatenate([x] * 3)
+    y, stream = layer(x)[0], layer.stream(2)
+    assert_same(stream(x[:2]), y[:2])
+    before, spoilt = stream.state, x[2:].copy()
+    spoilt[9, 1, 0] = np.nan  # in the second of 8 and 8 steps
+    with pytest.raises(ValueError, match=r"x must be finite, got nan at index \(9, 1, 0\)"):
+        stream(spoilt)
+    assert_same(stream.state, before)
+    assert_same(stream(x[2:]), y[2:])
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+def test_some_rows_begin_anew_and_the_others_go_on(backend):
+    layer, x = made(LSTM, backend=backend, num_layers=2)
+    resets = np.zeros((6, 2), bool)
+    resets[[2, 4, 4], [0, 0, 1]] = True
+    _, state0 = layer(x)
+    y = [layer(x, state0, resets=resets, reset_to=to)[0] for to in ("zeros", None)]
+    for expected, back in zip(y, (None, state0), strict=True):
+        stream = layer.stream(2, state0)
+        for t in range(6):
+            if resets[t].any():
+                stream.reset(back, rows=resets[t])
+            np.testing.assert_allclose(stream(x[t]), expected[t], rtol=1e-5, atol=1e-6)
+    for rows in (np.zeros(2), [True], True):
+        with pytest.raises(ValueError, match=r"^LSTM.stream.reset: rows must be booleans of shape \(B,\)"):
+            stream.reset(rows=rows)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+def test_so_do_streams_of_weights_in_int8(backend):
+    layer = quantize(made(LSTM, num_layers=2)[0].astype(np.float32, backend=backend))
+    x = made(LSTM)[1]
+    stream, y = layer.stream(2), layer(x)[0]
+    assert_same(np.concatenate([stream(x[:1]), stream(x[1:4]), stream(x[4:])]), y)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+@pytest.mark.parametrize("out, error, says", [
+    (np.empty((2, 4), np.float32), ValueError, r"out must be float32 of shape \(2, 5\), got float32 of \(2, 4\)"),
+    (np.empty((2, 5)), ValueError, r"out must be float32 of shape \(2, 5\), got float64"),
+    ([1], TypeError, "out must be an array as x is, got a list of 1"),
+])  # fmt: skip
+def test_what_y_cannot_go_to_is_refused_before_a_step(out, error, says, backend):
+    layer, x = made(LSTM, backend=backend)
+    stream, y = layer.stream(2), layer(x)[0]
+    with pytest.raises(error, match=f"^LSTM.stream: {says}"):
+        stream(x[0], out=out)
+    assert_same(stream(x[0]), y[0])
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
