@@ -130,7 +130,10 @@ def test_every_name_is_one_word_and_stands_in_the_help(capsys) -> None:
 @pytest.mark.parametrize(
     "arguments, known",
     [
-        (["--option", "ragged, long"], "bidirectional, ragged, resets, combined, no-bias, got 'ragged, long'"),
+        (
+            ["--option", "ragged, long"],
+            "long, stacked, bidirectional, ragged, resets, combined, no-bias, got 'ragged, long'",
+        ),
         (
             ["--cell", "ltsm\n"],
             "rnn-tanh, rnn-relu, rnn-sigmoid, lstm, gru, conv1d, conv2d, maxpool, avgpool, attention, crf, "
