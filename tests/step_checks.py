@@ -76,5 +76,20 @@ def products_read_rounded_numbers() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
 
 
+def linear_reads_rounded_numbers() -> None:
+    """A `Linear` in precision "bfloat16" does so, too: y, dx, dW, and db sums what the other products read."""
+    layer = Linear(33, 40, precision="bfloat16", backend="cpu", seed=1)
+    W, b = layer.parameters["weight"], layer.parameters["bias"]
+    x, dy = (normal(7, n, seed=n).astype(np.float32) for n in (33, 40))
+    x_q, W_q, dy_q = (rounded_to_bfloat16(v).astype(np.float64) for v in (x, W, dy))
+    y, tape = layer.forward(x)
+    dx, gradients = layer.backward(tape, dy)
+    found = {"y": y, "dx": dx, **gradients}
+    expected = {"y": x_q @ W_q.T + b, "dx": dy_q @ W_q, "weight": dy_q.T @ x_q, "bias": dy_q.sum(axis=0)}
+    for name, one in found.items():
+        assert one.dtype == np.float32
+        np.testing.assert_allclose(one, expected[name], atol=1e-5 * np.abs(expected[name]).max(), err_msg=name)
+
+
 _SHAPES = ((2, 4, 7), (5, 7), (5,), (2, 4, 5))
 """Of x, W, b and da."""

@@ -26,6 +26,7 @@ from rnn_core.layers import Embedding, Linear, linear
 from rnn_core.models import BidirectionalLanguageModel
 from rnn_core.training import Adam, SoftmaxCrossEntropy, fit
 from tests.checks import normal
+from tests.step_checks import linear_reads_rounded_numbers
 
 LAYERS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 SIZE = 2.0**-8
@@ -138,21 +139,8 @@ def test_every_model_has_it_and_so_has_its_file(kind, tmp_path):
 
 @pytest.mark.parametrize("small", [0, 1 << 60], ids=["cpu", "numpy"])
 def test_a_linear_layer_reads_rounded_factors(small, monkeypatch):
-    """y, dx and dW are the float32 layer's for rounded x, W and dy, and db sums what the products read (BF2′)."""
     monkeypatch.setattr(linear, "SMALL", small)
-    layer, plain = Linear(33, 40, precision="bfloat16", seed=1, backend="cpu"), Linear(33, 40, seed=1, backend="cpu")
-    x, dy = (normal(7, n, seed=n).astype(np.float32) for n in (33, 40))
-    plain.parameters["weight"] = rounded_to_bfloat16(plain.parameters["weight"])
-    found: list[np.ndarray] = []
-    expected: list[np.ndarray] = []
-    for one, q, to in ((layer, np.asarray, found), (plain, rounded_to_bfloat16, expected)):
-        y, tape = one.forward(q(x))
-        dx, gradients = one.backward(tape, q(dy))
-        to.extend((y, dx, gradients["weight"], gradients["bias"]))
-    for mine, theirs in zip(found, expected, strict=True):
-        assert mine.dtype == np.float32
-        np.testing.assert_allclose(mine, theirs, atol=1e-5 * np.abs(theirs).max())
-    assert rms(found[0] - Linear(33, 40, seed=1)(x)) > SIZE / 20 * rms(found[0])
+    linear_reads_rounded_numbers()
 
 
 def test_a_linear_layer_refuses_what_a_core_refuses():
