@@ -157,8 +157,8 @@ def _decoding_bugs() -> Iterator[Mutation]:
     yield _bug(
         "decoding: a row ends by the penalty of now",
         f"{beams}.advance",
-        "self.scores[b].max() / self.penalties[-1]",
-        "self.scores[b].max() / self.penalties[steps]",
+        "/ self.penalties[self._most[b]]",
+        "/ self.penalties[steps]",
         checks.a_row_goes_on_while_it_may_get_better,
     )
     yield _bug(

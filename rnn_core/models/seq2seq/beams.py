@@ -40,6 +40,8 @@ class Beams:
     B, K, n_best : int
     penalties : ndarray, shape (T + 1,)
         What the log-probability of a sequence of so many steps is divided by, ascending; T is the most steps.
+    most : ndarray of int, shape (B,), optional
+        The most steps of each row, T at most; T by default.
 
     Attributes
     ----------
@@ -49,8 +51,10 @@ class Beams:
         The tokens of each step.
     """
 
-    def __init__(self, B: int, K: int, n_best: int, penalties: np.ndarray) -> None:
+    def __init__(self, B: int, K: int, n_best: int, penalties: np.ndarray, most: np.ndarray | None = None) -> None:
         self.n_best, self.penalties = n_best, penalties
+        self._most = np.full(B, len(penalties) - 1) if most is None else most
+        self._cut: dict[int, tuple[int, np.ndarray]] = {}  # rows that came to their most steps, and their scores then
         self.scores = np.full((B, K), -np.inf)
         self.scores[:, 0] = 0  # all begin alike, so one begins
         self.tokens: list[np.ndarray] = []
@@ -61,7 +65,7 @@ class Beams:
     @property
     def done(self) -> bool:
         """Whether no row goes on."""
-        return len(self.tokens) == len(self.penalties) - 1 or not np.isfinite(self.scores).any()
+        return not np.isfinite(self.scores).any()
 
     def advance(
         self, parents: np.ndarray, tokens: np.ndarray, totals: np.ndarray, weights: np.ndarray | None
@@ -99,19 +103,23 @@ class Beams:
         for b, ended in enumerate(self._ended):
             if len(ended) >= self.n_best:
                 worst = sorted(ended, reverse=True)[self.n_best - 1][0]
-                if self.scores[b].max() / self.penalties[-1] <= worst:
+                if self.scores[b].max() / self.penalties[self._most[b]] <= worst:
                     self.scores[b] = -np.inf
+        for b in np.flatnonzero(self._most == steps).tolist():
+            self._cut[b] = steps, self.scores[b].copy()
+            self.scores[b] = -np.inf
         return self._parents[-1]
 
     def found(self) -> list[list[Found]]:
         """Return the best of each row, the best first; those that ended come before those that did not."""
-        steps, result = len(self.tokens), []
+        result = []
         for b, ended in enumerate(self._ended):
+            steps, scores = self._cut.get(b, (len(self.tokens), self.scores[b]))
             best = [self._trace(b, *one, ended=True) for one in sorted(ended, key=lambda one: -one[0])]
-            left = [k for k in np.argsort(-self.scores[b], kind="stable") if np.isfinite(self.scores[b, k])]
+            left = [k for k in np.argsort(-scores, kind="stable") if np.isfinite(scores[k])]
             for k in left[: max(0, self.n_best - len(best))]:
-                log_p = float(self.scores[b, k])
-                best.append(self._trace(b, log_p / self.penalties[steps], log_p, steps, k, ended=False))
+                log_p = float(scores[k])
+                best.append(self._trace(b, float(log_p / self.penalties[steps]), log_p, steps, k, ended=False))
             result.append(best[: self.n_best])
         return result
 

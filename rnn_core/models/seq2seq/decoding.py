@@ -61,8 +61,8 @@ def decode(
     if n_best > K:
         raise ValueError(f"{where}: n_best must be at most beam = {K}, got {n_best}; widen the beam")
     alpha = _checked_penalty(where, length_penalty)
-    state, memory, ends, T = _begun(where, model, x, lengths, max_length)
-    found = search(model, state, memory, len(ends), K, T, alpha, n_best)
+    state, memory, ends, most = _begun(where, model, x, lengths, max_length)
+    found = search(model, state, memory, most, K, alpha, n_best)
     return [[_hypothesis(one, end) for one in row] for row, end in zip(found, ends, strict=True)]
 
 
@@ -72,14 +72,15 @@ def sample(
     """Return a hypothesis of each row, drawn token by token; see `Seq2Seq.sample`."""
     where = "Seq2Seq.sample"
     temperature, rng = checked_temperature(where, temperature), generator(rng, where)
-    state, memory, ends, T = _begun(where, model, x, lengths, max_length)
+    state, memory, ends, most = _begun(where, model, x, lengths, max_length)
     xp, decoder, B = model.namespace, model.decoder, len(ends)
     feed = xp.zeros((B, 1, decoder.rnn.hidden_size), dtype=model.dtype)
     tokens, going = xp.zeros((B,), dtype=xp.int64), np.ones(B, bool)
+    ended, steps = np.zeros(B, bool), np.zeros(B, int)
     written: list[np.ndarray] = []
     looked: list[np.ndarray] = []
     log_p = np.zeros(B)
-    while going.any() and len(written) < T:
+    while going.any():
         feed, state, weights = decoder.step(tokens, state, feed, memory)
         logits = model.head(feed[:, 0])
         tokens = next_tokens(logits, temperature, rng)
@@ -88,35 +89,39 @@ def sample(
         written.append(np.where(going, to_host(tokens), 0))
         if weights is not None:
             looked.append(to_host(weights)[:, 0])
-        going &= written[-1] != 0
+        ended |= going & (written[-1] == 0)
+        steps += going
+        going &= ~ended & (steps < most)
     rows = np.stack(written, axis=1)
-    steps = np.where(going, rows.shape[1], (rows == 0).argmax(axis=1) + 1)
     attention = np.stack(looked, axis=1) if looked else None
     return [
         _hypothesis(
-            Found(rows[b, :n], log_p[b], log_p[b], None if attention is None else attention[b, :n], not going[b]), end
+            Found(rows[b, :n], log_p[b], log_p[b], None if attention is None else attention[b, :n], ended[b]), end
         )
         for b, (n, end) in enumerate(zip(steps, ends, strict=True))
     ]
 
 
-def _begun(where: str, model: Any, x: Any, lengths: Any, max_length: Any) -> tuple[Any, Any, np.ndarray, int]:
-    """Return the decoder's first state, its memory, how much of each row is read, and the most steps to write."""
+def _begun(where: str, model: Any, x: Any, lengths: Any, max_length: Any) -> tuple[Any, Any, np.ndarray, np.ndarray]:
+    """Return the decoder's first state, its memory, and of each row how much is read and the most steps to write."""
     state, memory = model._begin(where, x, lengths)
     B, Tx = x.shape[:2] if hasattr(x, "shape") else np.shape(x)[:2]
     lengths = check_lengths(where, lengths, Tx, B)
-    T = 2 * Tx + 10 if max_length is None else positive_int(where, "max_length", max_length)
-    return state, memory, np.full(B, Tx) if lengths is None else lengths, T
+    ends = np.full(B, Tx) if lengths is None else lengths
+    most = 2 * ends + 10 if max_length is None else np.full(B, positive_int(where, "max_length", max_length))
+    return state, memory, ends, most
 
 
-def search(model: Any, state: Any, memory: Any, B: int, K: int, T: int, alpha: float, n_best: int) -> list[list[Found]]:
-    """Follow K sequences of each of B rows for at most T steps, and return the best."""
-    xp, decoder = model.namespace, model.decoder
+def search(
+    model: Any, state: Any, memory: Any, most: np.ndarray, K: int, alpha: float, n_best: int
+) -> list[list[Found]]:
+    """Follow K sequences of each row for at most so many steps, and return the best."""
+    xp, decoder, B = model.namespace, model.decoder, len(most)
     rows = np.repeat(np.arange(B), K)
     state = _rows_of(state, rows, xp)
     feed = xp.zeros((B * K, 1, decoder.rnn.hidden_size), dtype=model.dtype)
     tokens = xp.zeros((B * K,), dtype=xp.int64)  # before the first stands the same as behind the last
-    beams = Beams(B, K, n_best, np.array([length_penalty_of(t, alpha) for t in range(T + 1)]))
+    beams = Beams(B, K, n_best, np.array([length_penalty_of(t, alpha) for t in range(most.max() + 1)]), most)
     while not beams.done:
         feed, state, weights = decoder.step(tokens, state, feed, memory)
         log_p = log_softmax(model.head(feed[:, 0]))

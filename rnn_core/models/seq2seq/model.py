@@ -303,8 +303,8 @@ class Seq2Seq(Network):
         beam : int
             How many sequences of each row are followed at a time. 1 is greedy: the likeliest token at each step.
         max_length : int, optional
-            The most steps, of which writing the end is one; by default 2·Tx + 10, with Tx the width of x, its padding
-            counted.
+            The most steps, of which writing the end is one; by default 2·L + 10 for a row of L valid steps, whatever
+            the width of x.
         length_penalty : float
             α in (DE2), at least 0: what is long is less likely, and the larger α, the more this is made up for.
         n_best : int

@@ -65,6 +65,33 @@ def test_what_does_not_end_is_cut_off_and_says_so():
     assert {len(tokens) for tokens in model.predict(source(model))} == {2 * 5 + 10}
 
 
+@pytest.mark.parametrize("variant", ["plain", "fed", "no attention"])
+def test_how_long_a_row_may_become_does_not_depend_on_the_padding(variant):
+    """Without `max_length` a row is written as it is alone, with its own, wherever it stands."""
+    model = eager(**VARIANTS[variant])
+    model.parameters["head.bias"][0] -= 3
+    x = source(model)
+    for options in ({"beam": 1}, {"beam": 3, "n_best": 2}):
+        for row, n, found in zip(x, LENGTHS, model.decode(x, LENGTHS, **options), strict=True):
+            assert all(len(one.tokens) + one.ended <= 2 * n + 10 for one in found)
+            (alone,) = model.decode(row[None, :n], **options)
+            same(found, alone)
+            (capped,) = model.decode(row[None, :n], max_length=2 * int(n) + 10, **options)
+            same(found, capped)
+    model.parameters["head.bias"][0] -= 100
+    drawn = model.sample(x, LENGTHS, rng=0)
+    assert [(len(one.tokens), one.ended) for one in drawn] == [(2 * n + 10, False) for n in LENGTHS]
+    for one, row, n in zip(drawn, x, LENGTHS, strict=True):
+        assert one.log_probability == pytest.approx(log_probability(model, row[:n], one.tokens), rel=1e-10)
+
+
+def same(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.tokens, other.tokens)
+        assert one.ended == other.ended
+        assert one.score == pytest.approx(other.score, rel=1e-10)
+
+
 def test_a_longer_penalty_prefers_longer_ones():
     model = eager()
     model.parameters["head.bias"][0] += 1.5
