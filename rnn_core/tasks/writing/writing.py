@@ -276,7 +276,8 @@ class Writing(Task[Written, PairEncoding, Replies]):
             alt = f"A square for each token read, to the right, and each written, downwards, of: {one.text}"
             picture = Picture(f"attention-{number}", partial(_draw, one), alt)
             caption = "What is written, downwards, looked at what is read; the darker, the more."
-            found.append(Exhibit("Where it looked", picture, caption))
+            heading = "Where it looked" if len(shown) == 1 else f"Where it looked, {number} of {len(shown)}"
+            found.append(Exhibit(heading, picture, caption))
         return found
 
     def options(self, args: argparse.Namespace) -> dict[str, Any]:

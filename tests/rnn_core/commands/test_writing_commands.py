@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -58,7 +59,9 @@ def talker(tmp_path_factory):
 
 def test_a_translator_is_trained_reported_and_used(translator, tmp_path, capsys) -> None:
     report = (translator / "report.html").read_text(encoding="utf-8")
-    assert "Where it looked" in report
+    headings = re.findall(r"<h2[^>]*>(.*?)</h2>", report)
+    assert "Where it looked, 1 of 2" in headings
+    assert len(headings) == len(set(headings))
     assert "What it writes" in report
     assert (translator / "attention-1.png").read_bytes().startswith(b"\x89PNG")
     model = str(translator / "model.safetensors")
