@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..foreign import one_line, shown
 from .task import Add, Task
 
 USUAL: dict[str, Any] = {
@@ -101,6 +102,19 @@ def network(task: Task[Any, Any, Any], args: argparse.Namespace) -> dict[str, An
 def flag(name: str) -> str:
     """Return an option as it is typed."""
     return f"--{name.replace('_', '-')}"
+
+
+def changed(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return a line for each option in which two runs differ; an option that was left out is not in its mapping."""
+    return [
+        f"{flag(one_line(name, 40))} was {_said(was, name)} and is {_said(now, name)}"
+        for name in sorted({*was, *now})
+        if was.get(name) != now.get(name)
+    ]
+
+
+def _said(values: Mapping[str, Any], name: str) -> str:
+    return "left out" if name not in values else "given" if values[name] is True else shown(values[name], 40)
 
 
 def words(command: Iterable[str], args: argparse.Namespace, without: Iterable[str] = ()) -> list[str]:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from rnn_core.atomic import write_atomically
 from rnn_core.data.files.lines import named
+from rnn_core.foreign import parse_json
 from rnn_core.showing.terminal import Parts
+from rnn_core.tasks.options import changed
+from rnn_core.written import json_bytes
 
 from ..comparing import kept as keeping
-from ..comparing.kept import KeptRuns, OtherRuns
+from ..comparing.kept import SAID, KeptRuns, OtherRuns
 from ..comparing.study import Study
 
 CHOICE = "choice"
 """The folder, within that of the runs, of those by which the network to save is chosen."""
+
+OPTIONS = "options.json"
+"""The file there that says what the command was given."""
+
+FREE = (
+    "command", "task", "traceback", "list", "methods", "sizes", "seeds", "save", "out", "overwrite", "resume",
+    "workers",
+)  # fmt: skip
+"""Options that change nothing of what a run is: which of them there are, how they run, and where."""
 
 
 def kept_folder(out: Path) -> Path:
@@ -31,8 +48,16 @@ def check_kept(out: Path, resume: bool, overwrite: bool) -> None:
         )
 
 
-def opened(out: Path, study: Study, resume: bool, parts: Parts) -> KeptRuns:
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that a run is made of, as they were given."""
+    found = {name: value for name, value in vars(args).items() if name not in FREE and value not in (None, False)}
+    return dict(json.loads(json_bytes(found)))
+
+
+def opened(out: Path, study: Study, resume: bool, parts: Parts, options: Mapping[str, Any]) -> KeptRuns:
     """Return the runs that are kept, those of another time among them, and say what was found.
+
+    `options` are those of this call, as `given` has them: what differs is said in their words, if it is they.
 
     Raises
     ------
@@ -48,8 +73,9 @@ def opened(out: Path, study: Study, resume: bool, parts: Parts) -> KeptRuns:
     except OtherRuns as error:
         raise ValueError(
             f"--resume must go on with the data, options and version that it began with in {named(out)}, but "
-            f"{error.why}; undo the change, or --overwrite without --resume begins afresh"
+            f"{_changes(folder, options) or error.why}; undo the change, or --overwrite without --resume begins afresh"
         ) from error
+    write_atomically(folder / OPTIONS, json_bytes(options), where="--out")
     if resume and not found:
         parts.plain(f"- nothing was kept in {out}: it begins afresh")
     elif resume:
@@ -59,8 +85,19 @@ def opened(out: Path, study: Study, resume: bool, parts: Parts) -> KeptRuns:
     return kept
 
 
+def _changes(folder: Path, options: Mapping[str, Any]) -> str:
+    """Return which options differ from those that the runs in a folder began with, "" if none does or none is known."""
+    try:
+        began = parse_json("--resume", OPTIONS, (folder / OPTIONS).read_bytes())
+    except (ValueError, OSError):
+        return ""
+    lines = changed(began, options) if isinstance(began, dict) else []
+    return "; ".join(lines[:SAID]) + (f" and {len(lines) - SAID} more" if len(lines) > SAID else "")
+
+
 def remove(out: Path) -> None:
     """Remove what was kept."""
+    (kept_folder(out) / OPTIONS).unlink(missing_ok=True)
     keeping.remove(kept_folder(out) / CHOICE)
     keeping.remove(kept_folder(out))
 

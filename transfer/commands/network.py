@@ -65,9 +65,10 @@ def check_choice(wanted: str | None, arms: Sequence[Arm]) -> None:
     if wanted is None:
         return
     if wanted in NO_NETWORK:
+        others = [name for name in names if name not in NO_NETWORK]
         raise ValueError(
             f"--save must be a method that ends in one network, got {wanted!r}, which doesn't; "
-            "'logistic regression' uses the same features"
+            + (f"take one of {', '.join(others)}" if others else "add one to --methods")
         )
     if wanted not in names:
         raise ValueError(f"--save must be one of the methods, {', '.join(names)}, got {wanted!r}; add it to --methods")

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace, words: str, gather: Callable[[argparse.Namespa
     """
     from threadpoolctl import threadpool_limits
 
-    settings = asked.QUICK if args.quick else asked.Settings()
+    settings, given = asked.QUICK if args.quick else asked.Settings(), keeping.given(args)
     parts = Parts(new_console())
     with threadpool_limits(1):  # the products are small; a second thread would only wait for the first
         with parts.part("reading", "Data"):
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, words: str, gather: Callable[[argparse.Namespa
             parts.plain(subject.table(asked.files(args)))
             for note in subject.notes:
                 parts.plain(f"- {note}")
-            kept = keeping.opened(folder, subject.study, args.resume, parts)
+            kept = keeping.opened(folder, subject.study, args.resume, parts, given)
         workers = args.workers or min(processors(), MOST_WORKERS)
         job = Job(arms, unsuited, sizes, args.seeds or settings.seeds, workers, save, kept)
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from rnn_core.tasks.task import Role, Task
 from ..comparing.data_study import Budget
 from ..parameters.vocabulary import token_map
 from .known_tasks import own_options
+from .saved import check_trainable
 from .sides import TEST_SHARE
 from .tasks_study import Side, TasksStudy
 
@@ -72,7 +73,7 @@ def gather_tasks(
     notes: list[str] = []
     known = None if args.source_model is None else _model(args.source_model)
     if known is not None:
-        _as_known(task, args, known)
+        _as_known(task, args, known, notes)
     target, test = _target(task, args, notes)
     source = known if known is not None else _source(source_task, source_args, args, notes)
     with said_as("--source"):
@@ -113,11 +114,17 @@ def _model(path: str) -> Model:
     found = load(path, dtype="float32")
     if not isinstance(found, Model):
         raise ValueError(f"--source-model must hold a model, got a layer of the type {type(found).__name__}")
+    check_trainable(found, path)
     return found
 
 
-def _as_known(task: AnyTask, args: Namespace, model: Model) -> None:
-    """Let the target's network be as the source's: of its cell and its sizes."""
+def _as_known(task: AnyTask, args: Namespace, model: Model, notes: list[str]) -> None:
+    """Let the target's network be as the source's: of its cell and its sizes, reading letters where that does."""
+    front = model.config.get("front")
+    if isinstance(front, Mapping) and front.get("kind") == "letters" and getattr(args, "letters", True) is False:
+        args.letters = True
+        notes.append("words are read by their letters, as the source model reads them")
+        task.check(args)
     for name in task.network:
         theirs = model.config.get(NETWORK[name][0])
         if theirs is None or name == "dropout":

@@ -12,6 +12,7 @@ from typing import Any
 from ...atomic import write_atomically
 from ...data.files.lines import named
 from ...foreign import one_line, parse_json, shown
+from ...tasks.options import changed
 from ...training.checkpoint import BEST, LAST
 from ...written import json_bytes
 
@@ -144,14 +145,7 @@ def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         if part == "examples":
             found.append("the examples are others, or read in another way")
         elif part == "options" and isinstance(old, dict) and isinstance(new, dict):
-            for name in sorted({*old, *new}):
-                if old.get(name) != new.get(name):
-                    before, after = (_said(values, name) for values in (old, new))
-                    found.insert(0, f"--{one_line(name, 40).replace('_', '-')} was {before} and is {after}")
+            found = [*changed(old, new)[::-1], *found]
         else:
             found.append(f"{one_line(part, 40)} was {shown(old, 40)} and is {shown(new, 40)}")
     return found
-
-
-def _said(values: Mapping[str, Any], name: str) -> str:
-    return "left out" if name not in values else "given" if values[name] is True else shown(values[name], 40)

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnn_core import SequenceClassifier, cli, load, save
+from rnn_core import SequenceClassifier, cli, load, quantize, save
 from rnn_core.inputs.encoding import OOV, Encoding
 from rnn_core.inputs.facts import sides_table, words_of
 from rnn_core.inputs.reading import How, Raw
@@ -505,7 +505,7 @@ def test_a_chosen_method_is_saved(finished, tmp_path, capsys) -> None:
     assert beside(tmp_path / "out")["record"]["method"] == "frozen core"
     assert "'frozen core' is saved: --save asks for it" in results(tmp_path / "out")["notes"]
     error = refused(capsys, *arguments, "--methods", "SVM", "--save", "svm", "--out", tmp_path / "no")
-    assert "--save must be a method that ends in one network, got 'SVM'" in error
+    assert "--save must be a method that ends in one network, got 'SVM', which doesn't; take one of scratch" in error
     assert not (tmp_path / "no").exists()
 
 
@@ -596,6 +596,10 @@ def test_the_list_of_methods(capsys) -> None:
         (["--source-model", "nan.safetensors", "--target", "s.tsv"], "nan.safetensors' is damaged: the array 'rnn"),
         (["--source-model", "words.safetensors", "--target", "b.csv"], "its vocabulary is not known"),
         (
+            ["--source-model", "int8.safetensors", "--target", "s.tsv"],
+            "--source-model must have its weights in float32 or float64, got int8 in 'int8.safetensors'; take the file",
+        ),
+        (
             ["--source-model", "model.safetensors", "--target", "s.tsv", "--cell", "gru"],
             "--cell must be the source model's, lstm, got gru",
         ),
@@ -629,6 +633,7 @@ def test_bad_input_is_one_line_and_nothing_is_written(arguments, message, tmp_pa
     ucr(tmp_path / "s.tsv", 12, 0)
     model = SequenceClassifier(2, 4, input_size=1, seed=0)
     save(model, tmp_path / "model.safetensors")
+    save(quantize(model), tmp_path / "int8.safetensors")
     save(SequenceClassifier(2, 4, vocab_size=5, seed=0), tmp_path / "words.safetensors")
     data = (tmp_path / "model.safetensors").read_bytes()
     (tmp_path / "nan.safetensors").write_bytes(data[:-4] + np.array([np.nan], "<f4").tobytes())

@@ -139,18 +139,35 @@ def test_without_resume_the_way_out_is_said_and_nothing_is_lost(whole, cut_off, 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--updates", "9"], "budget.target_updates was 8 and is 9"),
-        (["--hidden-size", "5"], "network.hidden_size was 8 and is 5"),
-        (["--num-words", "20"], "source.tokens was "),
+        (["--updates", "9"], "in {}, but --updates was left out and is 9; undo"),
+        (["--hidden-size", "5", "--seeds", "9"], "in {}, but --hidden-size was left out and is 5; undo"),
+        (["--num-words", "20", "--keep-case"], "--keep-case was left out and is given; --num-words was left out and"),
     ],
 )
 def test_other_options_are_refused_in_a_line(whole, cut_off, capsys, more, said) -> None:
     before = (cut_off / "kept" / "runs.jsonl").read_bytes()
     error = refused(capsys, *words(whole), *more, "--out", cut_off, "--resume")
     assert "--resume must go on with the data, options and version that it began with" in error
-    assert said in error
+    assert said.format(repr(str(cut_off))) in error
     assert "--overwrite without --resume begins afresh" in error
     assert (cut_off / "kept" / "runs.jsonl").read_bytes() == before
+
+
+def test_where_no_option_differs_it_is_the_data(whole, cut_off, tmp_path, capsys) -> None:
+    """So it is where a folder does not say what it began with."""
+    for change in ("data", "options"):
+        out, here = shutil.copytree(cut_off, tmp_path / change), shutil.copytree(whole, tmp_path / f"{change} of")
+        if change == "data":
+            json_lines(whole / "b.jsonl", texts(31, 1, ("down", "up")))
+        else:
+            (out / "kept" / "options.json").unlink()
+        more = [] if change == "data" else ["--updates", "9"]
+        try:
+            error = refused(capsys, *words(whole), *more, "--out", out, "--resume")
+        finally:
+            shutil.copy(here / "b.jsonl", whole / "b.jsonl")
+        assert ("budget.target_updates was 8 and is 9" if more else "target") in error
+        assert "--updates" not in error
 
 
 def test_what_is_damaged_is_made_again_and_said(whole, cut_off, tmp_path, capsys) -> None:

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from rnn_core import LanguageModel, cli, load, save
+from rnn_core import LanguageModel, cli, load, quantize, save
 from rnn_core.data import Tokenizer
 from transfer.comparing.kept import KeptRuns
 
@@ -246,6 +246,7 @@ def test_classify_by_name_is_the_command_without_a_task(tmp_path, capsys) -> Non
         ("tag", ["--source-task", "tags"], "--source-task must be one of "),
         ("tag", ["--methods", "SVM"], "'SVM' can't be used here: the target has no sequences with one class each"),
         ("tag", ["--methods", "shuffled labels"], "the source's answers can't be shuffled among its inputs"),
+        ("tag", ["--save", "SVM", "--methods", "fine-tuned"], "doesn't; take one of fine-tuned, scratch"),
         ("tag", ["--test-share", "2"], "--test-share must be between 0 and 1, got 2.0"),
         ("tag", ["--source-options", "--tag 7"], "7"),
         ("tag", ["--source-options", "--foo 2"], "--source-options must be options of `rnn-core train tag` on how "),
@@ -304,6 +305,31 @@ def test_letters_go_by_letter(tmp_path, capsys) -> None:
     assert copied["letters.weight"] == "mapped"
     assert copied["conv.0.weight"] == copied["rnn.weight_hh_l0"] == "copied"
     assert copied["crf.transitions"] == "skipped"
+
+
+def test_a_source_model_that_reads_letters_says_so_itself(tmp_path, capsys) -> None:
+    """Nobody has to say --letters again; and options that don't go with letters don't go with it."""
+    source, target, _ = files(tmp_path, "tag")
+    words = ["tag", "--source", source, "--target", target, *SHORT]
+    transferred(capsys, *words, "--letters", "--out", tmp_path / "one")
+    known = ["tag", "--source-model", tmp_path / "one" / "model.safetensors", "--target", target, *SHORT]
+    transferred(capsys, *known, "--out", tmp_path / "two")
+    assert "words are read by their letters, as the source model reads them" in results(tmp_path / "two")["notes"]
+    copied = {row["name"]: row["status"] for row in results(tmp_path / "two")["copy"]["rows"]}
+    assert copied["letters.weight"] in ("mapped", "copied")
+    assert copied["conv.0.weight"] == copied["rnn.weight_hh_l0"] == "copied"
+    error = refused(capsys, *known, "--num-words", 5, "--out", tmp_path / "three")
+    assert "--num-words must be left out with --letters, which tells all apart" in error
+
+
+def test_a_source_model_of_integers_is_refused(tmp_path, capsys) -> None:
+    tokens = Tokenizer("char").fit([" ".join(WORDS)])
+    small = quantize(LanguageModel(len(tokens), hidden_size=6, seed=1))
+    save(small, tmp_path / "m.safetensors", tokenizer=tokens)
+    words = ["language", "--source-model", tmp_path / "m.safetensors", "--target", running(tmp_path / "b.txt", 400, 2)]
+    error = refused(capsys, *words, *SHORT, "--out", tmp_path / "out")
+    assert "--source-model must have its weights in float32 or float64, got int8 in " in error
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_source_whose_tokens_are_unknown_is_said(tmp_path, capsys) -> None:
