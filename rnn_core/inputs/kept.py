@@ -54,7 +54,8 @@ def encoding_of(model: Model, where: str) -> Encoding:
         Nobody has said what its tokens stand for, or what was said doesn't fit.
     """
     tokens = model.config.get("vocab_size")
-    features = model.config.get("input_size") or (None if model.scaling is None else len(model.scaling))
+    size = model.config.get("input_size") or next(iter(model.config.get("input_shape", ())), None)  # or channels
+    features = size or (None if model.scaling is None else len(model.scaling))
     try:
         found = check_arguments("its reading", _reading, model.reading or {})
         kind = found.pop("kind", None) or ("text" if model.tokenizer else "ids" if tokens else "series")
@@ -70,7 +71,7 @@ def encoding_of(model: Model, where: str) -> Encoding:
             found["frame"] = found.get("frame") or features
             if found["frame"] != features:
                 raise ValueError(f"its frames are of {found['frame']} samples, and the network reads {features}")
-        scaling, size = model.scaling, model.config.get("input_size")
+        scaling = model.scaling
         if scaling is None and size:  # numbers as they are, of which there must be as many
             scaling = Scaling((0.0,) * size, (1.0,) * size)
         numbers = {} if scaling is None else {"mean": scaling.mean, "scale": scaling.scale}

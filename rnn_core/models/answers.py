@@ -21,14 +21,14 @@ def in_pieces(ask: Callable[..., Any], inputs: np.ndarray | Ragged, lengths: np.
     Parameters
     ----------
     ask : callable
-        Of some inputs and their lengths: a model's method.
+        Of some inputs and, where these are given, their lengths: a model's method.
     inputs : array, shape (N, T, I), or (N, T) of int; or Ragged
     lengths : array of int, shape (N,), optional
         Valid steps of each row.
     """
-    steps = np.full(len(inputs), inputs.shape[1]) if lengths is None else lengths
+    steps = np.full(len(inputs), max(inputs.shape[1:])) if lengths is None else lengths
     parts = [
-        np.asarray(to_host(ask(inputs[rows], None if lengths is None else lengths[rows])))
+        np.asarray(to_host(ask(inputs[rows]) if lengths is None else ask(inputs[rows], lengths[rows])))
         for rows in pieces(steps, AT_ONCE)
     ]
     return np.concatenate(parts)

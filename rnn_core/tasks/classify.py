@@ -18,10 +18,10 @@ from ..inputs.kept import encoding_of, kept
 from ..inputs.reading import Raw, has_test, read, read_to_predict
 from ..inputs.tables import add_table_options, check_table_options, table_options
 from ..inputs.vectors import check_vectors, known_words
-from ..models import Model, SequenceClassifier, SequenceRegressor
+from ..models import ConvClassifier, Model, SequenceClassifier, SequenceRegressor
 from ..models.answers import answers, in_pieces
 from ..scores import accuracy, balanced_accuracy, confusion, macro_f1, missed
-from .classify_said import Learned, check_effects, check_labels, counted, targets_of, told
+from .classify_said import Learned, channels_first, check_effects, check_labels, counted, targets_of, told
 from .shown import confusion_exhibits, scatter_exhibit
 from .splitting import split_classes, split_rows
 from .task import Add, Exhibit, Role, Task
@@ -36,7 +36,7 @@ class Classify(Task[Raw, Learned, np.ndarray]):
     name = "classify"
     help = "texts, series or sounds: the class of each, or a number (--regression)"
     files = ".csv .tsv .jsonl .npz .ts .arff, or a folder with one of .txt or .wav .flac .ogg files for each class"
-    models = ("SequenceClassifier", "SequenceRegressor")
+    models = ("SequenceClassifier", "SequenceRegressor", "ConvClassifier")
 
     def reading_options(self, add: Add) -> None:
         """See `Task.reading_options`."""
@@ -165,6 +165,11 @@ class Classify(Task[Raw, Learned, np.ndarray]):
                 f"{where} must say what its classes are, got none beside its weights; "
                 "save(model, path, classes=…) keeps them"
             )
+        if isinstance(model, ConvClassifier) and len(model.config["input_shape"]) != 2:
+            raise ValueError(
+                f"{where} must read series or sounds, got a ConvClassifier of pictures, of which no file is read; ask "
+                "it in Python, by its predict_proba"
+            )
         encoding = encoding_of(model, where)
         if regression:
             return Learned(encoding, (), model.target_scaling or Scaling((0.0,), (1.0,)), "RMSE")
@@ -177,6 +182,8 @@ class Classify(Task[Raw, Learned, np.ndarray]):
         if isinstance(model, SequenceRegressor):
             said = in_pieces(model.predict, inputs, lengths)
             return said if how.numbers is None else how.numbers.undo(said[:, None])[:, 0]
+        if isinstance(model, ConvClassifier):
+            inputs, lengths = channels_first(inputs, lengths), None
         return answers(model, inputs, lengths)  # type: ignore[arg-type]  # a classifier, as `known` has seen to
 
     def score(self, how: Learned, examples: Raw, answers: np.ndarray) -> dict[str, float]:

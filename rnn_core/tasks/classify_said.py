@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,15 @@ class Learned:
     numbers: Scaling | None
     metric: str
     words: KnownWords | None = field(default=None, compare=False)
+
+
+def channels_first(inputs: Any, lengths: np.ndarray | None) -> np.ndarray:
+    """Return series (N, T, I) as convolutions read them, (N, I, T), if all are equally long."""
+    if lengths is not None:
+        raise ValueError(
+            f"series must be equally long for a ConvClassifier, got some of {lengths.min()} to {lengths.max()} steps"
+        )
+    return np.ascontiguousarray(inputs.swapaxes(1, 2))
 
 
 def check_effects(args: argparse.Namespace, found: Raw) -> None:

@@ -10,7 +10,16 @@ import sys
 import numpy as np
 import pytest
 
-from rnn_core import LSTM, LanguageModel, SequenceClassifier, SequenceRegressor, load, quantize, save
+from rnn_core import (
+    LSTM,
+    ConvClassifier,
+    LanguageModel,
+    SequenceClassifier,
+    SequenceRegressor,
+    load,
+    quantize,
+    save,
+)
 from rnn_core.data import Tokenizer
 from rnn_core.data.scaling import Scaling
 
@@ -97,6 +106,38 @@ def test_series_are_scaled_as_is_said_beside_the_weights(made, tmp_path, capsys)
     found = [json.loads(line) for line in out.splitlines()]
     assert [row["probability of 1"] for row in found] == pytest.approx(expected[:, 0], abs=1e-6)
     assert "accuracy" in done(capsys, "evaluate", made / "series.safetensors", tmp_path / "w.tsv")
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize("summary", ["flatten", "mean"])
+def test_convolutions_over_series_are_used_like_a_core(precision, summary, tmp_path, capsys) -> None:
+    model = ConvClassifier(2, (1, 12), channels=[3], summary=summary, hidden_size=4, seed=1)
+    model = quantize(model) if precision == "int8" else model
+    save(model, tmp_path / "m.safetensors", classes=["1", "2"], scaling=([0.5], [2.0]))
+    data = waves(tmp_path / "w.tsv", 6)
+    words = ("--format", "jsonl", "--probabilities")
+    out = done(capsys, "predict", tmp_path / "m.safetensors", data, *words)
+    found = [json.loads(line) for line in out.splitlines()]
+    numbers = np.loadtxt(data)[:, 1:]
+    expected = model.predict_proba(((numbers - 0.5) / 2).astype(np.float32)[:, None])
+    assert [row["probability of 2"] for row in found] == pytest.approx(expected[:, 1], abs=1e-6)
+    assert "accuracy" in done(capsys, "evaluate", tmp_path / "m.safetensors", data)
+
+
+def test_what_convolutions_do_not_read_is_said(tmp_path, capsys) -> None:
+    for shape, name in (((1, 12), "series"), ((1, 4, 4), "pictures")):
+        save(ConvClassifier(2, shape, seed=1), tmp_path / f"{name}.safetensors", classes=["1", "2"])
+    waves(tmp_path / "w.tsv", 4)
+    short = tmp_path / "short.tsv"
+    short.write_text("1\t1\t2\t3\n2\t1\t2\t3\n")
+    ragged = tmp_path / "ragged.ts"
+    ragged.write_text("@data\n1,2,3:1\n1,2:2\n")
+    for model, data, said in (
+        ("pictures", "w.tsv", "must read series or sounds, got a ConvClassifier of pictures, of which no file is read"),
+        ("series", "short.tsv", "x must have shape (B, 1, 12), got (2, 1, 3)"),
+        ("series", "ragged.ts", "series must be equally long for a ConvClassifier, got some of 2 to 3 steps"),
+    ):
+        assert said in refused(capsys, "predict", tmp_path / f"{model}.safetensors", tmp_path / data)
 
 
 def test_numbers_are_said_on_their_own_scale(made, capsys) -> None:
