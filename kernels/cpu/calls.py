@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.contract import Parameters, State
+from kernels.contract import DefinedParameters, Parameters, State
 
 from .emitting.cell import KernelCell
 from .emitting.simd import EXACT, Lanes
@@ -32,14 +33,45 @@ class Tape(NamedTuple):
     rows: Rows
     T: int
     memory: Block  # h (B + N, Hp), c [vectors][B + N], what the cell keeps [vectors][N][kept]; see loops.Job
+    shape: Shape
+    streams: tuple[np.ndarray, ...]
+
+
+class Table:
+    """Arrays of the caller's whose addresses a loop finds in a table."""
+
+    def __init__(self, arrays: Sequence[np.ndarray], words: Any):
+        self.arrays, self._words = tuple(arrays), np.array(words, np.int64)
+        self.address = self._words.ctypes.data
+
+    @classmethod
+    def of_streams(cls, streams: Sequence[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> Table:
+        """Return streams, each (T, B, H)."""
+        arrays = [lying(stream, shape, dtype) for stream in streams]
+        return cls(arrays, [array.ctypes.data for array in arrays])
+
+    @classmethod
+    def of_upstream(
+        cls, upstream: Sequence[np.ndarray | None], shape: tuple[int, ...], dtype: np.dtype, zeros: int
+    ) -> Table:
+        """Return gradients of every state at every step, each (T, B, H), or None for zeros."""
+        arrays = [None if one is None else lying(one, shape, dtype) for one in upstream]
+        step, row = shape[1] * shape[2] * dtype.itemsize, shape[2] * dtype.itemsize
+        words = [(zeros, 0, 0) if array is None else (array.ctypes.data, row, step) for array in arrays]
+        return cls([array for array in arrays if array is not None], words)
+
+
+def lying(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an array as loops read it: of this shape, contiguous."""
+    return np.ascontiguousarray(np.broadcast_to(array, shape), dtype)
 
 
 def run_forward(
-    cell: KernelCell, params: Parameters, x: np.ndarray, state0: State, rows: Rows, count: int, *, keep: bool,
-    precision: str = "float32",
+    cell: KernelCell, params: Parameters | DefinedParameters, x: np.ndarray, state0: State, rows: Rows, count: int, *,
+    keep: bool, precision: str = "float32", streams: Sequence[np.ndarray] = (),
 ) -> tuple[np.ndarray, State, Tape | None]:  # fmt: skip
     """Run the forward loop on at most `count` threads; with `keep`, return a tape."""
-    (T, B, I), H = x.shape, params.weight_hh.shape[1]
+    (T, B, I), H = x.shape, hidden_size(cell, params)
     shape = forward_shape(cell, DTYPES[x.dtype], T, B, rows.count, I, H, count, keep, precision)
     plan, lanes, work, tape = shape.plan, shape.lanes, shape.work, shape.tape
     panels_x, panels_h, bias = weights_forward(cell, params, shape)
@@ -55,9 +87,11 @@ def run_forward(
         memory.view(work["x"], x.shape, x.dtype, (spread(I * lanes.size), lanes.size))[:] = x
         x_at = memory.address + work["x"]
     blocks = B + rows.count if keep else 2 * B
-    states = [state_view(kept_memory, kept_parts[s], s, blocks, shape.Hp, lanes) for s in cell.spec.states]
+    states = state_views(cell, kept_memory, kept_parts, blocks, shape.Hp, lanes)
     for state, initial in zip(states, state0, strict=True):
         set_state(state[:B], rows.sorted(initial))
+    table = Table.of_streams(streams, y.shape, x.dtype)
+    set_numbers(cell, memory, shape, params, H)
     at, h_read = memory.address, kept_memory.address + kept_parts.get("h_read", kept_parts["h"])
     if not exact:
         x_at = kept_memory.address + kept_parts["x"]
@@ -69,28 +103,63 @@ def run_forward(
         "meeting": at + work["meeting"], "scratch": at + work["scratch"], "bias": bias.address,
         "x": x_at, "w_x": panels_x.address, "w_h": panels_h.address, "y": y.ctypes.data,
         "h": kept_memory.address + kept_parts["h"], "h_read": h_read,
-        "c": kept_memory.address + kept_parts.get("c", kept_parts["h"]),
+        "c": kept_memory.address + kept_parts["c"],
         "kept": kept_memory.address + tape["kept"] if keep else 0,
+        "numbers": at + work["numbers"], "streams": table.address,
     }  # fmt: skip
     _call(compiled(make_forward, cell, lanes, keep), shape.job, addresses, plan)
     finals = tuple(last_states(state, rows, T, H, keep) for state in states)
-    return y, finals, Tape(x if exact else None, rows, T, kept_memory) if keep else None
+    return y, finals, Tape(x if exact else None, rows, T, kept_memory, shape, table.arrays) if keep else None
 
 
-def weights_forward(cell: KernelCell, params: Parameters, shape: Shape) -> tuple[Block, ...]:
-    """Return panels of W_x and W_h, and the biases."""
-    W_x, W_h, b_x, b_h = params
-    count = shape.plan.groups * shape.plan.members
-    if b_x is None or b_h is None:
+def hidden_size(cell: KernelCell, params: Parameters | DefinedParameters) -> int:
+    """Return H."""
+    return params.weight_ih.shape[0] // len(cell.from_x)
+
+
+def weights_forward(cell: KernelCell, params: Parameters | DefinedParameters, shape: Shape) -> tuple[Block, ...]:
+    """Return panels of W_x and W_h, and the biases; without a W_h its panels are anything."""
+    given, count = 2 if cell.from_h else 1, shape.plan.groups * shape.plan.members
+    weights: tuple[Any, ...] = params[:2][:given]
+    biases: tuple[Any, ...] = params[2:4][:given]
+    if any(b is None for b in biases):
         bias = constant(0, shape.lanes.dtype, len(cell.slot_names) * shape.Hp)
-        return *prepared((W_x, W_h), shape.how[:2], count), bias
-    return prepared((W_x, W_h, b_x, b_h), shape.how, count)
+        panels = (*prepared(weights, shape.how[:-1], count), bias)
+    else:
+        panels = prepared(weights + biases, shape.how, count)
+    return panels[0], panels[given - 1], panels[-1]
 
 
-def state_view(memory: Block, at: int, name: str, blocks: int, Hp: int, lanes: Lanes) -> np.ndarray:
-    """Return a state as an array (blocks, vectors, lanes): of h a row lies together, of c a vector of every row."""
-    along = (spread(Hp * lanes.size), lanes.width) if name == "h" else (lanes.width, blocks * lanes.width)
-    return memory.view(at, (blocks, Hp // lanes.count, lanes.count), lanes.dtype, (*along, lanes.size))
+def set_numbers(
+    cell: KernelCell, memory: Block, shape: Shape, params: Parameters | DefinedParameters, H: int
+) -> None:
+    """Put a cell's vectors and constants where a loop reads them, filled up to whole vectors with zeros."""
+    if cell.numbers:
+        extra: Any = params[-1]
+        numbers = memory.view(shape.work["numbers"], (cell.numbers, shape.Hp), shape.lanes.dtype)
+        numbers[:, H:] = 0
+        for row, number in zip(numbers, extra, strict=True):
+            row[:H] = number
+
+
+def state_views(
+    cell: KernelCell, memory: Block, parts: Mapping[str, int], blocks: int, Hp: int, lanes: Lanes
+) -> list[np.ndarray]:
+    """Return every state as an array (blocks, vectors, lanes): of h a row lies together, of c a vector of every row."""
+    size, vectors, h_row = blocks * Hp * lanes.size, Hp // lanes.count, spread(Hp * lanes.size)
+    places = [(parts["h"], (h_row, lanes.width))]
+    places += [(parts["c"] + k * size, (lanes.width, blocks * lanes.width)) for k in range(len(cell.states) - 1)]
+    return [
+        memory.view(at, (blocks, vectors, lanes.count), lanes.dtype, (*along, lanes.size)) for at, along in places
+    ]
+
+
+def all_states(cell: KernelCell, tape: Tape) -> State:
+    """Return every state at every step, (T, B, H) each, with zeros past the end of each sequence."""
+    rows, shape, B = tape.rows, tape.shape, len(tape.rows.order)
+    views = state_views(cell, tape.memory, shape.tape, B + rows.count, shape.Hp, shape.lanes)
+    H = int(shape.job[PLACE["H"]])
+    return tuple(np.array(rows.unpacked(numbers_of(view[B:], H), tape.T, B), order="C") for view in views)
 
 
 def set_state(state: np.ndarray, numbers: np.ndarray) -> None:
@@ -130,66 +199,90 @@ class Gradients(NamedTuple):
 
 def run_backward(
     cell: KernelCell,
-    params: Parameters,
+    params: Parameters | DefinedParameters,
     tape: Tape,
     dy: np.ndarray | None,
     dstate_T: tuple[np.ndarray | None, ...],
     needs: frozenset[str],
     count: int,
     precision: str = "float32",
-) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:
+    dstates: tuple[np.ndarray | None, ...] | None = None,
+) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], DefinedParameters]:
     """Run the backward loop on at most `count` threads."""
-    _, rows, T, kept = tape
-    (_, I), (_, H), dtype = params.weight_ih.shape, params.weight_hh.shape, params.weight_hh.dtype
+    rows, T, kept = tape.rows, tape.T, tape.memory
+    I, H, dtype = params.weight_ih.shape[1], hidden_size(cell, params), params.weight_ih.dtype
     N, B = rows.count, len(rows.order)
     shape = backward_shape(cell, DTYPES[dtype], T, B, N, I, H, count, precision)
-    work, parts, Hp = shape.work, shape.tape, shape.Hp
-    (w_back,) = prepared((params.weight_hh,), shape.how[:1], shape.plan.groups * shape.plan.members)
-
+    work, parts, at_zeros = shape.work, shape.tape, int(shape.job[PLACE["zeros"]])
     memory = take(work.size)
-    carries = [memory.view(work[f"carry_{s}"], (B, Hp), dtype) for s in cell.spec.states]
-    for carry, upstream in zip(carries, dstate_T, strict=True):
-        carry[:] = 0
-        if upstream is not None:
-            carry[:, :H] = rows.sorted(upstream)
-    found = _wanted(params, tape, shape, needs)
-    at = memory.address
+    carries = _carried(cell, memory, shape, rows, dstate_T, H)
+    set_numbers(cell, memory, shape, params, H)
+    found = _wanted(cell, params, tape, shape, needs)
+    at, streams, upstream = memory.address, Table.of_streams(tape.streams, (T, B, H), dtype), None
     addresses = found.addresses | {
-        "dy": int(shape.job[PLACE["zeros"]]), "offsets": rows.offsets_at, "order": rows.order_at,
+        "dy": at_zeros, "offsets": rows.offsets_at, "order": rows.order_at,
         "meeting": at + work["meeting"], "scratch": at + work["scratch"],
-        "h": kept.address + parts["h"], "c": kept.address + parts.get("c", parts["h"]),
-        "kept": kept.address + parts["kept"], "carry_h": at + work["carry_h"], "carry_c": at + work["carry_c"],
-        "da": at + work["da"], "da_pairs": at + work["da_pairs"] if "da_pairs" in work else 0, "w_back": w_back.address,
+        "h": kept.address + parts["h"], "c": kept.address + parts["c"], "kept": kept.address + parts["kept"],
+        "carry_h": at + work["carry_h"], "carry_c": at + work["carry_c"], "numbers": at + work["numbers"],
+        "streams": streams.address, "da": at + work["da"], "dp": at + work["dp"],
+        "da_pairs": at + work["da_pairs"] if "da_pairs" in work else 0,
         "dh0": at + work["dh0"] if "h0" in needs else 0,
         "db": at + work["db"] if needs & {"bias_ih", "bias_hh"} else 0,
+        "dvectors": at + work["dvectors"] if needs & set(cell.vectors) else 0,
     }  # fmt: skip
     if dy is not None:
         dy = dy if dy.flags.c_contiguous else np.ascontiguousarray(dy)
         addresses.update(dy=dy.ctypes.data, dy_row=H * dtype.itemsize, dy_step=B * H * dtype.itemsize)
-    _call(compiled(make_backward, cell, shape.lanes), shape.job, addresses, shape.plan)
+    if dstates is not None and any(one is not None for one in dstates[1:]):
+        upstream = Table.of_upstream(dstates[1:], (T, B, H), dtype, at_zeros)
+        addresses["upstream"] = upstream.address
+    how = () if upstream is None else (True,)
+    _call(compiled(make_backward, cell, shape.lanes, *how), shape.job, addresses, shape.plan)
 
-    first = {"h0": memory.view(work["dh0"], (B, Hp), dtype), "c0": carries[-1]}
-    dstate0 = tuple(rows.unsorted(first[f"{s}0"][:, :H]) if f"{s}0" in needs else None for s in cell.spec.states)
-    db_x, db_h = _bias_gradients(cell, memory.view(work["db"], (len(cell.slot_names), Hp), dtype)[:, :H], needs)
+    first = [memory.view(work["dh0"], (B, shape.Hp), dtype), *carries[1:]]
+    dstate0 = tuple(
+        rows.unsorted(d[:, :H]) if f"{s}0" in needs else None for s, d in zip(cell.states, first, strict=True)
+    )
     dx = None if found.dx is None else rows.unpacked(found.dx, T, B)
-    return dx, dstate0, Parameters(found.dW_x, found.dW_h, db_x, db_h)
+    return dx, dstate0, DefinedParameters(found.dW_x, found.dW_h, *_totals(cell, memory, shape, H, needs))
 
 
-def _wanted(params: Parameters, tape: Tape, shape: Shape, needs: frozenset[str]) -> Gradients:
+def _carried(
+    cell: KernelCell, memory: Block, shape: Shape, rows: Rows, dstate_T: tuple[np.ndarray | None, ...], H: int
+) -> list[np.ndarray]:
+    """Return what states' gradients get directly, (B, Hp) each: at first from the caller, after the last step."""
+    B, Hp, dtype = len(rows.order), shape.Hp, shape.lanes.dtype
+    further = memory.view(shape.work["carry_c"], (len(cell.states) - 1, B, Hp), dtype)
+    carries = [memory.view(shape.work["carry_h"], (B, Hp), dtype), *further]
+    for carry, upstream in zip(carries, dstate_T, strict=True):
+        carry[:] = 0
+        if upstream is not None:
+            carry[:, :H] = rows.sorted(upstream)
+    return carries
+
+
+def _wanted(
+    cell: KernelCell, params: Parameters | DefinedParameters, tape: Tape, shape: Shape, needs: frozenset[str]
+) -> Gradients:
     """Return memory for the gradients that are needed, and their addresses; one that stays 0 has no product done."""
-    x, rows, _, kept = tape
-    W_x, W_h = params.weight_ih, params.weight_hh
-    N, dtype, lanes, parts = rows.count, W_h.dtype, shape.lanes, shape.tape
-    dx = dW_x = dW_h = w_dx = h_prev = None
+    x, rows, kept, count = tape.x, tape.rows, tape.memory, shape.plan.groups * shape.plan.members
+    W_x: Any
+    W_h: Any
+    W_x, W_h = params[:2]
+    N, dtype, lanes, parts = rows.count, W_x.dtype, shape.lanes, shape.tape
+    dx = dW_x = dW_h = w_back = w_dx = h_prev = None
     addresses: dict[str, int] = {}
+    if cell.from_h:
+        (w_back,) = prepared((W_h,), shape.how[:1], count)
+        addresses.update(w_back=w_back.address)
     if "x" in needs:
-        (w_dx,) = prepared((W_x,), shape.how[1:], shape.plan.groups * shape.plan.members)
+        (w_dx,) = prepared((W_x,), shape.how[-1:], count)
         dx = array((N, W_x.shape[1]), dtype)
         addresses.update(dx=dx.ctypes.data, w_dx=w_dx.address)
     if "weight_ih" in needs:
         dW_x = array(W_x.shape, dtype)
         addresses.update(dw_x=dW_x.ctypes.data, x=kept.address + parts["x"] if x is None else x.ctypes.data)
-    if "weight_hh" in needs:
+    if "weight_hh" in needs and cell.from_h:
         dW_h = array(W_h.shape, dtype)
         blocks, size = len(rows.order) + N, lanes.operand_size
         at = parts.get("h_read", parts["h"])
@@ -197,21 +290,27 @@ def _wanted(params: Parameters, tape: Tape, shape: Shape, needs: frozenset[str])
         if rows.ragged:
             h_prev = h_prev[rows.before]
         addresses.update(dw_h=dW_h.ctypes.data, h_prev=h_prev.ctypes.data, h_prev_row=h_prev.strides[0])
-    return Gradients(dx, dW_x, dW_h, (w_dx, h_prev), addresses)
+    return Gradients(dx, dW_x, dW_h, (w_back, w_dx, h_prev), addresses)
 
 
-def _bias_gradients(
-    cell: KernelCell, sums: np.ndarray, needs: frozenset[str]
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return the sums of da, slot by slot, in the order of the gates: of W_x's gates, and of W_h's."""
+def _totals(
+    cell: KernelCell, memory: Block, shape: Shape, H: int, needs: frozenset[str]
+) -> tuple[np.ndarray | None, np.ndarray | None, tuple[np.ndarray | None, ...]]:
+    """Return the sums of da of W_x's slots, and of W_h's, in the order of the rows; and those of the cell's vectors."""
 
-    def in_order(slots: tuple[str, ...]) -> np.ndarray:
-        by_gate = dict(zip(cell.gates(slots), slots, strict=True))
-        return np.concatenate([sums[cell.slot_names.index(by_gate[gate])] for gate in range(len(slots))])
+    def sums(name: str, count: int) -> np.ndarray:
+        return memory.view(shape.work[name], (count, shape.Hp), shape.lanes.dtype)[:, :H]
+
+    db, dvectors = sums("db", len(cell.slot_names)), sums("dvectors", len(cell.vectors))
+
+    def in_order(bias: str, slots: tuple[str, ...]) -> np.ndarray | None:
+        there = bias in needs and slots
+        return np.concatenate([db[cell.slot_names.index(slot)] for slot in slots]) if there else None
 
     return (
-        in_order(cell.from_x) if "bias_ih" in needs else None,
-        in_order(cell.from_h) if "bias_hh" in needs else None,
+        in_order("bias_ih", cell.from_x),
+        in_order("bias_hh", cell.from_h),
+        tuple(row.copy() if name in needs else None for name, row in zip(cell.vectors, dvectors, strict=True)),
     )
 
 

@@ -53,9 +53,9 @@ def step_backward(gates: GRUSlots, prev: Any, state: Any, dstate: Any) -> tuple[
 
 CELL = KernelCell(
     name="gru",
-    spec=GRU,
+    states=GRU.states,
     slots=GRUSlots,
-    from_x=("n", "r", "z"),
+    from_x=("r", "z", "n"),
     from_h=("r", "z", "m"),
     kept=GRUSlots._fields,
     step=step,

@@ -46,7 +46,7 @@ def step_backward(gates: LSTMGates, prev: Any, state: Any, dstate: Any) -> tuple
 
 CELL = KernelCell(
     name="lstm",
-    spec=LSTM,
+    states=LSTM.states,
     slots=LSTMGates,
     from_x=LSTMGates._fields,
     from_h=LSTMGates._fields,

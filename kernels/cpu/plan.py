@@ -8,7 +8,7 @@ from .emitting.cell import KernelCell
 from .emitting.host import host
 from .emitting.microkernel import max_rows
 from .emitting.simd import Lanes
-from .loops.forward import max_panel
+from .loops.forward import max_panel, tallest
 
 
 class Split(NamedTuple):
@@ -44,13 +44,12 @@ def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H:
     The input's products belong to the step that needs them, in the same tile, unless there are too few rows for a
     product to be worth its name, or the weights come from far: then those of several steps are done at once.
     """
-    gates = cell.spec.gate_count
     vectors, columns = (lanes.filled(n) // lanes.count for n in (H, I))
     panel, back_panel, dx_panel = _even(vectors, max_panel(cell)), _even(vectors, 4), _even(columns, 4)
-    weights = gates * H * (I + H) * lanes.operand_size
+    weights = H * (len(cell.from_x) * I + len(cell.from_h) * H) * lanes.operand_size
     groups = max(1, min(count // min(count, -(-weights // NEAR)), B // 4))
     members = min(count // groups, -(-vectors // back_panel))
-    most = min(max_rows(lanes, len(cell.from_x) * panel), max_rows(lanes, back_panel))
+    most = min(tallest(cell, lanes, panel), max_rows(lanes, back_panel))
     return Split(
         groups=groups,
         members=members,

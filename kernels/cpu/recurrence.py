@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.contract import Parameters, State
+from kernels.contract import DefinedParameters, Parameters, State
 
 from . import gru, lstm, rnn
-from .calls import DTYPES, Tape, run_backward, run_forward
+from .calls import DTYPES, Tape, all_states, run_backward, run_forward
 from .emitting.cell import KernelCell
 from .running import threads
 from .running.rows import Rows, running
@@ -27,14 +27,18 @@ class Recurrence(NamedTuple):
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
     ) -> tuple[np.ndarray, State]:
         """All time steps; nothing is kept for a backward."""
-        y, state_T, _ = self._run(params, x, state0, lengths, keep=False)
+        y, state_T, _ = _run(self.name, CELLS[self.name], self.precision, params, x, state0, lengths, keep=False)
         return y, state_T
 
     def forward(
         self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
     ) -> tuple[np.ndarray, State, Tape]:
         """All time steps, with a tape of every state and gate."""
-        return self._run(params, x, state0, lengths, keep=True)
+        return _run(self.name, CELLS[self.name], self.precision, params, x, state0, lengths, keep=True)
+
+    def states(self, tape: Tape) -> State:
+        """Every state at every step, (T, B, H) each, zero past a row's length."""
+        return all_states(CELLS[self.name], tape)
 
     def backward(
         self,
@@ -43,34 +47,67 @@ class Recurrence(NamedTuple):
         dy: np.ndarray | None,
         dstate_T: tuple[np.ndarray | None, ...],
         needs: frozenset[str],
+        dstates: tuple[np.ndarray | None, ...] | None = None,
     ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], Parameters]:
-        """Backpropagation through time: the steps in reverse, then one product a weight."""
-        if params.bias_ih is None:
-            needs = needs - {"bias_ih", "bias_hh"}
-        if not needs:
-            return None, (None,) * len(dstate_T), Parameters(None, None, None, None)
-        with threads.share(2 * self._work(params, tape.rows)) as count:
-            return run_backward(CELLS[self.name], params, tape, dy, dstate_T, needs, count, self.precision)
+        """Backpropagation through time: the steps in reverse, then one product a weight.
 
-    def _run(
-        self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None, *, keep: bool
-    ) -> tuple[np.ndarray, State, Any]:
-        self._check(params, x)
-        rows = running(x.shape[0], x.shape[1], lengths)
-        with threads.share(self._work(params, rows)) as count:
-            return run_forward(
-                CELLS[self.name], params, x, state0, rows, count, keep=keep, precision=self.precision
-            )
+        `dstates` are upstream gradients of every state at every step, as a `DefinedCell` has them.
+        """
+        found = _run_back(CELLS[self.name], self.precision, params, tape, dy, dstate_T, needs, dstates)
+        return *found[:2], Parameters(*found[2][:4])
 
-    def _check(self, params: Parameters, x: np.ndarray) -> None:
-        """Raise TypeError where the dtypes are not one of those that there are kernels for."""
-        if not x.dtype == params.weight_ih.dtype == params.weight_hh.dtype or x.dtype not in DTYPES:
-            found = ", ".join(str(array.dtype) for array in (x, *params[:2]))
-            raise TypeError(f"cpu.{self.name}: x and weights must all be float32 or all float64, got {found}")
-        if self.precision != "float32" and x.dtype != np.float32:
-            raise TypeError(f"cpu.{self.name}: x and weights must be float32 in {self.precision}, got {x.dtype}")
 
-    @staticmethod
-    def _work(params: Parameters, rows: Rows) -> float:
-        """Return the floating-point operations of the products of all steps, forwards."""
-        return 2.0 * rows.count * (params.weight_ih.size + params.weight_hh.size)
+def _run(
+    name: str,
+    cell: KernelCell,
+    precision: str,
+    params: Parameters | DefinedParameters,
+    x: np.ndarray,
+    state0: State,
+    lengths: np.ndarray | None,
+    streams: tuple[np.ndarray, ...] = (),
+    *,
+    keep: bool,
+) -> tuple[np.ndarray, State, Any]:
+    """Run a cell forwards."""
+    _check(name, precision, params, x)
+    if len(streams) != len(cell.streams):
+        raise ValueError(f"cpu.{name}: there must be {len(cell.streams)} streams, got {len(streams)}")
+    rows = running(x.shape[0], x.shape[1], lengths)
+    with threads.share(_work(params, rows)) as count:
+        return run_forward(cell, params, x, state0, rows, count, keep=keep, precision=precision, streams=streams)
+
+
+def _run_back(
+    cell: KernelCell,
+    precision: str,
+    params: Parameters | DefinedParameters,
+    tape: Tape,
+    dy: np.ndarray | None,
+    dstate_T: tuple[np.ndarray | None, ...],
+    needs: frozenset[str],
+    dstates: tuple[np.ndarray | None, ...] | None,
+) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], DefinedParameters]:
+    """Run a cell backwards, unless nothing is needed."""
+    if params.bias_ih is None:
+        needs = needs - {"bias_ih", "bias_hh"}
+    if not needs:
+        nothing = (None,) * len(cell.vectors)
+        return None, (None,) * len(dstate_T), DefinedParameters(None, None, None, None, nothing)
+    with threads.share(2 * _work(params, tape.rows)) as count:
+        return run_backward(cell, params, tape, dy, dstate_T, needs, count, precision, dstates)
+
+
+def _check(name: str, precision: str, params: Parameters | DefinedParameters, x: np.ndarray) -> None:
+    """Raise TypeError where the dtypes are not one of those that there are kernels for."""
+    arrays = [x, *(W for W in params[:2] if W is not None)]
+    if any(array.dtype != x.dtype for array in arrays) or x.dtype not in DTYPES:
+        found = ", ".join(str(array.dtype) for array in arrays)
+        raise TypeError(f"cpu.{name}: x and weights must all be float32 or all float64, got {found}")
+    if precision != "float32" and x.dtype != np.float32:
+        raise TypeError(f"cpu.{name}: x and weights must be float32 in {precision}, got {x.dtype}")
+
+
+def _work(params: Parameters | DefinedParameters, rows: Rows) -> float:
+    """Return the floating-point operations of the products of all steps, forwards."""
+    return 2.0 * rows.count * sum(W.size for W in params[:2] if W is not None)

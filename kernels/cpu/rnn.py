@@ -29,7 +29,7 @@ def make_cell(name: str, f: Callable[[Any], Any], df: Callable[[Any], Any]) -> K
 
     return KernelCell(
         name=name,
-        spec=RNN,
+        states=RNN.states,
         slots=RNNGates,
         from_x=RNNGates._fields,
         from_h=RNNGates._fields,

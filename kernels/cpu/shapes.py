@@ -83,11 +83,12 @@ def forward_shape(
     scratch_size = aligned(scratch_rows * slots * plan.panel * lanes.width)
     blocks, h_row, read_row = B + N if keep else 2 * B, spread(Hp * lanes.size), spread(Hp * lanes.operand_size)
     exact, x_row = lanes.operands == EXACT, row_of_x(I, lanes)
-    states = {s: blocks * (h_row if s == "h" else Hp * lanes.size) for s in cell.spec.states}
+    states = {"h": blocks * h_row, "c": blocks * Hp * lanes.size * (len(cell.states) - 1)}
     read = {} if exact else {"x": N * x_row, "h_read": blocks * read_row}
     work = Parts(
         meeting=(1 + plan.groups) * threads.BETWEEN,
         scratch=scratch_size * plan.groups * plan.members,
+        numbers=cell.numbers * Hp * lanes.size,
         **({"x": N * x_row} if exact and x_row > I * lanes.size else {}),
         **({} if keep else states | read),
     )
@@ -97,20 +98,15 @@ def forward_shape(
         groups=plan.groups, members=plan.members, tiles=plan.tiles,
         scratch_size=scratch_size, x_row=x_row, chunk=plan.chunk, panel=plan.panel,
         blocks=blocks, h_row=h_row, read_row=read_row, y_row=H * lanes.size, y_step=B * H * lanes.size,
+        streams_row=H * lanes.size, streams_step=B * H * lanes.size,
     )  # fmt: skip
-    slot = cell.slot_names.index
+    from_h = [Panels(True, cell.blocks_h, plan.panel, lanes)] if cell.from_h else []
     return Shape(
         plan, lanes, Hp, work, tape, np.array(job, np.int64),
         how=(
-            Panels(True, cell.gates(cell.from_x), plan.panel, lanes),
-            Panels(True, cell.gates(cell.from_h), plan.panel, lanes),
-            BiasPanels(
-                slots,
-                tuple(zip(map(slot, cell.from_x), cell.gates(cell.from_x), strict=True)),
-                tuple(zip(map(slot, cell.from_h), cell.gates(cell.from_h), strict=True)),
-                plan.panel,
-                lanes,
-            ),
+            Panels(True, cell.blocks_x, plan.panel, lanes),
+            *from_h,
+            BiasPanels(slots, cell.places_x, cell.places_h, plan.panel, lanes),
         ),
     )  # fmt: skip
 
@@ -131,11 +127,14 @@ def backward_shape(
         meeting=(1 + plan.groups) * threads.BETWEEN,
         scratch=scratch_size * plan.groups * plan.members,
         carry_h=B * Hp * size,
-        carry_c=B * Hp * size,
+        carry_c=B * Hp * size * (len(cell.states) - 1),
+        numbers=cell.numbers * Hp * size,
         da=2 * slots * Hp * span * lanes.operand_size,
+        dp=2 * len(cell.vectors) * Hp * span * size,
         **({"da_pairs": slots * Hp * lanes.words(span) * size} if lanes.operands == PAIRS else {}),
         dh0=B * Hp * size,
         db=slots * Hp * size,
+        dvectors=len(cell.vectors) * Hp * size,
     )
     job = Job(
         T=T, B=B, I=I, H=H, Hp=Hp, vectors=Hp // lanes.count, N=N,
@@ -143,12 +142,11 @@ def backward_shape(
         scratch_size=scratch_size, zeros=constant(0, dtype, max(Hp, 4 * lanes.count)).address,
         ones=constant(1, dtype, 1).address, ones_read=ones_read(lanes),
         x_row=I * size if exact else row_of_x(I, lanes), blocks=B + N, h_row=spread(Hp * size), steps=plan.steps,
+        streams_row=H * size, streams_step=B * H * size,
         span=span, back_panel=plan.back_panel, dx_row=I * size, dx_panel=plan.dx_panel,
     )  # fmt: skip
+    from_h = [Panels(False, cell.blocks_h, plan.back_panel, lanes)] if cell.from_h else []
     return Shape(
         plan, lanes, Hp, work, forward.tape, np.array(job, np.int64),
-        how=(
-            Panels(False, cell.gates(cell.from_h), plan.back_panel, lanes),
-            Panels(False, cell.gates(cell.from_x), plan.dx_panel, lanes),
-        ),
+        how=(*from_h, Panels(False, cell.blocks_x, plan.dx_panel, lanes)),
     )  # fmt: skip

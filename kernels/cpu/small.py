@@ -122,7 +122,7 @@ class Desk:
     def __init__(self, prepared: Prepared, T: int, B: int):
         self.prepared, self.T, self.B = prepared, T, B
         stack, D = prepared.stack, prepared.directions
-        self._H, self._dtype, self._lanes, states = stack.H, stack.dtype, stack.lanes, stack.cell.spec.states
+        self._H, self._dtype, self._lanes, states = stack.H, stack.dtype, stack.lanes, stack.cell.states
         size, H, cells = self._dtype.itemsize, self._H, len(stack.inputs)
         self._work = T * B * stack.work
         self._rows = running(T, B, None)  # whose addresses the jobs have
@@ -223,7 +223,7 @@ class Desk:
         lanes, B, size, memory = self._lanes, self.B, self._dtype.itemsize, self._memory.address
         dense = memory + self._parts["states"]
         stack = self.prepared.stack
-        for s in stack.cell.spec.states:
+        for s in stack.cell.states:
             for at in range(len(stack.inputs)):
                 inner, row, last = memory + self._parts[f"{s}{at}"], self._inner_row(s), self.T % 2 * B
                 for b in range(B):

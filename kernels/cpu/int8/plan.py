@@ -48,7 +48,7 @@ def forward_shape(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int
     longer.
     """
     Hp, panel, slots = lanes.filled(H), panel_of(cell, lanes, H), len(cell.slot_names)
-    vectors, weights = Hp // lanes.count, cell.spec.gate_count * H * (I + H)
+    vectors, weights = Hp // lanes.count, H * (len(cell.from_x) * I + len(cell.from_h) * H)
     panels = ceil(vectors / panel)
     groups = max(1, min(count // min(count, ceil(weights / NEAR)), B // 4))
     members = min(count // groups, panels)
@@ -64,7 +64,8 @@ def forward_shape(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int
         scratch=scratch.size * groups * members,
         x_bytes=N * x_bytes_row,
         x_scales=4 * N,
-        **{s: 2 * B * (h_row if s == "h" else Hp * lanes.size) for s in cell.spec.states},
+        h=2 * B * h_row,
+        c=2 * B * Hp * lanes.size * (len(cell.states) - 1),
     )
     job = np.zeros(len(JOB.names or ()), np.int64)
     job[: len(Job._fields)] = Job(

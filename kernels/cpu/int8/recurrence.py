@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels.contract import QuantizedParameters, State
 
-from ..calls import last_states, set_state, state_view
+from ..calls import last_states, set_state, state_views
 from ..emitting.cell import KernelCell
 from ..emitting.simd import Lanes, host_width
 from ..recurrence import CELLS
@@ -45,25 +45,19 @@ class QuantizedRecurrence(NamedTuple):
         """Return the weights in panels; `way` is one of `dots.ways`, the best one without it."""
         lanes, cell = Lanes("float32", host_width()), CELLS[self.name]
         (_, I), H = params.weight_ih.shape, params.weight_hh.shape[1]
-        panel, slots, slot = panel_of(cell, lanes, H), len(cell.slot_names), cell.slot_names.index
+        panel, slots = panel_of(cell, lanes, H), len(cell.slot_names)
         if params.bias_ih is None or params.bias_hh is None:
             bias = constant(0, lanes.dtype, slots * lanes.filled(H))
         else:
             bias = add_biases(
                 params.bias_ih,
                 params.bias_hh,
-                BiasPanels(
-                    slots,
-                    tuple(zip(map(slot, cell.from_x), cell.gates(cell.from_x), strict=True)),
-                    tuple(zip(map(slot, cell.from_h), cell.gates(cell.from_h), strict=True)),
-                    panel,
-                    lanes,
-                ),
+                BiasPanels(slots, cell.places_x, cell.places_h, panel, lanes),
             )
         return Prepared(
             lanes, way or ways(lanes)[0], I, H, 2 * (params.weight_ih.size + params.weight_hh.size),
-            pack(params.weight_ih, params.weight_ih_scale, cell.gates(cell.from_x), panel, lanes),
-            pack(params.weight_hh, params.weight_hh_scale, cell.gates(cell.from_h), panel, lanes),
+            pack(params.weight_ih, params.weight_ih_scale, cell.blocks_x, panel, lanes),
+            pack(params.weight_hh, params.weight_hh_scale, cell.blocks_h, panel, lanes),
             bias,
         )  # fmt: skip
 
@@ -86,15 +80,14 @@ def _run(
     y = array((T, B, H), x.dtype)
     if rows.ragged:
         y[:] = 0  # (V2)
-    states = [state_view(memory, work[s], s, 2 * B, shape.Hp, lanes) for s in cell.spec.states]
+    states = state_views(cell, memory, work, 2 * B, shape.Hp, lanes)
     for state, initial in zip(states, state0, strict=True):
         set_state(state[:B], rows.sorted(initial))
     at, job = memory.address, shape.job.copy()
     addresses: dict[str, Any] = {
         "offsets": rows.offsets_at, "order": rows.order_at, "x": x.ctypes.data, "y": y.ctypes.data,
         "w_x": prepared.w_x.address, "w_h": prepared.w_h.address, "bias": prepared.bias.address,
-        "c": at + work.get("c", work["h"]),
-        **{name: at + work[name] for name in ("meeting", "scratch", "x_bytes", "x_scales", "h")},
+        **{name: at + work[name] for name in ("meeting", "scratch", "x_bytes", "x_scales", "h", "c")},
     }  # fmt: skip
     for name, address in addresses.items():
         job[PLACE[name]] = address

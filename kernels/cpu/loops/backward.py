@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from numba import carray
 
-from ..emitting.cell import KernelCell, make_finish_backward
+from ..emitting.cell import KernelCell
 from ..emitting.copying import make_copy, make_fetch
+from ..emitting.finish import make_finish_backward
 from ..emitting.integers import greatest, least, word_at, written
 from ..emitting.microkernel import ALONG_K, View, make_product
 from ..emitting.simd import Lanes
 from ..emitting.subnormal import leave, make_enter
-from .gradients import make_bias_gradient, make_input_gradient, make_weight_gradient, part_of
+from .gradients import Part, make_input_gradient, make_weight_gradient, part_of
 from .job import Job, job_at
 from .layout import MemoryLayout
 from .pairs import make_pair_da
@@ -35,6 +36,7 @@ from .parts import (
     step_on_tape,
     tile_of,
 )
+from .totals import make_bias_gradient, make_vector_gradient
 
 
 class After(NamedTuple):
@@ -44,12 +46,17 @@ class After(NamedTuple):
     rows: int  # how many sequences still run in it: the first ones
 
 
-def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
-    """Return the time loop of a cell's backward with the products that belong to it, uncompiled."""
-    step_backward, initial_state = make_step_backward(cell, lanes), make_initial_state(cell, lanes)
-    da_part, da_step = written(StepBack(cell, lanes).da_part), written(StepBack(cell, lanes).da_step)
+def make_backward(cell: KernelCell, lanes: Lanes, upstream: bool = False) -> Any:
+    """Return the time loop of a cell's backward with the products that belong to it, uncompiled.
+
+    With `upstream`, every state but h has gradients of the caller's at every step.
+    """
+    step_backward, initial_state = make_step_backward(cell, lanes, upstream), make_initial_state(cell, lanes)
+    back = StepBack(cell, lanes)
+    da_part, da_step, dp_part = written(back.da_part), written(back.da_step), written(back.dp_part)
     add_to_dx, add_to_db = make_input_gradient(cell, lanes), make_bias_gradient(cell, lanes)
     add_to_dw_x, add_to_dw_h = (make_weight_gradient(cell, lanes, weight) for weight in ("W_x", "W_h"))
+    add_to_dvectors = make_vector_gradient(cell, lanes)
 
     pair_da, enter = make_pair_da(cell, lanes), make_enter(lanes)
 
@@ -61,11 +68,11 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
         for turn in range((job.T + job.steps - 1) // job.steps):
             t1 = job.T - turn * job.steps
             t0 = max(0, t1 - job.steps)
-            part = part_of(first_row(job, t0), first_row(job, t1), da_part(job, turn))
+            part = part_of(first_row(job, t0), first_row(job, t1), da_part(job, turn), dp_part(job, turn))
             for t in range(t1 - 1, t0 - 1, -1):
                 step = step_on_tape(job, t)
                 da = da_step(part.da, step.first - part.begin)
-                step_backward(job, mine, step, da, after)
+                step_backward(job, mine, step, da, part, after)
                 after = After(da, step.rows)
                 meet(job, mine.group)
             meet_all(job)
@@ -82,6 +89,8 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
                 add_to_dw_h(job, thread, mine.scratch, part)
             if job.db:
                 add_to_db(job, thread, mine.scratch, part)
+            if job.dvectors:
+                add_to_dvectors(job, thread, mine.scratch, part)
         if job.dh0:
             initial_state(job, mine, after)
         leave(before)
@@ -89,15 +98,15 @@ def make_backward(cell: KernelCell, lanes: Lanes) -> Any:
     return backward
 
 
-def make_step_backward(cell: KernelCell, lanes: Lanes) -> Any:
-    """Return ``step_backward(job, mine, step, da, after)``: a thread's rows and units a step back, to their da."""
-    back = StepBack(cell, lanes)
+def make_step_backward(cell: KernelCell, lanes: Lanes, upstream: bool) -> Any:
+    """Return ``step_backward(job, mine, step, da, part, after)``: a thread's rows and units a step back."""
+    back = StepBack(cell, lanes, upstream)
     fetch, fetch_dy, going_on_of = written(back.fetch), written(back.fetch_dy), written(back.going_on)
     from_after, nothing_from_after = written(back.from_after), written(back.nothing_from_after)
     finish = written(back.finish_tile)
 
     @phase
-    def step_backward(job, mine, step, da, after):
+    def step_backward(job, mine, step, da, part, after):
         for p in range(mine.first, mine.last):
             panel = panel_of(p, job.back_panel, job.vectors)
             for number in range(mine.group, job.tiles, job.groups):
@@ -112,7 +121,7 @@ def make_step_backward(cell: KernelCell, lanes: Lanes) -> Any:
                     from_after(job, mine, panel, tile, after, going_on)
                 if going_on < tile.rows:  # sequences that end with this step: da_{t+1} is 0 there (V1)
                     nothing_from_after(job, mine, panel, tile, going_on)
-                finish(job, mine, panel, step, tile, da)
+                finish(job, mine, panel, step, tile, da, part)
 
     return step_backward
 
@@ -120,14 +129,19 @@ def make_step_backward(cell: KernelCell, lanes: Lanes) -> Any:
 class StepBack:
     """What a step back does with a tile, each a few instructions and a call."""
 
-    def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at, self.has_c = MemoryLayout(cell, lanes), "c" in cell.spec.states
+    def __init__(self, cell: KernelCell, lanes: Lanes, upstream: bool = False):
+        self.at, self.further, self.vectors = MemoryLayout(cell, lanes), len(cell.states) - 1, len(cell.vectors)
         self.product = make_product(lanes, ALONG_K, (1, 2, 3, 4))
-        self.finish, self.copy, self.ask = make_finish_backward(cell, lanes), make_copy(lanes), make_fetch(lanes)
+        self.finish = make_finish_backward(cell, lanes, upstream=upstream)
+        self.copy, self.ask = make_copy(lanes), make_fetch(lanes)
 
     def da_part(self, job: Job, turn: int) -> int:
         """Return where da of some steps goes: there are two such places."""
         return job.da + turn % 2 * self.at.slots * job.vectors * job.span * self.at.operand_width
+
+    def dp_part(self, job: Job, turn: int) -> int:
+        """Return the same of dp, whose rows are those of the part."""
+        return job.dp + turn % 2 * self.vectors * job.vectors * job.span * self.at.width
 
     def da_step(self, da: int, row: int) -> int:
         """Return where da of a step goes that begins with this row of them."""
@@ -138,10 +152,10 @@ class StepBack:
         at = self.at
         tape, h = at.tape(job, step.first + tile.first, panel), at.h(job, step.prev + tile.first, panel)
         self.ask(panel.vectors, tape.row, tile.rows * at.kept, tape.at)
-        if self.has_c:
-            c = at.c(job, step.prev + tile.first, panel)
-            self.ask(panel.vectors, c.row, tile.rows, c.at)
-        else:
+        c = at.c(job, step.prev + tile.first, panel)
+        for k in range(self.further):
+            self.ask(panel.vectors, c.row, tile.rows, c.at + k * at.c_state(job))
+        if self.further == 0:
             self.ask(tile.rows, h.row, panel.vectors, h.at)
 
     def fetch_dy(self, job: Job, panel: Panel, step: Step, row: int) -> None:
@@ -159,8 +173,11 @@ class StepBack:
         return View(mine.scratch, panel.vectors * self.at.width)
 
     def from_after(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, after: After, rows: int) -> None:
-        """Sums = da_{t+1} W_h: what dh gets from the step after."""
+        """Sums = da_{t+1} W_h: what dh gets from the step after; 0 where there is no W_h."""
         at = self.at
+        if at.from_h == 0:
+            self.copy(rows, panel.vectors, *self._sums(mine, panel), job.zeros, 0)
+            return
         da = at.gates(job, after.da, at.first_h, at.from_h, tile.first)
         zeros, weights, K = View(job.zeros, 0), at.w_back(job, panel), at.words(at.count)
         self.product(rows, panel.vectors, self._sums(mine, panel), zeros, da, K, weights, at.count)
@@ -169,19 +186,26 @@ class StepBack:
         """Sums = 0, in the rows that don't go on."""
         self.copy(tile.rows - going_on, panel.vectors, *self._sums(mine, panel).below(going_on), job.zeros, 0)
 
-    def finish_tile(self, job: Job, mine: Mine, panel: Panel, step: Step, tile: RowTile, da: int) -> None:
+    def finish_tile(
+        self, job: Job, mine: Mine, panel: Panel, step: Step, tile: RowTile, da: int, part: Part
+    ) -> None:
         """From dh and dc to da, and to what the step before gets directly."""
         at, sums = self.at, self._sums(mine, panel)
         before, after, row = step.prev + tile.first, step.next + tile.first, step.first + tile.first
         h, c, tape = at.h(job, before, panel), at.c(job, before, panel), at.tape(job, row, panel)
         carry_h, carry_c = (at.carry(job, carry, tile, panel) for carry in (job.carry_h, job.carry_c))
-        out = at.da(job, da, 0, tile.first)
+        out, dp = at.da(job, da, 0, tile.first), at.dp(job, part.dp, row - part.begin)
+        numbers, streams = at.numbers(job, panel), at.streams(job, step, panel)
         self.finish(
             sums=sums.at, sums_row=sums.row, rows=tile.rows, vectors=panel.vectors,
             dy=self._dy(job, panel, step), dy_row=job.dy_row, order=job.order + 8 * tile.first,
             prev_h=h.at, next_h=at.h(job, after, panel).at, h_row=h.row,
-            prev_c=c.at, next_c=at.c(job, after, panel).at, c_vector=c.row,
-            carry_h=carry_h.at, carry_c=carry_c.at, carry_row=carry_h.row,
+            prev_c=c.at, next_c=at.c(job, after, panel).at, c_vector=c.row, c_state=at.c_state(job),
+            carry_h=carry_h.at, carry_c=carry_c.at, carry_row=carry_h.row, carry_state=at.carry_state(job),
+            numbers=numbers.at, number_row=numbers.row,
+            streams=job.streams, streams_at=streams.at, streams_row=streams.row,
+            upstream=job.upstream, upstream_at=panel.first * at.width, t=step.t,
+            dp=dp.at + panel.first * dp.row, dp_vector=dp.row, dp_slot=job.vectors * dp.row,
             kept=tape.at, kept_vector=tape.row,
             da=out.at + panel.first * out.row, da_vector=out.row, da_slot=job.vectors * out.row,
             valid=job.H - panel.first * at.count,
@@ -191,13 +215,16 @@ class StepBack:
         """Make dh0: what is carried beyond the first step + da_1 W_h."""
         at = self.at
         dh0, carried = (at.carry(job, place, tile, panel) for place in (job.dh0, job.carry_h))
+        if at.from_h == 0:
+            self.copy(tile.rows, panel.vectors, *dh0, *carried)
+            return
         da = at.gates(job, after.da, at.first_h, at.from_h, tile.first)
         K = at.words(at.count)
         self.product(tile.rows, panel.vectors, dh0, carried, da, K, at.w_back(job, panel), at.count)
 
 
 def make_initial_state(cell: KernelCell, lanes: Lanes) -> Any:
-    """Return ``initial_state(job, mine, after)``: the gradient of h_0. That of c_0 is what is carried already."""
+    """Return ``initial_state(job, mine, after)``: the gradient of h_0. That of c_0, or more, is carried already."""
     initial_h = written(StepBack(cell, lanes).initial_h)
 
     @phase

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from numba import carray
 
-from ..emitting.cell import KernelCell, make_finish
+from ..emitting.cell import KernelCell
 from ..emitting.copying import make_copy
+from ..emitting.finish import make_finish
 from ..emitting.integers import written
 from ..emitting.microkernel import ALONG_K, Factor, View, make_product, max_rows
 from ..emitting.simd import Lanes
@@ -28,10 +30,26 @@ from .parts import (
     tile_of,
 )
 
+WIDEST = 4
+"""Vectors of a tile, at most."""
+
 
 def max_panel(cell: KernelCell) -> int:
     """Return the most vectors of hidden units in a panel: a cell's gates share the registers of a tile."""
-    return max(1, 4 // len(cell.from_x))
+    return max(1, WIDEST // max(len(cell.from_x), len(cell.from_h)))
+
+
+def at_once(slots: int) -> tuple[tuple[int, int], ...]:
+    """Return the slots that a tile has at once, the first and how many: of too many about equal parts."""
+    parts = -(-slots // WIDEST)
+    cuts = [slots * part // parts for part in range(parts + 1)] if parts else []
+    return tuple((first, end - first) for first, end in pairwise(cuts))
+
+
+def tallest(cell: KernelCell, lanes: Lanes, vectors: int) -> int:
+    """Return the most rows of a tile, where a panel has so many vectors of hidden units."""
+    counts = {count for slots in (cell.from_x, cell.from_h) for _, count in at_once(len(slots))}
+    return min(max_rows(lanes, count * vectors) for count in counts)
 
 
 def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
@@ -61,7 +79,7 @@ def make_products_ahead(cell: KernelCell, lanes: Lanes) -> Any:
     """Return ``products_ahead(job, mine, begin, end)``: b + W_x x_t of these valid rows, ahead of the recurrence."""
     input_product = written(Products(cell, lanes).of_input)
     sums_ahead = written(MemoryLayout(cell, lanes).sums_ahead)
-    most = tuple(max_rows(lanes, len(cell.from_x) * v) if v else 0 for v in range(max_panel(cell) + 1))
+    most = (0, *(tallest(cell, lanes, vectors) for vectors in range(1, max_panel(cell) + 1)))
 
     @phase
     def products_ahead(job, mine, begin, end):
@@ -111,17 +129,19 @@ class Products:
     """The two products of a step, of one tile each."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at = MemoryLayout(cell, lanes)
+        self.at, self.copy = MemoryLayout(cell, lanes), make_copy(lanes)
+        self.parts_x, self.parts_h = at_once(len(cell.from_x)), at_once(len(cell.from_h))
         vectors = range(1, max_panel(cell) + 1)
-        widths = {gates * v for gates in (len(cell.from_x), len(cell.from_h)) for v in vectors}
+        widths = {count * v for _, count in (*self.parts_x, *self.parts_h) for v in vectors}
         self.product = make_product(lanes, ALONG_K, tuple(sorted(widths)))
-        self.copy = make_copy(lanes)
 
     def of_input(self, job: Job, panel: Panel, row: int, rows: int, sums: View) -> None:
         """Sums = b + W_x x_t, from a valid row on."""
-        at = self.at
-        out, bias, x = at.slot(sums, at.first_x, panel), at.bias(job, at.first_x, panel), Factor(*at.x(job, row))
-        self.product(rows, at.from_x * panel.vectors, out, bias, x, at.words(job.I), at.w_x(job, panel), at.count)
+        at, x = self.at, Factor(*self.at.x(job, row))
+        for first, count in self.parts_x:
+            out, bias = at.slot(sums, at.first_x + first, panel), at.bias(job, at.first_x + first, panel)
+            w = at.w_x(job, panel).along(first * panel.vectors * at.width)
+            self.product(rows, count * panel.vectors, out, bias, x, at.words(job.I), w, at.count)
 
     def of_state(self, job: Job, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
         """Sums += W_h h_{t−1}: now they are complete."""
@@ -129,9 +149,11 @@ class Products:
         if at.slots > at.from_x:  # a GRU's m has a bias, and nothing of the input
             rest, bias = at.slot(sums, at.from_x, panel), at.bias(job, at.from_x, panel)
             self.copy(tile.rows, (at.slots - at.from_x) * panel.vectors, *rest, *bias)
-        own = at.slot(sums, at.first_h, panel)
         h, K = Factor(*at.h_read(job, step.prev + tile.first)), at.words(job.H)
-        self.product(tile.rows, at.from_h * panel.vectors, own, own, h, K, at.w_h(job, panel), at.count)
+        for first, count in self.parts_h:
+            own = at.slot(sums, at.first_h + first, panel)
+            w = at.w_h(job, panel).along(first * panel.vectors * at.width)
+            self.product(tile.rows, count * panel.vectors, own, own, h, K, w, at.count)
 
 
 class Finish:
@@ -146,11 +168,14 @@ class Finish:
         before, after, row = step.prev + tile.first, step.next + tile.first, step.first + tile.first
         h, c, tape = at.h(job, before, panel), at.c(job, before, panel), at.tape(job, row, panel)
         read = at.h_read(job, after).along(panel.first * at.operand_width)
+        numbers, streams = at.numbers(job, panel), at.streams(job, step, panel)
         self.finish(
             sums=sums.at, sums_row=sums.row, rows=tile.rows, vectors=panel.vectors,
             prev_h=h.at, next_h=at.h(job, after, panel).at, h_row=h.row,
             next_read=read.at, read_row=read.row,
-            prev_c=c.at, next_c=at.c(job, after, panel).at, c_vector=c.row,
+            prev_c=c.at, next_c=at.c(job, after, panel).at, c_vector=c.row, c_state=at.c_state(job),
+            numbers=numbers.at, number_row=numbers.row,
+            streams=job.streams, streams_at=streams.at, streams_row=streams.row,
             kept=tape.at, kept_vector=tape.row,
             y=job.y + step.t * job.y_step + panel.first * at.width, y_row=job.y_row,
             order=job.order + 8 * tile.first, valid=job.H - panel.first * at.count,

@@ -1,16 +1,15 @@
-"""What some steps add to the gradients, once their da is there: dx, dW_x and dW_h, db."""
+"""What some steps add to the gradients, once their da is there: dx, dW_x and dW_h."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..emitting.bfloat16 import make_pair_rows
 from ..emitting.cell import KernelCell
-from ..emitting.copying import make_copy, make_copy_columns
+from ..emitting.copying import make_copy_columns
 from ..emitting.integers import least, pick, where, written
 from ..emitting.microkernel import ALONG_K, ALONG_ROWS, Factor, View, make_product, max_rows
-from ..emitting.simd import EXACT, PAIRS, Lanes
+from ..emitting.simd import PAIRS, Lanes
 from .job import Job
 from .layout import MemoryLayout
 from .parts import Panel, panel_of, phase
@@ -21,9 +20,6 @@ BAND = 48
 WIDEST = 4
 """Vectors of a panel, at most."""
 
-SIDE_BY_SIDE, SHORT = 4, 16
-"""How many sums of a bias's gradient are taken side by side, and how many rows at a time."""
-
 
 class Part(NamedTuple):
     """The valid rows of some steps."""
@@ -31,12 +27,13 @@ class Part(NamedTuple):
     begin: int  # the first among those of all steps
     rows: int
     da: int  # [slots][vectors][rows]
+    dp: int  # [vectors of the cell][vectors][rows]
 
 
 @written
-def part_of(begin: int, end: int, da: int) -> Part:
+def part_of(begin: int, end: int, da: int, dp: int) -> Part:
     """Return the rows from `begin` up to `end`."""
-    return Part(begin, end - begin, da)
+    return Part(begin, end - begin, da, dp)
 
 
 def most_rows(lanes: Lanes) -> tuple[int, ...]:
@@ -97,14 +94,16 @@ def make_weight_gradient(cell: KernelCell, lanes: Lanes, weight: str) -> Any:
     A thread has some rows of dW, and takes some columns at a time.
     """
     of = WeightGradient(cell, lanes, weight)
+    if not of.blocks:
+        return _nothing
     column_vectors, columns_of, gathered = written(of.column_vectors), written(of.columns_of), written(of.gathered)
     tiles_of, tile = written(of.tiles_of), written(of.tile)
-    gates = len(of.gates)
+    slots = len(of.blocks)
 
     @phase
     def weight_gradient(job, thread, scratch, part):
         threads = job.groups * job.members
-        items = gates * job.vectors  # of da: the vectors of a gate, then those of the next
+        items = slots * job.vectors  # of da: the vectors of a slot, then those of the next
         begin, end = items * thread // threads, items * (thread + 1) // threads
         if begin == end:
             return
@@ -120,12 +119,17 @@ def make_weight_gradient(cell: KernelCell, lanes: Lanes, weight: str) -> Any:
     return weight_gradient
 
 
+@phase
+def _nothing(job, thread, scratch, part):
+    pass
+
+
 class WeightGradient:
     """A tile of dW_x or dW_h."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes, weight: str):
         self.at, self.lanes, self.of_x = MemoryLayout(cell, lanes), lanes, weight == "W_x"
-        self.gates = cell.gates(cell.from_x if self.of_x else cell.from_h)
+        self.blocks = cell.blocks_x if self.of_x else cell.blocks_h
         self.product, self.pairs = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4)), lanes.operands == PAIRS
         self.gather = make_pair_rows(lanes) if self.pairs else make_copy_columns(lanes)
 
@@ -166,9 +170,9 @@ class WeightGradient:
         """Add to some rows of dW; the first part finds in their memory what is left over from others."""
         at, numbers, rows = self.at, self.numbers(job), self._rows(job, item)
         first, end = rows * number // tiles, rows * (number + 1) // tiles
-        gate, unit = pick(self.gates, item // job.vectors), item % job.vectors * at.count + first
+        block, unit = pick(self.blocks, item // job.vectors), item % job.vectors * at.count + first
         dw = View(job.dw_x if self.of_x else job.dw_h, numbers * at.size)
-        out = dw.below(gate * job.H + unit).along(columns.first * at.width)
+        out = dw.below(block * job.H + unit).along(columns.first * at.width)
         added_to = job.N > part.begin + part.rows
         start = View(where(added_to, out.at, job.zeros), where(added_to, out.row, 0))
         slot = at.first_x if self.of_x else at.first_h
@@ -176,76 +180,3 @@ class WeightGradient:
         da, K = Factor(vector.at + first * at.size, at.width), at.words(part.rows)
         x = View(columns.at, columns.row)
         self.product(end - first, columns.vectors, out, start, da, K, x, columns.valid)
-
-
-def make_bias_gradient(cell: KernelCell, lanes: Lanes) -> Any:
-    """Return ``bias_gradient(job, thread, scratch, part)``: db += Σ da.
-
-    Four sums are taken side by side, each of every fourth row and in short chains, and then added up.
-    """
-    of, slots = BiasGradient(cell, lanes), len(cell.slot_names)
-    rows_of = written(of.rows)
-    begin, begin_four, add_to_four = written(of.begin), written(of.begin_four), written(of.add_to_four)
-    add_four, add_rows = written(of.add_four), written(of.add_rows)
-
-    @phase
-    def bias_gradient(job, thread, scratch, part):
-        threads, items, rows = job.groups * job.members, slots * job.vectors, rows_of(part)
-        turns = rows // SIDE_BY_SIDE
-        for item in range(items * thread // threads, items * (thread + 1) // threads):
-            if part.begin + part.rows == job.N:  # the first part: what is there is left over from others
-                begin(job, item)
-            begin_four(job, scratch)
-            for turn in range(0, turns, SHORT):
-                add_to_four(job, scratch, part, item, turn, min(SHORT, turns - turn))
-            add_four(job, scratch, item)
-            if rows > SIDE_BY_SIDE * turns:
-                add_rows(job, part, item, SIDE_BY_SIDE * turns)
-
-    return bias_gradient
-
-
-class BiasGradient:
-    """One vector of db."""
-
-    def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at, self.copy, self.pairs = MemoryLayout(cell, lanes), make_copy(lanes), lanes.operands == PAIRS
-        self.of_read = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4))
-        self.of_sums = make_product(replace(lanes, operands=EXACT), ALONG_ROWS, (1,))
-
-    def rows(self, part: Part) -> int:
-        """Return how many rows are added up, or pairs of them."""
-        return self.at.words(part.rows)
-
-    def _add(self, job: Job, sums: View, vectors: int, rows: int, da: View) -> None:
-        """Add rows of da: their product with ones."""
-        self.of_read(1, vectors, sums, sums, Factor(job.ones_read, 0), rows, da, self.at.count)
-
-    def _sum(self, job: Job, item: int) -> View:
-        return View(job.db + item * self.at.width, 0)
-
-    def _da(self, job: Job, part: Part, item: int, row: int) -> View:
-        da = self.at.da_pairs(job, 0) if self.pairs else self.at.da(job, part.da, 0, 0)
-        return View(da.below(item).at, self.at.width).below(row)
-
-    def begin(self, job: Job, item: int) -> None:
-        """Set the sum to 0."""
-        self.copy(1, 1, *self._sum(job, item), job.zeros, 0)
-
-    def begin_four(self, job: Job, scratch: int) -> None:
-        """Set the four sums to 0."""
-        self.copy(1, SIDE_BY_SIDE, scratch, 0, job.zeros, 0)
-
-    def add_to_four(self, job: Job, scratch: int, part: Part, item: int, turn: int, turns: int) -> None:
-        """Add `turns` times four rows to the four sums."""
-        da = self._da(job, part, item, SIDE_BY_SIDE * turn)
-        self._add(job, View(scratch, 0), SIDE_BY_SIDE, turns, View(da.at, SIDE_BY_SIDE * da.row))
-
-    def add_four(self, job: Job, scratch: int, item: int) -> None:
-        """Add the four sums to the one."""
-        total, four = self._sum(job, item), View(scratch, self.at.width)
-        self.of_sums(1, 1, total, total, Factor(job.ones, 0), SIDE_BY_SIDE, four, self.at.count)
-
-    def add_rows(self, job: Job, part: Part, item: int, first: int) -> None:
-        """Add the rows that are left to the sum."""
-        self._add(job, self._sum(job, item), 1, self.rows(part) - first, self._da(job, part, item, first))

@@ -45,9 +45,13 @@ class Job(NamedTuple):
     h_row: int = 0
     h_read: int = 0  # h as products read it: h itself, or (blocks, Hp) of bfloat16
     read_row: int = 0
-    c: int = 0  # [vectors][blocks]
+    c: int = 0  # [states but h][vectors][blocks]
     blocks: int = 0  # rows of the states: B + N, or 2·B that take turns where no tape is kept
     kept: int = 0  # [vectors][N][what a tape keeps]
+    numbers: int = 0  # (vectors and constants of the cell, Hp)
+    streams: int = 0  # int64: the address of each stream, (T, B, H)
+    streams_row: int = 0
+    streams_step: int = 0
     y: int = 0
     y_row: int = 0
     y_step: int = 0
@@ -56,9 +60,11 @@ class Job(NamedTuple):
     dy_row: int = 0
     dy_step: int = 0
     carry_h: int = 0  # (B, Hp)
-    carry_c: int = 0
+    carry_c: int = 0  # [states but h](B, Hp)
+    upstream: int = 0  # int64 [states but h][address of (T, B, H), and how far it is from row to row, and step to step]
     da: int = 0  # twice [slots][vectors][span]
     da_pairs: int = 0  # [slots][vectors][pairs of rows], where products read pairs
+    dp: int = 0  # twice [vectors of the cell][vectors][span]
     span: int = 0  # most rows of the steps that are taken together
     steps: int = 0  # how many those are
     w_back: int = 0  # panels of W_h the other way round
@@ -73,6 +79,7 @@ class Job(NamedTuple):
     h_prev: int = 0  # (N, Hp), the state before each step
     h_prev_row: int = 0
     db: int = 0  # [slots][vectors]
+    dvectors: int = 0  # [vectors of the cell][vectors]
 
 
 JOB = np.dtype([(name, np.int64) for name in Job._fields])

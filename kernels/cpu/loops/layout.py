@@ -1,7 +1,8 @@
 """Where a loop finds what it wants: from a job, rows and a panel to views of memory.
 
-x, h, y, dy, dx and what is carried from step to step lie *row by row*. c, what a tape keeps, and da lie *vector by
-vector*: the same units of all rows, then the next units, so that a product over all steps reads them in one direction.
+x, h, y, dy, dx and what is carried from step to step lie *row by row*. c and the states behind it, what a tape keeps,
+da and dp lie *vector by vector*: the same units of all rows, then the next units, so that a product over all steps
+reads them in one direction.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from ..emitting.cell import KernelCell
 from ..emitting.microkernel import Factor, View
 from ..emitting.simd import Lanes
 from .job import Job
-from .parts import Mine, Panel, RowTile
+from .parts import Mine, Panel, RowTile, Step
 
 
 class MemoryLayout:
@@ -20,7 +21,7 @@ class MemoryLayout:
         self.size, self.width, self.count = lanes.size, lanes.width, lanes.count
         self.operand_width, self.words = lanes.operand_width, lanes.words
         self.slots, self.kept = len(cell.slot_names), len(cell.kept)
-        self.from_x, self.first_x = len(cell.from_x), cell.first_from_x  # the slots that W_x x_t adds to
+        self.from_x, self.first_x = len(cell.from_x), 0  # the slots that W_x x_t adds to
         self.from_h, self.first_h = len(cell.from_h), cell.first_from_h  # and W_h h_{t−1}
 
     # Row by row: views of rows.
@@ -42,11 +43,27 @@ class MemoryLayout:
         row = job.Hp * self.size
         return View(carry + tile.first * row + panel.first * self.width, row)
 
+    def carry_state(self, job: Job) -> int:
+        """Return how far it is from what is carried for c to the same of the state behind it."""
+        return job.B * job.Hp * self.size
+
+    def numbers(self, job: Job, panel: Panel) -> View:
+        """Return the cell's vectors and constants of a panel's units."""
+        return View(job.numbers + panel.first * self.width, job.Hp * self.size)
+
+    def streams(self, job: Job, step: Step, panel: Panel) -> View:
+        """Return a step of a stream, from where the stream begins."""
+        return View(step.t * job.streams_step + panel.first * self.width, job.streams_row)
+
     # Vector by vector: a view's `row` leads from vector to vector.
 
     def c(self, job: Job, row: int, panel: Panel) -> View:
         """Return c of a panel's units, from a row of the states on; where a cell has no c, anything."""
         return View(job.c + (panel.first * job.blocks + row) * self.width, job.blocks * self.width)
+
+    def c_state(self, job: Job) -> int:
+        """Return how far it is from c to the state behind it."""
+        return job.vectors * job.blocks * self.width
 
     def tape(self, job: Job, row: int, panel: Panel) -> View:
         """Return what a tape keeps of a panel's units, from a valid row on."""
@@ -56,6 +73,10 @@ class MemoryLayout:
         """Return a slot of da, and those behind it, from a row on."""
         width = self.operand_width
         return View(da + (slot * job.vectors * job.span + row) * width, job.span * width)
+
+    def dp(self, job: Job, dp: int, row: int) -> View:
+        """Return the gradients of a cell's first vector, and those behind it, from a row on."""
+        return View(dp + row * self.width, job.span * self.width)
 
     def da_pairs(self, job: Job, slot: int) -> View:
         """Return a slot of da whose rows come in pairs, and those behind it."""

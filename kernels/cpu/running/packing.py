@@ -211,7 +211,7 @@ def prepared(arrays: tuple[np.ndarray, ...], how: tuple[Any, ...], count: int) -
     Parameters
     ----------
     arrays : tuple of ndarray
-        Weights, and after them both biases or none.
+        Weights, and after them the biases, one for each weight, or none.
     how : tuple
         A `Panels` for each weight, then a `BiasPanels` if there are biases.
     count : int
@@ -242,8 +242,8 @@ def _make(arrays: tuple[np.ndarray, ...], how: tuple[Any, ...], count: int) -> t
     weights = sum(isinstance(one, Panels) for one in how)
     blocks = [pack(W, one, count) for W, one in zip(arrays[:weights], how[:weights], strict=True)]
     if len(arrays) > weights:
-        b_x, b_h = arrays[weights:]
-        blocks.append(add_biases(b_x, b_h, how[weights]))
+        b_x, *b_h = arrays[weights:]
+        blocks.append(add_biases(b_x, b_h[0] if b_h else None, how[weights]))
     return tuple(blocks)
 
 
@@ -280,13 +280,15 @@ class BiasPanels(NamedTuple):
     lanes: Lanes
 
 
-def add_biases(b_x: np.ndarray, b_h: np.ndarray, how: BiasPanels) -> Block:
-    """Return the biases, added up and packed."""
+def add_biases(b_x: np.ndarray, b_h: np.ndarray | None, how: BiasPanels) -> Block:
+    """Return the biases, added up and packed; None where there are no slots of W_h."""
     slots, from_x, from_h, panel, lanes = how
     H = len(b_x) // len(from_x)
     Hp = lanes.filled(H)
     sums = np.zeros((slots, Hp), b_x.dtype)
     for biases, places in ((b_x, from_x), (b_h, from_h)):
+        if biases is None:
+            continue
         for slot, gate in places:
             sums[slot, :H] += biases[gate * H : (gate + 1) * H]
     block = take(sums.nbytes)
