@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from kernels.contract import (
     Cell,
+    DefinedCell,
     Multiply,
     Parameters,
     QuantizedAffine,
@@ -13,11 +14,12 @@ from kernels.contract import (
     UpdateKernels,
     check_precision,
 )
+from kernels.definition import Definition
 
 from .emitting.bfloat16 import operands
 from .emitting.host import host
 from .emitting.simd import Lanes, host_width
-from .recurrence import CELLS, Recurrence
+from .recurrence import CELLS, DefinedRecurrence, Recurrence
 from .small import Prepared
 from .stacks import FloatStack
 
@@ -43,6 +45,11 @@ def cell(name: str, precision: str = "float32") -> Cell:
     if name not in CELLS:
         raise ValueError(f"cpu.cell: name must be one of {', '.join(CELLS)}, got {name!r}")
     return Recurrence(name, check_precision("cpu.cell", precision))
+
+
+def defined_cell(definition: Definition, precision: str = "float32") -> DefinedCell:
+    """Return the `infer`, `forward` and `backward` of a cell that a user has defined, in a precision."""
+    return DefinedRecurrence(definition, check_precision("cpu.defined_cell", precision))
 
 
 def prepare(name: str, stack: Sequence[Sequence[Any]], precision: str = "float32") -> Prepared:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kernels.contract import DefinedParameters, Parameters, State
+from kernels.definition import Definition
 
 from . import gru, lstm, rnn
 from .calls import DTYPES, Tape, all_states, run_backward, run_forward
+from .defined import kernel_cell
 from .emitting.cell import KernelCell
 from .running import threads
 from .running.rows import Rows, running
@@ -55,6 +57,65 @@ class Recurrence(NamedTuple):
         """
         found = _run_back(CELLS[self.name], self.precision, params, tape, dy, dstate_T, needs, dstates)
         return *found[:2], Parameters(*found[2][:4])
+
+
+class DefinedRecurrence(NamedTuple):
+    """A cell that a user has defined, as the contract has it. A definition is pickled by its name."""
+
+    definition: Definition
+    precision: str = "float32"
+
+    def infer(
+        self,
+        params: DefinedParameters,
+        x: np.ndarray,
+        state0: State,
+        lengths: np.ndarray | None = None,
+        streams: tuple[np.ndarray, ...] = (),
+    ) -> tuple[np.ndarray, State]:
+        """All time steps; nothing is kept for a backward."""
+        y, state_T, _ = self._run(params, x, state0, lengths, streams, keep=False)
+        return y, state_T
+
+    def forward(
+        self,
+        params: DefinedParameters,
+        x: np.ndarray,
+        state0: State,
+        lengths: np.ndarray | None = None,
+        streams: tuple[np.ndarray, ...] = (),
+    ) -> tuple[np.ndarray, State, Tape]:
+        """All time steps, with a tape of every state and of what the cell keeps."""
+        return self._run(params, x, state0, lengths, streams, keep=True)
+
+    def states(self, tape: Tape) -> State:
+        """Every state at every step, (T, B, H) each, zero past a row's length."""
+        return all_states(kernel_cell(self.definition), tape)
+
+    def backward(
+        self,
+        params: DefinedParameters,
+        tape: Tape,
+        dy: np.ndarray | None,
+        dstate_T: tuple[np.ndarray | None, ...],
+        needs: frozenset[str],
+        dstates: tuple[np.ndarray | None, ...] | None = None,
+    ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], DefinedParameters]:
+        """Backpropagation through time: the steps in reverse, then one product a weight, and one sum a vector."""
+        return _run_back(kernel_cell(self.definition), self.precision, params, tape, dy, dstate_T, needs, dstates)
+
+    def _run(
+        self,
+        params: DefinedParameters,
+        x: np.ndarray,
+        state0: State,
+        lengths: np.ndarray | None,
+        streams: tuple[np.ndarray, ...],
+        *,
+        keep: bool,
+    ) -> tuple[np.ndarray, State, Any]:
+        cell, name = kernel_cell(self.definition), self.definition.name
+        return _run(name, cell, self.precision, params, x, state0, lengths, streams, keep=keep)
 
 
 def _run(

@@ -17,7 +17,10 @@ What counts are the multiplications: a core of today starts as many additions, b
 from __future__ import annotations
 
 from math import factorial
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
 
 from .simd import Vector
 
@@ -29,6 +32,7 @@ class Reduction(NamedTuple):
     ln2: tuple[float, ...]  # ln 2 in two parts: n·(the first) is exact
     ln2_near: tuple[float, ...]  # for n up to 2, or where an error that grows with n doesn't show
     largest: float  # |x| is held below this: eˣ and 2ⁿ must stay normal numbers
+    infinite: float  # from here on eˣ is too large a number, and 2ⁿ⁻¹ is not
 
 
 LN2_PARTS = (0.693147180369123816490, 1.90821492927058770002e-10)
@@ -39,19 +43,30 @@ REDUCTIONS = {
         ln2=(0.693359375, -2.12194440054690583e-4),
         ln2_near=(0.693147182464599609375,),  # this number of 24 bits is 1.9e-9 from ln 2
         largest=87.33,
+        infinite=89.0,
     ),
     "float64": Reduction(
-        q=tuple((-1) ** k / factorial(k) for k in range(2, 14)), ln2=LN2_PARTS, ln2_near=LN2_PARTS, largest=708.39
+        q=tuple((-1) ** k / factorial(k) for k in range(2, 14)), ln2=LN2_PARTS, ln2_near=LN2_PARTS, largest=708.39,
+        infinite=710.0,
     ),
 }
 
 LOG2_E = 1.4426950408889634
 
 
-def _scale_and_series(x: Vector, q: tuple[float, ...], ln2: tuple[float, ...], largest: float) -> tuple[Vector, Vector]:
-    """Return 2ⁿ and p, for x from −`largest` on; what is above `largest` counts as that."""
+def _scale_and_series(
+    x: Vector, q: tuple[float, ...], ln2: tuple[float, ...], largest: float, less: Vector | None = None
+) -> tuple[Vector, Vector]:
+    """Return 2ⁿ and p, for x from −`largest` on; what is above `largest` counts as that.
+
+    With `less`, it is a smaller power of 2.
+    """
     x = x.at_most(largest)
-    n, scale = (x * -LOG2_E).round_and_power()
+    if less is None:
+        n, scale = (x * -LOG2_E).round_and_power()
+    else:
+        n, scale = (x * -LOG2_E - less).round_and_power()
+        n = n + less
     r = x
     for part in ln2:
         r = n.fma(part, r)
@@ -86,6 +101,79 @@ def exp(a: Vector) -> Vector:
     reduction = REDUCTIONS[a.code.lanes.dtype]
     scale, p = _scale_and_series(-a, reduction.q, reduction.ln2, reduction.largest)
     return a.where_below(-reduction.largest, 0, scale.fma(p, scale))
+
+
+def exponential(a: Vector) -> Vector:
+    """e^a of any number: infinity where that is too large, and 0 where it is no normal number."""
+    reduction = REDUCTIONS[a.code.lanes.dtype]
+    x, high = -a.at_most(reduction.infinite), reduction.largest - 1
+    less, factor = a.where_below(high, 0, 1), a.where_below(high, 1, 2)  # 2ⁿ itself may be too large where eᵃ is not
+    scale, p = _scale_and_series(x, reduction.q, reduction.ln2, reduction.largest, less)
+    return a.where_below(-reduction.largest, 0, scale.fma(p, scale) * factor)
+
+
+LOG_TERMS = {"float32": 4, "float64": 10}
+"""Terms of the series in `log` after which the next one no longer shows: z is at most 0.0295."""
+
+
+def _exponent_and_rest(x: Vector) -> tuple[Vector, Vector]:
+    """Return n and m with x = 2ⁿ·m and m from √½ to √2, for x above 0 and below infinity; of others anything."""
+    code, builder, lanes = x.code, x.code.builder, x.code.lanes
+    dtype, kind = np.dtype(lanes.dtype), np.dtype(f"i{lanes.size}")
+    mantissa, raised = (23, 24) if lanes.size == 4 else (52, 54)
+
+    def every(number: Any) -> ir.Constant:
+        return ir.Constant(lanes.int_type, [ir.Constant(ir.IntType(8 * lanes.size), int(number))] * lanes.count)
+
+    def bits_of(number: float) -> ir.Constant:
+        return every(dtype.type(number).view(kind))
+
+    tiny = float(np.finfo(dtype).tiny)
+    bits = builder.bitcast(x.where_below(tiny, x * 2.0**raised, x).value, lanes.int_type)
+    n = builder.ashr(builder.sub(bits, bits_of(0.5**0.5)), every(mantissa))
+    rest = Vector(code, builder.bitcast(builder.sub(bits, builder.shl(n, every(mantissa))), lanes.type))
+    large = 1.5 * 2.0**mantissa  # with n in its last bits it is n more
+    whole = Vector(code, builder.bitcast(builder.add(n, bits_of(large)), lanes.type)) - large
+    return whole - x.where_below(tiny, raised, 0), rest
+
+
+def log(a: Vector) -> Vector:
+    """The natural logarithm; −∞ of 0, and a NaN of what is below. Where subnormal numbers count as 0, −∞ of those too.
+
+    With a = 2ⁿ·m, f = m − 1 and s = f/(2 + f), log m = 2 artanh s = f − s·(f − R), R = 2z/3 + 2z²/5 + …, z = s². As
+    R is small and f exact, what is rounded on the way is small beside the result.
+    """
+    reduction, terms = REDUCTIONS[a.code.lanes.dtype], LOG_TERMS[a.code.lanes.dtype]
+    n, m = _exponent_and_rest(a)
+    f = m - 1
+    s = _over_one_plus(m, f)
+    z = s * s
+    R = z * _polynomial(z, tuple(2 / (2 * k + 1) for k in range(1, terms + 1)))
+    high, low = reduction.ln2
+    found = n.fma(high, f + n.fma(low, -(s * (f - R))))
+    positive = a.where_below(float("inf"), found, a)
+    others = a.where_below(0, float("nan"), a * 0 - float("inf"))  # of a NaN this is one
+    return (0 - a).where_below(0, positive, others)
+
+
+def sqrt(a: Vector) -> Vector:
+    """√a, rounded as IEEE has it; a NaN of what is below 0."""
+    return a.code.call("sqrt", a)
+
+
+def maximum(a: Vector, b: Vector) -> Vector:
+    """The larger of two numbers; a NaN where either is one."""
+    return a.extreme(b, ">")
+
+
+def minimum(a: Vector, b: Vector) -> Vector:
+    """The smaller of two numbers; a NaN where either is one."""
+    return a.extreme(b, "<")
+
+
+def where_less(a: Vector, b: Vector, x: Vector, y: Vector) -> Vector:
+    """The third where the first is less than the second, and the fourth elsewhere; a NaN is not less."""
+    return a.where_below(b, x, y)
 
 
 def sigmoid(a: Vector) -> Vector:

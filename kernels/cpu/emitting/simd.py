@@ -179,6 +179,13 @@ class Vector:
         above = builder.fcmp_ordered(">", self.value, self._other(bound))
         return Vector(self.code, builder.select(above, self._other(bound), self.value))
 
+    def extreme(self, other: Vector, sign: str) -> Vector:
+        """Return self where it is ">" or "<" than another, and otherwise the other; a NaN where either is one."""
+        builder = self.code.builder
+        beyond = builder.fcmp_ordered(sign, self.value, other.value)
+        missing = builder.fcmp_unordered("uno", self.value, self.value)
+        return Vector(self.code, builder.select(builder.or_(beyond, missing), self.value, other.value))
+
     def __abs__(self) -> Vector:
         return self.code.call("fabs", self)
 

@@ -21,12 +21,14 @@ from rnn_core.equations import gru as exact_gru
 from rnn_core.equations import lstm as exact_lstm
 from rnn_core.equations import rnn as exact_rnn
 
-FUNCTIONS = ("sigmoid", "tanh", "relu", "step_function")
+FUNCTIONS = ("sigmoid", "tanh", "relu", "step_function", "exponential", "log", "sqrt")
+OF_TWO = ("maximum", "minimum", "where_less")
+"""Those of a number and the one after it; the last chooses between their sum and their difference."""
 
 
 @cache
 def applied(lanes, estimates):
-    """Return a compiled function that puts all of `FUNCTIONS` of some vectors one behind the other."""
+    """Return a compiled function that puts all of `FUNCTIONS` and `OF_TWO` of some vectors one behind the other."""
     name = f"apply.{lanes.suffix}.{estimates}"
 
     def emit(code, out, x, vectors):
@@ -37,6 +39,11 @@ def applied(lanes, estimates):
             for k, name in enumerate(FUNCTIONS):
                 at = code.builder.add(offset, code.builder.mul(block, INT(k)))
                 code.store(getattr(pointwise, name)(a), out, at)
+            b = code.load(x, code.builder.add(offset, INT(lanes.size)))
+            for k, name in enumerate(OF_TWO, start=len(FUNCTIONS)):
+                more = (a + b, a - b) if name == "where_less" else ()
+                at = code.builder.add(offset, code.builder.mul(block, INT(k)))
+                code.store(getattr(pointwise, name)(a, b, *more), out, at)
 
     @written
     def apply(out: int, x: int, vectors: int) -> None:
@@ -51,11 +58,13 @@ def applied(lanes, estimates):
 
 def evaluate(lanes, x):
     """Return each function of x, by name."""
-    filled = np.zeros(lanes.filled(x.size), lanes.dtype)
+    size = lanes.filled(x.size)
+    filled = np.zeros(size + 1, lanes.dtype)
     filled[: x.size] = x
-    out = np.empty((len(FUNCTIONS), filled.size), lanes.dtype)
-    applied(lanes, lanes.estimates)(out.ctypes.data, filled.ctypes.data, filled.size // lanes.count)
-    return dict(zip(FUNCTIONS, out[:, : x.size], strict=True))
+    names = FUNCTIONS + OF_TWO
+    out = np.empty((len(names), size), lanes.dtype)
+    applied(lanes, lanes.estimates)(out.ctypes.data, filled.ctypes.data, size // lanes.count)
+    return dict(zip(names, out[:, : x.size], strict=True))
 
 
 def grid(dtype):
@@ -134,12 +143,58 @@ class TestNonlinearities:
         np.testing.assert_array_equal(found["relu"], activations.relu(x))
         np.testing.assert_array_equal(found["step_function"], activations.drelu(x))
 
+    def test_exponential(self, dtype, width):
+        """Up to the largest number, past it infinity, and 0 where it is no normal number."""
+        self.needs_longer(dtype)
+        limits = np.finfo(dtype)
+        ends = np.log(limits.max.astype(np.longdouble)), -pointwise.REDUCTIONS[dtype].largest
+        near = (np.asarray(end, dtype) * (1 + np.arange(-40, 41) * limits.eps) for end in ends)
+        x = np.concatenate((grid(dtype), *near)).astype(dtype)
+        found = evaluate(Lanes(dtype, width), x)["exponential"]
+        with np.errstate(over="ignore"):
+            wanted = np.exp(x.astype(np.longdouble))
+        normal = (x >= ends[1]) & (wanted < float(limits.max) * (1 - 4 * limits.eps))
+        assert units(found[normal], wanted[normal]).max() <= 2
+        assert (found[x < np.asarray(ends[1], dtype)] == 0).all()
+        assert np.isinf(found[wanted > 1.0001 * wanted.dtype.type(limits.max)]).all()
+        assert (found[x == 0] == 1).all()
+
+    def test_log(self, dtype, width):
+        """Of subnormal numbers too; −∞ of 0, infinity of infinity, and a NaN of what is below."""
+        self.needs_longer(dtype)
+        limits = np.finfo(dtype)
+        positive = np.concatenate((
+            grid(dtype), limits.tiny * np.geomspace(limits.eps, 4, 300), np.geomspace(1e-37, 1e37, 5000),
+            1 + np.arange(-3000, 3000) * float(limits.eps), 0.5**0.5 * (1 + np.arange(-50, 50) * float(limits.eps)),
+        )).astype(dtype)  # fmt: skip
+        x = positive[(positive > 0) & np.isfinite(positive)]
+        found = evaluate(Lanes(dtype, width), x)["log"]
+        assert units(found, np.log(x.astype(np.longdouble))).max() <= 2
+        odd = np.array([0, -0.0, np.inf, -np.inf, -1, -limits.smallest_subnormal, np.nan], dtype)
+        np.testing.assert_array_equal(
+            evaluate(Lanes(dtype, width), odd)["log"], [-np.inf, -np.inf, np.inf, np.nan, np.nan, np.nan, np.nan]
+        )
+
+    def test_sqrt(self, dtype, width):
+        x = grid(dtype)
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(evaluate(Lanes(dtype, width), x)["sqrt"], np.sqrt(x))
+
+    def test_what_takes_two_numbers(self, dtype, width):
+        """A NaN in either place stays one; it is not less than anything."""
+        x = np.array([1, 2, np.nan, 3, np.nan, np.nan, -np.inf, np.inf, 5, 5, -0.5, 7, 6] * 5, dtype)
+        found, a, b = evaluate(Lanes(dtype, width), x), x[:-1], x[1:]
+        np.testing.assert_array_equal(found["maximum"][:-1], np.maximum(a, b))
+        np.testing.assert_array_equal(found["minimum"][:-1], np.minimum(a, b))
+        with np.errstate(invalid="ignore"):
+            np.testing.assert_array_equal(found["where_less"][:-1], np.where(a < b, a + b, a - b))
+
     def test_nan(self, dtype, width):
         """A NaN stays one, and its neighbours stay what they are."""
         x = np.array([1, np.nan, -1, np.nan] * 5, dtype)
         found = evaluate(Lanes(dtype, width), x)
         whole = evaluate(Lanes(dtype, width), np.array([1, 1, -1, -1] * 5, dtype))
-        for name in ("sigmoid", "tanh", "relu"):
+        for name in ("sigmoid", "tanh", "relu", "exponential"):
             np.testing.assert_array_equal(np.isnan(found[name]), np.isnan(x))
             np.testing.assert_array_equal(found[name][::2], whole[name][::2])
 

@@ -106,10 +106,12 @@ def test_a_change_of_any_of_the_files_is_noticed(compile_nothing, monkeypatch):
 def test_every_file_is_in_the_fingerprint(tmp_path, monkeypatch):
     folder = tmp_path / "cpu"
     shutil.copytree(ROOT / "kernels" / "cpu", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "kernels" / "contract.py", tmp_path)
+    shared = ("contract.py", "definition.py")
+    for name in shared:
+        shutil.copy(ROOT / "kernels" / name, tmp_path)
     monkeypatch.setattr(compiling, "__file__", str(folder / "running" / "compiled.py"))
     seen = {compiling._fingerprint()}
-    files = [tmp_path / "contract.py", *sorted(folder.rglob("*.py"))]
+    files = [*(tmp_path / name for name in shared), *sorted(folder.rglob("*.py"))]
     assert {"recurrence.py", "microkernel.py", "threads.py"} <= {path.name for path in files}  # rooms and all
     for path in files:
         path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
