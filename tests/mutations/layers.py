@@ -16,8 +16,8 @@ def _layer_bugs() -> Iterator[Mutation]:
     def bug(name: str, target: str, old: str, new: str, check: Callable[..., None], *arguments: Any, times: int = 1):
         return Mutation(name, f"rnn_core.{target}", old, new, check, arguments, times)
 
-    recurrent = "layers.stack:Recurrent"
-    segments = "layers.resets.segments:Segments"
+    cells = "layers.passes.cells:Cells"
+    segments = "layers.passes.segments:Segments"
     for bug_of, target, old, new in (
         ("what comes before a reset reaches what comes after", "begin", "[:, group.begin]", "[:, group.b]"),
         ("a final state's gradient is another row's", "end_backward", "ds[:, rows]", "ds[:, rows[:1]]"),
@@ -30,8 +30,8 @@ def _layer_bugs() -> Iterator[Mutation]:
         ("c's own gradient is dropped", "equations.lstm:backward", "dc = dc + dz[t]", "dc = dc"),
         ("so is what is past a length not", "equations.lstm:backward", "ragged.zero_past(lengths, dstates[1])",
          "dstates[1]"),
-        ("lower layers get it, too", f"{recurrent}._back_cells", "dx * mask, []", "dx * mask, others"),
-        ("c is not turned back", f"{recurrent}._forward_cells", "turn(part, lengths, d)", "part"),
+        ("lower layers get it, too", f"{cells}._back_cells", "dx * mask, []", "dx * mask, others"),
+        ("c is not turned back", f"{cells}._forward_cells", "turn(part, lengths, d)", "part"),
     ):  # fmt: skip
         yield bug(f"every state: {bug_of}", target, old, new, checks.every_state, "LSTM")
     stream = "layers.small.stream:Stream"
@@ -42,7 +42,7 @@ def _layer_bugs() -> Iterator[Mutation]:
         yield bug(f"streams: {bug_of}", f"{stream}.{target}", old, new, checks.a_stream_is_the_sequence, "GRU")
     yield bug(
         "layers: the second direction's dx is not turned back",
-        f"{recurrent}._back_cells",
+        f"{cells}._back_cells",
         "dxs.append(turn(dx_d, lengths, d) if",
         "dxs.append(dx_d if",
         checks.standard_gradients,
@@ -51,7 +51,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: dy of both directions is exchanged",
-        f"{recurrent}._back_cells",
+        f"{cells}._back_cells",
         "mine = slice(d * H, (d + 1) * H)",
         "mine = slice((D - 1 - d) * H, (D - d) * H)",
         checks.standard_gradients,
@@ -60,7 +60,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: the directions' states are exchanged",
-        f"{recurrent}._back_cells",
+        f"{cells}._back_cells",
         "s[k * D + d]",
         "s[k * D + D - 1 - d]",
         checks.standard_gradients,
@@ -69,7 +69,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: the initial states' gradients come in reverse",
-        f"{recurrent}._back_cells",
+        f"{cells}._back_cells",
         "dstates0[::-1]",
         "dstates0",
         checks.standard_gradients,
@@ -78,7 +78,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: dropout is not applied in the backward",
-        f"{recurrent}._back_cells",
+        f"{cells}._back_cells",
         "dx if mask is None else dx * mask",
         "dx",
         checks.dropout_masks_hold,

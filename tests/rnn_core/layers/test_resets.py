@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnn_core import GRU, LSTM, RNN, gradcheck, quantize
-from rnn_core.layers.resets.segments import PADDING, segments_of
+from rnn_core.layers.passes.segments import PADDING, segments_of
 
 KINDS = [RNN, LSTM, GRU]
 BACKENDS = ["cpu", "numpy"]
