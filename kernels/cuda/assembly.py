@@ -135,8 +135,9 @@ def _cases(target: str, dtype: str, of: str | Definition, shapes: Sequence[tuple
     for H, B in shapes if G else ():
         for kernel in (*(f"forward{more}" for more in forwards), *(f"backward{more}" for more in backwards)):
             direction = kernel.partition("+")[0]
+            options = {"inputs": X, "numbers": cell.numbers(direction)}
             for tf32 in (False, True) if dtype == "float32" else (False,):
-                choice = choose(direction, G, B, H, itemsize, DEVICES[target], tf32=tf32, inputs=X)
+                choice = choose(direction, G, B, H, itemsize, DEVICES[target], tf32=tf32, **options)
                 if choice.tile is None or (kernel, choice.tile) in seen:
                     continue
                 seen.add((kernel, choice.tile))

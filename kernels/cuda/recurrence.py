@@ -190,7 +190,7 @@ class Recurrence(NamedTuple):
         cell = self._cell(dtype)
         return choose(
             direction, count(cell.from_h), B, H, dtype.itemsize, launch.current_device(), self.way, tf32_allowed(),
-            count(cell.from_x),
+            count(cell.from_x), cell.numbers(direction),
         )  # fmt: skip
 
     def _check(self, *given: Array | None) -> None:

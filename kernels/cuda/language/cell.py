@@ -15,7 +15,7 @@ from typing import Any
 from kernels.contract import CellSpec
 
 from .device import device_function
-from .unrolled import Kind, Named, make_join, make_others
+from .unrolled import Kind, Named, count, make_join, make_others
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,14 @@ class KernelCell:
     def others(self) -> int:
         """How many states there are besides h."""
         return len(self.spec.states) - 1
+
+    def numbers(self, direction: str) -> int:
+        """Return how many numbers a thread has in registers while its block multiplies."""
+        states, given = len(self.spec.states), self.streams + self.parameters
+        if direction == "forward":
+            return count(self.from_x) + states + given
+        # What is recalled; dh and the others, and what comes from outside; sums for the vectors.
+        return count(self.kept) + 2 * states + 2 * states + given + self.vectors
 
 
 @cache

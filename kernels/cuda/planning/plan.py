@@ -20,7 +20,7 @@ from math import ceil
 from typing import NamedTuple
 
 from ..language.device import WARP
-from .tile import TENSOR_ROWS, TENSOR_SLOTS, Tile, tensor_tiles, tiles, up
+from .tile import LOADS, TENSOR_ROWS, TENSOR_SLOTS, Tile, tensor_tiles, tiles, up
 
 
 class Device(NamedTuple):
@@ -70,6 +70,9 @@ LAUNCHES = 20.0
 GEMM_SHARE = 0.6
 """Share of the peak that cuBLAS reaches in a step's product."""
 
+MANY = 16
+"""Numbers of a cell that a thread may have beside its product, before registers are short: an LSTM has 12."""
+
 UNITS = (4, 8, 16, 32)
 SLOTS = (1, 2, 4, 8, 16, 32)
 
@@ -109,7 +112,7 @@ class Choice(NamedTuple):
 @lru_cache(maxsize=1024)
 def choose(
     direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, way: str = "", tf32: bool = False,
-    inputs: int = 0,
+    inputs: int = 0, numbers: int = 0,
 ) -> Choice:  # fmt: skip
     """Return the way with the smaller estimate.
 
@@ -127,6 +130,8 @@ def choose(
     inputs : int
         How many gates have something of W_x x_t, where those are more than `gates`, which have something of W_h
         h_{t−1}. With no gates nothing is multiplied, and there is nothing to choose.
+    numbers : int
+        How many numbers of the cell a thread has in registers while its block multiplies.
 
     Raises
     ------
@@ -137,7 +142,7 @@ def choose(
         return Choice(None, 0, 0, H, 0.0, product=False)
     tf32 = tf32 or way == "tensor"
     choices = [
-        *_persistent(direction, gates, B, H, itemsize, device, tf32, inputs),
+        *_persistent(direction, gates, B, H, itemsize, device, tf32, inputs, numbers > MANY),
         _stepwise(gates, B, H, itemsize, device),
     ]
     if way:
@@ -152,8 +157,13 @@ def choose(
 
 
 def _persistent(
-    direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, tf32: bool, inputs: int
+    direction: str, gates: int, B: int, H: int, itemsize: int, device: Device, tf32: bool, inputs: int, crowded: bool
 ) -> Iterator[Choice]:
+    loads = LOADS
+    if crowded and device.architecture < (9, 0):  # registers are what the assembler runs out of there
+        if itemsize == 8:
+            return
+        loads = LOADS // 2
     for units, slots in product(UNITS, SLOTS):
         blocks = ceil(H / units)
         if blocks > device.multiprocessors:
@@ -164,9 +174,9 @@ def _persistent(
         rounds = ceil(all_groups / groups)
         cuts: list[Tile] = []
         if slots == 1 or slots < 2 * B:
-            cuts += tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H, device.tile)
+            cuts += tiles(units, rows, slots, device.warps, 16 // itemsize, parts * H, device.tile, loads)
         if tf32 and itemsize == 4 and (slots == TENSOR_SLOTS or slots < 2 * B):
-            cuts += tensor_tiles(units, rows, slots, device.warps, parts * H)
+            cuts += tensor_tiles(units, rows, slots, device.warps, parts * H, loads)
         if direction == "forward" and inputs > gates:
             cuts = [tile._replace(input_rows=inputs * units) for tile in cuts]
         for tile in cuts:

@@ -164,11 +164,11 @@ class Tile(NamedTuple):
 
 
 def tiles(
-    units: int, rows: int, slots: int, warps: int, vector: int, length: int, most: int = 8
+    units: int, rows: int, slots: int, warps: int, vector: int, length: int, most: int = 8, loads: int = LOADS
 ) -> Iterator[Tile]:
     """Yield the cuts that there are for blocks of this shape and rows of `length`.
 
-    `most` is how many vectors of sums a lane may have in registers.
+    `most` is how many vectors of sums a lane may have in registers, `loads` how many it may fetch at a time.
     """
     if units * slots > warps * WARP:
         return
@@ -182,22 +182,24 @@ def tiles(
             if lanes & (lanes - 1) or not WARP // MOST_SHARING <= lanes <= WARP:
                 continue
             tile = Tile(units, rows, slots, warps, tile_rows, tile_slots, 0, vector)
-            yield from _chunked(tile, vector * max(4, tile.LK), length)
+            yield from _chunked(tile, vector * max(4, tile.LK), length, loads)
 
 
-def tensor_tiles(units: int, rows: int, slots: int, warps: int, length: int) -> Iterator[Tile]:
+def tensor_tiles(
+    units: int, rows: int, slots: int, warps: int, length: int, loads: int = LOADS
+) -> Iterator[Tile]:
     """Yield the cut for float32 in the tensor cores, where there is one: every warp has all sums."""
     fits = rows % TENSOR_ROWS == 0 and slots % TENSOR_SLOTS == 0 and units * slots <= warps * WARP
     if fits and rows * slots <= TENSOR_SUMS * WARP:
         # A lane has of each product of 16 rows and 8 slots four sums, in two rows and two slots.
         tile = Tile(units, rows, slots, warps, rows // 8, slots // 4, 0, 4, tensor=True)
-        yield from _chunked(tile, 16, length)
+        yield from _chunked(tile, 16, length, loads)
 
 
-def _chunked(tile: Tile, least: int, length: int) -> Iterator[Tile]:
+def _chunked(tile: Tile, least: int, length: int, loads: int) -> Iterator[Tile]:
     """Yield a tile with the longest chunks that leave no warp without one."""
     for chunk in (4 * least, 2 * least, least):
         tile = tile._replace(chunk=chunk)
-        if tile.loads <= LOADS and (ceil(length / chunk) >= tile.warps or chunk == least):
+        if tile.loads <= loads and (ceil(length / chunk) >= tile.warps or chunk == least):
             yield tile
             break
