@@ -1,4 +1,4 @@
-"""Cells that a user has defined, in the simulator: against the built-in kernels, and against a loop in NumPy."""
+"""Cells that a user has defined, in the simulator: against the built-in kernels, and against their equations."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ import pytest
 
 from kernels import cuda
 from kernels.contract import CELLS, DefinedParameters, Parameters
+from kernels.cuda import assembly
+from kernels.cuda.defined import kernel_cell
+from kernels.cuda.planning.plan import MANY, choose
 from kernels.cuda.recurrence import Recurrence
+from rnn_core import LanguageModel
+from rnn_core.cell import define
+from rnn_core.data.batches import Batch
 from tests.kernels.cuda import defined_cells
-from tests.kernels.cuda.defined_cells import Call
+from tests.kernels.cuda.defined_cells import Apart, Call, Held, Masked
+from tests.rnn_core.cell.cells import OwnGRU, OwnLSTM, OwnRNN, Peephole
 from tests.tolerance import assert_agree, tolerance
 
 WAYS = ("persistent", "stepwise")
 LENGTHS = (4, 1, 3)
-CELL = {"lstm": defined_cells.lstm(), "gru": defined_cells.gru(), "rnn_tanh": defined_cells.rnn()}
-OTHERS = {"held": defined_cells.held(), "apart": defined_cells.apart(), "masked": defined_cells.masked()}
+BUILT_IN = {"lstm": OwnLSTM.definition, "gru": OwnGRU.definition, "rnn_tanh": OwnRNN.definition}
+OTHERS = {"held": Held.definition, "apart": Apart.definition, "masked": Masked.definition}
 
 
 def recurrence(definition, way=""):
@@ -33,10 +40,10 @@ def assert_close(found, expected, dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", CELL)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_the_cells_of_the_contract_have_the_bits_of_the_built_in_ones(name, way, dtype):
     """The same operations in the same order: nothing is lost by writing them down."""
-    definition = CELL[name]
+    definition = BUILT_IN[name]
     call = Call(definition, dtype, lengths=LENGTHS)
     assert len(definition.from_x) == CELLS[name].gate_count
     built_in, ours = Recurrence(name, way), recurrence(definition, way)
@@ -57,30 +64,10 @@ def test_the_cells_of_the_contract_have_the_bits_of_the_built_in_ones(name, way,
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("lengths", [None, LENGTHS], ids=["full", "ragged"])
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", [*OTHERS, "gru"])
-def test_any_cell_is_its_loop_in_numpy(name, way, lengths, dtype):
-    call = Call((OTHERS | CELL)[name], dtype, lengths=lengths)
+@pytest.mark.parametrize("name", OTHERS)
+def test_any_cell_is_its_equations(name, way, lengths, dtype):
+    call = Call(OTHERS[name], dtype, lengths=lengths)
     assert_close(call.run(recurrence(call.definition, way)), call.expected(), dtype)
-
-
-def test_the_loop_in_numpy_is_right():
-    """A vector's gradient is the difference quotient."""
-    call = Call(OTHERS["held"], "float64", lengths=LENGTHS)
-    expected, small = call.expected(), 1e-6
-
-    def loss(w):
-        call.params = call.params._replace(extra=(w, *call.params.extra[1:]))
-        found = call.expected()
-        live = (np.arange(4)[:, None] < call.lengths)[..., None]
-        total = (found["y"] * call.dy * live).sum()
-        for s, dT, every in zip("hcn", call.dstate_T, call.dstates, strict=True):
-            total += (found[f"{s}_T"] * dT).sum() + (0 if every is None else (found[f"all {s}"] * every * live).sum())
-        return total
-
-    w = call.params.extra[0]
-    for k in range(len(w)):
-        there = [loss(w + sign * small * (np.arange(len(w)) == k)) for sign in (1, -1)]
-        assert (there[0] - there[1]) / (2 * small) == pytest.approx(expected["dw"][k], rel=1e-7, abs=1e-9)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -158,15 +145,68 @@ def test_a_cell_without_a_product_has_one_way():
 
 def test_a_cell_can_be_pickled():
     """It goes by its name: functions don't."""
-    cell = cuda.defined_cell(defined_cells.held())
+    cell = cuda.defined_cell(OTHERS["held"])
     assert pickle.loads(pickle.dumps(cell)) == cell
 
 
-def test_two_cells_of_one_kind_share_their_kernels():
-    """Whatever they are called: what is compiled goes by what they do."""
-    one, other = (recurrence(d)._cell(np.dtype("float32")) for d in (defined_cells.held(), defined_cells.held()))
+def test_two_cells_that_do_the_same_share_their_kernels():
+    """Whatever they are called: what is compiled goes by what they do, and by the precision of their constants."""
+    parts = {"gates": ("a",), "states": ("h", "s"), "from_h": (), "parameters": ("u",)}
+    twin = define("ApartToo", defined_cells.apart, defined_cells.apart_backward, **parts).definition
+    one, other = (kernel_cell(definition, "float32") for definition in (OTHERS["apart"], twin))
     assert one is other
-    assert recurrence(OTHERS["held"])._cell(np.dtype("float64")) is not one
+    assert kernel_cell(twin, "float64") is not one
+
+
+def test_layers_of_a_defined_cell():
+    options = {"num_layers": 2, "bidirectional": True, "dtype": "float64", "seed": 1}
+    ours, plain = (Peephole(3, 5, backend=backend, **options) for backend in ("cuda", "numpy"))
+    rng = np.random.default_rng(0)
+    x, dy, lengths = rng.standard_normal((4, 3, 3)), rng.standard_normal((4, 3, 10)), [4, 1, 3]
+    results = []
+    for layer in (ours, plain):
+        y, _, tape = layer.forward(x, lengths=lengths)
+        dx, _, gradients = layer.backward(tape, dy)
+        results.append([y, dx, *gradients.values(), layer(x, lengths=lengths)[0]])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
+def test_a_model_names_a_defined_cell():
+    batch = Batch(inputs=np.array([[1, 2, 3]]), targets=np.array([[2, 3, 1]]))
+    losses = [
+        LanguageModel(5, 4, cell="Peephole", backend=name, dtype="float64", seed=0).loss_and_gradients(batch).loss
+        for name in ("cuda", "numpy")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+
+
+def test_files_and_modules_name_the_cells_to_assemble(tmp_path):
+    path = tmp_path / "one_more_cell.py"
+    path.write_text(f"""
+from rnn_core.cell import define
+from {defined_cells.__name__} import apart, apart_backward
+define("OneMore", apart, apart_backward, gates=("a",), states=("h", "s"), from_h=(), parameters=("u",))
+""")
+    (found,) = assembly.definitions([str(path)])
+    assert found.name == "OneMore"
+    assert {d.name for d in assembly.definitions([defined_cells.__name__])} >= {"Held", "Apart", "Masked"}
+    kernels = [case.kernel for case in assembly.cases({("sm_90", "float32"): ((64,), (4,))}, [found])]
+    assert kernels == ["all", "all+tape", "all_backward", "all_backward+states"]
+    with pytest.raises(ValueError, match=r"assembly: there must be a cell .* in json"):
+        assembly.definitions(["json"])
+    with pytest.raises(ValueError, match=r"assembly: a file must not be called as a module .*, got json\.py"):
+        assembly.definitions(["json.py"])
+
+
+def test_registers_are_short_before_hopper():
+    """A cell with many numbers fetches less at a time there; one like the LSTM as ever."""
+    old, new = assembly.DEVICES["sm_80"], assembly.DEVICES["sm_90"]
+    numbers = kernel_cell(OTHERS["held"], "float32").numbers("backward")
+    assert kernel_cell(OTHERS["masked"], "float32").numbers("backward") <= MANY < numbers
+    assert choose("backward", 2, 8, 256, 4, old, numbers=numbers).cut.loads <= 2
+    assert choose("backward", 2, 8, 256, 4, new, numbers=numbers) == choose("backward", 2, 8, 256, 4, new)
+    assert choose("backward", 2, 8, 256, 8, old, numbers=numbers).way == "stepwise"
 
 
 def test_bfloat16_is_refused():
