@@ -60,7 +60,7 @@ class LinearMap:
         A pattern matches nothing, two claim one parameter for different things, a kind does not fit a shape, a
         parameter is NaN or infinite, or nothing is left to train.
     TypeError
-        This is not a model, or a kind is not a `Map`.
+        This is not a model, the model is quantized, or a kind is not a `Map`.
 
     Examples
     --------

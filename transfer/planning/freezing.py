@@ -30,7 +30,7 @@ def freeze(model: Model, *patterns: Patterns) -> tuple[str, ...]:
     ValueError
         There is no pattern, or one matches nothing; the message lists the names there are.
     TypeError
-        This is not a model, or a pattern is not a string.
+        This is not a model, the model is quantized, or a pattern is not a string.
 
     Notes
     -----
@@ -68,7 +68,7 @@ def freeze_to(model: Model, group: int | str) -> tuple[str, ...]:
     ValueError
         There is no such group; the message lists those there are.
     TypeError
-        This is not a model, or the group is neither an int nor a string.
+        This is not a model, the model is quantized, or the group is neither an int nor a string.
 
     References
     ----------
