@@ -16,7 +16,7 @@ from transfer.commands import run
 from transfer.comparing import kept as keeping
 from transfer.comparing.kept import KeptRuns
 
-from .test_commands import json_lines, refused, results, table, texts, transferred
+from .made import json_lines, refused, results, table, texts, transferred
 
 METHODS = ["--methods", "fine-tuned", "frozen-core", "Reptile", "shuffled labels"]
 RUNS = 2 * 5
