@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from kernels.contract import CELLS
+from kernels.definition import Definition
 from rnn_core import backends, equations
 from tests.cases import CASES, Case, Problem
 from tests.conformance import CHECKS, check_equations, check_infer, host
 from tests.conformance import run as run_problem
+from tests.kernels.cuda.defined_cells import Apart, Call, Held, Masked, assert_equations
 
 from . import small
 from .device import Device
@@ -68,6 +70,10 @@ def items(device: Device, quick: bool, only: list[str]) -> list[tuple[str, Calla
             else:
                 continue
             found.append((name, partial(run, device, check, case, cell, dtype, way)))
+    ways = ("", "stepwise") if device.backend == "cuda" else ("",)
+    for kind, dtype, way in product((Held, Apart, Masked), ("float32", "float64"), ways):
+        name = f"{kind.__name__}/{dtype}/defined{f'/{way}' if way else ''}"
+        found.append((name, partial(run_defined, device, kind.definition, dtype, way)))
     return found
 
 
@@ -89,4 +95,13 @@ def run(
     device.poison()
     core = backends.get(device.backend).cell(cell)
     check(core._replace(way=way) if way else core, problem)
+    return {}
+
+
+def run_defined(device: Device, definition: Definition, dtype: str, way: str) -> dict[str, Any]:
+    """Check a cell that a user has defined: every result is that of its equations."""
+    call = Call(definition, dtype, T=9, B=7, I=5, H=40, lengths=ragged(9, 7)).map(device.xp.asarray)
+    device.poison()
+    core: Any = backends.get(device.backend).defined_cell(definition)
+    assert_equations(call.run(core._replace(way=way) if way else core), call)
     return {}

@@ -131,7 +131,7 @@ def _cases(target: str, dtype: str, of: str | Definition, shapes: Sequence[tuple
     cell, itemsize, seen = _cell(of, dtype), np.dtype(dtype).itemsize, set()
     name, definition = (of, None) if isinstance(of, str) else (of.name, of)
     X, G = count(cell.from_x), count(cell.from_h)
-    forwards, backwards = ("", "+tape"), ("", "+states") if definition and cell.others else ("",)
+    forwards, backwards = ("", "+tape"), ("", "+states") if cell.others else ("",)
     for H, B in shapes if G else ():
         for kernel in (*(f"forward{more}" for more in forwards), *(f"backward{more}" for more in backwards)):
             direction = kernel.partition("+")[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,8 @@ from kernels.contract import DefinedParameters
 from kernels.definition import Definition
 from rnn_core import equations
 from rnn_core.cell import Number, define, exp, log, maximum, minimum, relu, sigmoid, sqrt, tanh, where_less
+from tests.conformance import host
+from tests.tolerance import assert_agree, tolerance
 
 
 class Limit(NamedTuple):
@@ -123,16 +125,28 @@ class Call:
         values = zip(self.names, (dx, *dstate0, *d[:4], *d.extra), strict=True)
         return {f"d{name}": value for name, value in values if value is not None}
 
+    def map(self, change: Callable[[Any], Any]) -> Call:
+        """Return the same call with every array changed; lengths stay."""
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, tuple):
+                parts = [changed(part) for part in value]
+                return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+            return change(value) if hasattr(value, "dtype") else value
+
+        other = Call.__new__(Call)
+        other.__dict__ = {name: value if name == "lengths" else changed(value) for name, value in vars(self).items()}
+        return other
+
     def expected(self) -> dict[str, np.ndarray]:
         """Return the same by the equations, in float64."""
-        wide = Call.__new__(Call)
-        wide.__dict__ = {name: value if name == "lengths" else in_float64(value) for name, value in vars(self).items()}
-        return wide.run(equations.defined_cell(self.definition))
+        return self.map(lambda array: host(array).astype(np.float64)).run(equations.defined_cell(self.definition))
 
 
-def in_float64(value: Any) -> Any:
-    """Return arrays in float64, in tuples or not, and what is none as it is."""
-    if isinstance(value, tuple):
-        parts = [in_float64(part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-    return value.astype(np.float64) if isinstance(value, np.ndarray) else value
+def assert_equations(found: dict[str, Any], call: Call, expected: dict[str, np.ndarray] | None = None) -> None:
+    """Assert that all that a backend says of a call is what the equations say, in the call's dtype."""
+    expected, dtype = call.expected() if expected is None else expected, host(call.x).dtype
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].dtype == dtype, f"{name}: {found[name].dtype} instead of {dtype}"
+        assert_agree(name, host(found[name]), value, tolerance(dtype, len(call.x)))

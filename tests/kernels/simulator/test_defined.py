@@ -17,9 +17,8 @@ from rnn_core import LanguageModel
 from rnn_core.cell import define
 from rnn_core.data.batches import Batch
 from tests.kernels.cuda import defined_cells
-from tests.kernels.cuda.defined_cells import Apart, Call, Held, Masked
+from tests.kernels.cuda.defined_cells import Apart, Call, Held, Masked, assert_equations
 from tests.rnn_core.cell.cells import OwnGRU, OwnLSTM, OwnRNN, Peephole
-from tests.tolerance import assert_agree, tolerance
 
 WAYS = ("persistent", "stepwise")
 LENGTHS = (4, 1, 3)
@@ -29,13 +28,6 @@ OTHERS = {"held": Held.definition, "apart": Apart.definition, "masked": Masked.d
 
 def recurrence(definition, way=""):
     return Recurrence(definition.name, way, definition)
-
-
-def assert_close(found, expected, dtype):
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert found[name].dtype == dtype, name
-        assert_agree(name, found[name], value, tolerance(dtype, 4))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -67,14 +59,14 @@ def test_the_cells_of_the_contract_have_the_bits_of_the_built_in_ones(name, way,
 @pytest.mark.parametrize("name", OTHERS)
 def test_any_cell_is_its_equations(name, way, lengths, dtype):
     call = Call(OTHERS[name], dtype, lengths=lengths)
-    assert_close(call.run(recurrence(call.definition, way)), call.expected(), dtype)
+    assert_equations(call.run(recurrence(call.definition, way)), call)
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", OTHERS)
 def test_without_biases(name, way):
     call = Call(OTHERS[name], "float64", bias=False)
-    assert_close(call.run(recurrence(call.definition, way)), call.expected(), "float64")
+    assert_equations(call.run(recurrence(call.definition, way)), call)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -111,7 +103,7 @@ def test_what_stands_past_a_rows_end_has_no_influence(name, way):
     past = (np.arange(4)[:, None] >= call.lengths)
     for array in (call.x, call.dy, *call.streams, *call.dstates[1:]):
         array[past] = np.nan
-    assert_close(call.run(recurrence(call.definition, way)), expected, "float64")
+    assert_equations(call.run(recurrence(call.definition, way)), call, expected)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -34,6 +34,24 @@ def test_stacked_bidirectional_ragged(kind):
         np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("kind", [LSTM, GRU])
+def test_every_state_at_every_step_and_resets(kind):
+    """c, too, with gradients of its own, across places where the states are put back."""
+    rng = np.random.default_rng(0)
+    x, lengths = rng.standard_normal((4, 3, 3)), [4, 1, 3]
+    resets = np.zeros((4, 3), bool)
+    resets[2, 0] = resets[1, 2] = True
+    results: list[list[np.ndarray]] = []
+    for backend in ("cuda", "numpy"):
+        layer = kind(3, 5, bidirectional=True, backend=backend, dtype="float64", seed=1)
+        every, state, tape = layer.forward(x, lengths=lengths, resets=resets, all_states=True)
+        dstates = tuple(np.random.default_rng(k).standard_normal(s.shape) for k, s in enumerate(every))
+        dx, _, gradients = layer.backward(tape, None, dstates=dstates)
+        results.append([*every, *(state if isinstance(state, tuple) else (state,)), dx, *gradients.values()])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
+
+
 def test_a_language_model_has_the_gradients_of_the_equations():
     rng = np.random.default_rng(0)
     batch = Batch(inputs=rng.integers(0, 7, (3, 4)), targets=rng.integers(0, 7, (3, 4)))
