@@ -177,7 +177,7 @@ def _rounding() -> Iterator[Mutation]:
               test_precision.test_what_predicts_is_rounded_as_what_was_trained)  # fmt: skip
     product, exact = f"{QUANTIZED}:QuantizedWeight.__rmatmul__", test_quantized.test_a_product_is_that_of_integers
     yield bug("int8: the weight's scales are left out", product, " * self.scale", "", exact)
-    yield bug("int8: the rows' scales are left out", product, " * scale[:, np.newaxis]", "", exact)
+    yield bug("int8: the rows' scales are left out", product, " * scale[..., np.newaxis]", "", exact)
     yield bug("int8: numbers are cut off, not rounded", f"{QUANTIZED}:quantized", "np.rint(", "np.trunc(",
               test_quantized.test_a_number_is_off_by_half_a_scale_at_most)  # fmt: skip
 
