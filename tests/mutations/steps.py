@@ -156,7 +156,7 @@ def _rounding() -> Iterator[Mutation]:
     read = step_checks.products_read_rounded_numbers
     rows_x, rows_da = "x.reshape(-1, x.shape[-1])", "da.reshape(-1, da.shape[-1])"
     for place, function, factor, behind in (
-        ("of x, forward", "affine", rows_x, ""),
+        ("of x, forward", "affine", "np.ascontiguousarray(x)", ""),
         ("of W, forward", "affine", "W", ".T"),
         ("of da, for dx", "affine_backward_x", rows_da, " @"),
         ("of W, for dx", "affine_backward_x", "W", ")"),
