@@ -7,9 +7,9 @@
     n_t = tanh(W_xn x_t + b_xn + f_t ⊙ m_t)          candidate     (MG3)
     h_t = (1 − f_t) ⊙ h_{t−1} + f_t ⊙ n_t                          (MG4)
 
-The paper has W_hn (f_t ⊙ h_{t−1}) in the place of f_t ⊙ m_t, which takes a second product that must wait for the first.
-Here the gate acts on the product, as torch's GRU has it against the GRU's first paper: two thirds of a GRU's weights, and
-one product a step.
+The paper has W_hn (f_t ⊙ h_{t−1}) in the place of f_t ⊙ m_t, a second product that must wait for the first. Here the
+gate acts on the product, as torch's GRU has it against the GRU's first paper: two thirds of a GRU's weights, and one
+product a step.
 
 References
 ----------
@@ -60,5 +60,6 @@ def step_backward(kept: Gates, prev: States, state: States, dstate: States) -> t
 
 
 MinimalGatedUnit = define(
-    "MinimalGatedUnit", step, step_backward, gates=Gates, states=States, kept=Gates, from_x=("n", "f"), from_h=("f", "m")
-)
+    "MinimalGatedUnit", step, step_backward,
+    gates=Gates, states=States, kept=Gates, from_x=("n", "f"), from_h=("f", "m"),
+)  # fmt: skip

@@ -4,13 +4,13 @@
 
     h_t = A_t ⊙ h_{t−1} + b_t                                         (PS1)
 
-Two steps are one of the same kind, (A″, b″) after (A′, b′) is (A″ A′, A″ b′ + b″), so sums over 1, 2, 4, … steps give all
-T of them in log₂ T sweeps. The gradient is such a recurrence, too, from the last step to the first::
+Two steps are one of the same kind: (A, b) after (C, d) is (A C, A d + b). So runs of 1, 2, 4, … steps give all of them
+in log₂ T sweeps. The gradient is such a recurrence, too, from the last step to the first::
 
     λ_t = dh_t + A_{t+1} ⊙ λ_{t+1},   dA_t = λ_t ⊙ h_{t−1},   db_t = λ_t,   dh_0 = A_1 ⊙ λ_1      (PS1′)
 
-It is more work than the loop, log₂ T times, in fewer and larger pieces: on the CPU worth it where a step is so small that
-a call costs more than its numbers.
+It is more work than the loop, log₂ T times, in fewer and larger pieces: worth it in NumPy, where a step's call costs
+more than its numbers.
 
 References
 ----------
