@@ -64,25 +64,25 @@ def step_backward(kept: Gates, prev: States, state: States, dstate: States, p: V
     return States(h=0, c=dc_prev), Gates(i=da_i, f=da_f, g=dc * i * (1 - g**2), o=da_o), dp
 
 
-PeepholeLSTM = define("PeepholeLSTM", step, step_backward, gates=Gates, states=States, kept=Gates, parameters=Vector)
+PeepholeCell = define("PeepholeCell", step, step_backward, gates=Gates, states=States, kept=Gates, parameters=Vector)
 
 
 def main() -> None:
     x = np.random.default_rng(0).standard_normal((400, 20, 1)).astype(np.float32)
     if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
-        on_gpu, by_equations = (PeepholeLSTM(1, 5, backend=name, seed=0)(x[:3])[0] for name in ("cuda", "numpy"))
+        on_gpu, by_equations = (PeepholeCell(1, 5, backend=name, seed=0)(x[:3])[0] for name in ("cuda", "numpy"))
         print(f"simulated: at most {abs(on_gpu - by_equations).max():.0e} from the equations")
         return
-    report = gradcheck(PeepholeLSTM(1, 4, bidirectional=True, dtype="float64", seed=0), x[:3, :5].astype("float64"))
+    report = gradcheck(PeepholeCell(1, 4, bidirectional=True, dtype="float64", seed=0), x[:3, :5].astype("float64"))
     print(f"checked: {report.size} gradients, {report.passed=}, the largest relative error {report.worst.error:.0e}")
-    model = SequenceRegressor(1, 16, input_size=1, cell="PeepholeLSTM", seed=0)
+    model = SequenceRegressor(1, 16, input_size=1, cell="PeepholeCell", seed=0)
     history = fit(model, Examples(x, x[:, -3:, 0].sum(axis=1)), epochs=20, optimizer=Adam(1e-2), progress=False)
     print(f"trained: a loss of {history[0].loss:.3f}, then {history[-1].loss:.3f}")
-    layer = PeepholeLSTM(1, 256, seed=0)
+    layer = PeepholeCell(1, 256, seed=0)
     timed = min(timeit.repeat(lambda: layer.backward(layer.forward(x[:64])[2], np.ones((64, 20, 256), "f")), number=1))
     print(f"timed: {1e3 * timed:.1f} ms for 64 steps forward and back on the backend {layer.backend!r}")
     subprocess.run([sys.executable, __file__], env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}, check=True)
-    for kernel, found in assemble_definition(PeepholeLSTM.definition, {("sm_90", "float32"): ((256,), (32,))}):
+    for kernel, found in assemble_definition(PeepholeCell.definition, {("sm_90", "float32"): ((256,), (32,))}):
         print(f"assembled: {kernel.kernel}, {found.registers} registers, {found.spills} bytes spilled")
 
 

@@ -9,6 +9,7 @@ from .leaky_rnn import LeakyRNN
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .minimal_gated_unit import MinimalGatedUnit
+from .parallel import parallel
 from .peephole_lstm import PeepholeLSTM
 from .slstm import SLSTM
 
@@ -21,4 +22,5 @@ __all__ = [
     "MinimalGatedUnit",
     "PeepholeLSTM",
     "SLSTM",
+    "parallel",
 ]

@@ -23,7 +23,7 @@ def test_it_has_at_most_sixty_lines_of_code():
 
 def test_its_cell():
     [kind] = cells_in(str(FILE))
-    assert kind.__name__ == "PeepholeLSTM"
+    assert kind.__name__ == "PeepholeCell"
     assert check_step(kind)
     own, other = (one(3, 4, num_layers=2, backend="numpy", seed=0) for one in (kind, Peephole))
     x = np.random.default_rng(0).standard_normal((5, 2, 3)).astype("float32")

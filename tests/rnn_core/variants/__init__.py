@@ -1,0 +1,1 @@
+"""The cells of rnn_core.variants."""
