@@ -3,6 +3,7 @@
 ==============  =====================================================================================================
 stepping.py     a copy on complex numbers whose parameters have taken the step i·ε·v
 tangents.py     `jvp`: how outputs move when inputs, states or parameters move
+said.py         what a model says, apart from its loss, and the way back from there
 curvature.py    `hvp` and `gauss_newton_product`: the loss's second derivatives times a direction
 rows.py         some examples of a batch, and how much each counts
 examples.py     `per_example_gradients`, `example_gradient_norms`, `clipped_gradients`

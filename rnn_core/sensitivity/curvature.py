@@ -24,7 +24,7 @@ References
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -32,10 +32,8 @@ from kernels.contract import Array
 
 from ..checking.complex_step import EPSILON
 from ..checking.twins import on_host
-from ..data.batches import Batch
 from ..layers.embedding import dense
-from ..models.seq2seq import Seq2Seq
-from ..models.single_head import OneLoss
+from .said import said
 from .stepping import asked, check_has, returned, stepped
 
 
@@ -109,7 +107,7 @@ def hessian_times(
 
 def gauss_newton_product(
     model: Any,
-    batch: Batch,
+    batch: Any,
     vector: Mapping[str, Array],
     needs: Iterable[str] | None = None,
     *,
@@ -121,8 +119,7 @@ def gauss_newton_product(
     Parameters
     ----------
     model : Model
-        With one head and one loss of what it says, z: LanguageModel, SequenceClassifier, SequenceRegressor,
-        SequenceTagger, Forecaster, ConvClassifier, Seq2Seq, or one of your own on `SingleHead`.
+        Any of rnn_core's, or one of your own on `SingleHead`; `transfer`'s MultiTask and LinearMap.
     batch, vector, needs, state, rng
         As `hvp`.
 
@@ -134,7 +131,7 @@ def gauss_newton_product(
     Raises
     ------
     TypeError
-        The model is of another kind; or as `hvp`.
+        The model's outputs can't be told apart from its loss; or as `hvp`.
     ValueError
         As `hvp`.
 
@@ -146,46 +143,14 @@ def gauss_newton_product(
     complex numbers in NumPy, in double precision.
     """
     where = "gauss_newton_product"
-    if not isinstance(model, OneLoss | Seq2Seq):
+    if said.dispatch(type(model)) is said.dispatch(object):
         raise TypeError(
-            f"{where}: model must have one head with one loss, as SequenceClassifier or Seq2Seq, got "
-            f"{type(model).__name__}, whose outputs can't be told apart from its loss; hvp takes any model"
+            f"{where}: model must be one whose outputs can be told apart from its loss, as SequenceClassifier or "
+            f"Seq2Seq, got {type(model).__name__}; hvp takes any model"
         )
     twin = stepped(where, model, vector, "vector")
     names = asked(where, model, vector, needs)
-    given, state = on_host(batch, np.complex128), on_host(state, np.complex128)
-    said = _said_by_seq2seq if isinstance(model, Seq2Seq) else _said
-    outputs = said(twin, given, state, names, rng)
-    w = (outputs.dz.imag / EPSILON).astype(np.complex128)  # (J4)
-    found = outputs.backward(w)  # (J5); v is still on the way, but i·ε beside a real number is rounded away
-    product = {name: dense(found[name]).real for name in names if name in found}
-    for name, gradient in outputs.above.items():  # parameters of the loss are outputs themselves, their J is I
-        product[name] = gradient.imag / EPSILON  # (J4)
-    return returned(product, model, vector)
-
-
-class _Said(NamedTuple):
-    """What a model's head says at θ + i·ε·v, seen from the loss."""
-
-    dz: np.ndarray  # ∂L/∂z at z + i·ε·u
-    above: Mapping[str, np.ndarray]  # ∂L/∂parameter of what stands above z, at the same point
-    backward: Any  # from ∂L/∂z to ∂L/∂parameter of all that is below
-
-
-def _said(twin: OneLoss, batch: Batch, state: Any, names: frozenset[str], rng: Any) -> _Said:
-    name, state = type(twin).__name__, state if twin.carries else None
-    p, _, tape = twin._features_and_tape(f"{name}.forward", batch.inputs, state, batch.lengths, rng)
-    z, head = twin.head.forward(p)  # (J3), z + i·ε·u
-    _, dz, _, above = twin._above(f"{name}.loss_and_gradients", batch, z, names)
-
-    def backward(w: np.ndarray) -> dict[str, np.ndarray]:
-        return twin._backward(tape._replace(head=head), w, None, names)[2]
-
-    return _Said(dz, above, backward)
-
-
-def _said_by_seq2seq(twin: Seq2Seq, batch: Batch, state: Any, names: frozenset[str], rng: Any) -> _Said:
-    z, _, tape = twin.forward(batch.inputs, batch.targets, batch.lengths, rng=rng)  # (J3)
-    targets, weights = twin._targets("Seq2Seq.loss_and_gradients", batch)
-    _, loss = twin.loss.forward(z, targets, weights)
-    return _Said(twin.loss.backward(loss), {}, lambda w: twin.backward(tape, w, names)[1])
+    outputs = said(twin, on_host(batch, np.complex128), on_host(state, np.complex128), names, rng)  # (J3), z + i·ε·u
+    w = {name: (dz.imag / EPSILON).astype(np.complex128) for name, dz in outputs.doutputs.items()}  # (J4)
+    found = outputs.backward(w)  # (J5); i·ε·v is still on the way, and rounded away beside a real number
+    return returned({name: dense(found[name]).real for name in names}, model, vector)

@@ -204,10 +204,15 @@ class _Line:
                 end += part.size
             read = move(np.repeat(x[:, None], R, axis=1), self.layer.namespace)
             _, _, tape = self.layer.forward(read, self.given(copies))
-            _, dstate0, _ = self.layer.backward(tape, None, self.given(parts), needs)  # (J12)
+            with np.errstate(over="ignore", invalid="ignore"):  # which is seen to below
+                _, dstate0, _ = self.layer.backward(tape, None, self.given(parts), needs)  # (J12)
             back = [part.swapaxes(0, 1).reshape(R, -1) for part in self.states_of(dstate0)]
             found.append(np.concatenate(back, axis=1))
         new = np.concatenate(found)
+        if not np.isfinite(new).all():
+            raise ValueError(
+                f"{self.where}: ∂s_T/∂s_t must fit into float64, got an infinity: it explodes; take fewer steps of x"
+            )
         return new if whole else self.block(new)
 
 

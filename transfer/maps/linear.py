@@ -20,10 +20,12 @@ from array_api_compat import array_namespace
 from kernels.contract import Array
 from rnn_core.data.batches import Batch
 from rnn_core.layers.checks import check_finite, check_needs
+from rnn_core.layers.embedding import dense
 from rnn_core.layers.home import move
 from rnn_core.layers.live import LiveParameters
 from rnn_core.models import Model
 from rnn_core.models.base import Evaluation, Step
+from rnn_core.sensitivity.said import Said, said
 from rnn_core.showing.table import table
 
 from ..parameters.groups import Patterns, by_pattern, checked_model, chosen
@@ -195,6 +197,17 @@ class LinearMap:
         total = sum(array.size for array in self.model.parameters.values())
         text = table(("parameter", "numbers", "map", "its tensors", "train"), rows, right=("numbers", "train"))
         return f"{text}\n{trains:,} numbers train instead of {total:,} ({trains / total:.1%})"
+
+
+@said.register
+def _said(linear: LinearMap, batch: Any, state: Any, needs: frozenset[str], rng: Any) -> Said:
+    """Return what the model says at θ_t; the way back goes on through the map."""
+    outputs = said(linear.merge(), batch, state, frozenset(linear._owners[name] for name in needs), rng)
+
+    def backward(w: Mapping[str, Array]) -> dict[str, Array]:
+        return linear.pull_back({name: dense(d) for name, d in outputs.backward(w).items()})
+
+    return Said(outputs.doutputs, backward)
 
 
 def _rules(model: Model, kinds: Any, free: Patterns) -> tuple[dict[str, Map], tuple[str, ...]]:

@@ -23,9 +23,11 @@ from kernels.contract import Array
 from rnn_core.data import Batch
 from rnn_core.layers.checks import check_needs
 from rnn_core.layers.dropout import mask_generator
+from rnn_core.layers.embedding import dense
 from rnn_core.models.base import Evaluation, Step, named
 from rnn_core.models.inputs import as_targets, total, total_of
 from rnn_core.models.trunk import Trunk, arguments
+from rnn_core.sensitivity.said import Said, said
 from rnn_core.training.losses.head import learned, scored
 
 from .heads import LOSSES, Head, checked_heads
@@ -191,6 +193,32 @@ class MultiTask(Trunk):
         head, rows = self.heads[task], tuple(p.shape[:-1])
         shape = rows if head.loss == "softmax" or head.outputs == 1 else (*rows, head.outputs)
         return as_targets(where, batch, shape, array_namespace(p), rows=rows, of=f" of {task}")
+
+
+@said.register
+def _said(model: MultiTask, batch: Any, state: Any, needs: frozenset[str], rng: Any) -> Said:
+    """Return what all heads that are asked say: an output a task."""
+    where = "MultiTask.loss_and_gradients"
+    rng = mask_generator(rng, model.dropout.p, where)
+    found, ways = {}, {}
+    for task, part in _parts(where, batch).items():
+        head, branch = model._head(where, task), model.branches[f"heads.{task}"]
+        p, _, tape = model._forward_below(where, branch, part.inputs, None, part.lengths, rng)
+        z, of_head = branch.head.forward(p)
+        targets, weights = model._targets(where, task, part, p)
+        criterion, outputs = LOSSES[head.loss], z if head.loss == "softmax" else head.squeezed(z)
+        _, of_loss = criterion.forward(outputs, targets, weights)
+        found[task] = array_namespace(z).reshape(head.weight * criterion.backward(of_loss), z.shape)  # (X42)
+        ways[task] = tape._replace(head=of_head)
+
+    def backward(w: Mapping[str, Array]) -> dict[str, Array]:
+        sums = {name: array_namespace(model.parameters[name]).zeros_like(model.parameters[name]) for name in needs}
+        for task, tape in ways.items():
+            for name, gradient in model._backward(tape, w[task], None, needs)[2].items():
+                sums[name] = sums[name] + dense(gradient)
+        return sums
+
+    return Said(found, backward)
 
 
 def _parts(where: str, batch: Any) -> dict[str, Batch]:

@@ -137,11 +137,6 @@ def test_inputs_and_parameters_are_left_as_they_were():
         np.testing.assert_array_equal(array, before[name])
 
 
-def _both():
-    model = BidirectionalLanguageModel(5, 3, **EXACT)
-    return model, Batch(TOKENS, TOKENS)
-
-
 @pytest.mark.parametrize(
     "call, error, says",
     [
@@ -161,9 +156,9 @@ def _both():
         (lambda m, b: hvp(m, b, {"head.bias": np.ones(3) * 1j}), TypeError, "must be real numbers, got complex128"),
         (lambda m, b: hvp(m, b, {"head.bias": np.ones(3)}, {"tail"}), ValueError, "hvp: needs must name some of"),
         (
-            lambda m, b: gauss_newton_product(_both()[0], b, {}),
+            lambda m, b: gauss_newton_product(3, b, {}),
             TypeError,
-            "gauss_newton_product: model must have one head with one loss, .* got BidirectionalLanguageModel",
+            "gauss_newton_product: model must be one whose outputs can be told apart from its loss, .* got int; hvp",
         ),
     ],
 )
@@ -173,8 +168,15 @@ def test_errors(call, error, says):
         call(model, batch)
 
 
-def test_a_model_of_two_halves_has_a_hessian():
-    model, batch = _both()
+@pytest.mark.parametrize("lengths", [None, np.array([6, 1, 3]), np.array([1, 1, 2])])
+def test_a_model_of_two_halves(lengths):
+    model = BidirectionalLanguageModel(5, 3, num_layers=2, tied=True, **EXACT)
+    batch = Batch(TOKENS, TOKENS, lengths)
     u, v = (direction(model.parameters, seed) for seed in (1, 2))
-    left, right = inner(u, hvp(model, batch, v)), inner(v, hvp(model, batch, u))
-    assert abs(left - right) < 1e-12
+    for product in (hvp, gauss_newton_product):
+        left, right = inner(u, product(model, batch, v)), inner(v, product(model, batch, u))
+        assert abs(left - right) < 1e-11
+    assert inner(u, gauss_newton_product(model, batch, u)) > 0
+    # Of the heads' biases alone the model is linear: both are one.
+    some = {"head.bias": u["head.bias"]}
+    close(gauss_newton_product(model, batch, some), hvp(model, batch, some), 1e-13)

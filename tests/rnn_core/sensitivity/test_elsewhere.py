@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from examples import vanishing_gradients
 from examples.detector import Detector
+from examples.peephole_lstm import PeepholeLSTM
 from rnn_core import (
     LSTM,
     LanguageModel,
@@ -22,7 +24,7 @@ from rnn_core import (
 from rnn_core.data import Batch
 from rnn_core.sensitivity.walk import why_not
 from tests.device_arrays import Device, device
-from tests.sensitivity_checks import EXACT, LENGTHS, TOKENS, B, H, I, T, V, close, direction, inner, normal
+from tests.sensitivity_checks import EXACT, LENGTHS, TOKENS, B, H, I, T, V, close, direction, inner, lengths_of, normal
 
 
 @pytest.fixture
@@ -96,6 +98,37 @@ def test_a_model_of_ones_own_on_the_trunk():
     assert inner(v, gauss_newton_product(model, batch, v)) > 0
 
 
+def test_a_cell_of_ones_own():
+    """Its vectors and its states are in all of it, and examples are taken one by one."""
+    layer = PeepholeLSTM(I, H, 2, dtype="float64", seed=0)
+    for array in layer.parameters.values():
+        array += 0.3 * normal(*array.shape)
+    x, dx, v = normal(T, B, I), normal(T, B, I, seed=1), direction(layer.parameters)
+    dy, _ = jvp(layer, x, dx=dx, dparameters=v)
+    y, _, tape = layer.forward(x)
+    u = normal(*y.shape, seed=2)
+    gx, _, grads = layer.backward(tape, u)
+    np.testing.assert_allclose((u * dy).sum(), (gx * dx).sum() + inner(grads, v), rtol=1e-11)
+
+    J = state_jacobian(layer, x[:, 0], 2)
+    d = tuple(normal(2, H, seed=k) for k in range(2))
+    _, middle = layer(x[:2, 0])
+    _, dstate = jvp(layer, x[2:, 0], dstate0=d, state0=middle)
+    flat = [np.concatenate([part.ravel() for part in parts]) for parts in (d, dstate)]
+    np.testing.assert_allclose(J @ flat[0], flat[1], rtol=1e-11)
+    values = state_jacobian_singular_values(layer, x[:, 0]).values
+    np.testing.assert_allclose(values[T - 3], np.linalg.svd(J, compute_uv=False), atol=1e-14)
+
+    model = SequenceClassifier(3, H, input_size=I, cell="PeepholeLSTM", **EXACT)
+    batch = Batch(normal(B, T, I), np.array([0, 1, 2]), LENGTHS)
+    assert why_not(model) == "'PeepholeLSTM' is a cell of its own"
+    u, v = (direction(model.parameters, seed) for seed in (1, 2))
+    assert abs(inner(u, hvp(model, batch, v)) - inner(v, hvp(model, batch, u))) < 1e-11
+    assert inner(v, gauss_newton_product(model, batch, v)) > 0
+    rows = (model.loss_and_gradients(Batch(*(part[b : b + 1] for part in batch[:3]))) for b in range(B))
+    np.testing.assert_allclose(example_gradient_norms(model, batch), lengths_of([row.gradients for row in rows]))
+
+
 class Doubled(SequenceClassifier):
     """Goes back another way."""
 
@@ -111,3 +144,14 @@ def test_a_model_that_goes_another_way_is_asked_itself():
     needs = {"rnn.weight_hh_l0"}
     twice = example_gradient_norms(model, batch, needs=needs)
     np.testing.assert_allclose(twice, 2 * example_gradient_norms(plain, batch, needs=needs), rtol=1e-12)
+
+
+def test_the_example_runs(monkeypatch, capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    arguments = ["--steps", "5", "--hidden-size", "4", "--picture", str(tmp_path / "sigma.png")]
+    monkeypatch.setattr("sys.argv", ["vanishing_gradients.py", *arguments])
+    vanishing_gradients.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[-3:] == ["1", "2", "5"]
+    assert len(lines) == 6
+    assert (tmp_path / "sigma.png").read_bytes()[:4] == b"\x89PNG"

@@ -96,6 +96,17 @@ def test_of_a_float32_layer_it_is_computed_in_float64_and_dropout_is_off():
     assert layer.batch_first
 
 
+@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@pytest.mark.parametrize("call", [state_jacobian, state_jacobian_singular_values])
+def test_what_explodes_beyond_all_numbers_is_said(call, backend):
+    layer = RNN(1, 2, nonlinearity="relu", dtype=np.float64, backend=backend, seed=0)
+    for array in layer.parameters.values():
+        array[...] = 0
+    layer.parameters["weight_hh_l0"] = np.full((2, 2), 1e10)  # the state is 1e112 in the end, the Jacobian 1e412
+    with pytest.raises(ValueError, match=f"{call.__name__}: ∂s_T/∂s_t must fit into float64, got an infinity"):
+        call(layer, np.zeros((40, 1)), state0=np.full((1, 2), 1e-300))
+
+
 X = normal(5, I)
 
 
