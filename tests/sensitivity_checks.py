@@ -42,7 +42,7 @@ B, T, I, H, V = 3, 6, 2, 3, 5
 LENGTHS = np.array([6, 2, 4])
 W = np.array([0.5, 2.0, 1.0])
 CELLS = ("rnn", "lstm", "gru")
-EXACT: dict[str, Any] = {"dtype": np.float64, "seed": 1}
+EXACT: dict[str, Any] = {"dtype": np.float64, "seed": 1, "backend": "numpy"}
 
 # Tokens that come several times in one row, and several times in the batch.
 TOKENS = np.array([[1, 2, 1, 1, 0, 2], [3, 3, 0, 0, 0, 0], [4, 1, 4, 2, 2, 2]])
@@ -94,7 +94,7 @@ def tagger(crf: bool) -> Case:
 
 def forecaster(loss: str) -> Case:
     series = some_series()
-    model: Forecaster = model_of(series, strategy="recursive", loss=loss, hidden_size=3)
+    model: Forecaster = model_of(series, strategy="recursive", loss=loss, hidden_size=3, backend="numpy")
     return Case(model, Windows(series, model.window, batch_size=4, shuffle=False, dtype=np.float64).batch(0, 0))
 
 
@@ -109,7 +109,7 @@ def images() -> Case:
 
 
 def translator() -> Case:
-    model = seq2seq("gru", vocab_size=6, dropout=0.0)
+    model = seq2seq("gru", vocab_size=6, backend="numpy")
     return Case(model, Batch(source(model), WRITTEN, READ))
 
 
@@ -288,7 +288,7 @@ LAYERS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 def jacobian_by_differences(cell: str, num_layers: int = 1) -> None:
     """∂s_T/∂s_t is what differences of states say, for the whole state; and its singular values are those."""
-    layer = LAYERS[cell](I, H, num_layers, dtype=np.float64, seed=2)
+    layer = LAYERS[cell](I, H, num_layers, dtype=np.float64, backend="numpy", seed=2)
     x, h, t = normal(5, I), 1e-6, 2
     names = layer.spec.states
     start = [0.3 * normal(num_layers, H, seed=k) for k in range(len(names))]
@@ -336,7 +336,7 @@ def an_example_is_as_long_as_it_may_be(kind: str) -> None:
 
 def tangents_meet_the_backward(cell: str) -> None:
     """⟨u, J v⟩ = ⟨Jᵀ u, v⟩, with everything that goes in moving, and everything that comes out looked at."""
-    layer = LAYERS[cell](I, H, 2, dtype=np.float64, seed=2)
+    layer = LAYERS[cell](I, H, 2, dtype=np.float64, backend="numpy", seed=2)
     x, dx = normal(T, B, I), normal(T, B, I, seed=1)
     count = len(layer.spec.states)
     state0, dstate0 = (tuple(normal(2, B, H, seed=k + seed) for k in range(count)) for seed in (2, 5))

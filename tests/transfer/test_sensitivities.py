@@ -14,14 +14,14 @@ from rnn_core import (
     per_example_gradients,
 )
 from rnn_core.data import Batch
-from tests.sensitivity_checks import LENGTHS, B, I, T, close, direction, inner, lengths_of, normal
+from tests.sensitivity_checks import EXACT, LENGTHS, B, I, T, close, direction, inner, lengths_of, normal
 from transfer import Head, LinearMap, LowRank, MultiTask, Scale, TaskBatch
 
 BATCH = Batch(normal(B, T, I), np.array([0, 2, 1]), LENGTHS)
 
 
 def mapped():
-    source = SequenceClassifier(3, 3, input_size=I, dtype=np.float64, seed=1)
+    source = SequenceClassifier(3, 3, input_size=I, **EXACT)
     model = LinearMap(source, {"rnn.weight_*": LowRank(2), "head": Scale()})
     for array in model.parameters.values():
         array += 0.3 * normal(*array.shape)
@@ -29,7 +29,7 @@ def mapped():
 
 
 def several():
-    model = MultiTask({"many": Head(3), "one": Head(1, "binary")}, 3, input_size=I, dtype=np.float64, seed=1)
+    model = MultiTask({"many": Head(3), "one": Head(1, "binary")}, 3, input_size=I, **EXACT)
     return model, TaskBatch({"many": BATCH, "one": Batch(normal(B, T, I), np.array([0, 1, 1]))})
 
 

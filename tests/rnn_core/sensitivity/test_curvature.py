@@ -64,7 +64,13 @@ def test_gauss_newton_is_symmetric_and_has_no_eigenvalue_below_zero(kind):
 def test_any_shape(cell, layers, both, hidden, steps, rows, seed):
     rng = np.random.default_rng(seed)
     model = SequenceClassifier(
-        3, hidden, input_size=2, cell=cell, num_layers=layers, bidirectional=both, dtype=np.float64, seed=seed
+        3,
+        hidden,
+        input_size=2,
+        cell=cell,
+        num_layers=layers,
+        bidirectional=both,
+        **{**EXACT, "seed": seed},
     )
     lengths = rng.integers(1, steps + 1, rows)
     batch = Batch(rng.standard_normal((rows, steps, 2)), rng.integers(0, 3, rows), lengths)
@@ -77,7 +83,7 @@ def test_any_shape(cell, layers, both, hidden, steps, rows, seed):
 
 def test_of_a_linear_model_with_squared_error_both_are_one():
     # All that the head's own parameters do is linear.
-    model = SequenceRegressor(2, 3, input_size=I, dtype=np.float64, seed=0)
+    model = SequenceRegressor(2, 3, input_size=I, **EXACT)
     batch = Batch(normal(B, T, I), normal(B, 2, seed=1))
     v = {name: normal(*model.parameters[name].shape, seed=2) for name in ("head.weight", "head.bias")}
     close(gauss_newton_product(model, batch, v), hvp(model, batch, v), 1e-14)

@@ -7,7 +7,6 @@ import pytest
 
 from examples import vanishing_gradients
 from examples.detector import Detector
-from examples.peephole_lstm import PeepholeLSTM
 from rnn_core import (
     LSTM,
     LanguageModel,
@@ -20,6 +19,7 @@ from rnn_core import (
     jvp,
     state_jacobian,
     state_jacobian_singular_values,
+    variants,
 )
 from rnn_core.data import Batch
 from rnn_core.sensitivity.walk import why_not
@@ -36,7 +36,7 @@ def on_device(monkeypatch):
 
 
 def both(kind, *args, **options):
-    return tuple(kind(*args, backend=where, **EXACT, **options) for where in ("numpy", "device"))
+    return tuple(kind(*args, **{**EXACT, "backend": where, **options}) for where in ("numpy", "device"))
 
 
 def there(arrays):
@@ -98,9 +98,15 @@ def test_a_model_of_ones_own_on_the_trunk():
     assert inner(v, gauss_newton_product(model, batch, v)) > 0
 
 
-def test_a_cell_of_ones_own():
-    """Its vectors and its states are in all of it, and examples are taken one by one."""
-    layer = PeepholeLSTM(I, H, 2, dtype="float64", seed=0)
+@pytest.mark.parametrize("cell", [name for name in variants.__all__ if isinstance(getattr(variants, name), type)])
+def test_a_defined_cell(cell):
+    """Its vectors and all of its states are in all of it, and examples are taken one by one."""
+    layer = getattr(variants, cell)(I, H, 2, **EXACT)
+    count = len(layer.spec.states)
+
+    def together(parts):
+        return parts if count > 1 else parts[0]
+
     for array in layer.parameters.values():
         array += 0.3 * normal(*array.shape)
     x, dx, v = normal(T, B, I), normal(T, B, I, seed=1), direction(layer.parameters)
@@ -111,17 +117,17 @@ def test_a_cell_of_ones_own():
     np.testing.assert_allclose((u * dy).sum(), (gx * dx).sum() + inner(grads, v), rtol=1e-11)
 
     J = state_jacobian(layer, x[:, 0], 2)
-    d = tuple(normal(2, H, seed=k) for k in range(2))
+    d = tuple(normal(2, H, seed=k) for k in range(count))
     _, middle = layer(x[:2, 0])
-    _, dstate = jvp(layer, x[2:, 0], dstate0=d, state0=middle)
-    flat = [np.concatenate([part.ravel() for part in parts]) for parts in (d, dstate)]
-    np.testing.assert_allclose(J @ flat[0], flat[1], rtol=1e-11)
+    _, dstate = jvp(layer, x[2:, 0], dstate0=together(d), state0=middle)
+    flat = [np.concatenate([part.ravel() for part in parts]) for parts in (d, dstate if count > 1 else (dstate,))]
+    np.testing.assert_allclose(J @ flat[0], flat[1], rtol=1e-9, atol=1e-14)
     values = state_jacobian_singular_values(layer, x[:, 0]).values
     np.testing.assert_allclose(values[T - 3], np.linalg.svd(J, compute_uv=False), atol=1e-14)
 
-    model = SequenceClassifier(3, H, input_size=I, cell="PeepholeLSTM", **EXACT)
+    model = SequenceClassifier(3, H, input_size=I, cell=cell, **EXACT)
     batch = Batch(normal(B, T, I), np.array([0, 1, 2]), LENGTHS)
-    assert why_not(model) == "'PeepholeLSTM' is a cell of its own"
+    assert why_not(model) == f"{cell!r} is a cell of its own"
     u, v = (direction(model.parameters, seed) for seed in (1, 2))
     assert abs(inner(u, hvp(model, batch, v)) - inner(v, hvp(model, batch, u))) < 1e-11
     assert inner(v, gauss_newton_product(model, batch, v)) > 0

@@ -22,6 +22,7 @@ from rnn_core.sensitivity.walk import why_not
 from tests.sensitivity_checks import (
     CASES,
     CELLS,
+    EXACT,
     LENGTHS,
     B,
     H,
@@ -90,8 +91,7 @@ def test_any_shape(cell, layers, both, hidden, steps, rows, seed, pooling, words
         num_layers=layers,
         bidirectional=both,
         pooling=pooling,
-        dtype=np.float64,
-        seed=seed,
+        **{**EXACT, "seed": seed},
         **reads,
     )
     x = rng.integers(0, 3, (rows, steps)) if words else rng.standard_normal((rows, steps, 2))

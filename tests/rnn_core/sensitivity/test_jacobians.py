@@ -25,7 +25,7 @@ def test_against_differences(cell, num_layers):
 @settings(max_examples=30, deadline=None)
 def test_forwards_it_is_the_same(cell, layers, hidden, steps, t, seed):
     """Each column is a Jacobian-vector product; and Jacobians of two stretches multiply."""
-    layer = LAYERS[cell](I, hidden, layers, dtype=np.float64, seed=seed)
+    layer = LAYERS[cell](I, hidden, layers, dtype=np.float64, backend="numpy", seed=seed)
     x, names, t = normal(steps, I, seed=seed), layer.spec.states, min(t, steps - 1)
     found = state_jacobian(layer, x)
     rng = np.random.default_rng(seed)
@@ -68,7 +68,7 @@ def test_an_open_forget_gate_keeps_the_cell():
 
 
 def test_one_state_is_a_block_of_all():
-    layer, x = LSTM(I, H, 2, dtype=np.float64, seed=0), normal(5, I)
+    layer, x = LSTM(I, H, 2, backend="numpy", dtype=np.float64, seed=0), normal(5, I)
     whole = state_jacobian(layer, x, 1)
     assert whole.shape == (12, 12)
     np.testing.assert_allclose(state_jacobian(layer, x, 1, of="h"), whole[:6, :6], rtol=0, atol=1e-15)
@@ -78,7 +78,7 @@ def test_one_state_is_a_block_of_all():
 
 
 def test_rows_may_be_walked_back_with_in_parts(monkeypatch):
-    layer, x = GRU(I, H, 2, dtype=np.float64, seed=0), normal(5, I)
+    layer, x = GRU(I, H, 2, backend="numpy", dtype=np.float64, seed=0), normal(5, I)
     whole, values = state_jacobian(layer, x), state_jacobian_singular_values(layer, x).values
     monkeypatch.setattr(jacobians, "ROWS", 4)
     np.testing.assert_allclose(state_jacobian(layer, x), whole, rtol=1e-14, atol=1e-16)

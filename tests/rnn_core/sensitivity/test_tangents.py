@@ -45,7 +45,7 @@ def state_of(arrays):
 @settings(max_examples=30, deadline=None)
 def test_forwards_and_backwards_are_the_same_jacobian(cell, layers, both, first, ragged, hidden, steps, rows):
     """⟨u, J v⟩ = ⟨Jᵀ u, v⟩ for every shape, option and input."""
-    layer = LAYERS[cell](I, hidden, layers, bidirectional=both, batch_first=first, dtype=np.float64, seed=0)
+    layer = LAYERS[cell](I, hidden, layers, bidirectional=both, batch_first=first, **EXACT)
     shape = (rows, steps, I) if first else (steps, rows, I)
     lengths = np.random.default_rng(0).integers(1, steps + 1, rows) if ragged else None
     x, dx = normal(*shape), normal(*shape, seed=1)
@@ -70,13 +70,13 @@ def test_everything_moves_at_once(cell):
 
 @pytest.mark.parametrize("cell", LAYERS)
 def test_against_differences(cell):
-    layer, x, dx, h = LAYERS[cell](I, H, dtype=np.float64, seed=0), normal(T, B, I), normal(T, B, I, seed=1), 1e-6
+    layer, x, dx, h = LAYERS[cell](I, H, **EXACT), normal(T, B, I), normal(T, B, I, seed=1), 1e-6
     dy, _ = jvp(layer, x, dx=dx)
     np.testing.assert_allclose(dy, (layer(x + h * dx)[0] - layer(x - h * dx)[0]) / (2 * h), rtol=0, atol=1e-9)
 
 
 def test_causes_come_before_effects():
-    layer, dx = LSTM(I, H, dtype=np.float64, seed=0), np.zeros((T, 1, I))
+    layer, dx = LSTM(I, H, **EXACT), np.zeros((T, 1, I))
     dx[3] = 1
     dy, (dh, dc) = jvp(layer, normal(T, 1, I), dx=dx)
     assert not dy[:3].any()
@@ -86,7 +86,7 @@ def test_causes_come_before_effects():
 
 
 def test_an_lstms_states_one_by_one():
-    layer, x, d = LSTM(I, H, dtype=np.float64, seed=0), normal(T, B, I), normal(1, B, H, seed=1)
+    layer, x, d = LSTM(I, H, **EXACT), normal(T, B, I), normal(1, B, H, seed=1)
     both, _ = jvp(layer, x, dstate0=(d, d))
     h, _ = jvp(layer, x, dstate0=(d, None))
     c, _ = jvp(layer, x, dstate0=(None, d))
@@ -118,7 +118,7 @@ def test_tokens_and_a_carried_state():
 
 
 def test_what_reads_and_writes():
-    model = seq2seq("gru", vocab_size=6)
+    model = seq2seq("gru", vocab_size=6, backend="numpy")
     v = direction(model.parameters)
     dlogits, dweights = jvp(model, x := source(model), dparameters=v, lengths=READ, targets=WRITTEN)
     logits, _, tape = model.forward(x, WRITTEN, READ)
@@ -134,7 +134,7 @@ def test_a_padding_row_does_not_move():
 
 
 def test_dtypes_are_kept():
-    layer = GRU(I, H, seed=0)
+    layer = GRU(I, H, backend="numpy", seed=0)
     x = normal(T, B, I).astype(np.float32)
     dy, dh = jvp(layer, x, dx=x)
     assert dy.dtype == dh.dtype == np.float32
@@ -166,4 +166,4 @@ X = normal(T, B, I)
 )  # fmt: skip
 def test_errors(call, error, says):
     with pytest.raises(error, match=says):
-        call(LSTM(I, H, dtype=np.float64))
+        call(LSTM(I, H, **EXACT))
