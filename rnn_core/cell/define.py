@@ -12,7 +12,7 @@ from kernels.contract import CELLS, DefinedParameters
 from kernels.definition import Definition
 
 from ..foreign import shown
-from ..layers.defined import Cell, Defining, Initial, register, signature, spec_of, taken_names
+from ..layers.defined import SHIPPED, Cell, Defining, Initial, register, signature, spec_of, taken_names
 from .mistakes import Place, caller, mistake
 from .names import Group, check_names, group, options_of, reached
 from .writing import Written
@@ -81,7 +81,7 @@ def define(
         be written down, or doesn't return what it must.
     """
     place = caller()
-    _check_name(place, name)
+    _check_name(place, name, getattr(step, "__module__", None))
     a = group(place, "a", "gate", "gates", gates)
     s = group(place, "prev", "state", "states", states)
     k = group(place, "kept", "number", "kept", kept)
@@ -120,11 +120,12 @@ def define(
     return layer
 
 
-def _check_name(place: Place, name: Any) -> None:
+def _check_name(place: Place, name: Any, module: Any) -> None:
     if not isinstance(name, str) or not name.isidentifier():
         raise mistake(place, "define", f"name must be a name as Python's classes have, got {shown(name)}", quoted=False)
     built_in = {*CELLS, "rnn", *(taken.lower() for taken in taken_names())}
-    if name.lower() in built_in:
+    others = {shipped.lower() for shipped, where in SHIPPED.items() if where != module}
+    if name.lower() in built_in | others:
         raise mistake(place, "define", f"name must be the cell's own, got {name!r}, which rnn_core has", quoted=False)
 
 

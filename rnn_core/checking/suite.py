@@ -1,16 +1,18 @@
 """The standard cases of `rnn-core gradcheck`: every cell and activation, with every option of a layer.
 
-Beside them stand the layers that are no cells, convolutions, pools, attention and the chain, each in a few forms.
+Beside them stand the layers that are no cells, convolutions, pools, attention and the chain, each in a few forms; and
+the cells of rnn_core.variants, which are made when they are asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..layers import CRF, GRU, LSTM, RNN, Attention, AvgPool, Conv1d, Conv2d, GlobalAvgPool, MaxPool
+from ..layers.defined import SHIPPED, shipped
 from ..layers.stack import Recurrent
 from .check import gradcheck
 from .report import GradientReport
@@ -133,6 +135,19 @@ def cell_cases(
     """Return the standard cases of a cell that a user has defined, made one by one; arguments as `standard_cases`."""
     for option in [_known(option) for option in (OPTIONS if options is None else options)]:
         yield _case(kind.__name__, option, kind, {}, backend, dtype, steps)
+
+
+def variant_cases(
+    names: Iterable[str] = tuple(SHIPPED),
+    *,
+    backend: str | None = None,
+    dtype: Any = np.float64,
+    steps: int = 50,
+    options: tuple[str, ...] | None = None,
+) -> Iterator[Case]:
+    """Return the standard cases of rnn_core.variants, or of those named; other arguments as `standard_cases`."""
+    for name in names:
+        yield from cell_cases(shipped(name), backend=backend, dtype=dtype, steps=steps, options=options)
 
 
 def _case(

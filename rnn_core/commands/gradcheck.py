@@ -22,15 +22,26 @@ from ..atomic import write_atomically
 from ..checking.cells import StepReport, check_step
 from ..checking.check import TOLERANCE
 from ..checking.report import GradientReport
-from ..checking.suite import CELLS, FORMER, LAYERS, OPTIONS, Case, cell_cases, layer_cases, standard_cases
+from ..checking.suite import (
+    CELLS,
+    FORMER,
+    LAYERS,
+    OPTIONS,
+    Case,
+    cell_cases,
+    layer_cases,
+    standard_cases,
+    variant_cases,
+)
 from ..foreign import shown
+from ..layers.defined import SHIPPED
 from ..written import json_bytes
 from .cells import cells_in
 
 help = "check every gradient of every cell and layer, element by element (a quarter of a minute, the first time one)"
 
-CELL_NAMES = {name.lower().replace(" ", "-"): name for name in (*CELLS, *LAYERS)}
-"""What is typed for a cell or another layer, and what it is called."""
+CELL_NAMES = {name.lower().replace(" ", "-"): name for name in (*CELLS, *LAYERS, *SHIPPED)}
+"""What is typed for a cell or another layer, and what it is called. Variants are checked where they are named."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +78,9 @@ def run(args: argparse.Namespace) -> int:
         how = {"backend": args.backend, "dtype": dtype}
         cases = standard_cases(**how, steps=args.steps, options=args.option and tuple(args.option))
         more = iter(()) if args.option else layer_cases(**how)
-        chosen = (case for case in chain(cases, more) if args.cell is None or case.cell in args.cell)
+        asked = [name for name in SHIPPED if name in (args.cell or ())]
+        variants = variant_cases(asked, **how, steps=args.steps, options=args.option and tuple(args.option))
+        chosen = (case for case in chain(cases, variants, more) if args.cell is None or case.cell in args.cell)
     began = time.perf_counter()
     reports: list[tuple[Case, GradientReport]] = []
     console = Console()

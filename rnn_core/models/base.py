@@ -15,7 +15,7 @@ from ..data.batches import Batch
 from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
 from ..layers.checks import probability
-from ..layers.defined import DEFINED, Cell
+from ..layers.defined import DEFINED, SHIPPED, Cell, cells_by_name, shipped
 from ..layers.embedding import dense
 from ..layers.quantized import is_quantized, quantized_shell, sizes
 from ..layers.stack import Recurrent
@@ -223,9 +223,13 @@ def recurrent_core(
     where: str, *, cell: Any, nonlinearity: str, input_size: int, dropout: float, num_layers: int, **options: Any
 ) -> Recurrent:
     """Return the recurrent layer of a model, over sequences whose rows come first."""
-    cores, cell = {**CORES, **DEFINED}, word_of_cell(cell)
+    cores, cell = {**CORES, **cells_by_name()}, word_of_cell(cell)
     if not isinstance(cell, str) or cell not in cores:
-        raise ValueError(f"{where}: cell must be one of {', '.join(map(repr, cores))}, got {cell!r}")
+        others = (repr(name) for name in cores if name not in SHIPPED)
+        raise ValueError(
+            f"{where}: cell must be one of {', '.join(others)}, got {cell!r}; or of "
+            f"rnn_core.variants: {', '.join(SHIPPED)}"
+        )
     if cell == "rnn":
         options["nonlinearity"] = nonlinearity
     elif nonlinearity != "tanh":
@@ -235,8 +239,9 @@ def recurrent_core(
         )
     # A single layer has no layers between which to drop: the model's dropout acts around it.
     between = 0.0 if num_layers == 1 else dropout
-    probability(cores[cell].__name__, "dropout", dropout)
-    return cores[cell](input_size, batch_first=True, num_layers=num_layers, dropout=between, **options)
+    kind = cores[cell] or shipped(cell)
+    probability(kind.__name__, "dropout", dropout)
+    return kind(input_size, batch_first=True, num_layers=num_layers, dropout=between, **options)
 
 
 def seeds(seed: int | None, count: int) -> list[int]:

@@ -17,7 +17,7 @@ import numpy as np
 from ..foreign import one_line, parse_json, shown
 from ..layers.base import Layer
 from ..layers.checks import check_finite
-from ..layers.defined import DEFINED
+from ..layers.defined import DEFINED, SHIPPED, place_of, shipped
 from ..layers.first_values import outlined, undrawn
 from ..layers.quantized import quantized_shell
 from ..layers.stack import Recurrent
@@ -145,6 +145,8 @@ def _check_cells(contents: Contents) -> None:
         return
     cells = parse_json("load", f"{CELLS} in {contents.path!r}", contents.metadata[CELLS], unique=True)
     for name, place in cells.items() if isinstance(cells, dict) else ():
+        if name not in DEFINED and name in SHIPPED and place == place_of(shipped(name)):
+            continue  # importing it was all that it took
         if name not in DEFINED:
             raise RuntimeError(
                 f"load: {contents.path!r} has a cell {shown(name)}, which is not defined here; import {shown(place)} "

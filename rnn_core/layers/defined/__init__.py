@@ -13,16 +13,20 @@ from .cell import (
     spec_of,
     taken_names,
 )
+from .shipped import SHIPPED, cells_by_name, shipped
 
 __all__ = [
     "DEFINED",
+    "SHIPPED",
     "Cell",
     "Defining",
     "Initial",
     "cell_named",
+    "cells_by_name",
     "cells_of",
     "place_of",
     "register",
+    "shipped",
     "signature",
     "spec_of",
     "taken_names",
