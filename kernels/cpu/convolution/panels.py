@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from llvmlite import ir
 from numba import carray
 
@@ -18,27 +17,16 @@ from ..emitting.addresses import make_pointer
 from ..emitting.integers import call, written
 from ..emitting.simd import Code, Lanes
 from ..loops.parts import phase
+from .places import job_type
 
 WIDEST = 4
 """Vectors of windows in a panel, at most."""
 
 
 class Job(NamedTuple):
-    """The arguments of a convolution's loops: sizes, places and addresses."""
+    """The arguments of a convolution's loops, behind the geometry (places.py): sizes and addresses."""
 
     C: int
-    H: int
-    W: int
-    P: int  # windows over either axis
-    Q: int
-    kernel_0: int
-    kernel_1: int
-    stride_0: int
-    stride_1: int
-    dilation_0: int
-    dilation_1: int
-    before_0: int
-    before_1: int
     windows: int  # of the whole batch
     places: int  # terms but for the one that is 1
     terms: int
@@ -53,10 +41,8 @@ class Job(NamedTuple):
     weight: int = 0  # [O][terms], or its gradient turned, [terms][O]
 
 
-JOB = np.dtype([(name, np.int64) for name in Job._fields])
-"""A `Job` in memory."""
-
-job_at = make_pointer(JOB)
+job_at = make_pointer(job_type(Job))
+"""How a loop finds the geometry and its `Job` in memory."""
 
 
 def make_runs(lanes: Lanes) -> Any:

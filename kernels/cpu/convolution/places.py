@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,20 @@ def places_of(axes: tuple[tuple[int, int, int, int], ...]) -> Places:
     first, second = ((1, 1, 1, 0), *axes)[-2:]
     kernel, stride, dilation, before = zip(first, second, strict=True)
     return Places(*kernel, *stride, *dilation, *before, kernel[0] * kernel[1])
+
+
+GEOMETRY = (*Places._fields[:-1], "H", "W", "P", "Q")
+"""What every loop over windows is told first: where they lie, a plane's sizes, how many there are over either axis."""
+
+
+def geometry_of(places: Places, sizes: tuple[int, ...], counts: tuple[int, ...]) -> tuple[int, ...]:
+    """Return that, of planes and windows over one axis or two."""
+    return (*places[:-1], *(1, *sizes)[-2:], *(1, *counts)[-2:])
+
+
+def job_type(own: Any) -> np.dtype:
+    """Return the type of a job in memory: the geometry, then the fields of a NamedTuple of its own."""
+    return np.dtype([(name, np.int64) for name in (*GEOMETRY, *own._fields)])
 
 
 def planes(x: np.ndarray) -> np.ndarray:

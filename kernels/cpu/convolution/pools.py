@@ -26,7 +26,7 @@ from ..running import threads
 from ..running.compiled import compiled
 from ..running.memory import array
 from .columns import seen
-from .places import Places, planes
+from .places import Places, geometry_of, job_type, planes
 
 ROW = 8
 """Windows beside one another from which on they are taken together."""
@@ -38,31 +38,17 @@ DTYPES = {np.dtype(name): name for name in ("float32", "float64")}
 
 
 class Job(NamedTuple):
-    """The arguments of the loops: places, sizes and addresses."""
+    """The arguments of the loops, behind the geometry (places.py): how many planes there are, and addresses."""
 
-    kernel_0: int
-    kernel_1: int
-    stride_0: int
-    stride_1: int
-    dilation_0: int
-    dilation_1: int
-    before_0: int
-    before_1: int
-    N: int  # planes
-    H: int
-    W: int
-    P: int  # windows over either axis
-    Q: int
+    N: int
     threads: int
     x: int  # [N][H][W], or its gradient
     y: int  # [N][P][Q], or its gradient
     taken: int  # int32 [N][P][Q]
 
 
-JOB = np.dtype([(name, np.int64) for name in Job._fields])
-"""A `Job` in memory."""
-
-job_at, taken_at = make_pointer(JOB), make_pointer(np.int32)
+job_at, taken_at = make_pointer(job_type(Job)), make_pointer(np.int32)
+"""How a loop finds the geometry and its `Job`, and the places that were taken, in memory."""
 
 
 @phase
@@ -157,10 +143,10 @@ def make_max_backward(dtype: str) -> Any:
 
 def _run(make: Any, x: np.ndarray, y: np.ndarray, taken: np.ndarray, places: Places) -> None:
     """Let the pool run a loop over planes, all as they lie in memory."""
-    (N, H, W), (P, Q) = x.shape, y.shape[1:]
+    geometry = geometry_of(places, x.shape[1:], y.shape[1:])
     with threads.share(float(WORK * places.size * y.size)) as count:
-        job = Job(*places[:-1], N, H, W, P, Q, count, x.ctypes.data, y.ctypes.data, taken.ctypes.data)
-        numbers = np.array(job, np.int64)
+        job = Job(len(x), count, x.ctypes.data, y.ctypes.data, taken.ctypes.data)
+        numbers = np.array((*geometry, *job), np.int64)
         threads.run(compiled(make, DTYPES[x.dtype]).address, numbers.ctypes.data, count)
 
 

@@ -32,7 +32,7 @@ from ..running import threads
 from ..running.compiled import compiled
 from ..running.memory import aligned, array, constant, take
 from .panels import WIDEST, Job, job_at, make_gather, make_runs
-from .places import Places
+from .places import Places, geometry_of
 
 TERMS = 512
 """Of a panel, at most: 128 KiB, four chains of the tile."""
@@ -136,7 +136,7 @@ class WeightGradient:
         """Return where a panel of output channels is: [windows][vectors][lanes]."""
         return View(dy + panel.first * WIDEST * self.count * self.width, panel.vectors * self.width)
 
-    def turn(self, job: Job, panel: Panel, vector: int, windows: int, source: int, dy: int, done: int) -> None:
+    def turn(self, job: Any, panel: Panel, vector: int, windows: int, source: int, dy: int, done: int) -> None:
         """Turn a vector of output channels of dy, so that they lie side by side."""
         out = self._panel(panel, dy).below(done).along((vector - panel.first) * self.width)
         channels = least(self.count, job.O - vector * self.count)
@@ -160,11 +160,10 @@ def _job(
 ) -> tuple[Lanes, Job]:  # fmt: skip
     """Return all that follows from the sizes of a convolution on `count` threads."""
     lanes = Lanes(dtype, host_width())
-    B, C, H, W = (*shape[:2], *(1, *shape[2:])[-2:])
-    P, Q = (1, *counts)[-2:]
+    B, C = shape[:2]
     terms, wide = C * places.size, WIDEST * lanes.width
     job = Job(
-        C, H, W, P, Q, *places[:-1], windows=B * P * Q, places=terms, terms=end, first=first, O=O, threads=count,
+        C, windows=B * prod(counts), places=terms, terms=end, first=first, O=O, threads=count,
         scratch_size=aligned(TERMS * wide + WIDEST * lanes.count * lanes.filled(O) * lanes.size),
         zeros=constant(0, dtype, WIDEST * lanes.count).address,
     )  # fmt: skip
@@ -180,7 +179,7 @@ def _run(
         lanes, job = _job(DTYPES[x.dtype], x.shape, y.shape[1], places, counts, first, end, count)
         scratch = take(count * job.scratch_size)
         job = job._replace(scratch=scratch.address, x=x.ctypes.data, y=y.ctypes.data, weight=weight.ctypes.data)
-        numbers = np.array(job, np.int64)
+        numbers = np.array((*geometry_of(places, x.shape[2:], counts), *job), np.int64)
         threads.run(compiled(make, lanes).address, numbers.ctypes.data, count)
 
 

@@ -33,6 +33,7 @@ else stays: K counts the pairs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -122,8 +123,30 @@ def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):
     return body
 
 
-ARGUMENTS = 12
-"""Of a tile, as named above."""
+def call_tile(
+    code: Code, kind: str, body: Callable[[int, int], Callable[..., None]], panels: tuple[int, ...], rows: ir.Value,
+    vectors: ir.Value, arguments: list[ir.Value],
+) -> None:  # fmt: skip
+    """Call the tile of that size: a function of its own, which ``body(rows, vectors)`` writes once a module.
+
+    A size that no tile has does nothing: panels have as many vectors as `panels` says, and rows are `max_rows` at most.
+    """
+    builder, lanes = code.builder, code.lanes
+    end = builder.append_basic_block("end")
+    over_vectors = builder.switch(vectors, end)
+    for p in panels:
+        block = builder.append_basic_block(f"{p} vectors")
+        over_vectors.add_case(ir.Constant(INT, p), block)
+        builder.position_at_end(block)
+        over_rows = builder.switch(rows, end)
+        for i in range(1, max_rows(lanes, p) + 1):
+            block = builder.append_basic_block(f"{i} x {p}")
+            over_rows.add_case(ir.Constant(INT, i), block)
+            builder.position_at_end(block)
+            tile = emitted(builder.module, f"{kind}.{i}x{p}", len(arguments), body(i, p), lanes)
+            builder.call(tile, arguments)
+            builder.branch(end)
+    builder.position_at_end(end)
 
 
 class View(NamedTuple):
@@ -157,25 +180,7 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable
     of its own, emitted once a module. K, the terms of a block, is at least 1, or nothing is written; several blocks
     have at most `CHAIN` terms each. Of the last vector, `valid` numbers exist.
     """
-
-    def choose(code: Code, rows: ir.Value, vectors: ir.Value, arguments: list[ir.Value]) -> None:
-        """Call the tile of that size."""
-        builder = code.builder
-        end = builder.append_basic_block("end")
-        over_vectors = builder.switch(vectors, end)
-        for p in panels:
-            block = builder.append_basic_block(f"{p} vectors")
-            over_vectors.add_case(ir.Constant(INT, p), block)
-            builder.position_at_end(block)
-            over_rows = builder.switch(rows, end)
-            for i in range(1, max_rows(lanes, p) + 1):
-                block = builder.append_basic_block(f"{i} x {p}")
-                over_rows.add_case(ir.Constant(INT, i), block)
-                builder.position_at_end(block)
-                name = f"tile.{lanes.operands}.{lanes.suffix}.{layout}.{i}x{p}"
-                builder.call(emitted(builder.module, name, ARGUMENTS, _tile(lanes, layout, i, p), lanes), arguments)
-                builder.branch(end)
-        builder.position_at_end(end)
+    kind, body = f"tile.{lanes.operands}.{lanes.suffix}.{layout}", partial(_tile, lanes, layout)
 
     def chains(
         code: Code, rows: ir.Value, vectors: ir.Value, out: ir.Value, out_row: ir.Value, start: ir.Value,
@@ -197,8 +202,8 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable
             left = builder.sub(total, builder.mul(part.index, most))
             n = builder.select(builder.icmp_signed("<", left, most), left, most)
             terms, parts = builder.select(single, n, K), builder.select(single, one, n)
-            choose(
-                code, rows, vectors,
+            call_tile(
+                code, kind, body, panels, rows, vectors,
                 [out, out_row, start_at, start_by, a_at, a_row, parts, a_block, terms, w_at, w_row, valid],
             )  # fmt: skip
             part.next = [out, out_row, builder.add(a_at, a_step), builder.add(w_at, w_step)]

@@ -1,4 +1,4 @@
-"""The time loop in int8: quantise, products, finish, meet. Phases, threads and memory are those of the float32 loop.
+"""The time loop in int8: the float32 loop (loops/forward.py) around products of its own.
 
 What differs: x is quantised ahead of all steps, h_{t−1} by each thread that needs it, in its own scratch, and the two
 products of a step are scaled apart, because x_t and h_{t−1} have a scale each.
@@ -9,32 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import carray
 
 from ..emitting.addresses import make_pointer
 from ..emitting.cell import KernelCell
 from ..emitting.copying import make_copy
 from ..emitting.integers import written
-from ..emitting.microkernel import View, max_rows
+from ..emitting.microkernel import View
 from ..emitting.simd import Lanes
-from ..emitting.subnormal import leave, make_enter
-from ..loops.forward import Finish, max_panel
+from ..loops.forward import make_loop, max_panel
 from ..loops.job import Job
 from ..loops.layout import MemoryLayout
-from ..loops.parts import (
-    Mine,
-    Panel,
-    RowTile,
-    Step,
-    first_row,
-    meet,
-    meet_all,
-    mine_of,
-    panel_of,
-    phase,
-    step_in_turn,
-    tile_of,
-)
+from ..loops.parts import Mine, Panel, RowTile, Step, meet_all, phase, tile_of
 from .rows import make_quantize
 from .tile import HEAD, TURN, make_product
 
@@ -52,78 +37,24 @@ job_at = make_pointer(JOB)
 
 def make_forward(cell: KernelCell, lanes: Lanes, way: str) -> Any:
     """Return the time loop of a cell, uncompiled."""
-    quantize_input = written(Products(cell, lanes, way).quantize_input)
-    products_ahead, step_forward = make_products_ahead(cell, lanes, way), make_step(cell, lanes, way)
-    enter = make_enter(lanes)
+    products = Products(cell, lanes, way)
+    quantize_input, quantize_state = written(products.quantize_input), written(products.quantize_state)
 
-    def forward(thread, address):
-        before = enter()
-        job: Any = carray(job_at(address), 1)[0]
-        mine = mine_of(job, thread, job.panel)
+    @phase
+    def quantize_x(job, thread):
         quantize_input(job, thread)
         meet_all(job)
-        chunk = job.chunk if job.chunk > 0 else job.T
-        for t0 in range(0, job.T, chunk):
-            t1 = min(job.T, t0 + chunk)
-            begin = first_row(job, t0)
-            if job.chunk > 0:
-                products_ahead(job, mine, begin, first_row(job, t1))
-            for t in range(t0, t1):
-                step_forward(job, mine, t, begin)
-                meet(job, mine.group)
-        leave(before)
-
-    return forward
-
-
-def make_products_ahead(cell: KernelCell, lanes: Lanes, way: str) -> Any:
-    """Return ``products_ahead(job, mine, begin, end)``: b + W_x x_t of these valid rows, ahead of the recurrence."""
-    input_product = written(Products(cell, lanes, way).of_input)
-    sums_ahead = written(MemoryLayout(cell, lanes).sums_ahead)
-    most = tuple(max_rows(lanes, len(cell.from_x) * v) if v else 0 for v in range(max_panel(cell) + 1))
 
     @phase
-    def products_ahead(job, mine, begin, end):
-        for p in range(mine.first, mine.last):
-            panel = panel_of(p, job.panel, job.vectors)
-            for row in range(begin, end, most[panel.vectors]):
-                rows = min(most[panel.vectors], end - row)
-                input_product(job, panel, row, rows, sums_ahead(job, mine, panel, row - begin))
-
-    return products_ahead
-
-
-def make_step(cell: KernelCell, lanes: Lanes, way: str) -> Any:
-    """Return ``step_forward(job, mine, t, begin)``: a thread's rows and units a step further."""
-    products, layout = Products(cell, lanes, way), MemoryLayout(cell, lanes)
-    quantize_state, input_product = written(products.quantize_state), written(products.of_input)
-    state_product = written(products.of_state)
-    sums_now, sums_ahead = written(layout.sums), written(layout.sums_ahead)
-    finish = written(Finish(cell, lanes, False).tile)
-
-    @phase
-    def step_forward(job, mine, t, begin):
-        step = step_in_turn(job, t)
+    def quantize_h(job, mine, step):
         for number in range(mine.group, job.tiles, job.groups):
             tile = tile_of(job, number, step.rows)
             if tile.rows > 0:
                 quantize_state(job, mine, step, tile)
-        for p in range(mine.first, mine.last):
-            panel = panel_of(p, job.panel, job.vectors)
-            for number in range(mine.group, job.tiles, job.groups):
-                tile = tile_of(job, number, step.rows)
-                if tile.rows <= 0:  # these sequences have ended: their state stays as it is (V1), and y is 0 (V2)
-                    break
-                row = step.first + tile.first
-                if job.chunk > 0:
-                    sums = sums_ahead(job, mine, panel, row - begin)
-                else:
-                    sums = sums_now(mine, panel)
-                    input_product(job, panel, row, tile.rows, sums)
-                state_product(job, mine, panel, tile, sums)
-                finish(job, panel, step, tile, sums)
 
-    return step_forward
+    return make_loop(
+        cell, lanes, products, keep=False, job_at=job_at, before_all=quantize_x, before_step=quantize_h
+    )  # fmt: skip
 
 
 class Products:
@@ -164,7 +95,7 @@ class Products:
         w = job.w_x + panel.first * at.from_x * (count + HEAD) * at.width
         self.product(rows, at.from_x * panel.vectors, out, bias, x, numbers.x_scales + 4 * row, count, w, at.count)
 
-    def of_state(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, sums: View) -> None:
+    def of_state(self, job: Job, mine: Mine, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
         """Sums += W_h h_{t−1}: now they are complete."""
         at, count = self.at, (job.H + (TURN - 1)) // TURN
         numbers: Any = job

@@ -12,12 +12,13 @@ and a tile ends with the scales: out = start + s_w·s_a·Σ.  (IQ3)
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from llvmlite import ir
 
 from ..emitting.integers import call
-from ..emitting.microkernel import SOON, View, max_rows
-from ..emitting.simd import INT, Code, Lanes, Vector, emitted
+from ..emitting.microkernel import SOON, View, call_tile
+from ..emitting.simd import INT, Code, Lanes, Vector
 from .dots import dots
 from .rows import spread
 
@@ -95,10 +96,6 @@ def _put(
         code.store_first(mask, scaled.fma(scale, code.load_first(mask, start, offset)), out, offset)
 
 
-ARGUMENTS = 10
-"""Of a tile, as named above."""
-
-
 def make_product(lanes: Lanes, way: str, panels: tuple[int, ...]) -> Callable[..., None]:
     """Return ``product(rows, vectors, out, start, a, scales, turns, w, valid)``, for functions that are `written`.
 
@@ -107,23 +104,8 @@ def make_product(lanes: Lanes, way: str, panels: tuple[int, ...]) -> Callable[..
     """
 
     def choose(code: Code, rows: ir.Value, vectors: ir.Value, *arguments: ir.Value) -> None:
-        builder = code.builder
-        end = builder.append_basic_block("end")
-        over_vectors = builder.switch(vectors, end)
-        for p in panels:
-            block = builder.append_basic_block(f"{p} vectors")
-            over_vectors.add_case(ir.Constant(INT, p), block)
-            builder.position_at_end(block)
-            over_rows = builder.switch(rows, end)
-            for i in range(1, max_rows(lanes, p) + 1):
-                block = builder.append_basic_block(f"{i} x {p}")
-                over_rows.add_case(ir.Constant(INT, i), block)
-                builder.position_at_end(block)
-                name = f"int8 tile.{lanes.suffix}.{way}.{i}x{p}"
-                body = _tile(lanes, way, i, p)
-                builder.call(emitted(builder.module, name, ARGUMENTS, body, lanes), list(arguments))
-                builder.branch(end)
-        builder.position_at_end(end)
+        kind, body = f"int8 tile.{lanes.suffix}.{way}", partial(_tile, lanes, way)
+        call_tile(code, kind, body, panels, rows, vectors, list(arguments))
 
     name = f"int8 product.{lanes.suffix}.{way}.{panels}"
 

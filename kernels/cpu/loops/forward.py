@@ -17,6 +17,7 @@ from ..emitting.subnormal import leave, make_enter
 from .job import Job, job_at
 from .layout import MemoryLayout
 from .parts import (
+    Mine,
     Panel,
     RowTile,
     Step,
@@ -54,13 +55,36 @@ def tallest(cell: KernelCell, lanes: Lanes, vectors: int) -> int:
 
 def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
     """Return the time loop of a cell, uncompiled; with `keep`, it writes a tape."""
-    products_ahead, step_forward = make_products_ahead(cell, lanes), make_step(cell, lanes, keep)
+    return make_loop(cell, lanes, Products(cell, lanes), keep=keep)
+
+
+@phase
+def nothing_before(job, thread):
+    """Do nothing before the first step: the products read x as it is."""
+
+
+@phase
+def nothing_before_a_step(job, mine, step):
+    """Do nothing before a step: the products read h_{t−1} as it is."""
+
+
+def make_loop(
+    cell: KernelCell, lanes: Lanes, products: Any, *, keep: bool, job_at: Any = job_at,
+    before_all: Any = nothing_before, before_step: Any = nothing_before_a_step,
+) -> Any:  # fmt: skip
+    """Return a time loop around two products, ``of_input`` and ``of_state``, such as those of `Products`.
+
+    Phases ``before_all(job, thread)`` and ``before_step(job, mine, step)`` prepare what the products read.
+    """
+    products_ahead = make_products_ahead(cell, lanes, products)
+    step_forward = make_step(cell, lanes, products, keep, before_step)
     enter = make_enter(lanes)
 
     def forward(thread, address):
         before = enter()
         job: Any = carray(job_at(address), 1)[0]
         mine = mine_of(job, thread, job.panel)
+        before_all(job, thread)
         chunk = job.chunk if job.chunk > 0 else job.T
         for t0 in range(0, job.T, chunk):
             t1 = min(job.T, t0 + chunk)
@@ -75,9 +99,9 @@ def make_forward(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
     return forward
 
 
-def make_products_ahead(cell: KernelCell, lanes: Lanes) -> Any:
+def make_products_ahead(cell: KernelCell, lanes: Lanes, products: Any) -> Any:
     """Return ``products_ahead(job, mine, begin, end)``: b + W_x x_t of these valid rows, ahead of the recurrence."""
-    input_product = written(Products(cell, lanes).of_input)
+    input_product = written(products.of_input)
     sums_ahead = written(MemoryLayout(cell, lanes).sums_ahead)
     most = (0, *(tallest(cell, lanes, vectors) for vectors in range(1, max_panel(cell) + 1)))
 
@@ -92,14 +116,14 @@ def make_products_ahead(cell: KernelCell, lanes: Lanes) -> Any:
     return products_ahead
 
 
-def make_step(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
+def make_step(cell: KernelCell, lanes: Lanes, products: Any, keep: bool, before_step: Any) -> Any:
     """Return ``step_forward(job, mine, t, begin)``: a thread's rows and units a step further.
 
     A panel serves all rows before the next one is touched, so it comes from far away once a step. `begin` is the first
     row whose input product has been done ahead, if any has.
     """
     step_of = step_on_tape if keep else step_in_turn
-    products, layout = Products(cell, lanes), MemoryLayout(cell, lanes)
+    layout = MemoryLayout(cell, lanes)
     input_product, state_product = written(products.of_input), written(products.of_state)
     sums_now, sums_ahead = written(layout.sums), written(layout.sums_ahead)
     finish = written(Finish(cell, lanes, keep).tile)
@@ -107,6 +131,7 @@ def make_step(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
     @phase
     def step_forward(job, mine, t, begin):
         step = step_of(job, t)
+        before_step(job, mine, step)
         for p in range(mine.first, mine.last):
             panel = panel_of(p, job.panel, job.vectors)
             for number in range(mine.group, job.tiles, job.groups):
@@ -119,7 +144,7 @@ def make_step(cell: KernelCell, lanes: Lanes, keep: bool) -> Any:
                 else:
                     sums = sums_now(mine, panel)
                     input_product(job, panel, row, tile.rows, sums)
-                state_product(job, panel, step, tile, sums)
+                state_product(job, mine, panel, step, tile, sums)
                 finish(job, panel, step, tile, sums)
 
     return step_forward
@@ -143,7 +168,7 @@ class Products:
             w = at.w_x(job, panel).along(first * panel.vectors * at.width)
             self.product(rows, count * panel.vectors, out, bias, x, at.words(job.I), w, at.count)
 
-    def of_state(self, job: Job, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
+    def of_state(self, job: Job, mine: Mine, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
         """Sums += W_h h_{t−1}: now they are complete."""
         at = self.at
         if at.slots > at.from_x:  # a GRU's m has a bias, and nothing of the input
