@@ -33,6 +33,9 @@ BYTE = ir.IntType(8)
 intrinsic: Any = extending.intrinsic
 """What makes of a function of types one that numba calls by emitting it; untyped: its own type misleads mypy."""
 
+SIDE = 16
+"""Bytes within which, and of which, vectors are shuffled at the least cost."""
+
 WIDTHS = (16, 32, 64)
 """Bytes of a vector register: NEON and SSE, AVX2, AVX-512."""
 
@@ -297,22 +300,41 @@ class Code:
         align = ir.Constant(ir.IntType(32), lanes.size)
         self.builder.call(function, [vector.value, self.pointer(address, offset), align, mask])
 
-    def interleave(self, a: Vector, b: Vector) -> tuple[Vector, Vector]:
-        """Return a[0], b[0], a[1], b[1], … in two vectors."""
-        n, whole = self.lanes.count, ir.IntType(32)
-        zipped = [k // 2 + (n if k % 2 else 0) for k in range(2 * n)]
-        kind = ir.VectorType(whole, n)
-        halves = (ir.Constant(kind, [ir.Constant(whole, k) for k in half]) for half in (zipped[:n], zipped[n:]))
-        low, high = (Vector(self, self.builder.shuffle_vector(a.value, b.value, half)) for half in halves)
-        return low, high
+    def shuffle(self, a: Vector, b: Vector, order: list[int]) -> Vector:
+        """Return numbers of a, and behind them of b, in some order."""
+        whole = ir.IntType(32)
+        mask = ir.Constant(ir.VectorType(whole, len(order)), [ir.Constant(whole, k) for k in order])
+        return Vector(self, self.builder.shuffle_vector(a.value, b.value, mask))
 
     def transpose(self, rows: list[Vector]) -> list[Vector]:
-        """Return the columns of a square block: as often as 2 goes into its size, halves are interleaved."""
-        half = len(rows) // 2
+        """Return the columns of a square block.
+
+        A shuffle is cheap where numbers stay within 16 bytes of a vector, or 16 bytes stay together. So the blocks on a
+        side of 16 bytes are turned first, all those side by side at once, and then these blocks change places.
+        """
+        side = max(1, SIDE // self.lanes.size)
+        groups = [self._turned(rows[first : first + side], side) for first in range(0, len(rows), side)]
+        columns = [self._dealt([group[c] for group in groups], side) for c in range(side)]
+        return [column[k] for k in range(len(rows) // side) for column in columns]
+
+    def _turned(self, rows: list[Vector], side: int) -> list[Vector]:
+        """Turn square blocks side by side: as often as 2 goes into their side, halves are interleaved."""
+        n, half = self.lanes.count, side // 2
+        low = [block + k // 2 + (n if k % 2 else 0) for block in range(0, n, side) for k in range(side)]
         for _ in range(half.bit_length()):
-            pairs = (self.interleave(rows[k], rows[k + half]) for k in range(half))
-            rows = [vector for pair in pairs for vector in pair]
+            pairs = zip(rows[:half], rows[half:], strict=True)
+            rows = [self.shuffle(a, b, [k + up for k in low]) for a, b in pairs for up in (0, half)]
         return rows
+
+    def _dealt(self, rows: list[Vector], side: int) -> list[Vector]:
+        """Return of each row its first block, its second, and so on, as many as there are rows."""
+        if len(rows) == 1:
+            return rows
+        even = [block + k for block in range(0, 2 * self.lanes.count, 2 * side) for k in range(side)]
+        pairs = list(zip(rows[::2], rows[1::2], strict=True))
+        firsts = self._dealt([self.shuffle(a, b, even) for a, b in pairs], side)
+        seconds = self._dealt([self.shuffle(a, b, [k + side for k in even]) for a, b in pairs], side)
+        return [vector for pair in zip(firsts, seconds, strict=True) for vector in pair]
 
     @contextmanager
     def loop(self, count: ir.Value, *carried: ir.Value) -> Iterator[Loop]:

@@ -8,6 +8,7 @@ phases.py       what a thread does between two meetings, up to the loss
 gradients.py    and after it
 head.py         the loop: scores of a block of rows, their softmax, their gradients, and what these add to dW, db and dx
 calls.py        losses and gradients, as the contract has them
-multiply.py     a product of two matrices by itself
+multiply.py     a product of two matrices by itself, with its arguments (factors.py)
+few.py          the same for a row or a few of them, and a matrix that lies the other way round
 ==============  =====================================================================================================
 """

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import carray
 
-from ..emitting.addresses import make_pointer
 from ..emitting.bfloat16 import make_round, operands
 from ..emitting.integers import least, where, written
-from ..emitting.microkernel import ALONG_K, ALONG_ROWS, CHAIN, Factor, View, make_product
+from ..emitting.microkernel import ALONG_K, ALONG_ROWS, CHAIN, Factor, View, make_product, max_rows
 from ..emitting.reading import make_read_rows, make_read_turned
 from ..emitting.simd import EXACT, PAIRS, Lanes, host_width
 from ..emitting.subnormal import leave, make_enter
@@ -29,37 +28,15 @@ from ..running.memory import aligned, array, constant, take
 from ..running.threads import barrier
 from ..shapes import Parts
 from .cuts import WIDEST
+from .factors import ADDRESSES, ProductJob, product_job_at
+from .few import fits, make_few
 from .job import vectors_of
 
 DTYPES = {np.dtype(name): name for name in ("float32", "float64")}
 
 
-class ProductJob(NamedTuple):
-    """The arguments of a product: sizes, strides and addresses."""
-
-    M: int  # rows of A
-    K: int  # terms of a sum
-    C: int  # columns of B
-    threads: int
-    column_groups: int  # of threads: each has columns to itself; the threads of one part the rows
-    scratch_size: int  # of each thread
-    start_step: int  # bytes from vector to vector of what is added; 0: the same zeros
-    start: int
-    scratch: int = 0
-    meeting: int = 0
-    a: int = 0
-    a_row: int = 0  # bytes from row to row, or from column to column where A lies the other way round
-    a_read: int = 0  # as products read it: A itself, or rounded
-    read_row: int = 0
-    b: int = 0
-    b_row: int = 0  # likewise
-    out: int = 0
-
-
-PRODUCT_JOB = np.dtype([(name, np.int64) for name in ProductJob._fields])
-"""A `ProductJob` in memory."""
-
-product_job_at = make_pointer(PRODUCT_JOB)
+MEMORY = 4
+"""Rows of a product that take the time in which the other factor comes from memory: with fewer it takes no less."""
 
 
 def make_multiply(lanes: Lanes, layout: str, turned: bool) -> Any:
@@ -167,26 +144,39 @@ class Loop:
         self.product(rows, panel.vectors, out, start, a, K, w, self._valid(job, panel))
 
 
+class Plan(NamedTuple):
+    """All that follows from the sizes of a product, and from how its factors lie."""
+
+    function: int  # the loop's address
+    work: Parts  # of the memory that a call needs
+    exact: bool  # products read A itself
+    zeros: int  # the address of what is added where nothing is
+    job: np.ndarray  # a `ProductJob`; addresses are still to come
+
+
 @lru_cache(maxsize=256)
-def _job(
-    dtype: str, M: int, K: int, C: int, count: int, bias: bool, layout: str, precision: str
-) -> tuple[Lanes, ProductJob, Parts]:
-    """Return all that follows from the sizes of a product on `count` threads."""
+def plan(
+    dtype: str, M: int, K: int, C: int, count: int, bias: bool, layout: str, turned: bool, precision: str
+) -> Plan:
+    """Return what follows for `count` threads. A row or a few of them need no scratch."""
     lanes = Lanes(dtype, host_width(), operands(precision, host_width()))
     panels, size, (lines, numbers) = -(-lanes.filled(C) // (WIDEST * lanes.count)), lanes.size, (M, K)
     read_row, exact = lanes.filled(K) * lanes.operand_size, lanes.operands == EXACT
     if layout == ALONG_ROWS:
         (lines, numbers), read_row = (lanes.words(K), M), lanes.filled(M) * size
-    a_row = numbers * size
+    few = exact and turned and layout == ALONG_K and fits(lanes, M, K, C)
+    parted = panels >= count and M < max_rows(lanes, WIDEST) * count
     job = ProductJob(
-        M=M, K=K, C=C, threads=count, column_groups=gcd(panels, count), start_step=lanes.width if bias else 0,
-        scratch_size=aligned(CHAIN * WIDEST * lanes.width), start=constant(0, dtype, WIDEST * lanes.count).address,
-        a_row=a_row, read_row=a_row if exact else read_row,
+        M=M, K=K, C=C, threads=count, column_groups=count if parted else gcd(panels, count),
+        scratch_size=0 if few else aligned(CHAIN * WIDEST * lanes.width), start_step=lanes.width if bias else 0,
+        a_row=numbers * size, read_row=numbers * size if exact else read_row, b_row=(K if turned else C) * size,
     )  # fmt: skip
     work = Parts(
         meeting=threads.BETWEEN, scratch=count * job.scratch_size, a_read=0 if exact else lines * read_row
     )  # fmt: skip
-    return lanes, job, work
+    function = compiled(make_few, lanes, M) if few else compiled(make_multiply, lanes, layout, turned)
+    zeros = constant(0, dtype, WIDEST * lanes.count).address
+    return Plan(function.address, work, exact, zeros, np.array(job, np.int64))
 
 
 class Multiply(NamedTuple):
@@ -206,9 +196,9 @@ def multiply(A: np.ndarray, B: np.ndarray, b: np.ndarray | None = None, precisio
         raise TypeError(f"cpu.multiply: A and B must both be float32 or float64, got {A.dtype} and {B.dtype}")
     if precision != "float32" and dtype != np.float32:
         raise TypeError(f"cpu.multiply: A and B must be float32 in {precision}, got {dtype}")
-    if not (A.flags.c_contiguous or A.T.flags.c_contiguous):
+    if not (A.flags.c_contiguous or A.flags.f_contiguous):
         A = np.ascontiguousarray(A)
-    if not (B.flags.c_contiguous or B.T.flags.c_contiguous):
+    if not (B.flags.c_contiguous or B.flags.f_contiguous):
         B = np.ascontiguousarray(B)
     b = None if b is None else np.ascontiguousarray(b, dtype)
     layout, turned = ALONG_K if A.flags.c_contiguous else ALONG_ROWS, not B.flags.c_contiguous
@@ -216,16 +206,13 @@ def multiply(A: np.ndarray, B: np.ndarray, b: np.ndarray | None = None, precisio
     if not K:  # a sum of nothing, for which no tile is called
         out[...] = 0 if b is None else b
         return out
-    with threads.share(2.0 * M * K * C) as count:
-        lanes, job, work = _job(DTYPES[dtype], M, K, C, count, b is not None, layout, precision)
-        memory = take(work.size)
-        addresses = {name: memory.address + at for name, at in work.items()}
-        if lanes.operands == EXACT:
-            addresses["a_read"] = A.ctypes.data
-        job = job._replace(
-            **addresses, a=A.ctypes.data, b=B.ctypes.data, b_row=(K if turned else C) * dtype.itemsize,
-            out=out.ctypes.data, start=job.start if b is None else b.ctypes.data,
+    with threads.share(2.0 * max(M, MEMORY) * K * C) as count:
+        found = plan(DTYPES[dtype], M, K, C, count, b is not None, layout, turned, precision)
+        memory, work, job, a = take(found.work.size), found.work, found.job.copy(), A.ctypes.data
+        meeting = memory.address + work["meeting"]
+        job[-ADDRESSES:] = (
+            meeting, memory.address + work["scratch"], a, a if found.exact else memory.address + work["a_read"],
+            B.ctypes.data, out.ctypes.data, found.zeros if b is None else b.ctypes.data,
         )  # fmt: skip
-        numbers, function = np.array(job, np.int64), compiled(make_multiply, lanes, layout, turned)
-        threads.run(function.address, numbers.ctypes.data, count, addresses["meeting"], 0)
+        threads.run(found.function, job.ctypes.data, count, meeting, 0)
     return out

@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def forget_shapes() -> None:
     """Let the next call work out its plan anew."""
-    for found in (shapes.forward_shape, shapes.backward_shape, calls.head_shape, multiply._job):
+    for found in (shapes.forward_shape, shapes.backward_shape, calls.head_shape, multiply.plan):
         found.cache_clear()
 
 

@@ -11,6 +11,7 @@ import pytest
 from kernels import cpu
 from kernels.cpu.emitting import simd
 from kernels.cpu.emitting.simd import PAIRS, ROUNDED
+from kernels.cpu.products import few
 from kernels.cpu.products import multiply as multiplying
 from rnn_core.equations.rounding import rounded_to_bfloat16
 from rnn_core.layers import Linear, linear
@@ -23,7 +24,7 @@ BF16 = [
     ROUNDED,
     pytest.param(PAIRS, marks=pytest.mark.skipif(not DOT, reason="this processor has no AVX512-BF16")),
 ]
-SIZES = ((1, 1, 1), (7, 130, 5), (65, 300, 70), (6, 128, 64), (33, 129, 200))
+SIZES = ((1, 1, 1), (7, 130, 5), (65, 300, 70), (6, 128, 64), (33, 129, 200), (1, 300, 70), (2, 16, 32), (4, 17, 33))
 WAYS = tuple(itertools.product((False, True), repeat=2))
 
 
@@ -70,6 +71,32 @@ def test_every_vector_width_gives_right_results(width, product):
     with settings(width=width):
         for sizes in SIZES:
             check("float32", sizes, (False, True), product)
+
+
+@pytest.mark.parametrize("width", simd.WIDTHS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_a_row_has_the_same_bits_alone_and_among_others(dtype, width):
+    """A few rows are multiplied by blocks turned in registers, more of them by panels: one order of addition."""
+    product, dtype = (lower, "float32") if dtype == "bfloat16" else (multiply, dtype)
+    with settings(width=width):
+        for K, C in ((300, 70), (128, 64), (515, 33), (16, 200), (5, 40), (40, 5)):
+            A, B, b = factors(dtype, 2 * few.MOST + 1, K, C, False, True)
+            for added in (None, b):
+                whole = product(A, B, added)
+                for rows in range(1, few.MOST + 1):
+                    for first in (0, few.MOST):
+                        some = slice(first, first + rows)
+                        assert product(A[some], B, added).tobytes() == whole[some].tobytes()
+
+
+def test_a_sum_that_has_sunk_keeps_its_sign():
+    """The terms of a block that are not wanted are left out; a zero that is added would make 0 of −0."""
+    tiny = np.float64(5e-324)
+    A, W = np.zeros((1, 17)), np.zeros((64, 17))
+    A[0, 16], W[:, 16] = -tiny, 0.25  # −0, once rounded: the only term of its block
+    b = np.full(64, -0.0)
+    among = multiply(np.repeat(A, 9, axis=0), W.T, b)
+    assert multiply(A, W.T, b).tobytes() == among[:1].tobytes()
 
 
 def same_bits():
