@@ -34,12 +34,24 @@ NEAR = host().near
 """Bytes of weights that a core's own cache holds."""
 
 
+CLOSE, FAR = 2, 4
+"""Rows of a step that take no longer than its weights need to come: from a core's own cache, and from further away."""
+
+MEETING = 100_000
+"""Operations of a step, some 0.5 µs, below which threads that part its units lose more by meeting than they save."""
+
+
+def effort(T: int, N: int, weights: int, size: int) -> float:
+    """Return what N rows over T steps count for `threads.share`, in operations; a weight has `size` bytes."""
+    return 2.0 * weights * max(N, T * (FAR if weights * size > NEAR else CLOSE))
+
+
 def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H: int, count: int) -> Split:
     """Return how `count` threads share N rows over T steps of B sequences.
 
     Each group is to have four rows of the batch or more; no step waits for another group's. Where there are too few
     rows for that, and where the weights are so many that a core's cache holds only a part of them, the members of a
-    group part the hidden units.
+    group part the hidden units; where a step is over sooner than they could meet, one thread has them all.
 
     The input's products belong to the step that needs them, in the same tile, unless there are too few rows for a
     product to be worth its name, or the weights come from far: then those of several steps are done at once.
@@ -48,7 +60,8 @@ def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H:
     panel, back_panel, dx_panel = _even(vectors, max_panel(cell)), _even(vectors, 4), _even(columns, 4)
     weights = H * (len(cell.from_x) * I + len(cell.from_h) * H) * lanes.operand_size
     groups = max(1, min(count // min(count, -(-weights // NEAR)), B // 4))
-    members = min(count // groups, -(-vectors // back_panel))
+    short = T > 1 and effort(1, B, weights // lanes.operand_size, lanes.operand_size) < MEETING
+    members = 1 if short else min(count // groups, -(-vectors // back_panel))
     most = min(tallest(cell, lanes, panel), max_rows(lanes, back_panel))
     return Split(
         groups=groups,

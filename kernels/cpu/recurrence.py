@@ -13,8 +13,11 @@ from . import gru, lstm, rnn
 from .calls import DTYPES, Tape, all_states, run_backward, run_forward
 from .defined import kernel_cell
 from .emitting.cell import KernelCell
+from .emitting.simd import Lanes
+from .plan import effort
 from .running import threads
 from .running.rows import Rows, running
+from .shapes import lanes_of
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
 
@@ -135,7 +138,7 @@ def _run(
     if len(streams) != len(cell.streams):
         raise ValueError(f"cpu.{name}: there must be {len(cell.streams)} streams, got {len(streams)}")
     rows = running(x.shape[0], x.shape[1], lengths)
-    with threads.share(_work(params, rows)) as count:
+    with threads.share(_effort(params, rows, lanes_of(DTYPES[x.dtype], precision))) as count:
         return run_forward(cell, params, x, state0, rows, count, keep=keep, precision=precision, streams=streams)
 
 
@@ -155,7 +158,7 @@ def _run_back(
     if not needs:
         nothing = (None,) * len(cell.vectors)
         return None, (None,) * len(dstate_T), DefinedParameters(None, None, None, None, nothing)
-    with threads.share(2 * _work(params, tape.rows)) as count:
+    with threads.share(2 * _effort(params, tape.rows, tape.shape.lanes)) as count:
         return run_backward(cell, params, tape, dy, dstate_T, needs, count, precision, dstates)
 
 
@@ -169,6 +172,7 @@ def _check(name: str, precision: str, params: Parameters | DefinedParameters, x:
         raise TypeError(f"cpu.{name}: x and weights must be float32 in {precision}, got {x.dtype}")
 
 
-def _work(params: Parameters | DefinedParameters, rows: Rows) -> float:
-    """Return the floating-point operations of the products of all steps, forwards."""
-    return 2.0 * rows.count * sum(W.size for W in params[:2] if W is not None)
+def _effort(params: Parameters | DefinedParameters, rows: Rows, lanes: Lanes) -> float:
+    """Return what the products of all steps count for `threads.share`, forwards."""
+    weights = sum(W.size for W in params[:2] if W is not None)
+    return effort(len(rows.offsets) - 1, rows.count, weights, lanes.operand_size)

@@ -73,6 +73,7 @@ class _Cut:
     def __init__(self, desk: Desk, count: int):
         stack = desk.prepared.stack
         self.loops = loops = [stack.loop(at, desk.T, desk.B, count) for at in range(len(stack.inputs))]
+        self.alone = all(loop.groups * loop.members == 1 for loop in loops)
         works_in: dict[str, int] = {}  # one after the other
         for loop in loops:
             works_in |= {name: max(size, works_in.get(name, 0)) for name, size in loop.works_in.items()}
@@ -124,7 +125,7 @@ class Desk:
         stack, D = prepared.stack, prepared.directions
         self._H, self._dtype, self._lanes, states = stack.H, stack.dtype, stack.lanes, stack.cell.states
         size, H, cells = self._dtype.itemsize, self._H, len(stack.inputs)
-        self._work = T * B * stack.work
+        self._effort = stack.effort(T, B)
         self._rows = running(T, B, None)  # whose addresses the jobs have
         # What layer k reads, and, in the end, y; the rows lie as far from one another as that layer's job wants them.
         self._row = [spread(I * size) for I in stack.inputs[::D]] + [D * H * size]
@@ -163,9 +164,9 @@ class Desk:
         `fresh` begins at states of zero, whatever `states` hold. While `stamp` is the same object, and not None, the
         weights have not changed.
         """
-        if self._work < threads.SMALL:
+        if threads.is_least(self._effort):
             return self._run(1, fresh, stamp)
-        with threads.share(self._work) as count:
+        with threads.share(self._effort) as count:
             return self._run(count, fresh, stamp)
 
     def _run(self, count: int, fresh: bool, stamp: object) -> bool:
@@ -173,7 +174,7 @@ class Desk:
         packed = self.prepared.packed(stamp)  # held until the loops are through
         if cut.version is not packed.version:
             cut.put(self.prepared, packed)
-        if count == 1:
+        if cut.alone:
             return infer_alone(cut.errand_at, fresh)
         if not bring(cut.errand_at, fresh):
             return False

@@ -18,6 +18,7 @@ from .emitting.cell import KernelCell
 from .emitting.simd import Lanes
 from .loops.forward import make_forward
 from .loops.job import PLACE
+from .plan import effort
 from .running.compiled import compiled
 from .running.memory import Block
 from .shapes import forward_shape, lanes_of
@@ -42,7 +43,9 @@ class Stack(Protocol):
     inputs: list[int]  # I of each cell
     H: int
     dtype: np.dtype
-    work: float  # operations of a step of one row, all cells together, in float32's time
+
+    def effort(self, T: int, B: int) -> float:
+        """Return what T steps of B sequences count for `threads.share`, all cells together, in float32's time."""
 
     @property
     def lanes(self) -> Lanes:
@@ -62,7 +65,11 @@ class FloatStack:
         self.cell, self.params, self.precision = cell, params, precision
         self.inputs = [p.weight_ih.shape[1] for p in params]
         self.H, self.dtype = params[0].weight_hh.shape[1], params[0].weight_ih.dtype
-        self.work = 2.0 * sum(p.weight_ih.size + p.weight_hh.size for p in params)
+
+    def effort(self, T: int, B: int) -> float:
+        """Return what T steps of B sequences count for `threads.share`."""
+        weights, size = (p.weight_ih.size + p.weight_hh.size for p in self.params), self.lanes.operand_size
+        return sum(effort(T, T * B, one, size) for one in weights)
 
     @property
     def lanes(self) -> Lanes:

@@ -13,7 +13,7 @@ from ..emitting.microkernel import max_rows
 from ..emitting.simd import Lanes
 from ..loops.forward import max_panel
 from ..loops.job import Job
-from ..plan import AHEAD, NEAR
+from ..plan import AHEAD, MEETING, NEAR, effort
 from ..running import threads
 from ..running.memory import aligned
 from ..shapes import Parts, spread
@@ -51,7 +51,8 @@ def forward_shape(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int
     vectors, weights = Hp // lanes.count, H * (len(cell.from_x) * I + len(cell.from_h) * H)
     panels = ceil(vectors / panel)
     groups = max(1, min(count // min(count, ceil(weights / NEAR)), B // 4))
-    members = min(count // groups, panels)
+    short = T > 1 and effort(1, B, weights, 1) / FASTER < MEETING
+    members = 1 if short else min(count // groups, panels)
     most = max_rows(lanes, len(cell.from_x) * panel)
     tiles = min(B, groups * ceil(B / (groups * most)))
     chunk = min(T, ceil(AHEAD / B)) if groups == 1 and (B < 16 or weights > NEAR) else 0

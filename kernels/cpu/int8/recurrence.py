@@ -11,6 +11,7 @@ from kernels.contract import QuantizedParameters, State
 from ..calls import last_states, set_state, state_views
 from ..emitting.cell import KernelCell
 from ..emitting.simd import Lanes, host_width
+from ..plan import effort
 from ..recurrence import CELLS
 from ..running import threads
 from ..running.compiled import compiled
@@ -30,7 +31,7 @@ class Prepared(NamedTuple):
     way: str  # in which bytes are multiplied
     I: int
     H: int
-    work: int  # multiplications and additions of a step of one row
+    weights: int
     w_x: Block
     w_h: Block
     bias: Block
@@ -55,7 +56,7 @@ class QuantizedRecurrence(NamedTuple):
                 BiasPanels(slots, cell.places_x, cell.places_h, panel, lanes),
             )
         return Prepared(
-            lanes, way or ways(lanes)[0], I, H, 2 * (params.weight_ih.size + params.weight_hh.size),
+            lanes, way or ways(lanes)[0], I, H, params.weight_ih.size + params.weight_hh.size,
             pack(params.weight_ih, params.weight_ih_scale, cell.blocks_x, panel, lanes),
             pack(params.weight_hh, params.weight_hh_scale, cell.blocks_h, panel, lanes),
             bias,
@@ -66,7 +67,7 @@ class QuantizedRecurrence(NamedTuple):
     ) -> tuple[np.ndarray, State]:
         """Return y (T, B, H) and the state at each row's last valid step."""
         rows = running(x.shape[0], x.shape[1], lengths)
-        with threads.share(rows.count * prepared.work / FASTER) as count:
+        with threads.share(effort(len(x), rows.count, prepared.weights, 1) / FASTER) as count:
             return _run(CELLS[self.name], prepared, x, state0, rows, count)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..emitting.cell import KernelCell
+from ..plan import effort
 from ..running.compiled import compiled
 from ..stacks import Loop
 from .loop import PLACE, make_forward
@@ -21,7 +22,10 @@ class Int8Stack:
         self.cell, self.cells = cell, cells
         self.inputs, self.H = [prepared.I for prepared in cells], cells[0].H
         self.dtype, self.lanes = np.dtype(np.float32), cells[0].lanes
-        self.work = sum(prepared.work for prepared in cells) / FASTER
+
+    def effort(self, T: int, B: int) -> float:
+        """Return what T steps of B sequences count for `threads.share`."""
+        return sum(effort(T, T * B, prepared.weights, 1) for prepared in self.cells) / FASTER
 
     def loop(self, at: int, T: int, B: int, count: int) -> Loop:
         """Return a cell's loop over T steps of B sequences, for at most `count` threads."""

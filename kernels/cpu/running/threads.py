@@ -8,8 +8,9 @@ it from two threads.
 So this one is made for the purpose, and small. Workers are Python threads that have left the interpreter (`nogil`):
 
 - *Awake*, a worker watches a counter in memory. A job reaches it within a microsecond.
-- After `PATIENCE` turns without one it returns to Python and sleeps on a lock; to wake it takes 30 µs, or
-  0.6 ms where the core, too, has gone to sleep.
+- After `PATIENCE` turns without one it returns to Python and sleeps on a lock; to wake it takes 30 µs, 0.6 ms where
+  the core, too, has gone to sleep, and several where it is a virtual machine's. So a short job doesn't wait for a
+  sleeper: it is done alone. Where such jobs come one soon after another, workers are woken for the next one.
 - A job is a compiled function and an address. All threads call it with their own number; number 0 is the caller.
 - One job at a time. Whoever finds the pool busy, or is himself a worker, does his whole job alone: results don't depend
   on the number of threads, so nobody can tell.
@@ -53,8 +54,14 @@ LATE = 2e-3
 WORTH = 0.4
 """Share of a job that a thread may wait for others: two that wait half of the time do no more than one alone."""
 
-SMALL = 4_000_000
-"""Floating-point operations below which a second thread costs more than it brings."""
+LEAST = 2_000_000
+"""Floating-point operations, as long as some 10 µs, below which a second thread costs more than it brings."""
+
+SMALL = 20_000_000
+"""Operations, as long as some 0.1 ms, below which it does so if it sleeps, and would have to be waited for."""
+
+SOON = 1e-3
+"""Seconds between two jobs of a size between those two, within which workers are woken for the next."""
 
 RETREAT = 0.1
 """Seconds for which all work stays on the calling thread when it was not: other programs have the cores."""
@@ -178,13 +185,19 @@ def _serve(memory: int, thread: int, seen: int, patience: int) -> int:
 
 
 @helper
-def _call_up(memory: int, threads: int) -> int:
-    """Let none of the first `threads` lie down from now on; return how many already sleep, and have to be woken."""
-    exchange(memory + AWAKE, threads)
+def _asleep(memory: int, threads: int) -> int:
+    """Return how many of the first `threads` sleep."""
     asleep = 0
     for thread in range(1, threads):
         asleep += peek(memory + SLEEPERS + 8 * LINE * thread)
     return asleep
+
+
+@helper
+def _call_up(memory: int, threads: int) -> int:
+    """Let none of the first `threads` lie down from now on; return how many already sleep, and have to be woken."""
+    exchange(memory + AWAKE, threads)
+    return _asleep(memory, threads)
 
 
 @helper
@@ -236,6 +249,8 @@ class Pool:
     def __init__(self) -> None:
         self.turns = Turns()  # had by whoever has a job done
         self.retreat_until = 0.0
+        self._late = False  # the job before this one waited too long
+        self._asked = 0.0  # when somebody last asked whether workers are awake
         self._room = np.zeros(SLEEPERS // 8 + LINE * MOST + LINE, np.int64)
         self._memory = self._room.ctypes.data + -self._room.ctypes.data % (8 * LINE)
         self._beds: list[threading.Lock] = []  # of thread 1, 2, …
@@ -246,22 +261,38 @@ class Pool:
 
         Workers are woken first, and only then is there a job: an interrupt (Ctrl-C) in between leaves nobody waiting at
         a barrier for a caller who has gone. From the job's beginning to its end the caller is in compiled code.
+
+        A job that waits too long for the others tells that other programs have the cores. One who had to be woken may
+        come late for other reasons, once.
         """
-        while len(self._beds) < threads - 1:
-            self._hire()
+        woken = self._hire_up_to(threads)
         try:
             if _call_up(self._memory, threads):
-                for thread in range(1, threads):
-                    if _swap(self._sleeper(thread), 0):
-                        self._wake(thread)
+                woken = True
+                self._wake_up_to(threads)
             meeting = meeting or self._memory + MEETING
             begin = monotonic()
             waited = _lead(self._memory, job, arguments, threads, meeting, groups)
         except BaseException:
             _swap(self._memory + AWAKE, 0)
             raise
-        if waited > WORTH and waited * ((now := monotonic()) - begin) > LATE:
+        late = waited > WORTH and waited * ((now := monotonic()) - begin) > LATE
+        if late and (self._late or not woken):
             self.retreat_until = now + RETREAT
+        self._late = late
+
+    def awake(self, threads: int) -> bool:
+        """Return whether no worker has to be woken for a job of so many threads; the caller has the turn.
+
+        Who asks again soon has them woken, and will be told so by the time that they are up.
+        """
+        before, self._asked = self._asked, monotonic()
+        if len(self._beds) >= threads - 1 and not _asleep(self._memory, threads):
+            return True
+        if self._asked - before < SOON:
+            self._hire_up_to(threads)
+            self._wake_up_to(threads)
+        return False
 
     def close(self) -> None:
         """Send the workers home."""
@@ -275,6 +306,19 @@ class Pool:
     def _wake(self, thread: int) -> None:
         with suppress(RuntimeError):  # he has not lain down yet, or has got up by himself
             self._beds[thread - 1].release()
+
+    def _wake_up_to(self, threads: int) -> None:
+        """Wake those of the first `threads` that sleep."""
+        for thread in range(1, threads):
+            if _swap(self._sleeper(thread), 0):
+                self._wake(thread)
+
+    def _hire_up_to(self, threads: int) -> bool:
+        """Have so many threads, and return whether some are new."""
+        new = len(self._beds) < threads - 1
+        while len(self._beds) < threads - 1:
+            self._hire()
+        return new
 
     def _hire(self) -> None:
         _serve(self._memory, MOST, 0, 0)  # what a worker calls is compiled here: what fails must not fail in him
@@ -319,6 +363,11 @@ def _thread_count() -> int:
     return numba.get_num_threads() if parallel._is_initialized else _config.NUMBA_NUM_THREADS
 
 
+def is_least(work: float) -> bool:
+    """Return whether some work (floating-point operations) is one thread's whatever the others do."""
+    return work < LEAST and work < SMALL
+
+
 class share:
     """``with share(work) as count``: hold the pool for some work (floating-point operations), with `count` threads."""
 
@@ -329,10 +378,12 @@ class share:
         self._turn: Turn | None = None
 
     def __enter__(self) -> int:
-        pool, count = _pool, _thread_count()
-        alone = count == 1 or self._work < SMALL or pool.closed or monotonic() < pool.retreat_until
+        pool, count = _pool, min(_thread_count(), MOST - 1)
+        alone = count == 1 or is_least(self._work) or pool.closed or monotonic() < pool.retreat_until
         self._turn = None if alone else pool.turns.take()
-        return 1 if self._turn is None else min(count, MOST - 1)
+        if self._turn is not None and self._work < SMALL and not pool.awake(count):
+            self._turn = None
+        return 1 if self._turn is None else count
 
     def __exit__(self, *error: object) -> None:
         self._turn = None

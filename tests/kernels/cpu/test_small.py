@@ -124,6 +124,19 @@ def test_what_is_cut_for_several_threads_has_the_same_bits(precision, monkeypatc
             assert list(desk._cuts) == [3]
 
 
+def test_what_is_parted_among_nobody_is_one_call(monkeypatch):
+    """Steps too short for a meeting: the plan has one thread, however many there are."""
+    monkeypatch.setattr(threads, "SMALL", 0)
+    monkeypatch.setattr(threads, "_thread_count", lambda: 3)
+    monkeypatch.setattr(threads.Pool, "run", None)
+    stack = stack_of("rnn_tanh", "float32", 8, 70, 2)
+    x, states = inputs("rnn_tanh", "float32", stack, 9, 2)
+    desk = cpu.prepare("rnn_tanh", stack).desk(9, 2)
+    monkeypatch.setattr(threads._pool, "retreat_until", 0.0)
+    assert_same_bits(at(desk, x, states), ordinary("rnn_tanh", stack, x, states))
+    assert desk._cuts[3].alone
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("odd", [np.nan, -np.nan, np.inf, -np.inf])
 def test_nothing_is_done_where_a_number_is_not_finite(dtype, odd):

@@ -157,9 +157,11 @@ def test_work_stays_on_one_thread_for_a_while_after_it_has_waited_in_vain(limit,
     pool, words = threads.Pool(), np.zeros(2, np.int64)
     monkeypatch.setattr(threads, "LATE", limit)
     with held(pool):
-        pool.run(compiled(make_late).address, words.ctypes.data, 2, 0, 0)
-    assert words[1] == 1
-    assert (pool.retreat_until > 0) == retreats
+        for again in (False, True):
+            words[:] = 0
+            pool.run(compiled(make_late).address, words.ctypes.data, 2, 0, 0)
+            assert words[1] == 1
+            assert (pool.retreat_until > 0) == (retreats and again)  # who is new, or was asleep, may be late once
     pool.close()
 
 
@@ -416,6 +418,32 @@ def test_whoever_finds_the_pool_busy_works_alone(monkeypatch):
     pool.close()
 
 
+def test_a_short_job_waits_for_no_sleeper(monkeypatch):
+    """It is done alone; where another one follows soon, workers are woken, and that one is shared if they are up."""
+    pool, clock = threads.Pool(), iter(range(1000))
+    monkeypatch.setattr(threads, "_pool", pool)
+    monkeypatch.setattr(threads, "_thread_count", lambda: 3)
+    monkeypatch.setattr(threads, "monotonic", lambda: 10.0 + next(clock))
+    monkeypatch.setattr(threads, "SOON", 0.5)
+
+    def count_of(work):
+        with threads.share(work) as count:
+            return count
+
+    assert count_of(threads.LEAST) == count_of(threads.SMALL - 1) == 1
+    assert pool._beds == []  # nobody was woken: the clock goes a second further each time it is asked
+    monkeypatch.setattr(threads, "SOON", 1e9)
+    assert count_of(threads.LEAST) == 1
+    assert len(pool._beds) == 2
+    monkeypatch.setattr(threads, "_asleep", lambda memory, threads: 0)
+    assert count_of(threads.LEAST) == 3
+    assert count_of(threads.LEAST - 1) == 1
+    monkeypatch.setattr(threads, "_asleep", lambda memory, threads: 1)
+    assert count_of(threads.LEAST) == 1
+    assert not pool.turns.taken()
+    pool.close()
+
+
 def test_how_many_threads_share(monkeypatch):
     pool = threads.Pool()
     monkeypatch.setattr(threads, "_pool", pool)
@@ -426,6 +454,7 @@ def test_how_many_threads_share(monkeypatch):
     with threads.share(threads.SMALL) as count:
         assert count == 4
         assert pool.turns.taken()
+        assert pool._beds == []  # whoever has a job done hires
         with threads.share(threads.SMALL) as again:  # the same thread a second time, as from a signal's handler
             assert again == 1
     pool.retreat_until = time.monotonic() + 1000
