@@ -74,13 +74,13 @@ def make_turning(lanes: Lanes, rows: int) -> Any:
             with code.loop(whole(CHAIN // n), first, *zeros * SIDE_BY_SIDE) as turn:
                 at, *sums = turn.values
                 turn.next = [builder.add(at, whole(lanes.width))]
-                for chain in range(SIDE_BY_SIDE):
-                    own = sums[chain * rows : (chain + 1) * rows]
-                    turn.next += turned.block(builder.add(at, whole(chain * CHAIN * lanes.size)), own)
+                for one in range(SIDE_BY_SIDE):
+                    own = sums[one * rows : (one + 1) * rows]
+                    turn.next += turned.block(builder.add(at, whole(one * CHAIN * lanes.size)), own)
             _, *sums = turn.values
             totals = some.values
-            for chain in range(SIDE_BY_SIDE):
-                totals = added(code, totals, sums[chain * rows : (chain + 1) * rows])
+            for one in range(SIDE_BY_SIDE):
+                totals = added(code, totals, sums[one * rows : (one + 1) * rows])
             some.next = totals
         done = builder.mul(builder.sdiv(K, together), together)
         rest = builder.sub(K, done)
