@@ -47,10 +47,10 @@ def nothing_before_it_is_called():
     params = Parameters(np.ones((4, 3), "f4"), np.ones((4, 4), "f4"), None, None)
     x, state0 = np.ones((2, 1, 3), "f4"), (np.zeros((1, 4), "f4"),)
     cell.infer(params, x, state0)
-    assert made.count("make_forward") == 1
+    assert made.count("make_loop") == 1
     assert "make_backward" not in made
     *_, tape = cell.forward(params, x, state0)
-    assert made.count("make_forward") == 2  # another, that writes a tape
+    assert made.count("make_loop") == 2  # another, that writes a tape
     assert "make_backward" not in made
     assert cell.backward(params, tape, None, (None,), frozenset())[0] is None
     assert "make_backward" not in made  # nothing is needed, so nothing runs
