@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import traceback
@@ -30,19 +31,19 @@ def cells_in(file: str) -> list[type[Cell]]:
     if not path.is_file():
         raise FileNotFoundError(f"FILE must be there, got {shown(file)}, which is not")
     path = path.resolve()
-    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"cells_of_{abs(hash(path))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"FILE must be a file of Python's, got {shown(file)}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # where a pickle and `inspect` look for it
+    parts, folder = [path.stem], path.parent
+    while (folder / "__init__.py").is_file():  # of a package, in which it may import relatively
+        parts.insert(0, folder.name)
+        folder = folder.parent
     try:
-        with _beside(path):
-            spec.loader.exec_module(module)
+        with _beside(folder):
+            if len(parts) > 1:
+                importlib.import_module(".".join(parts))
+            else:
+                _run(path)
+    except CellError:
+        raise
     except Exception as error:
-        sys.modules.pop(name, None)
-        if isinstance(error, CellError):
-            raise
         raise ValueError(_failed(path, error)) from error
     found = [kind for kind in DEFINED.values() if Path(kind.file).resolve() == path]
     if not found:
@@ -50,14 +51,29 @@ def cells_in(file: str) -> list[type[Cell]]:
     return found
 
 
+def _run(path: Path) -> None:
+    """Run a file that is in no package, as a module of its name."""
+    name = path.stem if path.stem.isidentifier() and path.stem not in sys.modules else f"cells_of_{abs(hash(path))}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("it is no file of Python's")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # where a pickle and `inspect` look for it
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+
+
 @contextmanager
-def _beside(path: Path) -> Iterator[None]:
+def _beside(folder: Path) -> Iterator[None]:
     """Let a file import those beside it, as it can when it is run."""
-    sys.path.insert(0, str(path.parent))
+    sys.path.insert(0, str(folder))
     try:
         yield
     finally:
-        sys.path.remove(str(path.parent))
+        sys.path.remove(str(folder))
 
 
 def _failed(path: Path, error: Exception) -> str:

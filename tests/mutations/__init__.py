@@ -1,11 +1,24 @@
 """Bugs to plant, a file a topic, one at a time: each must be caught by the check that it names."""
 
-from . import cells, contextual, convolution, dialogue, forecasting, layers, sensitivity, seq2seq, steps, tagging
+from . import (
+    cells,
+    contextual,
+    convolution,
+    defined,
+    dialogue,
+    forecasting,
+    layers,
+    sensitivity,
+    seq2seq,
+    steps,
+    tagging,
+)
 from .mutation import Mutation
 
 MUTATIONS = (
     *cells.MUTATIONS,
     *layers.MUTATIONS,
+    *defined.MUTATIONS,
     *steps.MUTATIONS,
     *contextual.MUTATIONS,
     *convolution.MUTATIONS,

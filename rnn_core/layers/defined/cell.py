@@ -250,8 +250,12 @@ def signature(defaults: Mapping[str, float]) -> inspect.Signature:
 
 
 def taken_names() -> frozenset[str]:
-    """Return the names of rnn_core's own layers and models, which no cell can have."""
+    """Return the names of rnn_core's own layers and models, which no cell can have; of cells, `register` decides."""
     classes: list[type[Layer]] = [Layer]
     for known in classes:
         classes.extend(known.__subclasses__())
-    return frozenset(known.__name__ for known in classes if known.__module__.startswith("rnn_core."))
+    return frozenset(
+        known.__name__
+        for known in classes
+        if known.__module__.startswith("rnn_core.") and not hasattr(known, "definition")
+    )

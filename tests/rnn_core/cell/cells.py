@@ -189,7 +189,7 @@ class StrangeKept(NamedTuple):
 def strange(a, prev, p):
     u = sigmoid(a.u + p.decay * prev.n)
     e = exp(tanh(a.v))
-    w = tanh(a.w)
+    w, _ = tanh(a.w), exp(a.w)  # of the second nothing comes
     c = u * prev.c + e * w
     n = u * prev.n + e
     raw = p.gain * c / sqrt(1 + n**2)

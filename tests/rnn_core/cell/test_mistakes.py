@@ -283,6 +283,17 @@ def test_one_name_is_of_one_file(tmp_path):
     assert again is not first  # a notebook that is run again
 
 
+def test_a_cell_of_rnn_core_is_one_of_a_file_too(tmp_path):
+    """Its own file can be checked, which imports relatively; another file can't have its name."""
+    from rnn_core.variants import min_gru
+
+    assert cells_in(min_gru.__file__) == [min_gru.MinGRU]
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.replace("Mistaken", "MinGRU"), encoding="utf-8")
+    with pytest.raises(CellError, match="name must be the cell's own, got 'MinGRU', which rnn_core has"):
+        cells_in(str(path))
+
+
 def test_the_command_says_it_in_one_line(tmp_path, capsys):
     path = tmp_path / "mine.py"
     path.write_text(FILE.replace(I, "    i = np.exp(a.i)\n"), encoding="utf-8")
