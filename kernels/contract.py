@@ -7,9 +7,9 @@ A backend is a module with two things,
 
 and, where it needs them, functions more: `namespace()`, the module whose arrays it takes (NumPy without it),
 `missing()`, "" or the reason why it can't be used on this machine, and `prepare(name, stack, precision)`, which returns
-a `Prepared`: a quicker way through small calls. A backend that can compute with weights in int8 has another two,
-`quantized_cell(name)` and `quantized_affine()`: a `QuantizedCell` and a `QuantizedAffine`; its `prepare` takes stacks
-of what the `QuantizedCell` has prepared, too.
+a `Prepared`: a quicker way through small calls (of a cell that a user has defined, the name is its definition). A
+backend that can compute with weights in int8 has another two, `quantized_cell(name)` and `quantized_affine()`: a
+`QuantizedCell` and a `QuantizedAffine`; its `prepare` takes stacks of what the `QuantizedCell` has prepared, too.
 
 It may have, besides, what a model's step needs around the core; whoever asks goes on without where there is none:
 

@@ -16,6 +16,7 @@ from kernels.contract import (
 )
 from kernels.definition import Definition
 
+from .defined import kernel_cell
 from .emitting.bfloat16 import operands
 from .emitting.host import host
 from .emitting.simd import Lanes, host_width
@@ -52,14 +53,16 @@ def defined_cell(definition: Definition, precision: str = "float32") -> DefinedC
     return DefinedRecurrence(definition, check_precision("cpu.defined_cell", precision))
 
 
-def prepare(name: str, stack: Sequence[Sequence[Any]], precision: str = "float32") -> Prepared:
+def prepare(name: str | Definition, stack: Sequence[Sequence[Any]], precision: str = "float32") -> Prepared:
     """Return desks for small inferences of a whole stack of cells, [layer][direction], in a precision.
 
-    A cell is its `Parameters`, or what the `prepare` of a `QuantizedCell` has returned.
+    A cell is its `Parameters`, or what the `prepare` of a `QuantizedCell` has returned; of one that a user has defined,
+    which has its definition in the place of a name, its `DefinedParameters`.
     """
     cells, directions = [cell for layer in stack for cell in layer], len(stack[0])
-    if isinstance(cells[0], Parameters):
-        return Prepared(FloatStack(CELLS[name], cells, check_precision("cpu.prepare", precision)), directions)
+    if isinstance(name, Definition) or isinstance(cells[0], Parameters):
+        cell = kernel_cell(name) if isinstance(name, Definition) else CELLS[name]
+        return Prepared(FloatStack(cell, cells, check_precision("cpu.prepare", precision)), directions)
     from .int8.stack import Int8Stack
 
     return Prepared(Int8Stack(CELLS[name], cells), directions)

@@ -91,7 +91,7 @@ def run_forward(
     for state, initial in zip(states, state0, strict=True):
         set_state(state[:B], rows.sorted(initial))
     table = Table.of_streams(streams, y.shape, x.dtype)
-    set_numbers(cell, memory, shape, params, H)
+    set_numbers(cell, memory, work["numbers"], shape, params)
     at, h_read = memory.address, kept_memory.address + kept_parts.get("h_read", kept_parts["h"])
     if not exact:
         x_at = kept_memory.address + kept_parts["x"]
@@ -131,12 +131,12 @@ def weights_forward(cell: KernelCell, params: Parameters | DefinedParameters, sh
 
 
 def set_numbers(
-    cell: KernelCell, memory: Block, shape: Shape, params: Parameters | DefinedParameters, H: int
+    cell: KernelCell, memory: Block, at: int, shape: Shape, params: Parameters | DefinedParameters
 ) -> None:
     """Put a cell's vectors and constants where a loop reads them, filled up to whole vectors with zeros."""
     if cell.numbers:
         extra: Any = params[-1]
-        numbers = memory.view(shape.work["numbers"], (cell.numbers, shape.Hp), shape.lanes.dtype)
+        H, numbers = hidden_size(cell, params), memory.view(at, (cell.numbers, shape.Hp), shape.lanes.dtype)
         numbers[:, H:] = 0
         for row, number in zip(numbers, extra, strict=True):
             row[:H] = number
@@ -216,7 +216,7 @@ def run_backward(
     work, parts, at_zeros = shape.work, shape.tape, int(shape.job[PLACE["zeros"]])
     memory = take(work.size)
     carries = _carried(cell, memory, shape, rows, dstate_T, H)
-    set_numbers(cell, memory, shape, params, H)
+    set_numbers(cell, memory, work["numbers"], shape, params)
     found = _wanted(cell, params, tape, shape, needs)
     at, streams, upstream = memory.address, Table.of_streams(tape.streams, (T, B, H), dtype), None
     addresses = found.addresses | {

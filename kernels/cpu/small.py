@@ -28,6 +28,10 @@ BYTES = 1 << 20
 """Most bytes of x, of what goes from layer to layer, and of y, for which a desk is worth its memory."""
 
 
+WEIGHTS = ("w_x", "w_h", "bias", "numbers")
+"""What a job calls a cell's weights as the loops read them; not every cell has numbers."""
+
+
 class Packed:
     """The panels of a stack's weights as they were at one time, by cell and by how they are packed."""
 
@@ -47,8 +51,10 @@ class Prepared:
         self._packed = Packed(None)
 
     def desk(self, T: int, B: int) -> Desk | None:
-        """Return a desk for T steps of B sequences, or None where the ordinary way is as good."""
+        """Return a desk for T steps of B sequences, or None where the ordinary way is as good, or the only one."""
         stack = self.stack
+        if stack.cell.streams:
+            return None
         row = stack.inputs[0] + len(stack.inputs) * stack.H
         return Desk(self, T, B) if T * B * row * stack.dtype.itemsize <= BYTES else None
 
@@ -102,7 +108,7 @@ class _Cut:
         """Write the addresses of panels into the jobs."""
         self.version = None  # until all of them are there
         for at, (job, loop) in enumerate(zip(self.jobs, self.loops, strict=True)):
-            for name, block in zip(("w_x", "w_h", "bias"), prepared.panels(packed, at, loop), strict=True):
+            for name, block in zip(WEIGHTS, prepared.panels(packed, at, loop), strict=False):
                 job[loop.place[name]] = block.address
         self.version = packed.version
 
@@ -138,7 +144,8 @@ class Desk:
         self._parts = parts = Parts(
             **{f"x{k}": T * B * row for k, row in enumerate(self._row)},
             states=len(states) * cells * B * H * size,
-            **{f"{s}{at}": 2 * B * self._inner_row(s) for at in range(cells) for s in states},
+            **{f"h{at}": 2 * B * self._inner_row(0) for at in range(cells)},
+            **{f"c{at}": 2 * B * self._inner_row(1) * (len(states) - 1) for at in range(cells)},
             order=8 * B,
             **read,
         )
@@ -183,10 +190,10 @@ class Desk:
         fetch(cut.errand_at)
         return True
 
-    def _inner_row(self, state: str) -> int:
-        """Return the bytes of a row of a state as the loops have it."""
+    def _inner_row(self, k: int) -> int:
+        """Return the bytes of a row of state k as the loops have it."""
         row = self._lanes.filled(self._H) * self._dtype.itemsize
-        return spread(row) if state == "h" else row
+        return row if k else spread(row)
 
     def roundings(self, at: int) -> Iterator[RoundJob]:
         """Give what is to be rounded before a cell's loop, if anything: x, once for both directions, and h_0."""
@@ -198,7 +205,7 @@ class Desk:
         x_read, h_read = (memory + parts[name] for name in (f"x_read{k}", f"h_read{at}"))
         if d == 0:
             yield RoundJob(1, rows, I, x, self._row[k], x_read, row_of_x(I, self._lanes))
-        yield RoundJob(1, self.B, self._lanes.filled(self._H), h, self._inner_row("h"), h_read, self._read_row)
+        yield RoundJob(1, self.B, self._lanes.filled(self._H), h, self._inner_row(0), h_read, self._read_row)
 
     def places_of(self, at: int) -> dict[str, int]:
         """Return what a cell's job reads, what it writes, and in which direction, by the job's own names."""
@@ -208,7 +215,7 @@ class Desk:
         x = memory + parts.get(f"x_read{k}", parts[f"x{k}"])
         y = memory + parts[f"x{k + 1}"] + d * self._H * self._dtype.itemsize
         found = {"offsets": self._rows.offsets_at, "h": memory + parts[f"h{at}"], "y_row": y_row}
-        found["c"] = memory + parts.get(f"c{at}", parts[f"h{at}"])
+        found["c"] = memory + parts[f"c{at}"]
         found["h_read"] = memory + parts.get(f"h_read{at}", parts[f"h{at}"])
         if d == 0:
             found |= {"order": self._rows.order_at, "x": x, "x_row": x_row, "y": y, "y_step": B * y_row}
@@ -224,12 +231,13 @@ class Desk:
         lanes, B, size, memory = self._lanes, self.B, self._dtype.itemsize, self._memory.address
         dense = memory + self._parts["states"]
         stack = self.prepared.stack
-        for s in stack.cell.states:
+        for k in range(len(stack.cell.states)):
             for at in range(len(stack.inputs)):
-                inner, row, last = memory + self._parts[f"{s}{at}"], self._inner_row(s), self.T % 2 * B
+                row, last = self._inner_row(k), self.T % 2 * B
+                inner = memory + (self._parts[f"c{at}"] + (k - 1) * 2 * B * row if k else self._parts[f"h{at}"])
                 for b in range(B):
                     r = B - 1 - b if at % self.prepared.directions else b
-                    if s == "h":
+                    if k == 0:
                         yield inner + r * row, inner + (last + r) * row, dense, self._H * size
                     else:
                         for first in range(0, self._H, lanes.count):

@@ -11,17 +11,17 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from kernels.contract import Parameters
+from kernels.contract import DefinedParameters, Parameters
 
-from .calls import DTYPES, weights_forward
+from .calls import DTYPES, hidden_size, set_numbers, weights_forward
 from .emitting.cell import KernelCell
 from .emitting.simd import Lanes
 from .loops.forward import make_forward
 from .loops.job import PLACE
 from .plan import effort
 from .running.compiled import compiled
-from .running.memory import Block
-from .shapes import forward_shape, lanes_of
+from .running.memory import Block, take
+from .shapes import Shape, forward_shape, lanes_of
 
 
 class Loop(NamedTuple):
@@ -32,7 +32,7 @@ class Loop(NamedTuple):
     job: np.ndarray  # with all sizes; addresses are still to come
     place: Mapping[str, int]  # which of the job's numbers is which
     works_in: dict[str, int]  # bytes of memory, by the job's name for its address; the next loop may have the same
-    weights: Callable[[], tuple[Block, ...]]  # panels of W_x and W_h, and biases
+    weights: Callable[[], tuple[Block, ...]]  # panels of W_x and W_h, biases, and a cell's numbers if it has any
     how: Any  # they are packed: the same for loops that can share them
 
 
@@ -61,15 +61,15 @@ class Stack(Protocol):
 class FloatStack:
     """A stack whose weights are float32 or float64, in a precision."""
 
-    def __init__(self, cell: KernelCell, params: Sequence[Parameters], precision: str):
+    def __init__(self, cell: KernelCell, params: Sequence[Parameters | DefinedParameters], precision: str):
         self.cell, self.params, self.precision = cell, params, precision
         self.inputs = [p.weight_ih.shape[1] for p in params]
-        self.H, self.dtype = params[0].weight_hh.shape[1], params[0].weight_ih.dtype
+        self.H, self.dtype = hidden_size(cell, params[0]), params[0].weight_ih.dtype
 
     def effort(self, T: int, B: int) -> float:
         """Return what T steps of B sequences count for `threads.share`."""
-        weights, size = (p.weight_ih.size + p.weight_hh.size for p in self.params), self.lanes.operand_size
-        return sum(effort(T, T * B, one, size) for one in weights)
+        weights = (sum(W.size for W in p[:2] if W is not None) for p in self.params)
+        return sum(effort(T, T * B, one, self.lanes.operand_size) for one in weights)
 
     @property
     def lanes(self) -> Lanes:
@@ -82,8 +82,16 @@ class FloatStack:
         shape = forward_shape(self.cell, DTYPES[self.dtype], *sizes, False, self.precision)
         groups, members = shape.plan.groups, shape.plan.members
         works_in = {"scratch": int(shape.job[PLACE["scratch_size"]]) * groups * members}
-        weights = partial(weights_forward, self.cell, self.params[at], shape)
+        weights = partial(self._weights, self.params[at], shape)
         return Loop(groups, members, shape.job, PLACE, works_in, weights, shape.how)
+
+    def _weights(self, params: Parameters | DefinedParameters, shape: Shape) -> tuple[Block, ...]:
+        panels = weights_forward(self.cell, params, shape)
+        if not self.cell.numbers:
+            return panels
+        numbers = take(self.cell.numbers * shape.Hp * shape.lanes.size)
+        set_numbers(self.cell, numbers, 0, shape, params)
+        return *panels, numbers
 
     def compiled(self) -> int:
         """Return the address of the loop's code."""

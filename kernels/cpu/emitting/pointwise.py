@@ -162,13 +162,13 @@ def sqrt(a: Vector) -> Vector:
 
 
 def maximum(a: Vector, b: Vector) -> Vector:
-    """The larger of two numbers; a NaN where either is one."""
-    return a.extreme(b, ">")
+    """The larger of two numbers, the first where they are equal; a NaN where either is one."""
+    return b.extreme(a, ">")
 
 
 def minimum(a: Vector, b: Vector) -> Vector:
-    """The smaller of two numbers; a NaN where either is one."""
-    return a.extreme(b, "<")
+    """The smaller of two numbers, the first where they are equal; a NaN where either is one."""
+    return b.extreme(a, "<")
 
 
 def where_less(a: Vector, b: Vector, x: Vector, y: Vector) -> Vector:

@@ -110,6 +110,10 @@ class Cell(Recurrent, metaclass=Defining):
     def _spec(self) -> CellSpec:
         return self.its_spec
 
+    @property
+    def _its_cell(self) -> Definition:
+        return self.definition
+
     def _core_of(self, backend: Any, precision: str) -> Any:
         if not hasattr(backend, self._made_by):
             raise RuntimeError(

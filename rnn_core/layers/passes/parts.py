@@ -99,9 +99,9 @@ class Stack(Layer):
                 self._cell_parameters[k].append(self._gathered(arrays))
                 named |= {self._name(field, k, d): array for field, array in arrays.items()}
         self.parameters = named
-        if hasattr(backends.get(self.backend), "prepare") and self._made_by == "cell":
+        if hasattr(backends.get(self.backend), "prepare"):
             watch, precision = Watch(list(named.values())), self.config.get("precision", "float32")
-            made_of = self.backend, self.cell, self._cell_parameters, dtype, self.batch_first, watch, precision
+            made_of = self.backend, self._its_cell, self._cell_parameters, dtype, self.batch_first, watch, precision
             self._small = SmallCalls(*made_of)
 
     # ── What a cell's parameters are: of one that a user has defined, `defined` says it ──────────────────────────────
@@ -109,12 +109,17 @@ class Stack(Layer):
     _made_by = "cell"
     """The function of a backend that makes the core."""
 
+    @property
+    def _its_cell(self) -> Any:
+        """The cell, as a backend is asked for it."""
+        return self.cell
+
     def _spec(self) -> CellSpec:
         return CELLS[self.cell]
 
     def _core_of(self, backend: Any, precision: str) -> Any:
         """Return the cell's time loops."""
-        return backend.cell(self.cell, precision)
+        return backend.cell(self._its_cell, precision)
 
     @property
     def _fields(self) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ class SmallCalls:
 
     Parameters
     ----------
-    backend, cell : str
+    backend : str
+    cell : str or Definition
     stack : list of list
         [layer][direction]: what the backend's `prepare` takes.
     dtype : dtype
@@ -60,7 +61,7 @@ class SmallCalls:
     def __init__(
         self,
         backend: str,
-        cell: str,
+        cell: Any,
         stack: Sequence[Sequence[Any]],
         dtype: np.dtype,
         batch_first: bool,

@@ -136,7 +136,7 @@ def all_threads():
             for call, of_plan in (
                 (drawn(definition, dtype, 5, 19, 7, 40), {"SUM": 40}),
                 (drawn(definition, dtype, 6, 3, 7, 210, lengths=(2, 6, 1)), {"SUM": 6}),
-                (drawn(definition, dtype, 6, 5, 7, 97, lengths=LENGTHS), {"NEAR": 1, "AHEAD": 10}),
+                (drawn(definition, dtype, 6, 5, 7, 210, lengths=LENGTHS), {"NEAR": 1, "AHEAD": 10}),
             ):
                 cell = cpu.defined_cell(definition, call.precision)
                 with settings(**of_plan):
