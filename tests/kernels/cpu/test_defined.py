@@ -134,9 +134,9 @@ def all_threads():
     for definition in (THREE, ALONE):
         for dtype in DTYPES:
             for call, of_plan in (
-                (drawn(definition, dtype, 5, 19, 7, 40), {"SUM": 40}),
-                (drawn(definition, dtype, 6, 3, 7, 210, lengths=(2, 6, 1)), {"SUM": 6}),
-                (drawn(definition, dtype, 6, 5, 7, 210, lengths=LENGTHS), {"NEAR": 1, "AHEAD": 10}),
+                (drawn(definition, dtype, 5, 19, 7, 40), {"SUM": 40, "MEETING": 0}),
+                (drawn(definition, dtype, 6, 3, 7, 210, lengths=(2, 6, 1)), {"SUM": 6, "MEETING": 0}),
+                (drawn(definition, dtype, 6, 5, 7, 210, lengths=LENGTHS), {"NEAR": 1, "AHEAD": 10, "MEETING": 0}),
             ):
                 cell = cpu.defined_cell(definition, call.precision)
                 with settings(**of_plan):
