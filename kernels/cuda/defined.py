@@ -37,7 +37,7 @@ def _make(d: Definition, real: Any) -> KernelCell:
         from_x=len(d.from_x),
         from_h=len(d.from_h),
         kept=kept,
-        pre_activation=make_sums(d.sums, d.from_x, d.from_h, real(0)),
+        pre_activation=make_sums(d.sums, d.from_x, d.from_h),
         step=make_program(d.step, {"a": sums, "prev": states, **given}, (states, kept), real),
         step_backward=make_program(
             d.step_backward, {"kept": kept, "prev": states, "state": states, "dstate": states, **given}, results, real

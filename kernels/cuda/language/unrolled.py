@@ -63,14 +63,14 @@ def make_sum(length: int) -> Any:
     return _function("add(a, b)", f"return {_tuple(f'a[{k}] + b[{k}]' for k in range(length))}")
 
 
-def make_sums(sums: Sequence[str], from_x: Sequence[str], from_h: Sequence[str], zero: Any) -> Any:
+def make_sums(sums: Sequence[str], from_x: Sequence[str], from_h: Sequence[str]) -> Any:
     """Return a function sums(x, b_x, h, b_h): of each sum, by name, what W_x x_t and W_h h_{t−1} give to it."""
     texts = []
     for name in sums:
         terms = [f"{v}[{names.index(name)}]" for names, pair in ((from_x, ("x", "b_x")), (from_h, ("h", "b_h")))
                  if name in names for v in pair]  # fmt: skip
-        texts.append(" + ".join(terms) or "zero")
-    return _function("sums(x, b_x, h, b_h)", f"return {_tuple(texts)}", zero=zero)
+        texts.append(" + ".join(terms))
+    return _function("sums(x, b_x, h, b_h)", f"return {_tuple(texts)}")
 
 
 def make_halves(sums: Sequence[str], from_x: Sequence[str], from_h: Sequence[str]) -> Any:
