@@ -13,7 +13,8 @@ from kernels.cuda import assembly
 from kernels.cuda.defined import kernel_cell
 from kernels.cuda.planning.plan import MANY, choose
 from kernels.cuda.recurrence import Recurrence
-from rnn_core import LanguageModel
+from kernels.definition import DEFINITIONS
+from rnn_core import LanguageModel, variants
 from rnn_core.cell import define
 from rnn_core.data.batches import Batch
 from tests.kernels.cuda import defined_cells
@@ -24,6 +25,8 @@ WAYS = ("persistent", "stepwise")
 LENGTHS = (4, 1, 3)
 BUILT_IN = {"lstm": OwnLSTM.definition, "gru": OwnGRU.definition, "rnn_tanh": OwnRNN.definition}
 OTHERS = {"held": Held.definition, "apart": Apart.definition, "masked": Masked.definition}
+
+VARIANTS = {d.name: d for d in DEFINITIONS.values() if d.module.startswith(variants.__name__)}
 
 
 def recurrence(definition, way=""):
@@ -60,6 +63,13 @@ def test_the_cells_of_the_contract_have_the_bits_of_the_built_in_ones(name, way,
 def test_any_cell_is_its_equations(name, way, lengths, dtype):
     call = Call(OTHERS[name], dtype, lengths=lengths)
     assert_equations(call.run(recurrence(call.definition, way)), call)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_variants_are_their_equations(name, dtype):
+    call = Call(VARIANTS[name], dtype, T=3, B=2, H=4, lengths=(3, 2))
+    assert_equations(call.run(cuda.defined_cell(call.definition)), call)
 
 
 @pytest.mark.parametrize("way", WAYS)
