@@ -107,7 +107,7 @@ def state_jacobian_singular_values(
     Returns
     -------
     SingularValues
-        ``values[k - 1]`` are those over a lag of k steps. `rnn_core.showing.singular_values_picture` draws them.
+        ``values[k - 1]`` are those over a lag of k steps. `rnn_core.showing.jacobians` draws them.
 
     Raises
     ------

@@ -42,6 +42,8 @@ def jvp(
     state0: Any = None,
     lengths: Any = None,
     targets: Any = None,
+    resets: Any = None,
+    all_states: bool | None = None,
 ) -> Any:
     """Return the tangents of what a layer or model answers: the Jacobian times a direction, (J1).
 
@@ -58,7 +60,7 @@ def jvp(
         θ̇, by the names of parameters; the others don't move.
     dstate0 : ndarray or pair of ndarray, optional
         ṡ_0, shaped as the initial state; None, also inside an LSTM's pair, stands for zeros.
-    state0, lengths, targets
+    state0, lengths, targets, resets, all_states
         As the call takes them, where it does.
 
     Returns
@@ -97,7 +99,7 @@ def jvp(
         raise ValueError(f"{where}: dx, dparameters or dstate0 must be given, got none of them; nothing would move")
     twin = stepped(where, target, dparameters or {}, "dparameters")
     takes = tuple(inspect.signature(type(target).__call__).parameters)
-    options = {"lengths": lengths, "targets": targets}
+    options = {"lengths": lengths, "targets": targets, "resets": resets, "all_states": all_states}
     state_name = next((name for name in STATE if name in takes), STATE[0])
     options[state_name] = _moved_state(where, on_host(state0, np.complex128), dstate0)
     given = {name: to_host(value) for name, value in options.items() if value is not None}

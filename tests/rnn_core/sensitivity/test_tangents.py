@@ -85,6 +85,26 @@ def test_causes_come_before_effects():
     assert dc.all()
 
 
+@pytest.mark.parametrize("cell", LAYERS)
+def test_through_resets_and_to_every_state(cell):
+    layer, x, dx, h = LAYERS[cell](I, H, **EXACT), normal(T, B, I), normal(T, B, I, seed=1), 1e-6
+    resets = np.zeros((T, B), bool)
+    resets[3, 1] = resets[2, 0] = True
+    whole = jvp(layer, x, dx=dx, resets=resets, all_states=True)
+    sides = [layer(x + sign * h * dx, resets=resets, all_states=True) for sign in (1, -1)]
+    for found, above, below in zip(*map(flat, (whole, *sides)), strict=True):
+        np.testing.assert_allclose(found, (above - below) / (2 * h), rtol=0, atol=1e-9)
+    early = np.zeros_like(dx)
+    early[:3, 1] = 1
+    dy, _ = jvp(layer, x, dx=early, resets=resets)
+    assert dy[:3, 1].all()
+    assert not dy[3:, 1].any()
+
+
+def flat(nested):
+    return [array for part in nested for array in flat(part)] if isinstance(nested, tuple) else [nested]
+
+
 def test_an_lstms_states_one_by_one():
     layer, x, d = LSTM(I, H, **EXACT), normal(T, B, I), normal(1, B, H, seed=1)
     both, _ = jvp(layer, x, dstate0=(d, d))
