@@ -17,10 +17,12 @@ It may have, besides, what a model's step needs around the core; whoever asks go
 - `softmax_head(precision="float32")`, which returns a `SoftmaxHead`: cross-entropy of an affine map, without logits.
 - `update_kernels()`, which returns `UpdateKernels`: norms and optimizers, of all parameters at once.
 
+- `ALONE`, True where a row's bits depend on how many rows are beside it and a loop over rows is bearable: episodes of a
+  batch are then computed one by one.
 - `defined_cell(definition, precision="float32")`, which returns a `DefinedCell`: a cell that a user has defined
   (definition.py).
 
-A `Cell` has three functions. For each of them:
+A `Cell` has four functions, of which one, `states`, only reads a tape. For each of them:
 
 3. Arrays are time-major, C-contiguous or not, of one dtype; results have the same dtype, and are fresh.
 4. What comes in is never changed. A tape may refer to what came in.
@@ -32,12 +34,12 @@ A `Cell` has three functions. For each of them:
 9. A tape is opaque to the caller, and can be used by `backward` any number of times.
 10. In precision "bfloat16" arrays are float32, and what products read is rounded to bfloat16: weights, x, h_{t−1} and
     da ((BF1) and (BF2) in docs/equations.md); sums, gates, states and gradients are float32.
-
-A `DefinedCell` has the same three, with `DefinedParameters`, and more:
-
-11. `streams` are numbers that come with each step, (T, B, H) each. They have no gradient.
-12. `states(tape)` returns every state at every step, (T, B, H) each, zero past a row's length; their upstream gradients
+11. `states(tape)` returns every state at every step, (T, B, H) each, zero past a row's length; their upstream gradients
     are `dstates`, None or one for each state; that of the first stays None, because it is dy.
+
+A `DefinedCell` has the same four, with `DefinedParameters`, and more:
+
+12. `streams` are numbers that come with each step, (T, B, H) each. They have no gradient.
 
 A `SoftmaxHead` has two functions. For each of them 4, 7 and the following:
 
@@ -183,6 +185,9 @@ class Cell(Protocol):
     ) -> tuple[Array, State, Any]:
         """As `infer`, and a tape: all that `backward` needs."""
 
+    def states(self, tape: Any) -> State:
+        """Return every state at every step, (T, B, H) each."""
+
     def backward(
         self,
         params: Parameters,
@@ -190,6 +195,7 @@ class Cell(Protocol):
         dy: Array | None,
         dstate_T: tuple[Array | None, ...],
         needs: frozenset[str],
+        dstates: tuple[Array | None, ...] | None = None,
     ) -> tuple[Array | None, tuple[Array | None, ...], Parameters]:
         """Return dx (T, B, I), dstate0 and the parameters' gradients."""
 

@@ -247,6 +247,35 @@ def check_needs(cell: Cell, problem: Problem) -> None:
         assert_same_bits(gradients(cell, problem, tape, needs), expected)
 
 
+def check_every_state(cell: Cell, problem: Problem) -> None:
+    """Rule 11: every state at every step, and gradients from above, are those of the equations in float64.
+
+    What upstream gradients hold past a row's length has no influence.
+    """
+    xp, dtype, names = array_namespace(problem.x), problem.x.dtype, problem.spec.states
+    rng, shape = np.random.default_rng(0), (*problem.x.shape[:2], problem.params.weight_hh.shape[1])
+    drawn = [rng.uniform(-1, 1, shape).astype(dtype.name) for _ in names[1:]]
+    padded = [d.copy() for d in drawn]
+    for d in padded:
+        for b, L in enumerate(problem.steps()):
+            d[L:, b] = np.nan
+
+    def every(its: Cell, own: Problem, upstream: list[Array]) -> Results:
+        y, _, tape = its.forward(own.params, own.x, own.state0, own.lengths)
+        states, wanted = its.states(tape), gradient_names(own.spec)
+        assert_same_bits({"y": states[0]}, {"y": y})
+        found = its.backward(own.params, tape, own.dy, own.dstate_T, frozenset(wanted), (None, *upstream))
+        values = dict(zip(wanted, (found[0], *found[1], *found[2]), strict=True))
+        return {
+            **{f"{name}_t": state for name, state in zip(names, states, strict=True)},
+            **{f"d{name}": value for name, value in values.items() if value is not None},
+        }
+
+    exact = problem.map(host if problem.precision == "bfloat16" else lambda array: host(array).astype(np.float64))
+    expected = every(equations.cell(problem.cell, problem.precision), exact, [d.astype(exact.x.dtype) for d in drawn])
+    assert_close(every(cell, problem, [xp.asarray(d) for d in padded]), expected, problem)
+
+
 def check_tape(cell: Cell, problem: Problem) -> None:
     """Rule 9: a tape serves any number of times, whatever was run in between, and the second call is the first."""
     expected = snapshot(run(cell, problem))
@@ -274,6 +303,7 @@ CHECKS: tuple[Callable[[Cell, Problem], None], ...] = (
     check_split,
     check_none_upstream,
     check_needs,
+    check_every_state,
     check_tape,
 )
 """Every check of a cell."""

@@ -198,7 +198,7 @@ def missing() -> str:
 
 def cell(name: str, precision: str = "float32") -> equations.Loops:
     """Return the equations of a cell, on device arrays."""
-    loops: Any = equations.cell(name, precision)
+    loops = equations.cell(name, precision)
 
     def infer(params, x, state0, lengths=None):
         y, state = loops.infer(_parameters(params), _own(x), tuple(map(_own, state0)), _lengths(lengths))

@@ -31,7 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stacked": {"num_layers": 3},
     "bidirectional": {"bidirectional": True},
     "ragged": {"ragged": True},
-    "resets": {"resets": True, "ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},
+    "resets": {"resets": True, "ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},  # and every state
     "combined": {"ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},
     "no-bias": {"bias": False, "batch_first": True},
 }
@@ -82,7 +82,7 @@ class Case(NamedTuple):
         """Run `gradcheck` on this case."""
         return gradcheck(
             self.layer, self.x, state0=self.state0, lengths=self.lengths, targets=self.targets, weights=self.weights,
-            resets=self.resets, method=method, tolerance=tolerance,
+            resets=self.resets, all_states=self.resets is not None, method=method, tolerance=tolerance,
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rnn_core import GRU, LSTM, RNN, gradcheck, quantize
 
 KINDS = [RNN, LSTM, GRU]
-BACKENDS = ["numpy"]
+BACKENDS = ["cpu", "numpy"]
 T, B, I, H = 7, 3, 2, 5
 LENGTHS = np.array([7, 1, 4])
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rnn_core import GRU, LSTM, RNN, gradcheck, quantize
 from rnn_core.layers.passes.segments import PADDING, segments_of
+from tests.rnn_core.cell.cells import Peephole, Strange
 
 KINDS = [RNN, LSTM, GRU]
 BACKENDS = ["cpu", "numpy"]
@@ -77,7 +78,18 @@ class Call:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_episodes_together_are_the_episodes_alone(kind, backend, options, reset_to, ragged):
-    layer = made(kind, backend=backend, **OPTIONS[options])
+    assert_alone(made(kind, backend=backend, **OPTIONS[options]), reset_to, ragged, rough=options == "bfloat16")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", [Peephole, Strange])
+def test_so_with_cells_of_ones_own(kind, backend):
+    for reset_to in ("state0", "zeros", "given"):
+        assert_alone(made(kind, num_layers=2, bidirectional=True, backend=backend), reset_to, ragged=True)
+
+
+def assert_alone(layer, reset_to, ragged, rough=False):
+    """A batch of concatenated episodes is what they are alone, and back; `rough` sums are of rounded numbers."""
     call = Call(layer, np.random.default_rng(1), np.array([T, 1, 9, 4]) if ragged else None)
     back_to = {"state0": None, "zeros": "zeros", "given": whole(call.put_back)}[reset_to]
     y, state, (dx, dstate0, grads) = call.run(back_to)
@@ -107,7 +119,6 @@ def test_episodes_together_are_the_episodes_alone(kind, backend, options, reset_
         for name, expected in zip(call.names, back, strict=True):
             np.testing.assert_allclose(grads.pop(f"reset_{name}"), expected, rtol=1e-5, atol=1e-6)
     for name, grad in grads.items():
-        rough = options == "bfloat16"  # sums of numbers that are rounded
         np.testing.assert_allclose(grad, total[name], rtol=1e-2 if rough else 1e-4, atol=1e-2 if rough else 1e-5)
     if ragged:
         for b, length in enumerate(call.lengths):

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnn_core import GRU, LSTM, RNN, quantize
+from tests.rnn_core.cell.cells import Peephole, Strange
 
 KINDS = [RNN, LSTM, GRU]
 OPTIONS = [{}, {"num_layers": 3, "bias": False}, {"dtype": np.float64}, {"num_layers": 2, "dropout": 0.5}]
@@ -184,6 +185,15 @@ def test_what_y_cannot_go_to_is_refused_before_a_step(out, error, says, backend)
     with pytest.raises(error, match=f"^LSTM.stream: {says}"):
         stream(x[0], out=out)
     assert_same(stream(x[0]), y[0])
+
+
+@pytest.mark.parametrize("backend", ["cpu", "numpy"])
+@pytest.mark.parametrize("kind", [Peephole, Strange])
+def test_so_do_streams_of_cells_of_ones_own(kind, backend):
+    layer, x = made(kind, backend=backend, num_layers=2)
+    stream, (y, state) = layer.stream(2), layer(x)
+    assert_same(np.concatenate([stream(x[0])[None], stream(x[1:4]), stream(x[4:])]), y)
+    assert_same(stream.state, state)
 
 
 @pytest.mark.parametrize("batch_first", [False, True])
