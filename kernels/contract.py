@@ -37,6 +37,8 @@ A `Cell` has four functions, of which one, `states`, only reads a tape. For each
 11. `states(tape)` returns every state at every step, (T, B, H) each, zero past a row's length; their upstream gradients
     are `dstates`, None or one for each state; that of the first stays None, because it is dy.
 
+A cell may have, besides, an attribute `cuts`, True where it takes a `Cut` in the place of `lengths`.
+
 A `DefinedCell` has the same four, with `DefinedParameters`, and more:
 
 12. `streams` are numbers that come with each step, (T, B, H) each. They have no gradient.
@@ -84,6 +86,17 @@ class Parameters(NamedTuple):
     weight_hh: Array  # (G·H, H)
     bias_ih: Array | None  # (G·H,), None for a layer without biases
     bias_hh: Array | None  # (G·H,)
+
+
+class Cut(NamedTuple):
+    """A batch (T, B, ·) cut into S segments, each a sequence of its own: states are (S, H), all else stays (T, B, ·).
+
+    No place is in two segments. In a place that is in none y is zero, and what stands there has no influence.
+    """
+
+    row: Array  # int64 (S,): the row of the batch
+    begin: Array  # int64 (S,): the first step
+    steps: Array  # int64 (S,): how many there are, at least one
 
 
 class DefinedParameters(NamedTuple):

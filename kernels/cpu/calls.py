@@ -31,7 +31,7 @@ class Tape(NamedTuple):
 
     x: np.ndarray | None  # (N, I), the valid rows; it may be the caller's. None where the memory has it, rounded
     rows: Rows
-    T: int
+    batch: tuple[int, int]  # T, B of the caller's arrays
     memory: Block  # h (B + N, Hp), c [vectors][B + N], what the cell keeps [vectors][N][kept]; see loops.Job
     shape: Shape
     streams: tuple[np.ndarray, ...]
@@ -71,13 +71,13 @@ def run_forward(
     keep: bool, precision: str = "float32", streams: Sequence[np.ndarray] = (),
 ) -> tuple[np.ndarray, State, Tape | None]:  # fmt: skip
     """Run the forward loop on at most `count` threads; with `keep`, return a tape."""
-    (T, B, I), H = x.shape, hidden_size(cell, params)
-    shape = forward_shape(cell, DTYPES[x.dtype], T, B, rows.count, I, H, count, keep, precision)
+    (T, B, I), (L, S), H = x.shape, rows.sizes, hidden_size(cell, params)
+    shape = forward_shape(cell, DTYPES[x.dtype], L, S, rows.count, I, H, count, keep, precision)
     plan, lanes, work, tape = shape.plan, shape.lanes, shape.work, shape.tape
     panels_x, panels_h, bias = weights_forward(cell, params, shape)
     x = rows.packed(x)
     y = array((T, B, H), x.dtype)
-    if rows.ragged:
+    if rows.gaps:
         y[:] = 0  # (V2)
 
     memory = take(work.size)
@@ -86,30 +86,31 @@ def run_forward(
     if exact and "x" in work:
         memory.view(work["x"], x.shape, x.dtype, (spread(I * lanes.size), lanes.size))[:] = x
         x_at = memory.address + work["x"]
-    blocks = B + rows.count if keep else 2 * B
+    blocks = S + rows.count if keep else 2 * S
     states = state_views(cell, kept_memory, kept_parts, blocks, shape.Hp, lanes)
     for state, initial in zip(states, state0, strict=True):
-        set_state(state[:B], rows.sorted(initial))
+        set_state(state[:S], rows.sorted(initial))
     table = Table.of_streams(streams, y.shape, x.dtype)
     set_numbers(cell, memory, work["numbers"], shape, params)
     at, h_read = memory.address, kept_memory.address + kept_parts.get("h_read", kept_parts["h"])
     if not exact:
         x_at = kept_memory.address + kept_parts["x"]
         round_rows(x, x_at, int(shape.job[PLACE["x_row"]]), lanes, plan.groups * plan.members)
-        h0 = states[0][:B].reshape(B, shape.Hp)
+        h0 = states[0][:S].reshape(S, shape.Hp)
         round_rows(h0, h_read, int(shape.job[PLACE["read_row"]]), lanes, 1)
     addresses = {
         "offsets": rows.offsets_at, "order": rows.order_at,
         "meeting": at + work["meeting"], "scratch": at + work["scratch"], "bias": bias.address,
         "x": x_at, "w_x": panels_x.address, "w_h": panels_h.address, "y": y.ctypes.data,
+        "y_step": y.strides[0], "streams_step": y.strides[0],  # a cut batch has more rows than sequences
         "h": kept_memory.address + kept_parts["h"], "h_read": h_read,
         "c": kept_memory.address + kept_parts["c"],
         "kept": kept_memory.address + tape["kept"] if keep else 0,
         "numbers": at + work["numbers"], "streams": table.address,
     }  # fmt: skip
     _call(compiled(make_forward, cell, lanes, keep), shape.job, addresses, plan)
-    finals = tuple(last_states(state, rows, T, H, keep) for state in states)
-    return y, finals, Tape(x if exact else None, rows, T, kept_memory, shape, table.arrays) if keep else None
+    finals = tuple(last_states(state, rows, L, H, keep) for state in states)
+    return y, finals, Tape(x if exact else None, rows, (T, B), kept_memory, shape, table.arrays) if keep else None
 
 
 def hidden_size(cell: KernelCell, params: Parameters | DefinedParameters) -> int:
@@ -156,10 +157,10 @@ def state_views(
 
 def all_states(cell: KernelCell, tape: Tape) -> State:
     """Return every state at every step, (T, B, H) each, with zeros past the end of each sequence."""
-    rows, shape, B = tape.rows, tape.shape, len(tape.rows.order)
-    views = state_views(cell, tape.memory, shape.tape, B + rows.count, shape.Hp, shape.lanes)
+    rows, shape, S = tape.rows, tape.shape, len(tape.rows.order)
+    views = state_views(cell, tape.memory, shape.tape, S + rows.count, shape.Hp, shape.lanes)
     H = int(shape.job[PLACE["H"]])
-    return tuple(np.array(rows.unpacked(numbers_of(view[B:], H), tape.T, B), order="C") for view in views)
+    return tuple(np.array(rows.unpacked(numbers_of(view[S:], H), *tape.batch), order="C") for view in views)
 
 
 def set_state(state: np.ndarray, numbers: np.ndarray) -> None:
@@ -209,10 +210,10 @@ def run_backward(
     dstates: tuple[np.ndarray | None, ...] | None = None,
 ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], DefinedParameters]:
     """Run the backward loop on at most `count` threads."""
-    rows, T, kept = tape.rows, tape.T, tape.memory
+    rows, (T, B), kept = tape.rows, tape.batch, tape.memory
     I, H, dtype = params.weight_ih.shape[1], hidden_size(cell, params), params.weight_ih.dtype
-    N, B = rows.count, len(rows.order)
-    shape = backward_shape(cell, DTYPES[dtype], T, B, N, I, H, count, precision)
+    N, (L, S) = rows.count, rows.sizes
+    shape = backward_shape(cell, DTYPES[dtype], L, S, N, I, H, count, precision)
     work, parts, at_zeros = shape.work, shape.tape, int(shape.job[PLACE["zeros"]])
     memory = take(work.size)
     carries = _carried(cell, memory, shape, rows, dstate_T, H)
@@ -224,7 +225,8 @@ def run_backward(
         "meeting": at + work["meeting"], "scratch": at + work["scratch"],
         "h": kept.address + parts["h"], "c": kept.address + parts["c"], "kept": kept.address + parts["kept"],
         "carry_h": at + work["carry_h"], "carry_c": at + work["carry_c"], "numbers": at + work["numbers"],
-        "streams": streams.address, "da": at + work["da"], "dp": at + work["dp"],
+        "streams": streams.address, "streams_step": B * H * dtype.itemsize,
+        "da": at + work["da"], "dp": at + work["dp"],
         "da_pairs": at + work["da_pairs"] if "da_pairs" in work else 0,
         "dh0": at + work["dh0"] if "h0" in needs else 0,
         "db": at + work["db"] if needs & {"bias_ih", "bias_hh"} else 0,
@@ -239,7 +241,7 @@ def run_backward(
     how = () if upstream is None else (True,)
     _call(compiled(make_backward, cell, shape.lanes, *how), shape.job, addresses, shape.plan)
 
-    first = [memory.view(work["dh0"], (B, shape.Hp), dtype), *carries[1:]]
+    first = [memory.view(work["dh0"], (S, shape.Hp), dtype), *carries[1:]]
     dstate0 = tuple(
         rows.unsorted(d[:, :H]) if f"{s}0" in needs else None for s, d in zip(cell.states, first, strict=True)
     )

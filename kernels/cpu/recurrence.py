@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.contract import DefinedParameters, Parameters, State
+from kernels.contract import Cut, DefinedParameters, Parameters, State
 from kernels.definition import Definition
 
 from . import gru, lstm, rnn
@@ -28,15 +28,20 @@ class Recurrence(NamedTuple):
     name: str
     precision: str = "float32"
 
+    @property
+    def cuts(self) -> bool:
+        """A `Cut` may stand in the place of lengths."""
+        return True
+
     def infer(
-        self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
+        self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | Cut | None = None
     ) -> tuple[np.ndarray, State]:
         """All time steps; nothing is kept for a backward."""
         y, state_T, _ = _run(self.name, CELLS[self.name], self.precision, params, x, state0, lengths, keep=False)
         return y, state_T
 
     def forward(
-        self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | None = None
+        self, params: Parameters, x: np.ndarray, state0: State, lengths: np.ndarray | Cut | None = None
     ) -> tuple[np.ndarray, State, Tape]:
         """All time steps, with a tape of every state and gate."""
         return _run(self.name, CELLS[self.name], self.precision, params, x, state0, lengths, keep=True)
@@ -68,12 +73,17 @@ class DefinedRecurrence(NamedTuple):
     definition: Definition
     precision: str = "float32"
 
+    @property
+    def cuts(self) -> bool:
+        """A `Cut` may stand in the place of lengths."""
+        return True
+
     def infer(
         self,
         params: DefinedParameters,
         x: np.ndarray,
         state0: State,
-        lengths: np.ndarray | None = None,
+        lengths: np.ndarray | Cut | None = None,
         streams: tuple[np.ndarray, ...] = (),
     ) -> tuple[np.ndarray, State]:
         """All time steps; nothing is kept for a backward."""
@@ -85,7 +95,7 @@ class DefinedRecurrence(NamedTuple):
         params: DefinedParameters,
         x: np.ndarray,
         state0: State,
-        lengths: np.ndarray | None = None,
+        lengths: np.ndarray | Cut | None = None,
         streams: tuple[np.ndarray, ...] = (),
     ) -> tuple[np.ndarray, State, Tape]:
         """All time steps, with a tape of every state and of what the cell keeps."""
@@ -112,7 +122,7 @@ class DefinedRecurrence(NamedTuple):
         params: DefinedParameters,
         x: np.ndarray,
         state0: State,
-        lengths: np.ndarray | None,
+        lengths: np.ndarray | Cut | None,
         streams: tuple[np.ndarray, ...],
         *,
         keep: bool,
@@ -128,7 +138,7 @@ def _run(
     params: Parameters | DefinedParameters,
     x: np.ndarray,
     state0: State,
-    lengths: np.ndarray | None,
+    lengths: np.ndarray | Cut | None,
     streams: tuple[np.ndarray, ...] = (),
     *,
     keep: bool,

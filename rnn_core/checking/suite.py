@@ -31,7 +31,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "stacked": {"num_layers": 3},
     "bidirectional": {"bidirectional": True},
     "ragged": {"ragged": True},
-    "resets": {"resets": True, "ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},  # and every state
+    "resets": {"resets": True, "ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},
     "combined": {"ragged": True, "num_layers": 2, "bidirectional": True, "dropout": 0.3},
     "no-bias": {"bias": False, "batch_first": True},
 }

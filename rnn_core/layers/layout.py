@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import array_namespace
 
-from kernels.contract import Array
+from kernels.contract import Array, Cut
 
 from ..foreign import shown
 
@@ -61,16 +61,29 @@ class Layout(NamedTuple):
         return self.outward((np.arange(self.T)[:, np.newaxis] < lengths)[..., np.newaxis])
 
 
-def turn(sequence: Array, lengths: np.ndarray | None, direction: int) -> Array:
-    """Reverse time within each row's length for direction 1 (its own inverse); leave direction 0 as it is."""
+def turn(sequence: Array, lengths: np.ndarray | Cut | None, direction: int) -> Array:
+    """Reverse time within each row's length, or each segment, for direction 1 (its own inverse); leave direction 0."""
     if direction == 0:
         return sequence
     if lengths is None:
         return sequence[::-1]
     xp = array_namespace(sequence)
     t = np.arange(len(sequence))[:, np.newaxis]
-    index = xp.asarray(np.where(t < lengths, lengths - 1 - t, t))
+    if isinstance(lengths, Cut):
+        index = _turned(lengths, *sequence.shape[:2])
+    else:
+        index = np.where(t < lengths, lengths - 1 - t, t)
+    index = xp.asarray(index)
     return sequence[index, xp.arange(sequence.shape[1])]  # whole rows at a time
+
+
+def _turned(cut: Cut, T: int, B: int) -> np.ndarray:
+    """Return for each place of (T, B) the step that stands there when each segment is turned round."""
+    index = np.repeat(np.arange(T)[:, np.newaxis], B, axis=1)
+    row, begin, steps = (np.repeat(numbers, cut.steps) for numbers in cut)
+    within = np.arange(len(steps)) - np.repeat(np.cumsum(cut.steps) - cut.steps, cut.steps)
+    index[begin + within, row] = begin + steps - 1 - within
+    return index
 
 
 def join(directions: list[Array]) -> Array:

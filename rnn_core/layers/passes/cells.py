@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from array_api_compat import array_namespace
 
-from kernels.contract import Array, State
+from kernels.contract import Array, Cut, State
 
 from ..layout import join, turn
 from .checked import Checked
@@ -19,14 +19,14 @@ class Pass(NamedTuple):
 
     cells: list[list[Any]]  # [layer][direction]: the cell's own tape
     masks: list[Array | None]  # dropout after each layer, None where there is none
-    lengths: np.ndarray | None
+    lengths: np.ndarray | Cut | None
 
 
 class Cells(Checked):
     """A stack with its passes. All arrays are time-major and have been checked."""
 
     def _through_cells(
-        self, x: Array, states: State, lengths: np.ndarray | None, every: bool
+        self, x: Array, states: State, lengths: np.ndarray | Cut | None, every: bool
     ) -> tuple[list[Array], State]:
         """Return the output of every layer, or of the top one alone, and the final states, without a tape."""
         outputs, finals = [], []
@@ -45,7 +45,7 @@ class Cells(Checked):
         return outputs, _stacked(finals)
 
     def _forward_cells(
-        self, x: Array, states: State, lengths: np.ndarray | None, mask_of: Callable[[int, Array], Array | None],
+        self, x: Array, states: State, lengths: np.ndarray | Cut | None, mask_of: Callable[[int, Array], Array | None],
         all_states: bool,
     ) -> tuple[list[Array], State, Pass]:  # fmt: skip
         """Return the top layer's y, or all of its states, the final states, and a tape; masks come by layer and y."""

@@ -101,7 +101,8 @@ class Checked(Stack):
         if resets is None:
             return None, states, "state0"
         alone = getattr(backends.get(self.backend), "ALONE", False)
-        segments = segments_of(check_resets(where, resets, layout), lengths, self.namespace, alone=alone)
+        how = {"alone": alone, "cuts": getattr(self._core, "cuts", False)}
+        segments = segments_of(check_resets(where, resets, layout), lengths, self.namespace, **how)
         if reset_to is None and state0 is not None:
             return segments, states, "state0"
         none = zeros(self.namespace, tuple(states[0].shape), self.dtype)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kernels.contract import Array, State
+from kernels.contract import Array, Cut, State
 
 from ..checks import as_array, first
 from ..home import to_host, zeros
@@ -36,7 +36,7 @@ class Group(NamedTuple):
     t: Array | None  # (L, S): which of the batch's steps each step is; past a segment's end any. None: it is the batch
     b: Array  # (S,): which row
     begin: Array  # (S,): what it begins at: at b the first state of row b, at B + b what that row is put back to
-    lengths: np.ndarray | None  # (S,), on the host
+    lengths: np.ndarray | Cut | None  # (S,), on the host
     valid: Pair  # (n,) each: step and segment of all valid steps
     place: Pair  # (n,) each: where those are in the batch
     first: Pair  # segments that begin at the first states of rows, and these rows
@@ -140,7 +140,7 @@ def check_resets(where: str, resets: Any, layout: Layout) -> np.ndarray | None:
 
 
 def segments_of(
-    resets: np.ndarray | None, lengths: np.ndarray | None, xp: Any, *, alone: bool = False
+    resets: np.ndarray | None, lengths: np.ndarray | None, xp: Any, *, alone: bool = False, cuts: bool = False
 ) -> Segments | None:
     """Return the segments of a batch, or None where no state is put back.
 
@@ -153,6 +153,8 @@ def segments_of(
         Where the indexes go.
     alone : bool
         Each segment is a group of its own: for a backend whose bits depend on how many rows there are.
+    cuts : bool
+        The cells take a `Cut`: the batch can stay as it is, with nothing gathered.
     """
     if resets is None:
         return None
@@ -167,9 +169,9 @@ def segments_of(
     last = np.append(b[1:] != b[:-1], True)
     steps = np.where(last, ends[b], np.append(t[1:], 0)) - t
     table = _Table(b, t, steps, put_back[t, b], last)
-    if not (alone or begins[1:].any()):  # as where an agent takes one step: there is nothing to cut
-        group = _group(table, np.arange(B), B, xp)
-        return Segments(xp, T, B, lengths is not None, (group._replace(t=None, lengths=lengths),))
+    if cuts or not (alone or begins[1:].any()):  # the latter where an agent takes one step: there is nothing to cut
+        own = Cut(b, t, steps) if begins[1:].any() else lengths
+        return Segments(xp, T, B, lengths is not None, (_whole(table, own, B, xp),))
     groups = tuple(_group(table, chosen, B, xp) for chosen in _chosen(steps, alone))
     return Segments(xp, T, B, lengths is not None, groups)
 
@@ -198,24 +200,39 @@ def _chosen(steps: np.ndarray, alone: bool) -> Iterator[np.ndarray]:
         order = order[end:]
 
 
+def _whole(table: _Table, lengths: np.ndarray | Cut | None, B: int, xp: Any) -> Group:
+    """Return all segments as they lie in the batch."""
+    nothing = xp.asarray(np.zeros(0, np.int64))
+    return Group(None, xp.asarray(table.b), lengths=lengths, place=(nothing, nothing), valid=(nothing, nothing),
+                 **_ends(table, B, xp))  # fmt: skip
+
+
 def _group(table: _Table, chosen: np.ndarray, B: int, xp: Any) -> Group:
-    """Return the indexes of some segments."""
-    b, t, steps, put_back, last = (column[chosen] for column in table)
-    within = np.arange(steps.max())[:, np.newaxis]  # a segment
-    valid = np.nonzero(within < steps)
-    at = t + np.minimum(within, steps - 1)
-    segments = np.arange(len(chosen))
-
-    def pair(one: np.ndarray, other: np.ndarray) -> Pair:
-        return xp.asarray(one), xp.asarray(other)
-
+    """Return some segments, to be gathered."""
+    table = _Table(*(column[chosen] for column in table))
+    within = np.arange(table.steps.max())[:, np.newaxis]  # a segment
+    valid = np.nonzero(within < table.steps)
+    at = table.t + np.minimum(within, table.steps - 1)
+    even = (table.steps == table.steps[0]).all()
     return Group(
-        t=xp.asarray(at), b=xp.asarray(b), begin=xp.asarray(b + B * put_back),
-        lengths=None if (steps == steps[0]).all() else steps,
-        valid=pair(*valid), place=pair(at[valid], b[valid[1]]),
-        first=pair(segments[~put_back], b[~put_back]), last=pair(segments[last], b[last]),
-        again=(segments[put_back], b[put_back]),
+        t=xp.asarray(at), b=xp.asarray(table.b), lengths=None if even else table.steps,
+        valid=_pair(xp, *valid), place=_pair(xp, at[valid], table.b[valid[1]]), **_ends(table, B, xp),
     )  # fmt: skip
+
+
+def _ends(table: _Table, B: int, xp: Any) -> dict[str, Any]:
+    """Return where some segments begin, and which of them end rows."""
+    b, segments, put_back = table.b, np.arange(len(table.b)), table.put_back
+    return {
+        "begin": xp.asarray(b + B * put_back),
+        "first": _pair(xp, segments[~put_back], b[~put_back]),
+        "last": _pair(xp, segments[table.last], b[table.last]),
+        "again": (segments[put_back], b[put_back]),
+    }
+
+
+def _pair(xp: Any, one: np.ndarray, other: np.ndarray) -> Pair:
+    return xp.asarray(one), xp.asarray(other)
 
 
 def _turns(rows: np.ndarray) -> np.ndarray:
