@@ -283,10 +283,11 @@ def test_every_step_is_in_one_segment_and_padding_is_bounded(lengths, share, see
     seen = np.zeros((T, B), int)
     padded = 0
     for group in segments.groups:
-        np.add.at(seen, group.place, 1)
-        padded += group.valid[0].size if group.t is None else group.t.size
-        if group.t is None:
+        if group.t is None:  # the batch as it is
+            seen += np.arange(T)[:, None] < np.array(lengths)
             continue
+        np.add.at(seen, group.place, 1)
+        padded += group.t.size
         steps = np.full(len(group.b), len(group.t)) if group.lengths is None else group.lengths
         assert steps.max() == len(group.t)
         for s, (b, n) in enumerate(zip(group.b, steps, strict=True)):
