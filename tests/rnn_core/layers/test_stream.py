@@ -95,7 +95,7 @@ def one_thread():
 
 
 @pytest.mark.parametrize("options", [{}, {"num_layers": 2, "precision": "bfloat16"}])
-@pytest.mark.parametrize("batch_size", [None, 3])
+@pytest.mark.parametrize("batch_size", [None, 16])
 def test_nothing_is_allocated_where_there_is_somewhere_to_go(options, batch_size, one_thread):
     layer = LSTM(3, 1000, **options, seed=0)
     shape = (13, 3) if batch_size is None else (13, batch_size, 3)
@@ -121,7 +121,7 @@ def test_nothing_is_allocated_where_there_is_somewhere_to_go(options, batch_size
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
-    assert peak < y[0].nbytes  # views and numbers of Python's, and no array
+    assert peak < 16_000 < y.nbytes  # views and numbers of Python's, and no array: of 16 rows a step alone has more
     run()
     assert_same(y, expected)
 
