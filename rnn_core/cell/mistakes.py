@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ..foreign import one_line
 
-HERE = str(Path(__file__).parent)
+HERE = str(Path(__file__).parent / "_").removesuffix("_")
 """Whose frames say nothing about the user's file."""
 
 
