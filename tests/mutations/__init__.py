@@ -12,6 +12,7 @@ from . import (
     seq2seq,
     steps,
     tagging,
+    variants,
 )
 from .mutation import Mutation
 
@@ -27,6 +28,7 @@ MUTATIONS = (
     *dialogue.MUTATIONS,
     *forecasting.MUTATIONS,
     *sensitivity.MUTATIONS,
+    *variants.MUTATIONS,
 )
 
 __all__ = ["MUTATIONS", "Mutation"]

@@ -1,0 +1,111 @@
+"""Bugs in the backward of the variants, for nearly every term of a gradient one, and in the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rnn_core.layers.defined import SHIPPED
+from tests.variant_checks import all_steps_at_once, variant_step
+
+from .mutation import Mutation
+
+TERMS = {
+    "PeepholeLSTM": {
+        "c is not squashed for o": ("do = dstate.h * tanh_c", "do = dstate.h * state.c"),
+        "the output gate's slope is that of tanh": ("(o * (1 - o))", "(1 - o * o)"),
+        "the output gate does not see c": (" + da_o * p.p_o", ""),
+        "h's own way into c is lost": ("dstate.h * o * (1 - tanh_c * tanh_c)", "0"),
+        "c's own gradient is lost": ("dc = dstate.c + ", "dc = "),
+        "i meets o": ("da_i = dc * g", "da_i = dc * o"),
+        "f meets the new c": ("da_f = dc * prev.c", "da_f = dc * state.c"),
+        "g meets f": ("da_g = dc * i", "da_g = dc * f"),
+        "the input gate does not see c": (" + da_i * p.p_i", ""),
+        "the forget gate does not see c": (" + da_f * p.p_f", ""),
+        "the carousel stands still": ("dc_prev = dc * f", "dc_prev = dc"),
+        "p_i meets the new c": ("p_i=da_i * prev.c", "p_i=da_i * state.c"),
+        "p_f meets the new c": ("p_f=da_f * prev.c", "p_f=da_f * state.c"),
+        "p_o meets the old c": ("p_o=da_o * state.c", "p_o=da_o * prev.c"),
+    },
+    "CoupledLSTM": {
+        "c is not squashed for o": ("do = dstate.h * tanh_c", "do = dstate.h * state.c"),
+        "c's own gradient is lost": ("dc = dstate.c + ", "dc = "),
+        "tanh has no slope": (" * (1 - tanh_c * tanh_c)", ""),
+        "what f lets out is forgotten": ("(prev.c - g)", "prev.c"),
+        "the input gate is f": ("dg = dc * (1 - f)", "dg = dc * f"),
+        "the carousel is shut the wrong way": ("dc_prev = dc * f", "dc_prev = dc * (1 - f)"),
+        "f has no slope": ("df * (f * (1 - f))", "df"),
+        "g's slope is the logistic's": ("dg * (1 - g * g)", "dg * (g * (1 - g))"),
+        "o's slope is tanh's": ("do * (o * (1 - o))", "do * (1 - o * o)"),
+    },
+    "LeakyRNN": {
+        "the leak is left out": ("dn = dstate.h * p.alpha", "dn = dstate.h"),
+        "the state leaks by the wrong share": ("dstate.h * (1 - p.alpha)", "dstate.h * p.alpha"),
+        "tanh has no slope": ("dn * (1 - kept.n * kept.n)", "dn"),
+    },
+    "IndRNN": {
+        "the dead are alive": ("where_less(0, state.h, dstate.h, 0)", "dstate.h"),
+        "a unit's past has no weight": ("da * p.u", "da"),
+        "u meets the new h": ("da * prev.h", "da * state.h"),
+    },
+    "MinimalGatedUnit": {
+        "n is not gated": ("dn = dstate.h * f", "dn = dstate.h"),
+        "the old state is gated the wrong way": ("dstate.h * (1 - f)", "dstate.h * f"),
+        "tanh has no slope": ("dn * (1 - n * n)", "dn"),
+        "f does not update": ("dstate.h * (n - prev.h) + ", ""),
+        "f does not reset": (" + da_n * m", ""),
+        "f has no slope": ("df * (f * (1 - f))", "df"),
+        "m is not gated": ("dm = da_n * f", "dm = da_n"),
+    },
+    "MinGRU": {
+        "z keeps the old state": ("(n - prev.h)", "(prev.h - n)"),
+        "n is not gated": ("dn = dstate.h * z", "dn = dstate.h"),
+        "the old state is gated the wrong way": ("dstate.h * (1 - z)", "dstate.h * z"),
+        "z has no slope": ("dz * (z * (1 - z))", "dz"),
+    },
+    "MinLSTM": {
+        "f keeps the candidate": ("(prev.h - n)", "(n - prev.h)"),
+        "the candidate's share is f": ("dn = dstate.h * (1 - f)", "dn = dstate.h * f"),
+        "the old state's share is not f": ("dh_prev = dstate.h * f", "dh_prev = dstate.h"),
+        "the share has no slope": ("df * (f * (1 - f))", "df"),
+        "f is taken for its own complement": ("ddelta * not_f", "ddelta * f"),
+        "i opens f": ("-(ddelta * not_i)", "ddelta * not_i"),
+    },
+    "SLSTM": {
+        "o meets c, not the mean": ("do = dstate.h * mean", "do = dstate.h * state.c"),
+        "c's own gradient is lost": ("dc = dstate.c + ", "dc = "),
+        "c is not normalised": ("dc = dstate.c + dstate.h * o / state.n", "dc = dstate.c + dstate.h * o"),
+        "n's own gradient is lost": ("dn = dstate.n - ", "dn = -"),
+        "the normaliser is a constant": (" - dstate.h * o * mean / state.n", ""),
+        "f does not reach n": ("dc * prev.c + dn * prev.n", "dc * prev.c"),
+        "i does not reach n": ("dc * z + dn", "dc * z"),
+        "z is not gated": ("dz = dc * i", "dz = dc"),
+        "m's own gradient is lost": ("dm = dstate.m - d_f", "dm = -d_f"),
+        "the stabiliser does not shrink f": ("dstate.m - d_f - d_i", "dstate.m - d_i"),
+        "the stabiliser does not shrink i": ("dstate.m - d_f - d_i", "dstate.m - d_f"),
+        "the stabiliser is not of f": ("d_f + of_f * dm", "d_f"),
+        "the stabiliser is not of i": (" + (1 - of_f) * dm", ""),
+        "f is exponential": ("dphi * not_f", "dphi"),
+        "z's slope is the logistic's": ("dz * (1 - z * z)", "dz * (z * (1 - z))"),
+        "o's slope is tanh's": ("do * (o * (1 - o))", "do * (1 - o * o)"),
+        "the carousel stands still": ("c=dc * f", "c=dc"),
+        "the normaliser stands still": ("n=dn * f", "n=dn"),
+        "m starts anew": ("m=dphi", "m=0"),
+    },
+}  # fmt: skip
+
+
+def _bugs() -> Iterator[Mutation]:
+    for cell, bugs in TERMS.items():
+        for bug, (old, new) in bugs.items():
+            yield Mutation(f"{cell}: {bug}", f"{SHIPPED[cell]}:step_backward", old, new, variant_step, (cell,))
+    for bug, target, old, new in (
+        ("a sweep reads what it has written", "scan", "A[step:] * A[:-step]", "A[step:] * A[step:]"),
+        ("the initial state is left out", "scan", "h[0] += A[0] * h0", "pass"),
+        ("adjoints decay by their own step", "scan_backward", "np.concatenate((A[1:], np.zeros_like(A[:1])))", "A"),
+        ("A meets the state after its step", "scan_backward", "adjoint * prev", "adjoint * h"),
+        ("the initial state's gradient has not decayed", "scan_backward", "A[0] * adjoint[0]", "adjoint[0]"),
+    ):
+        yield Mutation(f"scan: {bug}", f"rnn_core.variants.scan:{target}", old, new, all_steps_at_once, ())
+
+
+MUTATIONS = (*_bugs(),)
