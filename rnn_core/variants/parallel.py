@@ -15,7 +15,10 @@ FORMS: dict[type, Any] = {min_gru.MinGRU: min_gru, min_lstm.MinLSTM: min_lstm}
 
 
 def parallel(layer: Any, x: np.ndarray, state0: Any = None) -> tuple[np.ndarray, Any]:
-    """Run a layer over all steps at once, by the scan (PS1) instead of the loop; without a tape.
+    """Run a layer over all steps at once, by the scan (PS1) instead of the loop.
+
+    There is no tape and so no gradient: train with the layer's own `forward` and `backward`. `scan.scan_backward` is
+    the gradient of the scan alone, (PS1′).
 
     Parameters
     ----------
