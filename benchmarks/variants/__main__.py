@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 
 def compiled(torch: Any) -> Callable[[Any], Any]:
-    """Return what torch.compile makes of a loop for one shape; it takes a minute or so for each."""
+    """Return what torch.compile makes of a loop for one shape; it takes minutes for each."""
     return lambda loop: torch.compile(loop, dynamic=False)
 
 
@@ -160,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.variants", description=__doc__)
     file = RESULTS / f"variants-{processor()}.json"
     parser.add_argument("--quick", action="store_true", help="one small shape, short times; ratios are rough")
-    parser.add_argument("--compile", action="store_true", help="torch.compile for torch's loops: a minute a case more")
+    parser.add_argument("--compile", action="store_true", help="torch.compile for torch's loops: minutes a case more")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this: 'SLSTM B=8 H=64'")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="for either side (2)")
     parser.add_argument(

@@ -17,7 +17,6 @@ from kernels.definition import DEFINITIONS
 from rnn_core import LanguageModel, variants
 from rnn_core.cell import define
 from rnn_core.data.batches import Batch
-from rnn_core.layers.defined import shipped
 from tests.kernels.cuda import defined_cells
 from tests.kernels.cuda.defined_cells import Apart, Call, Held, Masked, assert_equations
 from tests.rnn_core.cell.cells import OwnGRU, OwnLSTM, OwnRNN, Peephole
@@ -71,16 +70,6 @@ def test_any_cell_is_its_equations(name, way, lengths, dtype):
 def test_the_variants_are_their_equations(name, dtype):
     call = Call(VARIANTS[name], dtype, T=3, B=2, H=4, lengths=(3, 2))
     assert_equations(call.run(cuda.defined_cell(call.definition)), call)
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", ["PeepholeLSTM", "MinimalGatedUnit", "SLSTM", "MinLSTM", "IndRNN"])
-def test_a_variant_is_its_equations(name, way):
-    """With peepholes, with a sum of the state's own, with four states; with gates that don't hear of the state."""
-    call = Call(shipped(name).definition, "float64", T=3, B=2, H=3, lengths=(3, 2))
-    if name == "SLSTM":  # its normaliser is never below 1, but at first
-        call.state0[2][...] = 1 + abs(call.state0[2])
-    assert_equations(call.run(recurrence(call.definition, way)), call)
 
 
 @pytest.mark.parametrize("way", WAYS)
