@@ -131,8 +131,8 @@ def test_the_bits_of_what_is_built_in(name, definition, dtype):
 def all_threads():
     """In a process of its own: each result on one to four threads."""
     pool = observe()
-    for definition in (THREE, ALONE):
-        for dtype in DTYPES:
+    for definition, dtypes in ((THREE, DTYPES), (ALONE, DTYPES[:1])):
+        for dtype in dtypes:
             for call, of_plan in (
                 (drawn(definition, dtype, 5, 19, 7, 40), {"SUM": 40, "MEETING": 0}),
                 (drawn(definition, dtype, 6, 3, 7, 210, lengths=(2, 6, 1)), {"SUM": 6, "MEETING": 0}),
@@ -150,7 +150,7 @@ def all_threads():
 
 
 def test_the_number_of_threads_changes_no_bit():
-    in_a_process(all_threads, **FOUR)
+    in_a_process(all_threads, limit=900, **FOUR)
 
 
 AROUND = (1, 2, 3, 15, 16, 17, 31, 33, 65)
