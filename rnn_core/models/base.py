@@ -225,10 +225,10 @@ def recurrent_core(
     """Return the recurrent layer of a model, over sequences whose rows come first."""
     cores, cell = {**CORES, **cells_by_name()}, word_of_cell(cell)
     if not isinstance(cell, str) or cell not in cores:
-        others = (repr(name) for name in cores if name not in SHIPPED)
+        own = ", ".join(name for name in DEFINED if name not in SHIPPED)
         raise ValueError(
-            f"{where}: cell must be one of {', '.join(others)}, got {cell!r}; or of "
-            f"rnn_core.variants: {', '.join(SHIPPED)}"
+            f"{where}: cell must be one of {', '.join(map(repr, CORES))}, got {cell!r}; or of rnn_core.variants: "
+            f"{', '.join(SHIPPED)}{f'; or of those defined here: {own}' if own else ''}"
         )
     if cell == "rnn":
         options["nonlinearity"] = nonlinearity
