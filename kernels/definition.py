@@ -104,7 +104,10 @@ class Definition:
 
     @cached_property
     def digest(self) -> str:
-        """What two definitions share if, and only if, their kernels are the same."""
+        """What two definitions share if the names of their numbers and their programs are the same.
+
+        Neither the cell's own name nor lines of its file are in it.
+        """
         names = self.sums, self.from_x, self.from_h, self.states, self.kept, self.streams, self.vectors, self.constants
         programs = [
             [[o.name, o.operands] for o in program.operations] + [program.outputs]
@@ -112,18 +115,60 @@ class Definition:
         ]
         return hashlib.sha256(repr((names, programs)).encode()).hexdigest()[:16]
 
+    @cached_property
+    def step_digest(self) -> str:
+        """What two definitions share if they compute states by the same operations, whatever else they keep."""
+        outputs = self.step.outputs[: len(self.states)]
+        read, count = {o.number for o in outputs if isinstance(o, Value)}, len(self.step.inputs)
+        operations: list[Any] = []
+        for k, one in reversed(list(enumerate(self.step.operations, count))):
+            if k in read:
+                read |= {o.number for o in one.operands if isinstance(o, Value)}
+                operations.append((k, one.name, one.operands))
+        at = {k: count + n for n, (k, *_) in enumerate(reversed(operations))}
+
+        def said(operand: Value | float) -> str:
+            if not isinstance(operand, Value):
+                return repr(operand)
+            return self.step.inputs[operand.number] if operand.number < count else f"#{at[operand.number]}"
+
+        lines = [[name, *map(said, operands)] for _, name, operands in reversed(operations)]
+        return hashlib.sha256(repr((lines, [*map(said, outputs)])).encode()).hexdigest()[:16]
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return definition_named, (self.name, self.module)
+        return definition_named, (self.name, self.module, self.digest)
+
+    def __copy__(self) -> Definition:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Definition:
+        return self
 
 
 DEFINITIONS: dict[str, Definition] = {}
 """Every definition of this process, by name."""
 
 
-def definition_named(name: str, module: str) -> Definition:
-    """Return a definition by name, if need be after importing the module that defines it."""
+def definition_named(name: str, module: str, digest: str = "") -> Definition:
+    """Return a definition by name, if need be after importing the module that defines it.
+
+    Raises
+    ------
+    RuntimeError
+        There is none, or it is not that of the digest.
+    """
     if name not in DEFINITIONS and module:
         importlib.import_module(module)
     if name not in DEFINITIONS:
         raise RuntimeError(f"cell {name!r} is not defined here; import the file that defines it first")
+    check_digest(DEFINITIONS[name], digest)
     return DEFINITIONS[name]
+
+
+def check_digest(definition: Definition, digest: str) -> None:
+    """Raise RuntimeError if a definition is not that of a digest, of which "" is anyone's."""
+    if digest and definition.digest != digest:
+        raise RuntimeError(
+            f"cell {definition.name!r} has been defined again since this was made, and is another now; "
+            "make the layer again"
+        )

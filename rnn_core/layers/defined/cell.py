@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from kernels.contract import Array, CellSpec, DefinedParameters
-from kernels.definition import DEFINITIONS, Definition
+from kernels.definition import DEFINITIONS, Definition, check_digest
 
 from ...foreign import shown
 from ..base import Layer
@@ -30,20 +30,26 @@ Initial = float | Callable[[np.random.Generator, tuple[int, ...]], Any]
 
 
 class DefinedSpec(CellSpec):
-    """What a defined cell looks like from outside; it is pickled by the cell's name."""
+    """What a defined cell looks like from outside; it is pickled by the cell's name and digest."""
 
     __slots__ = ()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _spec_of, (self.gates.__name__, self.gates.__module__)
+        return _spec_of, (self.gates.__name__, self.gates.__module__, self.gates._digest)  # type: ignore[attr-defined]
+
+    def __copy__(self) -> DefinedSpec:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DefinedSpec:
+        return self
 
 
-def _spec_of(name: str, module: str) -> DefinedSpec:
-    return cell_named(name, module).its_spec
+def _spec_of(name: str, module: str, digest: str = "") -> DefinedSpec:
+    return cell_named(name, module, digest).its_spec
 
 
 class Defining(type):
-    """The class of `Cell` and its subclasses, which are pickled by the name of their cell."""
+    """The class of `Cell` and its subclasses, which are pickled by the name and digest of their cell."""
 
 
 class Cell(Recurrent, metaclass=Defining):
@@ -218,19 +224,20 @@ def cells_of(target: Any) -> list[type[Cell]]:
     return list(dict.fromkeys(kind for part in getattr(target, "layers", {}).values() for kind in cells_of(part)))
 
 
-def cell_named(name: str, module: str) -> type[Cell]:
-    """Return a cell by name, if need be after importing the module that defines it."""
+def cell_named(name: str, module: str, digest: str = "") -> type[Cell]:
+    """Return a cell by name, if need be after importing the module that defines it; of that digest, if one is given."""
     if name not in DEFINED and module:
         importlib.import_module(module)
     if name not in DEFINED:
         raise RuntimeError(f"cell {name!r} is not defined here; import the file that defines it first")
+    check_digest(DEFINED[name].definition, digest)
     return DEFINED[name]
 
 
 def _reduced(kind: Any) -> Any:
     if "definition" not in vars(kind):
         return kind.__qualname__  # as any other class
-    return cell_named, (kind.__name__, kind.definition.module)
+    return cell_named, (kind.__name__, kind.definition.module, kind.definition.digest)
 
 
 copyreg.pickle(Defining, _reduced)
@@ -239,6 +246,7 @@ copyreg.pickle(Defining, _reduced)
 def spec_of(definition: Definition) -> DefinedSpec:
     """Return what a cell looks like from outside."""
     gates = namedtuple(definition.name, definition.sums, module=definition.module)  # type: ignore[misc]
+    gates._digest = definition.digest  # type: ignore[attr-defined]
     return DefinedSpec(gates, definition.states, definition.vectors)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from kernels.definition import OPERATIONS, Definition
 from rnn_core import GRU, LSTM, RNN, equations, gradcheck, quantize
-from rnn_core.cell import Cell
+from rnn_core.cell import Cell, define
 from rnn_core.cell.operators import ON_ARRAYS
 from rnn_core.checking.cells import check_step
 from rnn_core.checking.suite import OPTIONS, cell_cases
@@ -254,6 +254,42 @@ def test_copies_and_pickles(name):
     assert pickle.loads(pickle.dumps(layer.definition)) is layer.definition
     assert copy.deepcopy(layer.definition) is layer.definition
     assert pickle.loads(pickle.dumps(Cell)) is Cell
+
+
+def doubled(a, prev):
+    return (2 * a.a,), ()
+
+
+def tripled(a, prev):
+    return (3 * a.a,), ()
+
+
+def doubled_backward(kept, prev, state, dstate):
+    return (0,), (2 * dstate.h,)
+
+
+def tripled_backward(kept, prev, state, dstate):
+    return (0,), (3 * dstate.h,)
+
+
+def test_a_copy_of_a_layer_stays_of_the_cell_that_it_was_made_of():
+    def define_it(*both):
+        return define("TwiceMade", *both, gates=("a",), states=("h",))
+
+    old, x = define_it(doubled, doubled_backward)(3, 4, backend="numpy", seed=0), normal(5, 2, 3, dtype="float32")
+    expected, stored = old(x)[0], [pickle.dumps(one) for one in (old, type(old), old.definition, old.its_spec)]
+    define_it(tripled, tripled_backward)
+    for other in (copy.deepcopy(old), copy.copy(old)):
+        assert other.definition is old.definition
+        np.testing.assert_array_equal(other(x)[0], expected)
+    for thing in (old.definition, old.its_spec):
+        assert copy.deepcopy(thing) is copy.copy(thing) is thing
+    for one in stored:
+        with pytest.raises(RuntimeError, match="cell 'TwiceMade' has been defined again since this was made"):
+            pickle.loads(one)
+    again = define_it(doubled, doubled_backward)  # the same, and so it may
+    assert type(pickle.loads(stored[0])) is again
+    np.testing.assert_array_equal(pickle.loads(stored[0])(x)[0], expected)
 
 
 def test_astype_to_complex_is_the_equations_in_complex_numbers():
