@@ -10,8 +10,10 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from kernels.contract import Array
+from kernels.definition import Definition
 
 from ..data.batches import Batch
+from ..foreign import shown
 from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
 from ..layers.checks import probability
@@ -226,8 +228,12 @@ def recurrent_core(
     cores, cell = {**CORES, **cells_by_name()}, word_of_cell(cell)
     if not isinstance(cell, str) or cell not in cores:
         own = ", ".join(name for name in DEFINED if name not in SHIPPED)
+        if isinstance(cell, Cell | Definition):
+            name = cell.name if isinstance(cell, Definition) else type(cell).__name__
+            what = "definition" if isinstance(cell, Definition) else "layer"
+            raise ValueError(f"{where}: cell must be a cell, got a {what} of it; take the class, {name}, or its name")
         raise ValueError(
-            f"{where}: cell must be one of {', '.join(map(repr, CORES))}, got {cell!r}; or of rnn_core.variants: "
+            f"{where}: cell must be one of {', '.join(map(repr, CORES))}, got {shown(cell)}; or of rnn_core.variants: "
             f"{', '.join(SHIPPED)}{f'; or of those defined here: {own}' if own else ''}"
         )
     if cell == "rnn":

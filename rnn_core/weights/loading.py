@@ -17,20 +17,18 @@ import numpy as np
 from ..foreign import one_line, parse_json, shown
 from ..layers.base import Layer
 from ..layers.checks import check_finite
-from ..layers.defined import DEFINED, SHIPPED, place_of, shipped
+from ..layers.defined import DEFINED
 from ..layers.first_values import outlined, undrawn
 from ..layers.quantized import quantized_shell
 from ..layers.stack import Recurrent
 from ..schema import check_arguments
 from .beside import from_header, put_beside
+from .cells import check_cells, check_options
 from .file import Contents, Path, opened
 
 FORMAT, VERSION = "rnn_core", "1"
 QUANTIZED = "quantized"
 """The key under which a model's file says that its weights are "int8"; of a layer its class says so."""
-
-CELLS = "cells"
-"""The key under which a file says which cells of a user's own it is made of, and where they were defined."""
 
 NOT_THE_FILES = ("backend", "seed")
 """Arguments of a constructor that no file holds: what was trained on one machine loads on any."""
@@ -56,12 +54,18 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None, precision
     ------
     ValueError
         The file is cut short or damaged (the message says which array), comes from another program or a newer version,
-        holds plain arrays, or its arrays don't fit its own description or aren't finite, in `dtype` if one is given.
+        holds plain arrays, or its arrays don't fit its own description or aren't finite, in `dtype` if one is given;
+        or a cell of a user's own has other gates, states, parameters or defaults by now.
     OSError
         The file is missing or can't be read.
     RuntimeError
         The backend is not available, or a cell of a user's own is not defined here; the message says why, or which file
         to import.
+
+    Warns
+    -----
+    UserWarning
+        The step of a cell of a user's own is another than it was.
 
     Notes
     -----
@@ -69,7 +73,7 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None, precision
     """
     with opened("load", path) as contents:
         _check_kind(contents)
-        _check_cells(contents)
+        cells = check_cells(contents)
         try:
             build = _description(contents.metadata)
             _check_shapes(build, contents.shapes)
@@ -84,6 +88,7 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None, precision
         target.load_state_dict(arrays)
     except Exception as error:
         raise _liar(contents, error) from error
+    check_options(contents, cells, target)
     if dtype is None and backend is None and precision is None:
         return target
     with undrawn(), np.errstate(over="ignore"):
@@ -137,21 +142,6 @@ def _check_kind(contents: Contents) -> None:
             f"load: path must say how its {one_line(header['class'], 40)} is built, got {path!r}, whose header lacks "
             "the key 'config'; read_arrays returns its arrays, for load_state_dict"
         )
-
-
-def _check_cells(contents: Contents) -> None:
-    """Raise RuntimeError where a file's cell is not defined in this process."""
-    if CELLS not in contents.metadata:
-        return
-    cells = parse_json("load", f"{CELLS} in {contents.path!r}", contents.metadata[CELLS], unique=True)
-    for name, place in cells.items() if isinstance(cells, dict) else ():
-        if name not in DEFINED and name in SHIPPED and place == place_of(shipped(name)):
-            continue  # importing it was all that it took
-        if name not in DEFINED:
-            raise RuntimeError(
-                f"load: {contents.path!r} has a cell {shown(name)}, which is not defined here; import {shown(place)} "
-                "first, where it was"
-            )
 
 
 def _description(header: Mapping[str, str]) -> Callable[[], Layer]:

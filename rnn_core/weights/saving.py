@@ -17,11 +17,12 @@ from ..data.text import Tokenizer
 from ..foreign import check_text, one_line, shown
 from ..layers.base import Layer
 from ..layers.checks import as_array, check_finite
-from ..layers.defined import cells_of, place_of
+from ..layers.defined import cells_of
 from ..layers.home import to_host
 from ..layers.quantized import Quantized, is_quantized
 from . import beside, checksums
-from .loading import CELLS, FORMAT, NOT_THE_FILES, QUANTIZED, VERSION, class_named
+from .cells import CELLS, described
+from .loading import FORMAT, NOT_THE_FILES, QUANTIZED, VERSION, class_named
 
 RESERVED = (
     "format", "format_version", "class", "config", QUANTIZED, CELLS, beside.KEY, checksums.ARRAYS, checksums.STRINGS,
@@ -134,7 +135,7 @@ def _description(target: Layer) -> dict[str, str]:
     config = {key: value for key, value in target.config.items() if key not in NOT_THE_FILES}
     try:
         kept = {"class": name, "config": json.dumps(config)}
-        if cells := {cell.__name__: place_of(cell) for cell in cells_of(target)}:
+        if cells := described(target):
             kept[CELLS] = json.dumps(cells)
         return {**kept, QUANTIZED: "int8"} if is_quantized(target) and not isinstance(target, Quantized) else kept
     except (TypeError, ValueError, RecursionError) as error:
