@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
@@ -102,9 +103,14 @@ def define(
     for written in (forward, backward):
         written.check_signature()
     functions: Any = (forward, backward)
+    programs = forward.program(), backward.program()
+    for each in (a, v.called("p")):
+        forward.check_read(each, programs[0])
+    for each in (m, *([Group("p", "option", options)] if defaults else [])):  # one may be for gradients alone
+        forward.check_read(each, *programs)
     definition = Definition(
-        name, a.names, x, h, s.names, k.names, m.names, v.names, tuple(defaults), forward.program(), backward.program(),
-        functions, forward.function.__module__,
+        name, a.names, x, h, s.names, k.names, m.names, v.names, tuple(defaults), *programs, functions,
+        forward.function.__module__,
     )  # fmt: skip
     body = {
         "cell": name, "definition": definition, "its_spec": spec_of(definition), "defaults": defaults,
@@ -121,7 +127,7 @@ def define(
 
 
 def _check_name(place: Place, name: Any, module: Any) -> None:
-    if not isinstance(name, str) or not name.isidentifier():
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         raise mistake(place, "define", f"name must be a name as Python's classes have, got {shown(name)}", quoted=False)
     built_in = {*CELLS, "rnn", *(taken.lower() for taken in taken_names())}
     others = {shipped.lower() for shipped, where in SHIPPED.items() if where != module}

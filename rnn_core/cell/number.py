@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isfinite
 from types import CodeType
 from typing import Any, NoReturn
 
@@ -55,6 +56,8 @@ class Writing:
     def add(self, name: str, operands: Iterable[Any]) -> Number:
         """Write down an operation, and return its result."""
         found = tuple([self.operand(operand) for operand in operands])
+        if name == "divide" and found[1] == 0.0:
+            self.refuse("a number can't be divided by 0, of which no step is finite")
         self.operations.append(Operation(name, found, line_within(self.code)))
         return Number(self, Value(self.inputs + len(self.operations) - 1))
 
@@ -71,6 +74,8 @@ class Writing:
                 + ("; take one of them by its name" if what else "")
                 + ("; what differs from unit to unit is a parameter" if isinstance(value, np.ndarray) else "")
             )
+        if not isfinite(constant):
+            self.refuse(f"a constant must be finite, got {constant}")
         return constant
 
     def refuse(self, message: str) -> NoReturn:

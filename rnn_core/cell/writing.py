@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from math import isfinite
 from types import FunctionType
 from typing import Any, NamedTuple, NoReturn
 
@@ -64,6 +65,14 @@ class Written(NamedTuple):
             bare = re.sub(r":[^,()\[\]]*(\[[^\]]*\])?", "", got)
             raise mistake(place, self.function.__name__, f"it must take ({wanted}), got {bare}", quoted=False) from None
 
+    def check_read(self, group: Group, *programs: Program) -> None:
+        """Raise an error if what the function takes has a number that no result of programs depends on."""
+        for name in group.names:
+            if not any(f"{group.word}.{name}" in program.used for program in programs):
+                place = Place(self.function.__code__.co_filename, self.function.__code__.co_firstlineno)
+                message = f"{group.what} {name!r} is read by nothing that it returns; take it out"
+                raise mistake(place, self.function.__name__, message, quoted=False)
+
     @property
     def _end(self) -> Place:
         return returned_at(self.function)
@@ -114,6 +123,8 @@ class Written(NamedTuple):
             raise self._wrong(f"{name} is a number of {result._writing.where}, which can't be used here")
         if (constant := as_constant(result)) is None:
             raise self._wrong(f"{name} must be a number, got {_described(result)}")
+        if not isfinite(constant):
+            raise self._wrong(f"{name} must be finite, got {constant}")
         return constant
 
     def _wrong(self, message: str) -> CellError:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import pytest
 
-from rnn_core.cell import CellError
+from rnn_core.cell import CellError, define, where_less
 from rnn_core.cli import main
 from rnn_core.commands.cells import cells_in
 
-FILE = '''\
+FILE = """\
 import math
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ def step_backward(kept, prev, state, dstate, p):
 
 NAMES = dict(gates=Gates, states=States, kept=Kept, parameters=Vectors)
 Made = define("Mistaken", step, step_backward, **NAMES)
-'''
+"""
 
 
 @pytest.fixture
@@ -116,6 +117,10 @@ I = "    i = sigmoid(a.i + p.w)\n"
         ("i = len(a.i)", "step: a number is of one unit"),
         ("i = a.i.T", "step: a number has no attribute 'T'"),
         ("i = a.i(p.w)", "step: a number can't be called"),
+        ("i = a.i * math.nan", "step: a constant must be finite, got nan"),
+        ("i = a.i + sigmoid(1) * float('inf')", "step: a constant must be finite, got inf"),
+        ("i = a.i / 0", "step: a number can't be divided by 0"),
+        ("i = a.i / 0.0", "step: a number can't be divided by 0"),
         ("i = a.q", "step: a has no gate 'q'; it has i, f"),
         ("i = prev.n", "step: prev has no state 'n'; it has h, c"),
         ("i = p.v", "step: p has no parameter 'v'; it has w"),
@@ -153,6 +158,7 @@ RETURN = "    return States(h=tanh(c), c=c), Kept(i, f)\n"
         ("return Kept(i, f), States(c, c)", "step: state must be a States of h, c, got Kept of i, f"),
         ("return States('x', c), Kept(i, f)", "step: state.h must be a number, got 'x'"),
         ("return States(a, c), Kept(i, f)", "step: state.h must be a number, got a Gates"),
+        ("return States(math.nan, c), Kept(i, f)", "step: state.h must be finite, got nan"),
         ("return States(h=None, c=c), Kept(i, f)", "step: state.h must be a number, got nothing"),
     ],
 )
@@ -255,6 +261,7 @@ def test_names_that_are_taken(said, name):
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ('"Mistaken"', '"two words"', "define: name must be a name as Python's classes have, got 'two words'"),
+    ('"Mistaken"', '"class"', "define: name must be a name as Python's classes have, got 'class'"),
     ('"Mistaken"', "7", "define: name must be a name as Python's classes have, got 7"),
     ("step, step_backward, **", "math.exp, step_backward, **", "define: step must be a function made by def, got <"),
     ("step, step_backward, **", "step, None, **", "define: step_backward must be a function made by def, got None"),
@@ -263,6 +270,38 @@ def test_other_arguments(said, old, new, message):
     named, found = said(old, new)
     assert named.startswith("Made = define(")
     assert found.startswith(message), found
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("tanh(a.f)", "prev.h", "step: gate 'f' is read by nothing that it returns; take it out"),
+    ("a.i + p.w", "a.i", "step: parameter 'w' is read by nothing that it returns; take it out"),
+])  # fmt: skip
+def test_what_is_read_by_nothing(said, old, new, message):
+    assert said(old, new) == ("def step(a, prev, p):", message)
+
+
+def test_options_and_streams_that_are_read_by_nothing(said):
+    its = "class Options(NamedTuple):\n    e: float = 1.0\n\n\n"
+    _, found = said("NAMES = dict(", f"{its}NAMES = dict(options=Options, ")
+    assert found == "step: option 'e' is read by nothing that it returns; take it out"
+    with pytest.raises(CellError, match="stream 'm' is read by nothing that it returns; take it out"):
+        define("Unread", lambda a, prev, m: ((a.a,), ()), lambda kept, prev, state, dstate, m: ((0,), (dstate.h,)),
+               gates=("a",), states=("h",), streams=("m",))  # fmt: skip
+
+
+def test_what_gradients_alone_read_is_no_mistake():
+    """The width of a gradient that stands in for that of a jump, for instance."""
+
+    class Options(NamedTuple):
+        width: float = 1.0
+
+    def step(a, prev, p):
+        return (where_less(0, a.a, 1, 0),), (a.a,)
+
+    def step_backward(kept, prev, state, dstate, p):
+        return (0,), (dstate.h / (1 + (p.width * kept.a) ** 2),)
+
+    assert define("Jump", step, step_backward, gates=("a",), states=("h",), kept=("a",), options=Options)
 
 
 def test_what_a_function_takes(said):
