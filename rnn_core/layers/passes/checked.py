@@ -9,6 +9,7 @@ import numpy as np
 from kernels.contract import Array, State
 
 from ... import backends
+from ...foreign import shown
 from ..checks import as_array, check_activations, check_array, check_lengths, of_another_dtype
 from ..home import to_host, zeros
 from ..layout import Layout, describe
@@ -98,6 +99,16 @@ class Checked(Stack):
         states: State,
     ) -> tuple[Segments | None, State, str]:  # fmt: skip
         """Return the segments of a call, None where no state is put back; what it is put back to, and how that came."""
+        back = None
+        if isinstance(reset_to, str) and reset_to != "zeros":
+            raise ValueError(f"{where}: reset_to must be 'zeros' or a state, got {shown(reset_to)}")
+        if reset_to is not None and not isinstance(reset_to, str):
+            back = self._checked_states(where, "reset_to", reset_to, layout)
+        if resets is None and reset_to is not None:
+            raise ValueError(
+                f"{where}: reset_to must be left out without resets, which say where states are put back, got "
+                f"{shown(reset_to) if back is None else 'a state'}; pass resets, too"
+            )
         if resets is None:
             return None, states, "state0"
         alone = getattr(backends.get(self.backend), "ALONE", False)
@@ -106,12 +117,9 @@ class Checked(Stack):
         if reset_to is None and state0 is not None:
             return segments, states, "state0"
         none = zeros(self.namespace, tuple(states[0].shape), self.dtype)
-        if reset_to is None or (isinstance(reset_to, str) and reset_to == "zeros"):
+        if back is None:
             return segments, (none,) * len(states), "zeros"
-        if isinstance(reset_to, str):
-            raise ValueError(f"{where}: reset_to must be 'zeros' or a state, got {reset_to!r}")
-        given = self._checked_states(where, "reset_to", reset_to, layout)
-        return segments, tuple([none if s is None else s for s in given]), "given"
+        return segments, tuple([none if s is None else s for s in back]), "given"
 
     def _outward_state(self, states: tuple[Array | None, ...], layout: Layout) -> Any:
         """Return the states of all layers and directions as the user's h or (h, c)."""

@@ -118,7 +118,7 @@ class Stream:
         ----------
         state0 : ndarray or pair of ndarray, optional
             A state as the layer's; zeros without it.
-        rows : array of bool, shape (B,), optional
+        rows : array of bool, or of the integers 0 and 1, shape (B,), optional
             The sequences that begin anew; the others go on. All of them without it.
         """
         self._begin(f"{self._where}.reset", "state0", state0, rows)
@@ -130,12 +130,14 @@ class Stream:
         states = [xp.zeros(shape, dtype=layer.dtype) if s is None else xp.reshape(s, shape) for s in found]
         if rows is not None:
             rows = as_array(where, "rows", rows)
-            if rows.dtype != bool or rows.shape != (self.batch_size,):
+            if rows.dtype.kind not in "biu" or rows.shape != (self.batch_size,):
                 raise ValueError(
-                    f"{where}: rows must be booleans of shape (B,), one for each sequence, got "
+                    f"{where}: rows must be booleans, or 0 and 1, of shape (B,), one for each sequence, got "
                     f"{rows.dtype} of shape {rows.shape}; batch_size is {self.batch_size}"
                 )
-            anew = xp.asarray(rows)[:, np.newaxis]
+            if rows.dtype.kind != "b" and (wrong := rows[(rows != 0) & (rows != 1)]).size:
+                raise ValueError(f"{where}: rows must be 0 or 1 for each sequence, and no indexes, got {wrong[0]}")
+            anew = xp.asarray(rows != 0)[:, np.newaxis]
             states = [xp.where(anew, s, old) for s, old in zip(states, self._states, strict=True)]
         if self._place is None:
             self._states = tuple([state.copy() for state in states])

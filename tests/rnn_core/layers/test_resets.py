@@ -305,6 +305,11 @@ WRONG = [
     ({"resets": np.ones((T, B), bool), "reset_to": np.zeros(3)}, ValueError, r"reset_to must be a pair \(h, c\)"),
     ({"resets": np.ones((T, B), bool), "reset_to": (np.zeros((1, B, 2), np.float32),) * 2}, ValueError,
      r"reset_to\[0\] must have shape \(1, 4, 5\), got \(1, 4, 2\)"),
+    ({"reset_to": "zero"}, ValueError, "reset_to must be 'zeros' or a state, got 'zero'"),
+    ({"reset_to": np.zeros(3)}, ValueError, r"reset_to must be a pair \(h, c\)"),
+    ({"reset_to": "zeros"}, ValueError, "reset_to must be left out without resets, .*, got 'zeros'; pass resets, too"),
+    ({"reset_to": (None, None)}, ValueError, "reset_to must be left out without resets, .*, got a state"),
+    ({"resets": np.zeros((T, B), bool), "state0": (None, None), "reset_to": "zero"}, ValueError, "reset_to must be"),
 ]  # fmt: skip
 
 

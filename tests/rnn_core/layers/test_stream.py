@@ -161,7 +161,7 @@ def test_some_rows_begin_anew_and_the_others_go_on(backend):
                 stream.reset(back, rows=resets[t])
             np.testing.assert_allclose(stream(x[t]), expected[t], rtol=1e-5, atol=1e-6)
     for rows in (np.zeros(2), [True], True):
-        with pytest.raises(ValueError, match=r"^LSTM.stream.reset: rows must be booleans of shape \(B,\)"):
+        with pytest.raises(ValueError, match=r"^LSTM.stream.reset: rows must be booleans, or 0 and 1, of shape \(B,\)"):
             stream.reset(rows=rows)
 
 
@@ -357,3 +357,15 @@ def test_a_layer_too_large_for_a_desk_has_streams_all_the_same():
     y, stream = layer(x)[0], layer.stream()
     for t in range(2):
         assert_same(stream(x[t]), y[t])
+
+
+def test_rows_may_be_integers_as_resets_may():
+    stream = LSTM(2, 4, seed=0, backend="numpy").stream(batch_size=3)
+    stream(np.ones((3, 2), np.float32))
+    before = stream.state
+    stream.reset(rows=[0, 1, 1])
+    for state, was in zip(stream.state, before, strict=True):
+        assert was.all()
+        np.testing.assert_array_equal(state, was * np.array([[1], [0], [0]]))
+    with pytest.raises(ValueError, match=r"^LSTM.stream.reset: rows must be 0 or 1 for each .*, and no indexes, got 2"):
+        stream.reset(rows=[0, 1, 2])
