@@ -3,13 +3,13 @@
 Each file has the equations, the paper, `step` and below it `step_backward`; docs/variants.md says what each is for.
 """
 
+from .all_steps import parallel
 from .coupled_lstm import CoupledLSTM
 from .independent_rnn import IndRNN
 from .leaky_rnn import LeakyRNN
 from .min_gru import MinGRU
 from .min_lstm import MinLSTM
 from .minimal_gated_unit import MinimalGatedUnit
-from .parallel import parallel
 from .peephole_lstm import PeepholeLSTM
 from .slstm import SLSTM
 

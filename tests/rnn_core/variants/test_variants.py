@@ -166,3 +166,10 @@ def test_all_steps_at_once_are_the_steps(cell, options):
 def test_what_has_no_scan_says_so():
     with pytest.raises(TypeError, match=r"parallel: layer must be a MinGRU or a MinLSTM.*got LSTM"):
         parallel(LSTM(I, H), random(T, B, I))
+
+
+def test_the_scan_does_not_round_to_bfloat16():
+    layer = MinGRU(I, H, precision="bfloat16", backend="cpu", seed=0)
+    says = "^parallel: layer must multiply in its own dtype, .* got precision='bfloat16'; "
+    with pytest.raises(ValueError, match=says):
+        parallel(layer, random(T, B, I).astype("float32"))

@@ -38,12 +38,17 @@ def parallel(layer: Any, x: np.ndarray, state0: Any = None) -> tuple[np.ndarray,
     TypeError
         The layer is of another cell.
     ValueError, TypeError
-        As the layer's own call.
+        As the layer's own call; or the layer multiplies in bfloat16, which the scan doesn't.
     """
     if type(layer) not in FORMS:
         raise TypeError(
             f"parallel: layer must be a MinGRU or a MinLSTM, whose gates don't hear of the state, got "
             f"{type(layer).__name__}; call the layer instead"
+        )
+    if layer.precision != "float32":
+        raise ValueError(
+            f"parallel: layer must multiply in its own dtype, as NumPy does, got precision={layer.precision!r}; "
+            "call the layer instead, or take layer.astype(layer.dtype, precision='float32')"
         )
     form = FORMS[type(layer)]
     x, _, (h0,), layout = layer._checked_inputs("parallel", x, state0, None)
