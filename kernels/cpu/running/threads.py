@@ -43,7 +43,7 @@ from .turns import Turn, Turns
 _config: Any = numba.config
 
 PATIENCE = 20_000
-"""Turns of watching before a worker goes to sleep: some 0.2 ms."""
+"""Turns of watching before a worker goes to sleep: 0.2 to 0.5 ms, by how long a processor's pause is."""
 
 TURNS = 1000
 """Of waiting, after which a thread offers its core."""
@@ -60,8 +60,11 @@ LEAST = 2_000_000
 SMALL = 20_000_000
 """Operations, as long as some 0.1 ms, below which it does so if it sleeps, and would have to be waited for."""
 
-SOON = 1e-3
-"""Seconds between two jobs of a size between those two, within which workers are woken for the next."""
+SOON = 0.15e-3
+"""Seconds between two jobs of a size between those two, within which workers are woken for the next.
+
+It is less than their patience: woken for jobs that come more rarely, they would sleep again before each, for nothing.
+"""
 
 RETREAT = 0.1
 """Seconds for which all work stays on the calling thread when it was not: other programs have the cores."""
@@ -290,8 +293,9 @@ class Pool:
         if len(self._beds) >= threads - 1 and not _asleep(self._memory, threads):
             return True
         if self._asked - before < SOON:
-            self._hire_up_to(threads)
-            self._wake_up_to(threads)
+            with suppress(RuntimeError):  # no thread can be started, and none is needed
+                self._hire_up_to(threads)
+                self._wake_up_to(threads)
         return False
 
     def close(self) -> None:
@@ -365,7 +369,7 @@ def _thread_count() -> int:
 
 def is_least(work: float) -> bool:
     """Return whether some work (floating-point operations) is one thread's whatever the others do."""
-    return work < LEAST and work < SMALL
+    return work < LEAST
 
 
 class share:

@@ -141,7 +141,7 @@ def test_padding_reaches_nothing(name):
 
 
 def same_bits():
-    threads.SMALL, threads.LATE = 0, 1e9
+    threads.LEAST, threads.SMALL, threads.LATE = 0, 0, 1e9
     cases = (
         Case("rows", T=5, B=19, I=7, H=40),
         Case("units", T=5, B=2, I=7, H=210),
@@ -184,6 +184,7 @@ def test_desks_have_the_bits_of_the_ordinary_calls_at_every_width_and_on_several
         for count in (1, 3):
             with monkeypatch.context() as patch:
                 if count > 1:
+                    patch.setattr(threads, "LEAST", 0)
                     patch.setattr(threads, "SMALL", 0)
                     patch.setattr(threads, "_thread_count", lambda: 3)
                     patch.setattr(threads._pool, "retreat_until", 0.0)

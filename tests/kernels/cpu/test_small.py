@@ -114,6 +114,7 @@ def test_what_is_cut_for_several_threads_has_the_same_bits(precision, monkeypatc
     stack = stack_of("gru", "float32", 40, 70, 2, 2)
     x, states = inputs("gru", "float32", stack, 6, 9)
     expected = at(cpu.prepare("gru", stack, precision).desk(6, 9), x, states)
+    monkeypatch.setattr(threads, "LEAST", 0)
     monkeypatch.setattr(threads, "SMALL", 0)
     monkeypatch.setattr(threads, "_thread_count", lambda: 3)
     for near in (1 << 12, 1 << 20):  # members of a group, and groups
@@ -126,6 +127,7 @@ def test_what_is_cut_for_several_threads_has_the_same_bits(precision, monkeypatc
 
 def test_what_is_parted_among_nobody_is_one_call(monkeypatch):
     """Steps too short for a meeting: the plan has one thread, however many there are."""
+    monkeypatch.setattr(threads, "LEAST", 0)
     monkeypatch.setattr(threads, "SMALL", 0)
     monkeypatch.setattr(threads, "_thread_count", lambda: 3)
     monkeypatch.setattr(threads.Pool, "run", None)

@@ -9,6 +9,7 @@ import concurrent.futures
 import contextlib
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 import threading
@@ -58,7 +59,7 @@ class Observed(threads.Pool):
 
 def observe() -> Observed:
     """Let every job have all its threads, however small it is and however busy the machine; and watch."""
-    threads.SMALL = 0
+    threads.LEAST = threads.SMALL = 0
     threads.LATE = 1e9
     pool = threads._pool = Observed()
     return pool
@@ -407,6 +408,7 @@ def test_a_thread_that_can_not_be_started():
 def test_whoever_finds_the_pool_busy_works_alone(monkeypatch):
     pool = Observed()
     monkeypatch.setattr(threads, "_pool", pool)
+    monkeypatch.setattr(threads, "LEAST", 0)
     monkeypatch.setattr(threads, "SMALL", 0)
     problem = Case("busy", T=3, B=17, I=8, H=40).problem("lstm", "float64")
     with held(pool):
@@ -442,6 +444,36 @@ def test_a_short_job_waits_for_no_sleeper(monkeypatch):
     assert count_of(threads.LEAST) == 1
     assert not pool.turns.taken()
     pool.close()
+
+
+def test_a_short_job_needs_no_thread_that_can_not_be_started(monkeypatch):
+    """It would have been done alone whether or not one had been started for the next."""
+    pool = threads.Pool()
+
+    def refuse(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threads, "_pool", pool)
+    monkeypatch.setattr(threads, "_thread_count", lambda: 3)
+    monkeypatch.setattr(threads, "SOON", 1e9)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    for _ in range(2):
+        with threads.share(threads.LEAST) as count:
+            assert count == 1
+    assert pool._beds == []
+    assert not pool.turns.taken()
+    pool.close()
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="a turn is as long as a pause of x86")
+def test_workers_watch_for_longer_than_they_are_woken_for():
+    """Else those who are woken for the next job would sleep again when it comes."""
+    pool, patience = threads.Pool(), []
+    for _ in range(20):
+        begin = time.perf_counter()
+        threads._serve(pool._memory, 1, 0, threads.PATIENCE)
+        patience.append(time.perf_counter() - begin)
+    assert threads.SOON < min(patience)
 
 
 def test_how_many_threads_share(monkeypatch):
