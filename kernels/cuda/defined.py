@@ -32,7 +32,7 @@ def _make(d: Definition, real: Any) -> KernelCell:
     if not any(given.values()):  # as a cell of the contract
         given, results = {}, (states, sums)
     return KernelCell(
-        name=f"{d.name} {d.digest}",
+        name=f"defined {d.digest}",
         spec=CellSpec(namedtuple("Sums", d.sums), d.states, d.vectors),
         from_x=len(d.from_x),
         from_h=len(d.from_h),

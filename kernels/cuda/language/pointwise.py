@@ -28,7 +28,7 @@ def tanh(a: Any) -> Any:
 @device_function
 def relu(a: Any) -> Any:
     """max(a, 0); a NaN stays one.  (A3)"""
-    return a * zero if a < zero else a
+    return zero if a < zero else a  # one type for both: a float64 stays one. −∞ times zero would be no number
 
 
 @device_function
@@ -39,14 +39,14 @@ def step_function(h: Any) -> Any:
 
 @device_function
 def maximum(a: Any, b: Any) -> Any:
-    """The larger; a NaN where either is one."""
-    return a if a > b or a != a else b
+    """The larger, the first where they are equal; a NaN where either is one."""
+    return b if b > a or b != b else a
 
 
 @device_function
 def minimum(a: Any, b: Any) -> Any:
-    """The smaller; a NaN where either is one."""
-    return a if a < b or a != a else b
+    """The smaller, the first where they are equal; a NaN where either is one."""
+    return b if b < a or b != b else a
 
 
 @device_function

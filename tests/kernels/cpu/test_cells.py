@@ -189,6 +189,13 @@ class TestNonlinearities:
         with np.errstate(invalid="ignore"):
             np.testing.assert_array_equal(found["where_less"][:-1], np.where(a < b, a + b, a - b))
 
+    def test_the_first_of_two_that_are_equal(self, dtype, width):
+        """Zeros are equal whatever their signs, and tell which one it was."""
+        x = np.array([0.0, -0.0] * 32, dtype)
+        found = evaluate(Lanes(dtype, width), x)
+        for name in ("maximum", "minimum"):
+            np.testing.assert_array_equal(np.signbit(found[name][:-1]), np.signbit(x[:-1]))
+
     def test_nan(self, dtype, width):
         """A NaN stays one, and its neighbours stay what they are."""
         x = np.array([1, np.nan, -1, np.nan] * 5, dtype)

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 
+from kernels.cuda.language import pointwise
 from kernels.cuda.language.simulator import arrive, cuda, launch, load_vector, shared_memory, store_vector, wait
 from kernels.cuda.running.launch import entry, is_whole, sealed
 from kernels.cuda.running.persistent import announce, await_all
@@ -95,3 +96,21 @@ def test_kept_code_is_whole_or_not_used(tmp_path, left):
     assert entry(path.read_text()) == "kernel"
     path.write_bytes(path.read_bytes()[:left])
     assert not is_whole(path)
+
+
+@pytest.mark.parametrize("real", [np.float32, np.float64])
+def test_a_relu_of_infinity(real):
+    """0 of −∞, which times zero would be no number; and a NaN stays one."""
+    found = [pointwise.relu(real(a)) for a in (-np.inf, -1.0, 0.0, 2.5, np.inf, np.nan)]
+    np.testing.assert_array_equal(found, [0, 0, 0, 2.5, np.inf, np.nan])
+    assert all((one * real(0.1)).dtype == real for one in found)
+
+
+def test_the_first_of_two_that_are_equal():
+    """Zeros are equal whatever their signs, and tell which one it was; a NaN in either place stays one."""
+    zero = np.float32(0)
+    for function in (pointwise.maximum, pointwise.minimum):
+        assert not np.signbit(function(zero, -zero))
+        assert np.signbit(function(-zero, zero))
+        assert np.isnan([function(np.float32(np.nan), zero), function(zero, np.float32(np.nan))]).all()
+    assert (pointwise.maximum(zero, zero + 1), pointwise.minimum(zero, zero + 1)) == (1, 0)
