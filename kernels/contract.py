@@ -16,11 +16,10 @@ It may have, besides, what a model's step needs around the core; whoever asks go
 - `multiply(precision="float32")`, which returns a `Multiply`: a product of two matrices in its own threads.
 - `softmax_head(precision="float32")`, which returns a `SoftmaxHead`: cross-entropy of an affine map, without logits.
 - `update_kernels()`, which returns `UpdateKernels`: norms and optimizers, of all parameters at once.
-
-- `ALONE`, True where a row's bits depend on how many rows are beside it and a loop over rows is bearable: episodes of a
-  batch are then computed one by one.
 - `defined_cell(definition, precision="float32")`, which returns a `DefinedCell`: a cell that a user has defined
   (definition.py).
+- `ALONE`, True where a row's bits depend on how many rows are beside it and a loop over rows is bearable: episodes of a
+  batch are then computed one by one.
 
 A `Cell` has four functions, of which one, `states`, only reads a tape. For each of them:
 
@@ -41,7 +40,8 @@ A cell may have, besides, an attribute `cuts`, True where it takes a `Cut` in th
 
 A `DefinedCell` has the same four, with `DefinedParameters`, and more:
 
-12. `streams` are numbers that come with each step, (T, B, H) each. They have no gradient.
+12. `streams` are numbers that come with each step, (T, B, H) each. They have no gradient, and a tape may refer to
+    them, too: whoever writes into them before `backward` changes what that reads.
 
 A `SoftmaxHead` has two functions. For each of them 4, 7 and the following:
 

@@ -45,9 +45,9 @@ class Table:
         self.address = self._words.ctypes.data
 
     @classmethod
-    def of_streams(cls, streams: Sequence[np.ndarray], shape: tuple[int, ...], dtype: np.dtype) -> Table:
+    def of_streams(cls, streams: Sequence[np.ndarray]) -> Table:
         """Return streams, each (T, B, H)."""
-        arrays = [lying(stream, shape, dtype) for stream in streams]
+        arrays = [np.ascontiguousarray(stream) for stream in streams]
         return cls(arrays, [array.ctypes.data for array in arrays])
 
     @classmethod
@@ -55,15 +55,10 @@ class Table:
         cls, upstream: Sequence[np.ndarray | None], shape: tuple[int, ...], dtype: np.dtype, zeros: int
     ) -> Table:
         """Return gradients of every state at every step, each (T, B, H), or None for zeros."""
-        arrays = [None if one is None else lying(one, shape, dtype) for one in upstream]
+        arrays = [None if one is None else np.ascontiguousarray(one) for one in upstream]
         step, row = shape[1] * shape[2] * dtype.itemsize, shape[2] * dtype.itemsize
         words = [(zeros, 0, 0) if array is None else (array.ctypes.data, row, step) for array in arrays]
         return cls([array for array in arrays if array is not None], words)
-
-
-def lying(array: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """Return an array as loops read it: of this shape, contiguous."""
-    return np.ascontiguousarray(np.broadcast_to(array, shape), dtype)
 
 
 def run_forward(
@@ -90,7 +85,7 @@ def run_forward(
     states = state_views(cell, kept_memory, kept_parts, blocks, shape.Hp, lanes)
     for state, initial in zip(states, state0, strict=True):
         set_state(state[:S], rows.sorted(initial))
-    table = Table.of_streams(streams, y.shape, x.dtype)
+    table = Table.of_streams(streams)
     set_numbers(cell, memory, work["numbers"], shape, params)
     at, h_read = memory.address, kept_memory.address + kept_parts.get("h_read", kept_parts["h"])
     if not exact:
@@ -219,7 +214,7 @@ def run_backward(
     carries = _carried(cell, memory, shape, rows, dstate_T, H)
     set_numbers(cell, memory, work["numbers"], shape, params)
     found = _wanted(cell, params, tape, shape, needs)
-    at, streams, upstream = memory.address, Table.of_streams(tape.streams, (T, B, H), dtype), None
+    at, streams, upstream = memory.address, Table.of_streams(tape.streams), None
     addresses = found.addresses | {
         "dy": at_zeros, "offsets": rows.offsets_at, "order": rows.order_at,
         "meeting": at + work["meeting"], "scratch": at + work["scratch"],

@@ -8,18 +8,24 @@ import numpy as np
 
 from kernels.contract import Cut, DefinedParameters, Parameters, State
 from kernels.definition import Definition
+from kernels.given import Outline, Sizes, check_backward, check_forward
 
 from . import gru, lstm, rnn
-from .calls import DTYPES, Tape, all_states, run_backward, run_forward
+from .calls import DTYPES, Tape, all_states, hidden_size, run_backward, run_forward
 from .defined import kernel_cell
 from .emitting.cell import KernelCell
 from .emitting.simd import Lanes
+from .loops.job import PLACE
 from .plan import effort
 from .running import threads
 from .running.rows import Rows, running
 from .shapes import lanes_of
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
+
+
+_outlines: dict[tuple[str, str], Outline] = {}
+"""Made once: by what a cell is called, and by what its kernels are."""
 
 
 class Recurrence(NamedTuple):
@@ -63,7 +69,8 @@ class Recurrence(NamedTuple):
 
         `dstates` are upstream gradients of every state at every step, as a `DefinedCell` has them.
         """
-        found = _run_back(CELLS[self.name], self.precision, params, tape, dy, dstate_T, needs, dstates)
+        cell = CELLS[self.name]
+        found = _run_back(self.name, cell, self.precision, params, tape, dy, dstate_T, needs, dstates)
         return *found[:2], Parameters(*found[2][:4])
 
 
@@ -115,7 +122,8 @@ class DefinedRecurrence(NamedTuple):
         dstates: tuple[np.ndarray | None, ...] | None = None,
     ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], DefinedParameters]:
         """Backpropagation through time: the steps in reverse, then one product a weight, and one sum a vector."""
-        return _run_back(kernel_cell(self.definition), self.precision, params, tape, dy, dstate_T, needs, dstates)
+        cell, name = kernel_cell(self.definition), self.definition.name
+        return _run_back(name, cell, self.precision, params, tape, dy, dstate_T, needs, dstates)
 
     def _run(
         self,
@@ -145,14 +153,16 @@ def _run(
 ) -> tuple[np.ndarray, State, Any]:
     """Run a cell forwards."""
     _check(name, precision, params, x)
-    if len(streams) != len(cell.streams):
-        raise ValueError(f"cpu.{name}: there must be {len(cell.streams)} streams, got {len(streams)}")
-    rows = running(x.shape[0], x.shape[1], lengths)
+    T, B, I = x.shape
+    rows = running(T, B, lengths)
+    sizes = Sizes(T, B, len(rows.order), I, hidden_size(cell, params), x.dtype)
+    check_forward(_outline(name, cell), sizes, params, state0, streams)
     with threads.share(_effort(params, rows, lanes_of(DTYPES[x.dtype], precision))) as count:
         return run_forward(cell, params, x, state0, rows, count, keep=keep, precision=precision, streams=streams)
 
 
 def _run_back(
+    name: str,
     cell: KernelCell,
     precision: str,
     params: Parameters | DefinedParameters,
@@ -168,8 +178,20 @@ def _run_back(
     if not needs:
         nothing = (None,) * len(cell.vectors)
         return None, (None,) * len(dstate_T), DefinedParameters(None, None, None, None, nothing)
+    (T, B), (I, H) = tape.batch, tape.shape.job[[PLACE["I"], PLACE["H"]]]
+    sizes = Sizes(T, B, len(tape.rows.order), int(I), int(H), np.dtype(tape.shape.lanes.dtype))
+    check_backward(_outline(name, cell), sizes, params, dy, dstate_T, dstates)
     with threads.share(2 * _effort(params, tape.rows, tape.shape.lanes)) as count:
         return run_backward(cell, params, tape, dy, dstate_T, needs, count, precision, dstates)
+
+
+def _outline(name: str, cell: KernelCell) -> Outline:
+    return _outlines.get((name, cell.name)) or _outlines.setdefault((name, cell.name), _outlined(name, cell))
+
+
+def _outlined(name: str, cell: KernelCell) -> Outline:
+    extra = cell.vectors + cell.constants
+    return Outline(f"cpu.{name}", len(cell.from_x), len(cell.from_h), cell.states, cell.streams, extra)
 
 
 def _check(name: str, precision: str, params: Parameters | DefinedParameters, x: np.ndarray) -> None:

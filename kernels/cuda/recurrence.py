@@ -8,6 +8,7 @@ import numpy as np
 
 from kernels.contract import Array, DefinedParameters, Parameters, State
 from kernels.definition import Definition
+from kernels.given import Outline, Sizes, check_backward, check_forward
 
 from . import gru, lstm, rnn
 from .around import by_step, columns, full, memory, product, rows_of, zero_past
@@ -64,9 +65,10 @@ class Recurrence(NamedTuple):
     ) -> tuple[Array, State, Any]:  # fmt: skip
         W_x, W_h, b_x, b_h = params[:4]
         extra = params[4] if self.definition else ()
-        self._check(x, W_x, W_h, *state0, *extra, *streams)
+        self._check(x, W_x, W_h, b_x, b_h, *state0, *extra, *streams)
         cell, xp = self._cell(x.dtype), namespace()
-        (T, B, _), H, C, dtype = x.shape, state0[0].shape[1], len(state0) - 1, x.dtype
+        (T, B, I), H, C, dtype = x.shape, len(W_x) // count(cell.from_x), len(state0) - 1, x.dtype
+        check_forward(self._outline(cell), Sizes(T, B, B, I, H, dtype), params, state0, streams)
         choice = self.choice("forward", B, H, dtype)
         with memory(f"cuda.{self.name}", T, B, H):
             rows = rows_of(T, B, lengths)
@@ -114,14 +116,16 @@ class Recurrence(NamedTuple):
         cell = self._cell(tape.x.dtype)
         states, vectors = cell.spec.states, cell.spec.vectors
         W_x, W_h = params[:2]
-        (T, B, _), H = tape.x.shape, tape.kept.shape[-1]
+        (T, B, I), H = tape.x.shape, tape.kept.shape[-1]
         needs = needs - {name for name, p in zip(Parameters._fields, params, strict=False) if p is None}
         if not needs:
             return None, (None,) * len(states), self._gradients((None,) * 4, (None,) * len(vectors))
-        dstates = tuple(dstates or ())[1:]
-        self._check(tape.x, dy, *dstate_T, *dstates)
+        dstates = tuple(dstates or (None,) * len(states))
+        self._check(tape.x, dy, *dstate_T, *dstates[1:])
+        sizes = Sizes(T, B, B, I, H, tape.x.dtype)
+        check_backward(self._outline(cell), sizes, params, dy, dstate_T, dstates)
         with memory(f"cuda.{self.name}", T, B, H):
-            da_x, da_h, dstate0, dvectors = self._walk_back(cell, params, tape, dy, dstate_T, dstates, needs)
+            da_x, da_h, dstate0, dvectors = self._walk_back(cell, params, tape, dy, dstate_T, dstates[1:], needs)
             h_prev = tape.h[:T].reshape(T * B, -1)
             db_ih = da_x.sum(axis=0) if "bias_ih" in needs else None
             db_hh = None
@@ -184,6 +188,11 @@ class Recurrence(NamedTuple):
 
     def _cell(self, dtype: Any) -> KernelCell:
         return kernel_cell(self.definition, dtype.name) if self.definition else CELLS[self.name]
+
+    def _outline(self, cell: KernelCell) -> Outline:
+        d = self.definition
+        given = (d.streams, d.vectors + d.constants) if d else ((), ())
+        return Outline(f"cuda.{self.name}", count(cell.from_x), count(cell.from_h), cell.spec.states, *given)
 
     def choice(self, direction: str, B: int, H: int, dtype: Any) -> Choice:
         """Return the way that a call takes, and how its work is cut."""

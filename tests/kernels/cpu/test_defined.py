@@ -242,7 +242,7 @@ def test_slots_are_neighbours():
 
 def test_streams_are_counted():
     call = drawn(THREE, "float32")
-    with pytest.raises(ValueError, match="cpu.three: there must be 1 streams, got 0"):
+    with pytest.raises(ValueError, match=r"cpu.three: there must be 1 streams \(m\), got 0"):
         cpu.defined_cell(THREE).infer(call.params, call.x, call.state0)
     with pytest.raises(TypeError, match="x and weights must all be float32 or all float64"):
         cpu.defined_cell(THREE).infer(call.params, call.x.astype("f8"), call.state0, None, call.streams)

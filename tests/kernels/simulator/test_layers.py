@@ -75,6 +75,23 @@ def test_dtypes_that_differ_are_refused():
         Recurrence("lstm").infer(problem.params, problem.x.astype(np.float64), problem.state0)
 
 
+def test_shapes_that_do_not_fit_are_refused():
+    """A kernel would read past their ends."""
+    problem, cell = CASES[0].problem("lstm", "float32"), Recurrence("lstm")
+    with pytest.raises(ValueError, match=r"cuda\.lstm: bias_hh must have shape \(rows,\) = "):
+        cell.infer(problem.params._replace(bias_hh=problem.params.bias_hh[1:]), problem.x, problem.state0)
+    wide = problem.params.bias_hh.astype(np.float64)
+    with pytest.raises(TypeError, match=r"cuda\.lstm: x, weights and states must all be float32 or all float64"):
+        cell.infer(problem.params._replace(bias_hh=wide), problem.x, problem.state0)
+    y, state_T, tape = cell.forward(problem.params, problem.x, problem.state0)
+    for dy, dstate_T, named in (
+        (y[:1], state_T, r"dy must have shape \(T, B, H\)"),
+        (y, (state_T[0], state_T[1][:1]), r"c of dstate_T must have shape \(B, H\)"),
+    ):
+        with pytest.raises(ValueError, match=rf"cuda\.lstm: {named} = "):
+            cell.backward(problem.params, tape, dy, dstate_T, frozenset({"x"}))
+
+
 def test_host_arrays_are_refused():
     problem = CASES[0].problem("lstm", "float32")
     with pytest.raises(TypeError, match=r"cuda\.lstm: arrays must be on the GPU, got builtins\.list; move them once"):
