@@ -16,14 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from kernels.definition import Definition, Program, Value
+from kernels.definition import Definition, Program
 
+from ..cell.mistakes import returned_at
 from ..foreign import one_line
 from ..layers.defined import Cell
-from .check import gradcheck
+from . import central_difference, complex_step
+from .check import TOLERANCE, gradcheck
 from .places import Axis
 from .problem import Problem, Twin
 from .report import GradientReport
+from .targets.defined import constant_states, values_behind
 
 UNITS = 24
 """How many units' numbers are drawn, each apart from the others."""
@@ -48,6 +51,12 @@ class WrongOutput:
         The lines on which the mistake may be, as far as the other outputs tell.
     says : tuple of str
         What is known of its numbers, a line each.
+    returned : int
+        The line of the `return`, where it may have taken another's place.
+    instead : tuple of str
+        The outputs that its numbers are right for.
+    swapped : bool
+        Whether one of those has its numbers.
     """
 
     name: str
@@ -55,6 +64,16 @@ class WrongOutput:
     upstream: tuple[str, ...]
     suspects: tuple[int, ...]
     says: tuple[str, ...]
+    returned: int
+    instead: tuple[str, ...] = ()
+    swapped: bool = False
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        """The lines that may be wrong, the likeliest first."""
+        first = (self.returned, self.line) if self.swapped else (self.line,)
+        others = [line for line in self.suspects if line not in (*first, self.returned)][:LINES]
+        return tuple(dict.fromkeys((*first, *others, self.returned)))
 
 
 @dataclass(frozen=True)
@@ -80,14 +99,17 @@ class StepReport:
                 f"{self.name}: step_backward is that of step: {self.report.size} gradients, largest relative error "
                 f"{self.report.worst.error:.1e}"
             )
+        if self.report.unjudged and all(row.passed for row in self.report.rows):
+            return f"{self.name}: not judged: {', '.join(self.report.unjudged)}\n{self.report}"
         lines = [f"{self.name}: step_backward is not that of step"]
         for one in self.wrong:
-            lines.append(f"{Path(self.file).name}:{one.line}: {one.name} is wrong{self._code(one.line)}")
+            first, *others = one.lines
+            lines.append(f"{Path(self.file).name}:{first}: {one.name} is wrong{self._code(first)}")
             lines += [f"  {said}" for said in one.says]
-            if others := [line for line in one.suspects if line != one.line]:
-                several = "s" if len(others) > 1 else ""
-                lines.append(f"  or what it is made of, on line{several} {', '.join(map(str, others[:LINES]))}:")
-                lines += [f"    {line}: {self._code(line)[2:]}" for line in others[:LINES]]
+            if others:
+                where = f"line{'s' if len(others) > 1 else ''} {', '.join(map(str, others))}"
+                lines.append(f"  or what it is made of, or where it is returned, on {where}:")
+                lines += [f"    {line}: {self._code(line)[2:]}" for line in others]
         if not self.wrong:
             lines.append(str(self.report))
         return "\n".join(lines)
@@ -115,11 +137,14 @@ def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0)
         As `gradcheck`: the step isn't finite at the numbers that were drawn, or isn't analytic.
     """
     its = kind.definition
-    report = gradcheck(_problem(kind, seed), method=method, seed=seed)
+    problem = _problem(kind, seed)
+    report = gradcheck(problem, method=method, seed=seed)
     by_name = {name: [row for row in report.rows if row.name == name] for row in report.rows for name in [row.name]}
     bad = {name: [row for row in rows if not row.passed] for name, rows in by_name.items()}
     wrong = [f"d{name}" for name, rows in bad.items() if rows]
     right = [f"d{name}" for name, rows in bad.items() if not rows]
+    returned = returned_at(getattr(its.functions[1], "function", its.functions[1])).line
+    instead = _right_for(problem, method, wrong) if wrong else {}
     found = []
     for name in wrong:
         rows = bad[name[1:]]
@@ -131,8 +156,36 @@ def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0)
                 says.append(f"∂{row.upstream}/∂{row.name}: {(ratio or [str(row.wrong.elements[0])])[0]}")
         suspects = suspected(its.step_backward, name, wrong, right)
         line = its.step_backward.lines[its.step_backward.output_names.index(name)]
-        found.append(WrongOutput(name, line, upstream, suspects, tuple(says)))
+        swapped = any(name in instead.get(other, ()) for other in instead[name])
+        if instead[name]:
+            where = f"swapped on line {returned}" if swapped else f"line {returned} returns it"
+            says.insert(0, f"this is what {' or '.join(instead[name])} should be; {where}")
+        found.append(WrongOutput(name, line, upstream, suspects, tuple(says), returned, instead[name], swapped))
     return StepReport(kind.__name__, kind.file, report, tuple(found))
+
+
+def _right_for(problem: Problem, method: str, wrong: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return, for each wrong output, the other outputs whose reference its numbers are."""
+    _, run = problem.twin(np.dtype(np.float64))
+    upstreams = {state: np.random.default_rng(k).standard_normal(UNITS) for k, state in enumerate(run())}
+    how = complex_step if method == "complex-step" else central_difference
+    references = how.reference(problem, upstreams).gradients
+    claims = {state: problem.gradients({state: u}) for state, u in upstreams.items()}
+
+    def same(claim: np.ndarray, reference: np.ndarray) -> bool:
+        known = ~np.isnan(reference)  # the rest is where central differences met a kink
+        allowed = 100 * TOLERANCE[method] * np.max(abs(reference), where=known, initial=0.0)
+        return bool((abs(claim - reference) <= allowed)[known].all())
+
+    def is_right_for(name: str, other: str) -> bool:
+        pairs = [(claims[state][name], references[state][other]) for state in upstreams]
+        return any(np.nan_to_num(theirs).any() for _, theirs in pairs) and all(same(*pair) for pair in pairs)
+
+    others = next(iter(references.values()))
+    return {
+        name: tuple(f"d{other}" for other in others if other != name[1:] and is_right_for(name[1:], other))
+        for name in wrong
+    }
 
 
 def suspected(program: Program, name: str, wrong: Iterable[str], right: Iterable[str]) -> tuple[int, ...]:
@@ -155,20 +208,7 @@ def suspected(program: Program, name: str, wrong: Iterable[str], right: Iterable
 
 def behind(program: Program, name: str) -> set[int]:
     """Return the operations that an output depends on, by their numbers."""
-    return {k - len(program.inputs) for k in _values(program, name) if k >= len(program.inputs)}
-
-
-def _values(program: Program, name: str) -> set[int]:
-    """Return the values that an output depends on: inputs, then operations."""
-    output, count = program.outputs[program.output_names.index(name)], len(program.inputs)
-    found: set[int] = set()
-    todo = [output.number] if isinstance(output, Value) else []
-    while todo:
-        if (k := todo.pop()) not in found:
-            found.add(k)
-            operands = program.operations[k - count].operands if k >= count else ()
-            todo += [operand.number for operand in operands if isinstance(operand, Value)]
-    return found
+    return {k - len(program.inputs) for k in values_behind(program, name) if k >= len(program.inputs)}
 
 
 def _problem(kind: type[Cell], seed: int) -> Problem:
@@ -201,17 +241,15 @@ def _problem(kind: type[Cell], seed: int) -> Problem:
         return values, lambda: after(values)[0]
 
     axes = dict.fromkeys(names, (Axis("unit"),))
-    return Problem(f"{kind.__name__}'s step", np.dtype(np.float64), twin, gradients, axes)
+    return Problem(f"{kind.__name__}'s step", np.dtype(np.float64), twin, gradients, axes, constant_states(its))
 
 
 def _that_matter(its: Definition, names: list[str], gradients: Any) -> set[str]:
     """Return what is to be checked: all but what no state depends on, and for which nothing but zeros is claimed."""
-    reaching = set().union(*(_values(its.step, f"state.{name}") for name in its.states))
+    reaching = set().union(*(values_behind(its.step, f"state.{name}") for name in its.states))
     claims = [gradients({state: np.ones(UNITS)}) for state in its.states]
     return {
-        name
-        for name in names
-        if its.step.inputs.index(name) in reaching or any(claim[name].any() for claim in claims)
+        name for name in names if its.step.inputs.index(name) in reaching or any(claim[name].any() for claim in claims)
     }
 
 

@@ -170,7 +170,8 @@ class _Judge(NamedTuple):
             least = self.resolution[upstream]
             for name, gradient in gradients.items():
                 both, axes = (claimed[name], gradient), problem.axes.get(name, ())
-                rows.append(compare(upstream, name, *both, terms[name], self.tolerance, least, axes, self.zero))
+                apart = tuple(one for one in (upstream, name) if one in problem.apart)
+                rows.append(compare(upstream, name, *both, terms[name], self.tolerance, least, axes, self.zero, apart))
         return tuple(rows)
 
     def first(self, problem: Problem, upstreams: Mapping[str, np.ndarray], failed: Iterable[str]) -> First | None:

@@ -32,6 +32,9 @@ class Problem:
     axes : dict of str to tuple of Axis, optional
         What the axes of a value or an output count, by its name, so that the report can say in words where an element
         lies. The gradients of an output with an axis "time step" are looked at step by step where they are wrong.
+    apart : frozenset of str, optional
+        Outputs that depend on nothing, and values that nothing depends on, where that is known of the function itself.
+        Their gradients are 0; a claim of 0 is judged there, and passes.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Problem:
     twin: Callable[[np.dtype], Twin]
     gradients: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
     axes: Mapping[str, Axes] = field(default_factory=dict)
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

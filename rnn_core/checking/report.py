@@ -30,6 +30,7 @@ class GradientRow:
     zeros: int = 0  # elements not judged: a backward that returns nothing but zeros would pass as well
     silent: tuple[str, ...] = ()  # the gates these are of, "" where a gradient has no gates
     wrong: Wrong | None = None  # of a row that failed: what is known of it
+    apart: tuple[str, ...] = ()  # the output if it depends on nothing, the value if nothing depends on it
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,10 @@ class GradientReport:
     def unjudged(self) -> tuple[str, ...]:
         """What was never judged: an output none of whose gradients was, a value (or a gate of it) under any output."""
         outputs = dict.fromkeys(row.upstream for row in self.rows)
-        judged = {row.upstream for row in self.rows if row.size}
+        judged = {row.upstream for row in self.rows if row.size and (not row.apart or row.upstream in row.apart)}
         found = [f"every gradient of {output}" for output in outputs if output not in judged]
         for name in dict.fromkeys(row.name for row in self.rows):
-            rows = [row for row in self.rows if row.name == name]
+            rows = [row for row in self.rows if row.name == name and (not row.apart or name in row.apart)]
             if not any(row.size for row in rows):
                 found.append(name)
             else:
@@ -164,6 +165,7 @@ def compare(
     resolution: float,
     axes: Axes = (),
     zero: float | None = None,
+    apart: tuple[str, ...] = (),
 ) -> GradientRow:
     """Compare one gradient with its reference.
 
@@ -171,7 +173,8 @@ def compare(
     difference is judged, and so fails: a gradient that ought to have vanished must have. Where the reference has no
     terms at all, a difference is judged from `zero` on, if that is given. Nor is judged what can't
     tell a right backward from one that returns zeros: a gradient, or the part of it that is a gate's, in which no
-    element would fail if 0 were claimed. Zeros beside others are judged: in the padding, of a dead unit.
+    element would fail if 0 were claimed. Zeros beside others are judged: in the padding, of a dead unit. And so are
+    those of which a `Problem` knows that they must be zeros, which `apart` says.
     """
     claimed = np.asarray(to_host(claimed), np.float64)
     if claimed.shape != reference.shape:
@@ -188,7 +191,7 @@ def compare(
     telling = resolved & (relative_error(np.zeros_like(reference), reference, scale) > tolerance)
     silent = []
     for gate, part in gate_blocks(axes, reference.shape):
-        if not telling[part].any() and not (error[part] > tolerance).any():
+        if not apart and not telling[part].any() and not (error[part] > tolerance).any():
             silent.append(gate)
             judged[part] = False
     place = tuple(int(k) for k in np.unravel_index(int(error.argmax()), error.shape))
@@ -196,7 +199,7 @@ def compare(
     passed = worst <= tolerance
     wrong = None if passed else diagnose(claimed, reference, error, tolerance, axes)
     zeros = error.size - hidden - size
-    return GradientRow(upstream, name, size, worst, place, hidden, passed, zeros, tuple(silent), wrong)
+    return GradientRow(upstream, name, size, worst, place, hidden, passed, zeros, tuple(silent), wrong, apart)
 
 
 def _row_max(array: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from ...layers.stack import Recurrent
 from ...models import LanguageModel
 from ..places import Axes, parameter_axes, sequence_axes, state_axes
 from ..problem import Problem, Twin
+from .defined import apart
 from .dispatch import Point, problem_of
 from .values import copies, drawn, moved, named, unnamed
 
@@ -55,7 +56,7 @@ def _recurrent(layer: Recurrent, point: Point) -> Problem:
         x.ndim, batch_first=layer.batch_first, both_ways=layer.directions == 2, lengths=to_host(lengths)
     )
     axes = dict.fromkeys(["x", *sequences], sequence) | _axes_of_states(layer, state_dict) | parameter_axes(layer)
-    return Problem(type(layer).__name__, layer.dtype, twin, gradients, axes)
+    return Problem(type(layer).__name__, layer.dtype, twin, gradients, axes, apart(layer))
 
 
 @problem_of.register(LanguageModel)
@@ -87,7 +88,7 @@ def _language_model(model: LanguageModel, point: Point) -> Problem:
 
     sequence = sequence_axes(3, batch_first=True, both_ways=False, lengths=to_host(lengths))
     axes = {"logits": sequence, **_axes_of_states(model.rnn, state_dict), **parameter_axes(model)}
-    return Problem(type(model).__name__, model.dtype, twin, gradients, axes)
+    return Problem(type(model).__name__, model.dtype, twin, gradients, axes, apart(model.rnn))
 
 
 def _axes_of_states(layer: Recurrent, states: Mapping[str, Any]) -> dict[str, Axes]:

@@ -6,11 +6,14 @@ import json
 import linecache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from rnn_core import LanguageModel, gradcheck
 from rnn_core.checking.cells import check_step, suspected
 from rnn_core.cli import main
 from rnn_core.commands.cells import cells_in
+from tests.checks import normal
 from tests.rnn_core.cell.cells import Peephole
 
 SOURCE = Path(__file__).with_name("cells.py").read_text(encoding="utf-8")
@@ -121,7 +124,7 @@ def test_central_differences_too(tmp_path):
 
 def test_a_kink_is_no_mistake_and_a_mistake_at_a_kink_is(tmp_path):
     file = tmp_path / "kinked.py"
-    text = '''
+    text = """
 from rnn_core.cell import define, maximum, relu, where_less
 
 
@@ -135,7 +138,7 @@ def step_backward(kept, prev, state, dstate):
 
 
 Kinked = define("Kinked", step, step_backward, gates=("a",), states=("h",), kept=("a",))
-'''
+"""
     file.write_text(text, encoding="utf-8")
     [kind] = cells_in(str(file))
     assert check_step(kind)
@@ -151,3 +154,102 @@ def test_the_arguments(tmp_path, capsys):
     file = str(write(tmp_path, name="Arguments"))
     assert main(["gradcheck", file, "--cell", "lstm"]) == 2
     assert "--cell must be left out with a file" in capsys.readouterr().err
+
+
+CONSTANT = """
+from rnn_core.cell import define, sigmoid, tanh
+
+
+def step(a, prev):
+    i = sigmoid(a.i)
+    g = tanh(a.g)
+    c = prev.c + i * g
+    return (c, c, prev.n + i, 0.0), (i, g)
+
+
+def step_backward(kept, prev, state, dstate):
+    i, g = kept
+    dc = dstate.h + dstate.c
+    da_i = (dc * g + dstate.n) * i * (1 - i)
+    return (0, dc, dstate.n, 0), (da_i, dc * i * (1 - g**2))
+
+
+Four = define("Four", step, step_backward, gates=("i", "g"), states=("h", "c", "n", "z"), kept=("i", "g"))
+"""
+
+
+def four(path: Path, old: str = "", new: str = ""):
+    """Return a cell of four states of which the last is 0 after every step."""
+    file = path / "four.py"
+    assert not old or CONSTANT.count(old) == 1
+    file.write_text(CONSTANT.replace(old, new) if old else CONSTANT, encoding="utf-8")
+    linecache.clearcache()
+    [kind] = cells_in(str(file))
+    return kind
+
+
+@pytest.mark.parametrize("method", ["complex-step", "central"])
+def test_a_constant_state_has_no_gradient_and_is_right(method, tmp_path):
+    kind = four(tmp_path)
+    report = check_step(kind, method=method)
+    assert report, report
+    assert all(row.passed and row.size for row in report.report.rows if row.upstream == "z")
+    layer = kind(2, 3, num_layers=2, dtype="float64", backend="numpy", seed=0)
+    for all_states in (False, True):
+        assert (report := gradcheck(layer, normal(4, 2, 2), method=method, all_states=all_states)), report
+    model = LanguageModel(5, 3, cell="Four", dtype="float64", backend="numpy", seed=0)
+    assert (report := gradcheck(model, np.array([[1, 2], [4, 0]]), method=method)), report
+
+
+def test_a_gradient_of_a_constant_state_is_wrong(tmp_path):
+    kind = four(tmp_path, "(dc * g + dstate.n)", "(dc * g + dstate.n + dstate.z)")
+    report = check_step(kind)
+    assert [(one.name, one.upstream) for one in report.wrong] == [("da.i", ("z",))]
+    assert "step_backward is not that of step" in str(report)
+
+
+def test_a_constant_state_is_no_judgement_of_what_it_has_no_gradient_of(tmp_path):
+    off = CONSTANT.replace("Four", "Off").replace("define,", "define, relu,")
+    off = off.replace("tanh(a.g)", "relu(a.g - 100)").replace("(1 - g**2)", "0")
+    (tmp_path / "off.py").write_text(off, encoding="utf-8")
+    [kind] = cells_in(str(tmp_path / "off.py"))
+    report = check_step(kind)
+    assert not report
+    assert not report.wrong
+    assert report.report.unjudged == ("a.g",)
+    assert str(report).startswith("Off: not judged: a.g\n")
+    assert "is not that of step" not in str(report)
+
+
+@pytest.mark.parametrize("method", ["complex-step", "central"])
+def test_exchanged_outputs_are_said_to_be_so(method, tmp_path):
+    file = write(tmp_path, "Gates(i=da_i, f=da_f", "Gates(i=da_f, f=da_i", name="Exchanged")
+    [kind] = cells_in(str(file))
+    report = check_step(kind, method=method)
+    line = line_of(file, "return")
+    assert [(one.name, one.instead, one.swapped) for one in report.wrong] == [
+        ("da.i", ("da.f",), True), ("da.f", ("da.i",), True)
+    ]  # fmt: skip
+    assert [one.lines[0] for one in report.wrong] == [line, line]
+    text = str(report)
+    assert f"exchanged.py:{line}: da.i is wrong: return States(h=0, c=dc_prev), Gates(i=da_f, f=da_i" in text
+    assert f"this is what da.f should be; swapped on line {line}" in text
+
+
+def test_an_output_that_is_returned_twice(tmp_path):
+    file = write(tmp_path, "Gates(i=da_i, f=da_f", "Gates(i=da_i, f=da_i", name="Twice")
+    [kind] = cells_in(str(file))
+    [wrong] = check_step(kind).wrong
+    assert (wrong.name, wrong.instead, wrong.swapped) == ("da.f", ("da.i",), False)
+    assert wrong.says[0] == f"this is what da.i should be; line {line_of(file, 'return')} returns it"
+    assert line_of(file, "return") in wrong.lines
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_the_line_of_the_return_is_a_candidate(bug, tmp_path):
+    file = write(tmp_path, *BUGS[bug][:2])
+    [kind] = cells_in(str(file))
+    report = check_step(kind)
+    line = line_of(file, "return")
+    assert all(line in one.lines and one.returned == line for one in report.wrong)
+    assert f"{line}: return States(" in str(report)
