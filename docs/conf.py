@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
+
+from sphinx.addnodes import pending_xref
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 import rnn_core
 
@@ -31,6 +35,21 @@ html_copy_source = False
 html_show_sphinx = False
 
 
+class NamesOfTheModule(SphinxPostTransform):
+    """A class in a signature is the one that its module calls so, where others of that name stand elsewhere."""
+
+    default_priority = 5  # before names are looked up, at 10
+
+    def run(self, **_: Any) -> None:
+        """Give every such name its module."""
+        for node in self.document.findall(pending_xref):
+            if node.get("refdomain") == "py" and node.hasattr("refspecific"):
+                found = vars(sys.modules.get(node.get("py:module") or "", object)).get(node["reftarget"])
+                if isinstance(found, type) and found.__module__.startswith(("rnn_core.", "kernels.", "transfer.")):
+                    node["reftarget"] = f"{found.__module__}.{found.__qualname__}"
+
+
 def setup(app: Any) -> None:
-    """Leave out the methods that scikit-learn gives its estimators: their words refer to its own glossary."""
+    """Add the above, and leave out the methods that scikit-learn gives its estimators: those speak of its glossary."""
+    app.add_post_transform(NamesOfTheModule)
     app.connect("autodoc-skip-member", lambda app, what, name, *rest: name.endswith("_request") or None)

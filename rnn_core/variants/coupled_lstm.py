@@ -9,8 +9,8 @@
     c_t = f_t ⊙ c_{t−1} + (1 − f_t) ⊙ g_t                (CL5)
     h_t = o_t ⊙ tanh(c_t)                                (CL6)
 
-c_t lies between c_{t−1} and g_t, so |c| never passes the larger of 1 and |c_0|; and there are three quarters of an
-LSTM's weights.
+c_t lies between c_{t−1} and g_t, so ``|c|`` never passes the larger of 1 and ``|c_0|``; and there are three
+quarters of an LSTM's weights.
 
 References
 ----------

@@ -6,7 +6,7 @@
     h_t = relu(a_t + u ⊙ h_{t−1})                    (IR2)
 
 u has one number a unit, and there is no W_h: ∂h_t/∂h_{t−1} is u where the unit is at work, so a gradient's growth over
-T steps is in plain sight, |u|^T. Units meet in the layer above.
+T steps is in plain sight, ``|u|^T``. Units meet in the layer above.
 
 References
 ----------
