@@ -86,7 +86,7 @@ def streams_come_with_their_steps() -> None:
     def masked_backward(kept, prev, state, dstate, m):
         return (dstate.h * (1 - m.keep),), (dstate.h * m.keep * (1 - kept.g**2),)
 
-    kind = define("Masked", masked, masked_backward, gates=("a",), states=("h",), kept=("g",), streams=("keep",))
+    kind = define("MaskedSteps", masked, masked_backward, gates=("a",), states=("h",), kept=("g",), streams=("keep",))
     loops, plain = (equations.defined_cell(one.definition) for one in (kind, ALL["OwnRNN"]))
     params = DefinedParameters(normal(H, I), normal(H, H), None, None)
     x, state0 = normal(T, B, I), (normal(B, H, seed=1),)

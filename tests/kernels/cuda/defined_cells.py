@@ -82,7 +82,7 @@ def masked_backward(kept, prev, state, dstate, m):
 
 
 Masked = define(
-    "Masked", masked, masked_backward, gates=("u", "z"), states=("h",), kept=("u", "z"), from_x=("u",),
+    "MaskedUnit", masked, masked_backward, gates=("u", "z"), states=("h",), kept=("u", "z"), from_x=("u",),
     streams=("first", "second"),
 )  # fmt: skip
 """One sum from both, one from h alone, and two streams; no vectors."""

@@ -192,7 +192,7 @@ define("OneMore", apart, apart_backward, gates=("a",), states=("h", "s"), from_h
 """)
     (found,) = assembly.definitions([str(path)])
     assert found.name == "OneMore"
-    assert {d.name for d in assembly.definitions([defined_cells.__name__])} >= {"Held", "Apart", "Masked"}
+    assert {d.name for d in assembly.definitions([defined_cells.__name__])} >= {"Held", "Apart", "MaskedUnit"}
     kernels = [case.kernel for case in assembly.cases({("sm_90", "float32"): ((64,), (4,))}, [found])]
     assert kernels == ["all", "all+tape", "all_backward", "all_backward+states"]
     with pytest.raises(ValueError, match=r"assembly: there must be a cell .* in json"):
