@@ -42,8 +42,8 @@ from .turns import Turn, Turns
 
 _config: Any = numba.config
 
-PATIENCE = 20_000
-"""Turns of watching before a worker goes to sleep: 0.2 to 0.5 ms, by how long a processor's pause is."""
+PATIENCE = 40_000
+"""Turns of watching before a worker goes to sleep: 0.4 to 1 ms, by how long a processor's pause is."""
 
 TURNS = 1000
 """Of waiting, after which a thread offers its core."""
@@ -60,7 +60,7 @@ LEAST = 2_000_000
 SMALL = 20_000_000
 """Operations, as long as some 0.1 ms, below which it does so if it sleeps, and would have to be waited for."""
 
-SOON = 0.15e-3
+SOON = 0.35e-3
 """Seconds between two jobs of a size between those two, within which workers are woken for the next.
 
 It is less than their patience: woken for jobs that come more rarely, they would sleep again before each, for nothing.
