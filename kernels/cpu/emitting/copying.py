@@ -5,12 +5,13 @@ What is made here is for functions that are `written`, or is to be `written` its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from llvmlite import ir
 
 from .integers import call
-from .simd import INT, Code, Lanes
+from .simd import INT, Code, Lanes, Vector
 
 
 def make_copy(lanes: Lanes) -> Callable[..., None]:
@@ -30,26 +31,39 @@ def make_copy(lanes: Lanes) -> Callable[..., None]:
     return copy
 
 
+@contextmanager
+def turned_blocks(
+    code: Code, rows: ir.Value, K: ir.Value, source: ir.Value, source_row: ir.Value
+) -> Iterator[tuple[ir.Value, ir.Value, list[Vector]]]:
+    """Emit a loop over square blocks of `source`, up to `lanes` rows and as many columns at a time.
+
+    Inside it there are the block's first column, how many columns are left from there on, and the columns as vectors,
+    with zeros where there is no row.
+    """
+    builder, lanes, n = code.builder, code.lanes, code.lanes.count
+    blocks = builder.sdiv(builder.add(K, ir.Constant(INT, n - 1)), ir.Constant(INT, n))
+    none = ir.Constant(ir.VectorType(ir.IntType(1), n), [ir.Constant(ir.IntType(1), 0)] * n)
+    with code.loop(blocks) as block:
+        first = builder.mul(block.index, ir.Constant(INT, n))
+        left = builder.sub(K, first)
+        columns = code.first_lanes(left)
+        block_rows = []
+        for i in range(n):
+            exists = builder.icmp_signed("<", ir.Constant(INT, i), rows)
+            along = builder.mul(first, ir.Constant(INT, lanes.size))
+            offset = builder.add(builder.mul(source_row, ir.Constant(INT, i)), along)
+            block_rows.append(code.load_first(builder.select(exists, columns, none), source, offset))
+        yield first, left, code.transpose(block_rows)
+
+
 def make_transpose(lanes: Lanes) -> Callable[..., None]:
     """Return ``transpose(…)``, which packs `lanes` rows: vector k of `out` is column k of `source`."""
-    n = lanes.count
 
     def emit(code: Code, rows: ir.Value, K: ir.Value, source: ir.Value, source_row: ir.Value,
              out: ir.Value, out_row: ir.Value) -> None:  # fmt: skip
         builder = code.builder
-        blocks = builder.sdiv(builder.add(K, ir.Constant(INT, n - 1)), ir.Constant(INT, n))
-        none = ir.Constant(ir.VectorType(ir.IntType(1), n), [ir.Constant(ir.IntType(1), 0)] * n)
-        with code.loop(blocks) as block:
-            first = builder.mul(block.index, ir.Constant(INT, n))
-            left = builder.sub(K, first)
-            columns = code.first_lanes(left)
-            block_rows = []
-            for i in range(n):
-                exists = builder.icmp_signed("<", ir.Constant(INT, i), rows)
-                along = builder.mul(first, ir.Constant(INT, lanes.size))
-                offset = builder.add(builder.mul(source_row, ir.Constant(INT, i)), along)
-                block_rows.append(code.load_first(builder.select(exists, columns, none), source, offset))
-            for k, column in enumerate(code.transpose(block_rows)):
+        with turned_blocks(code, rows, K, source, source_row) as (first, left, turned):
+            for k, column in enumerate(turned):
                 with builder.if_then(builder.icmp_signed("<", ir.Constant(INT, k), left), likely=True):
                     code.store(column, out, builder.mul(builder.add(first, ir.Constant(INT, k)), out_row))
 

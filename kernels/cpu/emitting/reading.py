@@ -11,7 +11,7 @@ from collections.abc import Callable
 from llvmlite import ir
 
 from .bfloat16 import paired, rounded
-from .copying import make_copy_columns, make_transpose
+from .copying import make_copy_columns, make_transpose, turned_blocks
 from .integers import call
 from .simd import EXACT, INT, PAIRS, Code, Lanes
 
@@ -25,19 +25,8 @@ def make_read_turned(lanes: Lanes) -> Callable[..., None]:
     def emit(code: Code, rows: ir.Value, K: ir.Value, source: ir.Value, source_row: ir.Value,
              out: ir.Value, out_row: ir.Value) -> None:  # fmt: skip
         builder = code.builder
-        blocks = builder.sdiv(builder.add(K, ir.Constant(INT, n - 1)), ir.Constant(INT, n))
-        none = ir.Constant(ir.VectorType(ir.IntType(1), n), [ir.Constant(ir.IntType(1), 0)] * n)
-        with code.loop(blocks) as block:
-            first = builder.mul(block.index, ir.Constant(INT, n))
-            left = builder.sub(K, first)
-            columns = code.first_lanes(left)
-            block_rows = []
-            for i in range(n):
-                exists = builder.icmp_signed("<", ir.Constant(INT, i), rows)
-                along = builder.mul(first, ir.Constant(INT, lanes.size))
-                offset = builder.add(builder.mul(source_row, ir.Constant(INT, i)), along)
-                block_rows.append(code.load_first(builder.select(exists, columns, none), source, offset))
-            turned, word = code.transpose(block_rows), builder.sdiv(first, ir.Constant(INT, together))
+        with turned_blocks(code, rows, K, source, source_row) as (first, left, turned):
+            word = builder.sdiv(first, ir.Constant(INT, together))
             for k in range(0, n, together):  # past the last column there are zeros
                 with builder.if_then(builder.icmp_signed("<", ir.Constant(INT, k), left), likely=True):
                     value = paired(turned[k], turned[k + 1]) if lanes.operands == PAIRS else rounded(turned[k])
