@@ -106,7 +106,8 @@ class DefinedParameters(NamedTuple):
     weight_hh: Array | None  # (rows, H), None where there is no such product
     bias_ih: Array | None  # (rows,), None for a layer without biases
     bias_hh: Array | None  # (rows,), None likewise, and where there is no weight_hh
-    extra: tuple[Array | None, ...] = ()  # (H,) each: its vectors, then its constants; of gradients its vectors
+    extra: tuple[Array | None, ...] = ()
+    """Its vectors, its constants, (H,) each, and its matrices, (H, H); of gradients its vectors and its matrices."""
 
 
 class QuantizedParameters(NamedTuple):

@@ -11,9 +11,12 @@ For one layer in one direction, with T, B, I and H as in contract.py::
     ds_{t−1}, da_t, dp_t = step_backward(k_t, s_{t−1}, s_t, ds_t, m_t, p)
 
 s are the states, of which the first is h, the output; k is what the tape keeps of a step; m are the streams; p are the
-vectors, then the constants. All of them are numbers of one hidden unit of one row. ds_t is complete when
-`step_backward` gets it; what h_{t−1} gets through W_h is added to its ds_{t−1} by whoever runs the loop. dp is summed
-over time and batch.
+vectors, the constants, and the matrices. But for the matrices all of them are numbers of one hidden unit of one row.
+ds_t is complete when `step_backward` gets it; what h_{t−1} gets through W_h is added to its ds_{t−1} by whoever runs
+the loop. dp is summed over time and batch.
+
+Most operations are of one unit alone. Those in `ACROSS` look at all units of a row: they cut a program into levels
+(levels.py).
 """
 
 from __future__ import annotations
@@ -31,7 +34,14 @@ OPERATIONS = {
     "maximum": 2, "minimum": 2,
     "where_less": 4,  # (a, b, x, y): x where a < b, otherwise y
 }  # fmt: skip
-"""Every operation, and how many numbers it takes."""
+"""Every operation of one unit's numbers, and how many it takes."""
+
+ACROSS = {
+    "mean": 1,  # (v): Σ v_j/n over the n units of a row, the same for all of them
+    "product": 2,  # (W, v): Σ_j W_kj v_j
+    "product_transposed": 2,  # (W, d): Σ_k W_kj d_k
+}
+"""Every operation whose result depends on all units of a row."""
 
 
 class Value(NamedTuple):
@@ -43,7 +53,7 @@ class Value(NamedTuple):
 class Operation(NamedTuple):
     """One operation."""
 
-    name: str  # of `OPERATIONS`
+    name: str  # of `OPERATIONS` or `ACROSS`
     operands: tuple[Value | float, ...]
     line: int  # of the user's file; 0 where it isn't known
 
@@ -83,9 +93,14 @@ class Definition:
 
     The programs' inputs and outputs, in order, each group in the order of its names:
 
-    - step: sums, states before, streams, vectors, constants → states, kept
-    - step_backward: kept, states before, states after, gradients of the states, streams, vectors, constants
-      → gradients of the states before, of the sums, of the vectors
+    - step: sums, states before, streams, vectors, constants, matrices → states, kept
+    - step_backward: kept, states before, states after, gradients of the states, streams, vectors, constants, matrices
+      → gradients of the states before, of the sums, of the vectors, and for each matrix two factors, d and v, of which
+      its gradient is Σ d vᵀ
+
+    With a `projection` h has P numbers, and all else has H: h_t is that matrix, (P, H), times a vector, nothing reads
+    h_{t−1} but W_h, which is (rows, P), and dh_t is read by `product_transposed` and by d of that matrix alone. All
+    other matrices are (H, H).
     """
 
     name: str
@@ -101,6 +116,8 @@ class Definition:
     step_backward: Program
     functions: tuple[Callable[..., Any], Callable[..., Any]]  # the user's own, of arrays: what the programs say
     module: str = ""  # where it was defined
+    matrices: tuple[str, ...] = ()  # parameters that `product` and `product_transposed` read
+    projection: str = ""  # the one of them that makes h, where h is of another size than the rest
 
     @cached_property
     def digest(self) -> str:
@@ -108,7 +125,11 @@ class Definition:
 
         Neither the cell's own name nor lines of its file are in it.
         """
-        names = self.sums, self.from_x, self.from_h, self.states, self.kept, self.streams, self.vectors, self.constants
+        names: tuple[Any, ...] = (
+            self.sums, self.from_x, self.from_h, self.states, self.kept, self.streams, self.vectors, self.constants,
+        )  # fmt: skip
+        if self.matrices:
+            names += self.matrices, self.projection
         programs = [
             [[o.name, o.operands] for o in program.operations] + [program.outputs]
             for program in (self.step, self.step_backward)
