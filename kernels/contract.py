@@ -18,6 +18,7 @@ It may have, besides, what a model's step needs around the core; whoever asks go
 - `update_kernels()`, which returns `UpdateKernels`: norms and optimizers, of all parameters at once.
 - `defined_cell(definition, precision="float32")`, which returns a `DefinedCell`: a cell that a user has defined
   (definition.py).
+- `ACROSS`, True where it does so also if the definition has operations across the units of a row.
 - `ALONE`, True where a row's bits depend on how many rows are beside it and a loop over rows is bearable: episodes of a
   batch are then computed one by one.
 
@@ -32,7 +33,8 @@ A `Cell` has four functions, of which one, `states`, only reads a tape. For each
 8. dX is always ∂L/∂X for the whole call: summed over time and, for parameters, over the batch.
 9. A tape is opaque to the caller, and can be used by `backward` any number of times.
 10. In precision "bfloat16" arrays are float32, and what products read is rounded to bfloat16: weights, x, h_{t−1} and
-    da ((BF1) and (BF2) in docs/equations.md); sums, gates, states and gradients are float32.
+    da ((BF1) and (BF2) in docs/equations.md), and both factors of a product within a step; sums, gates, states and
+    gradients are float32.
 11. `states(tape)` returns every state at every step, (T, B, H) each, zero past a row's length; their upstream gradients
     are `dstates`, None or one for each state; that of the first stays None, because it is dy.
 
@@ -249,7 +251,7 @@ class DefinedCell(Protocol):
         needs: frozenset[str],
         dstates: tuple[Array | None, ...] | None = None,
     ) -> tuple[Array | None, tuple[Array | None, ...], DefinedParameters]:
-        """Return dx (T, B, I), dstate0 and the parameters' gradients; those of the vectors in `extra`."""
+        """Return dx (T, B, I), dstate0 and the parameters' gradients; those of vectors and matrices in `extra`."""
 
 
 class QuantizedCell(Protocol):

@@ -120,6 +120,12 @@ class Definition:
     projection: str = ""  # the one of them that makes h, where h is of another size than the rest
 
     @cached_property
+    def across(self) -> tuple[str, ...]:
+        """The operations across the units of a row that it has, by name; none where its programs are one level."""
+        names = {one.name for program in (self.step, self.step_backward) for one in program.operations}
+        return tuple(name for name in ACROSS if name in names)
+
+    @cached_property
     def digest(self) -> str:
         """What two definitions share if the names of their numbers and their programs are the same.
 
@@ -164,6 +170,15 @@ class Definition:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Definition:
         return self
+
+
+def check_within(where: str, definition: Definition) -> None:
+    """Raise RuntimeError if a definition has operations across the units of a row, for a backend without them."""
+    if definition.across:
+        raise RuntimeError(
+            f"{where}: cell {definition.name!r} looks at a whole row of units ({', '.join(definition.across)}), which "
+            "has no kernel here yet; take backend='numpy'"
+        )
 
 
 DEFINITIONS: dict[str, Definition] = {}

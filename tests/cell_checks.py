@@ -10,6 +10,8 @@ from rnn_core import GRU, LSTM, RNN, equations
 from rnn_core.cell.operators import ON_ARRAYS
 from rnn_core.checking.cells import check_step, suspected
 from rnn_core.checking.suite import cell_cases
+from rnn_core.equations.rounding import rounded_to_bfloat16
+from tests.rnn_core.cell import rows
 from tests.rnn_core.cell.cells import ALL
 
 BUILT_IN = {"OwnLSTM": LSTM, "OwnGRU": GRU, "OwnRNN": RNN}
@@ -23,7 +25,7 @@ def normal(*shape: int, seed: int = 0) -> np.ndarray:
 
 def defined_gradients(name: str, option: str) -> None:
     """Every gradient of a layer is that of the complex step."""
-    [case] = cell_cases(ALL[name], backend="numpy", steps=12, options=(option,))
+    [case] = cell_cases((ALL | rows.ALL)[name], backend="numpy", steps=12, options=(option,))
     report = case.check()
     assert all(row.passed for row in report.rows), report
 
@@ -52,6 +54,22 @@ def programs_are_the_functions(name: str) -> None:
         inputs = [np.abs(normal(2, 3, seed=k)) + 0.1 for k in range(len(program.inputs))]
         for found, expected in zip(program.run(inputs, ON_ARRAYS), function(inputs), strict=True):
             assert np.array_equal(found, expected)
+
+
+def products_in_a_step_round() -> None:
+    """In bfloat16 a product within a step reads both factors rounded, and so does the gradient of its matrix."""
+    layer = rows.Before(I, H, backend="numpy", precision="bfloat16", seed=0)
+    q, x, h0 = rounded_to_bfloat16, normal(1, B, I).astype("f"), normal(1, B, H, seed=1).astype("f")
+    W_x, W_h, b_x, b_h, U = layer.parameters.values()
+    a = q(x[0]) @ q(W_x).T + b_x
+    a[:, : 2 * H] += q(h0[0]) @ q(W_h).T + b_h
+    r, z = (1 / (1 + np.exp(-part)) for part in (a[:, :H], a[:, H : 2 * H]))
+    v = r * h0[0]
+    n = np.tanh(a[:, 2 * H :] + q(v) @ q(U).T)
+    y, _, tape = layer.forward(x, h0)
+    assert np.allclose(y[0], (1 - z) * n + z * h0[0], rtol=1e-5, atol=1e-6)
+    gradient = layer.backward(tape, np.ones_like(y))[2]["U_l0"]
+    assert np.allclose(gradient, q((1 - z) * (1 - n**2)).T @ q(v), rtol=1e-4, atol=1e-5)
 
 
 def every_state_has_its_gradient() -> None:

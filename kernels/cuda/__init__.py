@@ -1,7 +1,7 @@
 """The recurrent core on the GPU, in numba.cuda: the backend ``"cuda"``."""
 
 from kernels.contract import Cell, DefinedCell, check_precision
-from kernels.definition import Definition
+from kernels.definition import Definition, check_within
 
 from .recurrence import CELLS, Recurrence, describe
 from .running.launch import missing, namespace
@@ -22,6 +22,7 @@ def cell(name: str, precision: str = "float32") -> Cell:
 
 def defined_cell(definition: Definition, precision: str = "float32") -> DefinedCell:
     """Return the same of a cell that a user has defined."""
+    check_within("cuda.defined_cell", definition)
     _check_precision("cuda.defined_cell", precision)
     return Recurrence(definition.name, definition=definition)
 

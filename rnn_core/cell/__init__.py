@@ -6,6 +6,8 @@ operators.py    what the two functions may use, on arrays and on symbols
 number.py       symbols: what they are called with once, to be written down as a `Program`
 writing.py      one of the two functions: called on numbers in a row, or written down
 names.py        gates, states, parameters by name, and what names can't be
+matrix.py       symbols that are no numbers: a matrix among the parameters, and the gradient of one
+projection.py   a cell whose h is projected: what may stand beside it
 mistakes.py     what is wrong with a user's file, in one line that names its line
 ==============  =====================================================================================================
 """
@@ -15,7 +17,21 @@ from typing import TYPE_CHECKING, Any
 from ..layers.defined import Cell
 from .define import define
 from .mistakes import CellError
-from .operators import exp, log, maximum, minimum, relu, sigmoid, sqrt, tanh, where_less
+from .operators import (
+    exp,
+    log,
+    maximum,
+    mean,
+    minimum,
+    outer,
+    product,
+    product_transposed,
+    relu,
+    sigmoid,
+    sqrt,
+    tanh,
+    where_less,
+)
 
 if TYPE_CHECKING:
     Number = Any  # a symbol at one time, an array at another, and a plain 0 will do
@@ -30,7 +46,11 @@ __all__ = [
     "exp",
     "log",
     "maximum",
+    "mean",
     "minimum",
+    "outer",
+    "product",
+    "product_transposed",
     "relu",
     "sigmoid",
     "sqrt",

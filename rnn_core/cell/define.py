@@ -15,7 +15,8 @@ from kernels.definition import Definition
 from ..foreign import shown
 from ..layers.defined import SHIPPED, Cell, Defining, Initial, register, signature, spec_of, taken_names
 from .mistakes import Place, caller, mistake
-from .names import Group, check_names, group, options_of, reached
+from .names import Group, check_names, checked_flag, group, options_of, reached
+from .projection import check_projection, projected
 from .writing import Written
 
 
@@ -33,6 +34,10 @@ def define(
     from_x: Iterable[str] | None = None,
     from_h: Iterable[str] | None = None,
     initial: Mapping[str, Initial] | None = None,
+    matrices: Any = None,
+    projection: str | None = None,
+    heads: bool = False,
+    bias: bool = True,
 ) -> type[Cell]:
     """Define a cell: return the class of its layers.
 
@@ -69,6 +74,17 @@ def define(
     initial : mapping, optional
         How parameters begin, by name ("weight_hh", "bias_ih", or one of `parameters`): a number, or a function of a
         generator and a shape. From U(−1/√H, 1/√H) without it.
+    matrices : NamedTuple class or tuple of str, optional
+        Parameters (H, H) in each layer and direction, for `product`. `p` holds parameters, then matrices, then options;
+        `dp` holds parameters, then matrices, each as an `outer(d, v)`.
+    projection : str, optional
+        One of the matrices: h is ``product(p.name, v)`` and has P numbers, the layer's `proj_size`. The matrix is
+        (P, H), weight_hh is (rows, P), and all else has H. Then `step` doesn't read prev.h, dprev.h is 0, and dstate.h
+        stands in ``product_transposed(p.name, dstate.h)`` and ``outer(dstate.h, v)`` alone.
+    heads : bool
+        A layer takes `num_heads`: W_h is block-diagonal, and weight_hh is (rows, H/num_heads).
+    bias : bool
+        False leaves bias_ih and bias_hh out of every layer.
 
     Returns
     -------
@@ -87,36 +103,43 @@ def define(
     s = group(place, "prev", "state", "states", states)
     k = group(place, "kept", "number", "kept", kept)
     v = group(place, "dp", "parameter", "parameters", parameters)
+    w = group(place, "dp", "matrix", "matrices", matrices)
     m = group(place, "m", "stream", "streams", streams)
     defaults = options_of(place, options)
-    check_names(place, s, v, defaults)
+    check_names(place, s, v, w, defaults)
     x, h = reached(place, a, from_x, from_h)
-    more = [m] if m.names else []
-    if v.names or defaults:
-        more.append(_p(v, defaults, options))
+    flags = {"heads": checked_flag(place, "heads", heads), "biased": checked_flag(place, "bias", bias)}
+    if heads and not h:
+        raise mistake(place, "define", "heads must be False with from_h=(), as there is no W_h", quoted=False)
+    p, dp = _p(v, w, options, defaults), _p(v, w, None, {})
+    more = [*([m] if m.names else []), *([p] if p.names else [])]
     forward = Written(_function(place, "step", step), (a, s, *more), (s.called("state"), k))
     backward = Written(
         _function(place, "step_backward", step_backward),
         (k, s, s.called("state"), s.called("dstate"), *more),
-        (s.called("dprev"), a.called("da"), *([v] if v.names else [])),
+        (s.called("dprev"), a.called("da"), *([dp.called("dp")] if dp.names else [])),
     )
     for written in (forward, backward):
         written.check_signature()
     functions: Any = (forward, backward)
     programs = forward.program(), backward.program()
-    for each in (a, v.called("p")):
+    for each in (a, v.called("p"), w.called("p")):
         forward.check_read(each, programs[0])
     for each in (m, *([Group("p", "option", options)] if defaults else [])):  # one may be for gradients alone
         forward.check_read(each, *programs)
     definition = Definition(
         name, a.names, x, h, s.names, k.names, m.names, v.names, tuple(defaults), *programs, functions,
-        forward.function.__module__,
+        forward.function.__module__, w.names, projected(place, projection, w.names),
     )  # fmt: skip
+    if definition.projection:
+        check_projection(definition, forward, backward)
     body = {
         "cell": name, "definition": definition, "its_spec": spec_of(definition), "defaults": defaults,
-        "file": forward.function.__code__.co_filename, "initial": _initial(place, definition, initial),
+        "file": forward.function.__code__.co_filename, "initial": _initial(place, definition, initial, bias=bias),
+        **flags,
         "__module__": definition.module, "__qualname__": name,
-        "__signature__": signature(defaults), "__doc__": inspect.getdoc(step) or f"A stack of the cell {name!r}.",
+        "__signature__": signature(defaults, projected=bool(definition.projection), heads=heads),
+        "__doc__": inspect.getdoc(step) or f"A stack of the cell {name!r}.",
     }  # fmt: skip
     layer: Any = Defining(name, (Cell,), body)
     try:
@@ -141,18 +164,24 @@ def _function(place: Place, argument: str, given: Any) -> FunctionType:
     return given
 
 
-def _p(vectors: Group, defaults: Mapping[str, float], options: Any) -> Group:
-    """Return what the functions get as `p`: parameters, then options."""
-    if not defaults:
-        return vectors.called("p")
-    make = options if not vectors.names else namedtuple("Parameters", (*vectors.names, *defaults))
-    return Group("p", "parameter or option", make)
+def _p(vectors: Group, matrices: Group, options: Any, defaults: Mapping[str, float]) -> Group:
+    """Return what the functions get as `p`: parameters, then matrices, then options."""
+    kinds = [kind for kind in (vectors, matrices) if kind.names]
+    if len(kinds) + bool(defaults) == 1:
+        make: Any = options if defaults else kinds[0].make
+    else:
+        own = namedtuple("Parameters", (*vectors.names, *matrices.names, *defaults))  # type: ignore[misc]
+        make = own
+    return Group("p", "parameter or option" if defaults else "parameter", make, matrices.names)
 
 
-def _initial(place: Place, definition: Definition, given: Mapping[str, Initial] | None) -> dict[str, Initial]:
+def _initial(
+    place: Place, definition: Definition, given: Mapping[str, Initial] | None, *, bias: bool
+) -> dict[str, Initial]:
     """Return how parameters begin, if they are named right."""
     its = DefinedParameters._fields[:-1] if definition.from_h else ("weight_ih", "bias_ih")
-    names = (*its, *definition.vectors)
+    weights = [field for field in its if bias or not field.startswith("bias")]
+    names = (*weights, *definition.vectors, *definition.matrices)
     found = dict(given or {})
     for name, begin in found.items():
         if name not in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections import namedtuple
 from collections.abc import Iterable
+from itertools import combinations
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from .mistakes import Place, mistake, named_twice
 
 ARGUMENTS = (
     "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "backend", "dtype",
-    "precision", "seed", "nonlinearity", "cell",
+    "precision", "seed", "nonlinearity", "cell", "proj_size", "num_heads",
 )  # fmt: skip
 """What a layer or model takes by keyword besides a cell's options."""
 
@@ -31,16 +32,24 @@ class Group(NamedTuple):
         What each of them is: "gate".
     make : type
         The NamedTuple that holds them.
+    matrices : tuple of str
+        Those of them that are no numbers of one unit.
     """
 
     word: str
     what: str
     make: Any
+    matrices: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Their names, in order."""
         return tuple(self.make._fields)
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Their names in the order in which they stand in a row: the matrices last."""
+        return (*(name for name in self.names if name not in self.matrices), *self.matrices)
 
     def called(self, word: str) -> Group:
         """Return the same under another word."""
@@ -91,7 +100,14 @@ def options_of(place: Place, given: Any) -> dict[str, float]:
     return {name: float(defaults[name]) for name in its.names}
 
 
-def check_names(place: Place, states: Group, vectors: Group, options: Iterable[str]) -> None:
+def checked_flag(place: Place, argument: str, given: Any) -> bool:
+    """Return True or False, if that is what `define` was given."""
+    if not isinstance(given, bool):
+        raise mistake(place, "define", f"{argument} must be True or False, got {shown(given)}", quoted=False)
+    return given
+
+
+def check_names(place: Place, states: Group, vectors: Group, matrices: Group, options: Iterable[str]) -> None:
     """Raise an error where the names of parameters are those of something else."""
     if not states.names or states.names[0] != "h":
         first = repr(states.names[0]) if states.names else "none"
@@ -100,15 +116,17 @@ def check_names(place: Place, states: Group, vectors: Group, options: Iterable[s
     taken = {**dict.fromkeys(DefinedParameters._fields, "a weight or bias"), "x": "the input", "y": "the output"}
     taken |= {f"{state}0": f"the initial state of {state!r}" for state in states.names}
     taken |= {f"{state}_T": f"the final state of {state!r}" for state in states.names}
-    for what, names in (("a parameter", vectors.names), ("an option", options)):
+    for what, names in (("a parameter", vectors.names), ("a matrix", matrices.names), ("an option", options)):
         for name in names:
             if name in taken:
                 raise mistake(
                     place, "define", f"{what} can't be called {name!r}, as {taken[name]} is; give it another name",
                     quoted=False,
                 )  # fmt: skip
-    if both := [name for name in options if name in vectors.names]:
-        raise mistake(place, "define", f"{both[0]!r} is a parameter and an option, and `p` has both", quoted=False)
+    kinds = (("a parameter", vectors.names), ("a matrix", matrices.names), ("an option", tuple(options)))
+    for (one, names), (other, others) in combinations(kinds, 2):
+        if both := [name for name in others if name in names]:
+            raise mistake(place, "define", f"{both[0]!r} is {one} and {other}, and `p` has both", quoted=False)
 
 
 def reached(

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from math import isfinite
 from types import CodeType
 from typing import Any, NoReturn
 
 import numpy as np
 
-from kernels.definition import Operation, Value
+from kernels.definition import ACROSS, Operation, Value
 
 from ..foreign import shown
 from ..layers.layout import describe
+from .matrix import MATRIX, OUTER, Matrix, Outer
 from .mistakes import caller, line_within, mistake
 
-OPERATORS = "+, −, *, /, ** 2 and sigmoid, tanh, relu, exp, log, sqrt, maximum, minimum, where_less of rnn_core.cell"
+OPERATORS = (
+    "+, −, *, /, ** 2 and sigmoid, tanh, relu, exp, log, sqrt, maximum, minimum, where_less, mean, product of "
+    "rnn_core.cell"
+)
 """All that a number takes."""
 
 INSTEAD = {
@@ -24,7 +28,8 @@ INSTEAD = {
     "absolute": "maximum(a, -a)", "abs": "maximum(a, -a)", "fabs": "maximum(a, -a)", "where": "where_less(a, b, x, y)",
     "clip": "minimum(maximum(a, low), high)", "reciprocal": "1 / a", "less": "where_less(a, b, x, y)",
     "greater": "where_less(a, b, x, y)", "log1p": "log(1 + a)", "expm1": "exp(a) - 1",
-    "logaddexp": "log(exp(a) + exp(b))",
+    "logaddexp": "log(exp(a) + exp(b))", "mean": "mean", "dot": "product(p.W, v)", "matmul": "product(p.W, v)",
+    "outer": "outer",
 }  # fmt: skip
 """What to take in place of a function of NumPy's."""
 
@@ -43,30 +48,63 @@ class Writing:
         Its own, by which its line is known.
     inputs : int
         How many numbers come in.
+    matrices : set of int
+        Which of them are matrices.
     """
 
-    def __init__(self, where: str, code: CodeType, inputs: int):
-        self.where, self.code, self.inputs = where, code, inputs
+    def __init__(self, where: str, code: CodeType, inputs: int, matrices: Collection[int] = ()):
+        self.where, self.code, self.inputs, self.matrices = where, code, inputs, matrices
         self.operations: list[Operation] = []
 
-    def numbers(self) -> list[Number]:
+    def numbers(self) -> list[Number | Matrix]:
         """Return a symbol for each number that comes in."""
-        return [Number(self, Value(k)) for k in range(self.inputs)]
+        return [(Matrix if k in self.matrices else Number)(self, Value(k)) for k in range(self.inputs)]
 
     def add(self, name: str, operands: Iterable[Any]) -> Number:
         """Write down an operation, and return its result."""
-        found = tuple([self.operand(operand) for operand in operands])
+        if name in ACROSS:
+            found = self._across(name, *operands)
+        else:
+            found = tuple([self.operand(operand) for operand in operands])
         if name == "divide" and found[1] == 0.0:
             self.refuse("a number can't be divided by 0, of which no step is finite")
         self.operations.append(Operation(name, found, line_within(self.code)))
         return Number(self, Value(self.inputs + len(self.operations) - 1))
 
+    def _across(self, name: str, *operands: Any) -> tuple[Value | float, ...]:
+        """Return what an operation across the units reads: a matrix, if it has one, and a number of one unit."""
+        *matrix, v = operands
+        if matrix and not isinstance(matrix[0], Matrix):
+            swapped = f"; write {name}(p.W, v)" if isinstance(v, Matrix) else ""
+            self.refuse(f"{name} takes one of the matrices in p first, got {_said(matrix[0])}{swapped}")
+        return *(self._known(one)._value for one in matrix), self.unit(name, v)
+
+    def outer(self, d: Any, v: Any) -> Outer:
+        """Return the gradient of a matrix, for `dp`."""
+        return Outer(Number(self, self.unit("outer", d)), Number(self, self.unit("outer", v)), self)
+
+    def unit(self, name: str, value: Any) -> Value:
+        """Return what an operation reads that takes a number of one unit, and no constant."""
+        found = self.operand(value)
+        if not isinstance(found, Value):
+            what = "which is its own mean" if name == "mean" else "which differs in no unit"
+            self.refuse(f"{name} takes a number of one unit, got the constant {found:g}, {what}")
+        return found
+
+    def _known(self, value: Any) -> Any:
+        """Return a symbol, if it is one of this function's."""
+        if value._writing is not self:
+            what = "matrix" if isinstance(value, Matrix) else "number"
+            way_out = "take it of this function's own p" if what == "matrix" else "hand it over in `kept`"
+            self.refuse(f"a {what} of {value._writing.where} can't be used here: {way_out}")
+        return value
+
     def operand(self, value: Any) -> Value | float:
         """Return what an operation reads."""
         if isinstance(value, Number):
-            if value._writing is not self:
-                self.refuse(f"a number of {value._writing.where} can't be used here: hand it over in `kept`")
-            return value._value
+            return self._known(value)._value
+        if isinstance(value, Matrix | Outer):
+            self.refuse(MATRIX if isinstance(value, Matrix) else OUTER)
         if (constant := as_constant(value)) is None:
             what = f"{type(value).__name__} of {', '.join(value._fields)}" if hasattr(value, "_fields") else None
             self.refuse(
@@ -263,4 +301,6 @@ def as_constant(value: Any) -> float | None:
 
 
 def _said(value: Any) -> str:
+    if isinstance(value, Matrix | Outer):
+        return "a matrix" if isinstance(value, Matrix) else "outer(d, v)"
     return "a number" if isinstance(value, Number) else shown(value, 20)

@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..equations import activations
+from kernels.definition import ACROSS
+
+from ..equations import across, activations
+from .matrix import Matrix, Outer
 from .number import Number, as_constant
 
 
@@ -61,6 +64,32 @@ def where_less(a: Any, b: Any, x: Any, y: Any) -> Any:
     return _applied("where_less", a, b, x, y)
 
 
+def mean(v: Any) -> Any:
+    """The mean of a number over the units of a row, the same for all of them; the gradient of v is ``mean(dr)``."""
+    return _applied("mean", v)
+
+
+def product(W: Any, v: Any) -> Any:
+    """W v, of one of the matrices in p; the gradient of v is ``product_transposed(W, dr)``, of W ``outer(dr, v)``."""
+    return _applied("product", W, v)
+
+
+def product_transposed(W: Any, d: Any) -> Any:
+    """Wᵀ d, of one of the matrices in p."""
+    return _applied("product_transposed", W, d)
+
+
+def outer(d: Any, v: Any) -> Any:
+    """d vᵀ, the gradient of a matrix: to be returned in `dp`, and nothing else. The loops sum it over all steps."""
+    for factor in (d, v):
+        if isinstance(factor, Number | Matrix):
+            return factor._writing.outer(d, v)
+    for factor in (d, v):
+        if not isinstance(factor, np.ndarray):
+            raise TypeError(f"outer takes two numbers of one unit, got {_kind(factor)}")
+    return Outer(d, v)
+
+
 def _larger(a: Any, b: Any) -> Any:
     return np.where((np.real(a) < np.real(b)) | np.isnan(b), b, a)
 
@@ -79,14 +108,15 @@ ON_ARRAYS: dict[str, Callable[..., Any]] = {
     "sigmoid": activations.sigmoid, "tanh": activations.tanh, "relu": activations.relu,
     "exp": np.exp, "log": np.log, "sqrt": np.sqrt,
     "maximum": _larger, "minimum": _smaller, "where_less": _chosen,
+    "mean": across.mean, "product": across.product, "product_transposed": across.product_transposed,
 }  # fmt: skip
-"""Every operation of `kernels.definition.OPERATIONS` on arrays, for `Program.run`."""
+"""Every operation of `kernels.definition.OPERATIONS` and `ACROSS` on arrays, for `Program.run`; matrices are (H, H)."""
 
 
 def _applied(name: str, *operands: Any) -> Any:
     """Do an operation, on whatever its operands are."""
     for operand in operands:
-        if isinstance(operand, Number):
+        if isinstance(operand, Number | Matrix):
             return operand._writing.add(name, operands)
     if any(isinstance(operand, np.ndarray) for operand in operands):
         return ON_ARRAYS[name](*operands)
@@ -94,13 +124,19 @@ def _applied(name: str, *operands: Any) -> Any:
         if callable(method := getattr(operand, name, None)):
             return method(*(other for other in operands if other is not operand))
     if all(map(_known, operands)):
+        if name in ACROSS:
+            raise TypeError(f"{name} takes a number of one unit, got a constant")
         value = ON_ARRAYS[name](*map(np.asarray, operands))
         return value.item()  # one of Python's, beside which an array keeps its dtype
     wrong = next(operand for operand in operands if not _known(operand))
+    raise TypeError(f"{name} takes numbers of one unit, got {_kind(wrong)}")
+
+
+def _kind(wrong: Any) -> str:
+    if isinstance(wrong, Outer):
+        return repr(wrong)
     fields = f" of {', '.join(wrong._fields)}" if hasattr(wrong, "_fields") else ""
-    raise TypeError(
-        f"{name} takes numbers of one unit, got {type(wrong).__name__}{fields}; gates are taken by name, as a.f"
-    )
+    return f"{type(wrong).__name__}{fields}; gates are taken by name, as a.f"
 
 
 def _known(operand: Any) -> bool:

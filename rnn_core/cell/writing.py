@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from math import isfinite
 from types import FunctionType
 from typing import Any, NamedTuple, NoReturn
@@ -14,6 +13,7 @@ from kernels.definition import Operation, Program, Value
 
 from ..foreign import one_line, shown
 from ..layers.layout import describe
+from .matrix import Matrix, Outer
 from .mistakes import CellError, Place, failed_at, mistake, returned_at
 from .names import Group
 from .number import Number, Writing, as_constant
@@ -41,7 +41,9 @@ class Written(NamedTuple):
         CellError
             It does what can't be written down, or doesn't return what it must.
         """
-        writing = Writing(self.function.__name__, self.function.__code__, sum(len(each.names) for each in self.takes))
+        inputs = tuple(self._names(self.takes))
+        matrices = {inputs.index(f"{each.word}.{name}") for each in self.takes for name in each.matrices}
+        writing = Writing(self.function.__name__, self.function.__code__, len(inputs), matrices)
         arguments = self._grouped(writing.numbers())
         try:
             results = self.function(*arguments)
@@ -50,9 +52,10 @@ class Written(NamedTuple):
         except Exception as error:  # noqa: BLE001  # whatever it is, it came up in a line of the user's
             self._explain(error, arguments)
         outputs: list[Value | float] = []
-        for name, result in zip(self._names(self.returns), self._flat(results), strict=True):
+        names = tuple(self._names(self.returns))
+        for name, result in zip(names, self._flat(results), strict=True):
             outputs.append(self._output(writing, name, result))
-        return _pruned(writing, tuple(self._names(self.takes)), tuple(self._names(self.returns)), outputs, self._end)
+        return _pruned(writing, inputs, names, outputs, self._end)
 
     def check_signature(self) -> None:
         """Raise an error if the function does not take its groups."""
@@ -78,12 +81,16 @@ class Written(NamedTuple):
         return returned_at(self.function)
 
     def _names(self, groups: Sequence[Group]) -> Iterator[str]:
-        return (f"{each.word}.{name}" for each in groups for name in each.names)
+        """Return the names of what stands in a row; the gradient of a matrix is two there, its factors."""
+        for each in groups:
+            for name in each.row:
+                factors = groups is self.returns and name in each.matrices
+                yield from (f"{each.word}.{name}{end}" for end in ((".d", ".v") if factors else ("",)))
 
     def _grouped(self, numbers: Sequence[Any]) -> list[Any]:
         """Return the function's arguments."""
         rest = iter(numbers)
-        return [each.make(*(next(rest) for _ in each.names)) for each in self.takes]
+        return [each.make(**{name: next(rest) for name in each.row}) for each in self.takes]
 
     def _flat(self, results: Any) -> list[Any]:
         """Return the results in a row, if they are as they must be."""
@@ -95,9 +102,24 @@ class Written(NamedTuple):
             wanted = ", ".join(each.word for each in returns)
             got = f"{len(results)} of them" if isinstance(results, tuple | list) else _described(results)
             raise self._wrong(f"it must return ({wanted}), got {got}")
+        flat: list[Any] = []
         for each, result in zip(returns, results, strict=True):
             self._check(each, result)
-        return list(chain.from_iterable(results))
+            if not each.matrices:
+                flat += result
+                continue
+            by_name = dict(zip(each.names, result, strict=True))
+            flat += [by_name[name] for name in each.row if name not in each.matrices]
+            for name in each.matrices:
+                flat += self._factors(f"{each.word}.{name}", by_name[name])
+        return flat
+
+    def _factors(self, name: str, result: Any) -> list[Any]:
+        """Return d and v of the gradient of a matrix."""
+        if not isinstance(result, Outer):
+            message = "must be outer(d, v), of what the result of the product gets, and its v"
+            raise self._wrong(f"{name} {message}, got {_described(result)}")
+        return [result.d, result.v]
 
     def _check(self, each: Group, result: Any) -> None:
         """Raise an error if one of the groups that were returned isn't what it must be."""
@@ -180,6 +202,8 @@ def _class(each: Group) -> str:
 def _described(value: Any) -> str:
     if isinstance(value, Number):
         return "one number"
+    if isinstance(value, Matrix | Outer):
+        return "a matrix" if isinstance(value, Matrix) else "outer(d, v), which is a matrix's gradient alone"
     if hasattr(value, "_fields"):
         return f"a {type(value).__name__}"
     return "nothing" if value is None else describe(value) if hasattr(value, "shape") else shown(value, 40)

@@ -19,6 +19,7 @@ import numpy as np
 from kernels.definition import Definition, Program
 
 from ..cell.mistakes import returned_at
+from ..equations.across import matrix_gradient
 from ..foreign import one_line
 from ..layers.defined import Cell
 from . import central_difference, complex_step
@@ -30,6 +31,9 @@ from .targets.defined import constant_states, values_behind
 
 UNITS = 24
 """How many units' numbers are drawn, each apart from the others."""
+
+UNITS_OF_A_ROW = 6
+"""The same where units look at each other: so many make a row, of which a projection makes two less."""
 
 LINES = 6
 """Suspected lines that are shown."""
@@ -155,7 +159,7 @@ def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0)
                 ratio = [said for said in row.wrong.says if said.startswith("claimed is")]
                 says.append(f"∂{row.upstream}/∂{row.name}: {(ratio or [str(row.wrong.elements[0])])[0]}")
         suspects = suspected(its.step_backward, name, wrong, right)
-        line = its.step_backward.lines[its.step_backward.output_names.index(name)]
+        line = its.step_backward.lines[its.step_backward.output_names.index(_outputs(its.step_backward, name)[0])]
         swapped = any(name in instead.get(other, ()) for other in instead[name])
         if instead[name]:
             where = f"swapped on line {returned}" if swapped else f"line {returned} returns it"
@@ -167,12 +171,16 @@ def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0)
 def _right_for(problem: Problem, method: str, wrong: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Return, for each wrong output, the other outputs whose reference its numbers are."""
     _, run = problem.twin(np.dtype(np.float64))
-    upstreams = {state: np.random.default_rng(k).standard_normal(UNITS) for k, state in enumerate(run())}
+    upstreams = {
+        state: np.random.default_rng(k).standard_normal(after.shape) for k, (state, after) in enumerate(run().items())
+    }
     how = complex_step if method == "complex-step" else central_difference
     references = how.reference(problem, upstreams).gradients
     claims = {state: problem.gradients({state: u}) for state, u in upstreams.items()}
 
     def same(claim: np.ndarray, reference: np.ndarray) -> bool:
+        if claim.shape != reference.shape:
+            return False
         known = ~np.isnan(reference)  # the rest is where central differences met a kink
         allowed = 100 * TOLERANCE[method] * np.max(abs(reference), where=known, initial=0.0)
         return bool((abs(claim - reference) <= allowed)[known].all())
@@ -207,8 +215,14 @@ def suspected(program: Program, name: str, wrong: Iterable[str], right: Iterable
 
 
 def behind(program: Program, name: str) -> set[int]:
-    """Return the operations that an output depends on, by their numbers."""
-    return {k - len(program.inputs) for k in values_behind(program, name) if k >= len(program.inputs)}
+    """Return the operations that an output depends on, by their numbers; of the gradient of a matrix, both factors'."""
+    values = set().union(*(values_behind(program, one) for one in _outputs(program, name)))
+    return {k - len(program.inputs) for k in values if k >= len(program.inputs)}
+
+
+def _outputs(program: Program, name: str) -> tuple[str, ...]:
+    """Return an output's own name, or of the gradient of a matrix those of its factors."""
+    return (name,) if name in program.output_names else (f"{name}.d", f"{name}.v")
 
 
 def _problem(kind: type[Cell], seed: int) -> Problem:
@@ -216,22 +230,26 @@ def _problem(kind: type[Cell], seed: int) -> Problem:
     its = kind.definition
     drawn = _drawn(kind, np.random.default_rng(seed))
     names = [f"a.{name}" for name in its.sums] + [f"prev.{name}" for name in its.states]
-    names += [f"p.{name}" for name in its.vectors]
+    names += [f"p.{name}" for name in (*its.vectors, *its.matrices)]
+    shapes = {f"d{name}": drawn[name].shape for name in names}
+    shapes |= {f"state.{s}": drawn[f"prev.{s}"].shape for s in its.states}
+    units = drawn[f"a.{its.sums[0]}"]
 
     def after(values: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[Any]]:
         numbers = {**drawn, **values}
         results = its.functions[0]([numbers[name] for name in its.step.inputs])
-        states = {s: _whole(result, numbers["prev.h"]) for s, result in zip(its.states, results, strict=False)}
+        states = {s: _whole(result, numbers[f"prev.{s}"]) for s, result in zip(its.states, results, strict=False)}
         return states, results[len(states) :]
 
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         states, kept = after({})
         numbers = drawn | {f"state.{s}": state for s, state in states.items()}
-        numbers |= {f"kept.{k}": _whole(keep, drawn["prev.h"]) for k, keep in zip(its.kept, kept, strict=True)}
-        numbers |= {f"dstate.{s}": upstreams.get(s, np.zeros(UNITS)) for s in its.states}
+        numbers |= {f"kept.{k}": _whole(keep, units) for k, keep in zip(its.kept, kept, strict=True)}
+        numbers |= {f"dstate.{s}": upstreams.get(s, np.zeros(shapes[f"state.{s}"])) for s in its.states}
         results = its.functions[1]([numbers[name] for name in its.step_backward.inputs])
-        claims = zip(its.step_backward.output_names, results, strict=True)
-        return {name[1:]: _whole(claim, drawn["prev.h"]) for name, claim in claims if name[1:] in checked}
+        claims = dict(zip(its.step_backward.output_names, results, strict=True))
+        claims |= {f"dp.{W}": matrix_gradient(claims[f"dp.{W}.d"], claims[f"dp.{W}.v"]) for W in its.matrices}
+        return {name: _whole(claims[f"d{name}"], drawn[name]) for name in names if name in checked}
 
     checked = set(names)
     checked = _that_matter(its, names, gradients)
@@ -240,14 +258,15 @@ def _problem(kind: type[Cell], seed: int) -> Problem:
         values = {name: drawn[name].astype(dtype) for name in names if name in checked}
         return values, lambda: after(values)[0]
 
-    axes = dict.fromkeys(names, (Axis("unit"),))
+    axes = {name: (Axis("unit"), Axis("column"))[: drawn[name].ndim] for name in names}
     return Problem(f"{kind.__name__}'s step", np.dtype(np.float64), twin, gradients, axes, constant_states(its))
 
 
 def _that_matter(its: Definition, names: list[str], gradients: Any) -> set[str]:
     """Return what is to be checked: all but what no state depends on, and for which nothing but zeros is claimed."""
     reaching = set().union(*(values_behind(its.step, f"state.{name}") for name in its.states))
-    claims = [gradients({state: np.ones(UNITS)}) for state in its.states]
+    sizes = _sizes(its)
+    claims = [gradients({state: np.ones(sizes[f"prev.{state}"])}) for state in its.states]
     return {
         name for name in names if its.step.inputs.index(name) in reaching or any(claim[name].any() for claim in claims)
     }
@@ -256,18 +275,29 @@ def _that_matter(its: Definition, names: list[str], gradients: Any) -> set[str]:
 def _drawn(kind: type[Cell], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return numbers for all that comes into a step."""
     found = {}
-    for name in kind.definition.step.inputs:
+    for name, shape in _sizes(kind.definition).items():
         word, _, own = name.partition(".")
         if word == "p" and own in kind.defaults:
-            found[name] = np.full(UNITS, kind.defaults[own])
+            found[name] = np.full(shape, kind.defaults[own])
         elif word == "p" and own in kind.initial:
             begin = kind.initial[own]
-            found[name] = np.array(begin(rng, (UNITS,)) if callable(begin) else np.full(UNITS, begin), np.float64)
+            found[name] = np.array(begin(rng, shape) if callable(begin) else np.full(shape, begin), np.float64)
         elif word == "m":
-            found[name] = rng.integers(0, 2, UNITS).astype(np.float64)
+            found[name] = rng.integers(0, 2, shape).astype(np.float64)
         else:
-            found[name] = rng.standard_normal(UNITS)
+            found[name] = rng.standard_normal(shape)
     return found
+
+
+def _sizes(its: Definition) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all that comes into a step: one row of units."""
+    H = UNITS_OF_A_ROW if its.across else UNITS
+    P = H - 2 if its.projection else H
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(its.step.inputs, (H,))
+    shapes["prev.h"] = (P,)
+    for name in its.matrices:
+        shapes[f"p.{name}"] = (P if name == its.projection else H, H)
+    return shapes
 
 
 def _whole(value: Any, like: np.ndarray) -> np.ndarray:

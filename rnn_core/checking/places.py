@@ -90,8 +90,8 @@ def parameter_axes(owner: Any) -> dict[str, Axes]:
     found = {}
     gates = _gates(owner)
     for name, array in owner.parameters.items():
-        axes = _axes_of_parameter(name, gates.get(name))
         shape = tuple(array.shape)
+        axes = _axes_of_parameter(name, gates.get(name), len(shape))
         if len(axes) == len(shape) and shape[:1] and shape[0] % max(1, len(axes[0].gates)) == 0:
             found[name] = axes
     return found
@@ -105,10 +105,10 @@ def _gates(owner: Any) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _axes_of_parameter(name: str, gates: tuple[str, ...] | None) -> Axes:
+def _axes_of_parameter(name: str, gates: tuple[str, ...] | None, ndim: int) -> Axes:
     if gates is not None or RECURRENT.fullmatch(name):
         unit = Axis("unit", gates=gates if gates and len(gates) > 1 else ())
-        return (unit, Axis("column")) if ".weight_" in f".{name}" else (unit,)
+        return (unit, Axis("column"))[:ndim]
     if name == "transitions" or name.endswith(".transitions"):
         return Axis("tag before"), Axis("tag after")
     if name == "weight" or name.endswith(".weight"):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..layers import CRF, GRU, LSTM, RNN, Attention, AvgPool, Conv1d, Conv2d, GlobalAvgPool, MaxPool
-from ..layers.defined import SHIPPED, shipped
+from ..layers.defined import SHIPPED, Cell, shipped
 from ..layers.stack import Recurrent
 from .check import gradcheck
 from .report import GradientReport
@@ -162,14 +162,22 @@ def _case(
     settings = dict(OPTIONS[option])
     T, B, I, H = (steps if settings.pop("T", None) else 7), 3, 2, 3
     ragged, put_back = settings.pop("ragged", False), settings.pop("resets", False)
+    if issubclass(layer_type, Cell):
+        H, arguments = _sizes_of(layer_type, arguments)
     layer = layer_type(I, H, **arguments, **settings, backend=backend, dtype=dtype, seed=SEEDS.get(cell, 1))
     rng = np.random.default_rng(2)
     x = rng.standard_normal((B, T, I) if layer.batch_first else (T, B, I)).astype(dtype)
-    shape = (layer.num_layers * layer.directions, B, H)
-    states = tuple(rng.standard_normal(shape).astype(dtype) for _ in layer.spec.states)
+    count = layer.num_layers * layer.directions
+    states = tuple(rng.standard_normal((count, B, size)).astype(dtype) for size in layer._sizes)
     lengths = np.array([T, 1, T // 2]) if ragged else None
     resets = rng.random(x.shape[:2]) < 0.3 if put_back else None
     return Case(cell, option, layer, x, states if len(states) > 1 else states[0], lengths, resets=resets)
+
+
+def _sizes_of(kind: type[Cell], arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Return hidden_size, and with it the other sizes that a cell is to be given."""
+    sizes = ({"proj_size": 2} if kind.definition.projection else {}) | ({"num_heads": 2} if kind.heads else {})
+    return 4 if kind.heads else 3, sizes | arguments
 
 
 def layer_cases(*, backend: str | None = None, dtype: Any = np.float64) -> Iterator[Case]:

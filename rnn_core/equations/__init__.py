@@ -21,6 +21,9 @@ from .rounding import rounding
 
 NAME = "numpy"
 
+ACROSS = True
+"""All that a definition can have is run here."""
+
 ALONE = True
 """BLAS gives a row other bits beside other rows, so what is to have those that it has alone must be computed alone."""
 

@@ -7,8 +7,9 @@
     s_t, k_t = step(a_t, s_{t−1}, m_t, p)                    (DC3)
     y_t      = h_t, the first of s_t                         (DC4)
 
-s are the states, k what is kept of a step, m the streams, p the vectors and the constants. `step` and `step_backward`
-are element by element; all sums over units stand here.
+s are the states, k what is kept of a step, m the streams, p the vectors, the constants and the matrices. `step` and
+`step_backward` are element by element but for what stands in `across`, (DC5) and (DC6); all other sums over units stand
+here. With a projection h has P numbers, and everything else H.
 
 Primes mark the backward of the same equation; dX is ∂L/∂X.
 """
@@ -24,8 +25,9 @@ from kernels.contract import DefinedParameters, State
 from kernels.definition import Definition
 
 from . import ragged
+from .across import Read, matrix_gradient
 from .affine import affine, affine_backward_b, affine_backward_W, affine_backward_x
-from .rounding import Rounding
+from .rounding import Rounding, exact
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -34,7 +36,7 @@ class DefinedTape(NamedTuple):
     """What the backward needs."""
 
     x: np.ndarray  # (T, B, I)
-    states: Arrays  # (T+1, B, H) each, the initial ones at index 0
+    states: Arrays  # (T+1, B, H) each, the initial ones at index 0; a projected h is (T+1, B, P)
     kept: Arrays  # (T, B, H) each
     streams: Arrays  # (T, B, H) each
     lengths: np.ndarray | None  # (B,)
@@ -57,7 +59,7 @@ class DefinedLoops(NamedTuple):
             for name, part in zip(its.from_h, _blocks(a_h, len(its.from_h)), strict=True):
                 a[name] = a[name] + part if name in a else part  # (DC2)
         step, _ = its.functions
-        results = step([*(a[name] for name in its.sums), *states, *m, *params.extra])  # (DC3)
+        results = step([*(a[name] for name in its.sums), *states, *m, *self._p(params)])  # (DC3)
         return results[: len(states)], results[len(states) :]
 
     def step_backward(
@@ -72,13 +74,21 @@ class DefinedLoops(NamedTuple):
         """The same step backwards: from ds_t to da_x (of the input's sums), da_h (of the state's), ds_{t−1}, dp_t."""
         its, count = self.definition, len(states)
         _, step_backward = its.functions
-        results = step_backward([*kept, *states, *after, *dstates, *m, *params.extra])  # (DC3′)
+        results = step_backward([*kept, *states, *after, *dstates, *m, *self._p(params)])  # (DC3′)
         dprev, dp = results[:count], results[count + len(its.sums) :]
         da = dict(zip(its.sums, results[count:], strict=False))
-        da_x, da_h = (_joined([da[name] for name in names], states[0]) for names in (its.from_x, its.from_h))
+        like = np.empty((len(states[0]), len(params.weight_ih) // len(its.from_x)), states[0].dtype)
+        da_x, da_h = (_joined([da[name] for name in names], like) for names in (its.from_x, its.from_h))
         if params.weight_hh is not None:
             dprev[0] = dprev[0] + affine_backward_x(da_h, params.weight_hh, self.q)  # (DC2′)
         return da_x, da_h, dprev, dp
+
+    def _p(self, params: DefinedParameters) -> list[Any]:
+        """Vectors, constants and matrices; where products round what they read, these say so."""
+        if self.q is exact:
+            return list(params.extra)
+        numbers = len(params.extra) - len(self.definition.matrices)
+        return [*params.extra[:numbers], *(Read(W, self.q) for W in params.extra[numbers:] if W is not None)]
 
     def infer(
         self,
@@ -113,9 +123,9 @@ class DefinedLoops(NamedTuple):
         x = ragged.zero_past(lengths, x)
         streams = tuple(ragged.zero_past(lengths, m) for m in streams)
         a_x = affine(x, params.weight_ih, params.bias_ih, self.q)  # (DC1), for all steps at once
-        T, shape = len(x), state0[0].shape
-        states = tuple(np.empty((T + 1, *shape), a_x.dtype) for _ in state0)
-        kept = tuple(np.empty((T, *shape), a_x.dtype) for _ in self.definition.kept)
+        T, shape = len(x), (*a_x.shape[:2], a_x.shape[2] // len(self.definition.from_x))
+        states = tuple(np.empty((T + 1, *s0.shape), a_x.dtype) for s0 in state0)
+        kept = tuple(np.empty(shape, a_x.dtype) for _ in self.definition.kept)
         for s, s0 in zip(states, state0, strict=True):
             s[0] = s0
         for t in range(T):
@@ -142,12 +152,12 @@ class DefinedLoops(NamedTuple):
     ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], DefinedParameters]:
         """Backpropagation through time: the steps in reverse, then one product a weight."""
         its, (x, states, kept, streams, lengths) = self.definition, tape
-        T, (B, H) = len(x), states[0].shape[1:]
+        T, B, H = *x.shape[:2], len(params.weight_ih) // len(its.from_x)
         upstream = [None if d is None else ragged.zero_past(lengths, d) for d in (dy, *(dstates or ())[1:])]
         upstream += [None] * (len(states) - len(upstream))
         ds = [np.zeros_like(s[0]) if d is None else d for s, d in zip(states, dstate_T, strict=True)]
         da_x, da_h = (np.empty((T, B, len(names) * H), states[0].dtype) for names in (its.from_x, its.from_h))
-        dp = [np.empty((T, B, H), states[0].dtype) for _ in its.vectors]
+        dp = [np.empty((T, B, size), states[0].dtype) for size in self._widths(states[0].shape[-1], H)]
         for t in reversed(range(T)):
             ds = [d if u is None else d + u[t] for d, u in zip(ds, upstream, strict=True)]  # (DC4′)
             before, after, m = [s[t] for s in states], [s[t + 1] for s in states], [m[t] for m in streams]
@@ -162,6 +172,11 @@ class DefinedLoops(NamedTuple):
         dstate0 = tuple(np.array(d) if f"{name}0" in needs else None for name, d in zip(its.states, ds, strict=True))
         return dx, dstate0, self._gradients(params, tape, needs, da_x, da_h, dp)
 
+    def _widths(self, P: int, H: int) -> list[int]:
+        """How many numbers of a row each of dp has: a vector's, and of a matrix both factors."""
+        pairs = [(P if name == self.definition.projection else H, H) for name in self.definition.matrices]
+        return [H for _ in self.definition.vectors] + [size for pair in pairs for size in pair]
+
     def _gradients(
         self,
         params: DefinedParameters,
@@ -172,17 +187,23 @@ class DefinedLoops(NamedTuple):
         dp: list[np.ndarray],
     ) -> DefinedParameters:
         """The parameters' gradients: sums over time and batch."""
-        h, q, biased = tape.states[0], self.q, params.bias_ih is not None
-        from_h = params.weight_hh is not None
+        h, q, its, from_h = tape.states[0], self.q, self.definition, params.weight_hh is not None
+        b_x, b_h = (b is not None for b in (params.bias_ih, params.bias_hh))
+        vectors = [
+            d.sum(axis=(0, 1)) if name in needs else None  # (DC3′)
+            for name, d in zip(its.vectors, dp, strict=False)
+        ]
+        pairs = iter(dp[len(vectors) :])
+        matrices = [
+            matrix_gradient(d, v, q) if name in needs else None  # (DC6′)
+            for name, d, v in zip(its.matrices, pairs, pairs, strict=True)
+        ]
         return DefinedParameters(
             weight_ih=affine_backward_W(da_x, tape.x, q) if "weight_ih" in needs else None,  # (DC1′)
             weight_hh=affine_backward_W(da_h, h[:-1], q) if from_h and "weight_hh" in needs else None,  # (DC2′)
-            bias_ih=affine_backward_b(da_x, q) if biased and "bias_ih" in needs else None,  # (DC1′)
-            bias_hh=affine_backward_b(da_h, q) if biased and from_h and "bias_hh" in needs else None,  # (DC2′)
-            extra=tuple(
-                d.sum(axis=(0, 1)) if name in needs else None  # (DC3′)
-                for name, d in zip(self.definition.vectors, dp, strict=True)
-            ),
+            bias_ih=affine_backward_b(da_x, q) if b_x and "bias_ih" in needs else None,  # (DC1′)
+            bias_hh=affine_backward_b(da_h, q) if b_h and from_h and "bias_hh" in needs else None,  # (DC2′)
+            extra=(*vectors, *matrices),
         )
 
 

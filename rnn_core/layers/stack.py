@@ -168,7 +168,7 @@ class Recurrent(Cells):
 
             ys, finals, kept = self._forward_cells(x, states, lengths, mask_of, all_states)
         else:  # the masks of the whole batch, so that a seed drops the same places with resets and without
-            y = self.namespace.empty((layout.T, layout.B, self.directions * self.hidden_size), dtype=self.dtype)
+            y = self.namespace.empty((layout.T, layout.B, self.directions * self._sizes[0]), dtype=self.dtype)
             masks = [dropout_mask(y, dropout, rng) if dropout else None for _ in range(self.num_layers - 1)]
 
             def run(group: Group, x: Array, states: State) -> tuple[list[Array], State, Pass]:

@@ -246,6 +246,11 @@ def recurrent_core(
     # A single layer has no layers between which to drop: the model's dropout acts around it.
     between = 0.0 if num_layers == 1 else dropout
     kind = cores[cell] or shipped(cell)
+    if issubclass(kind, Cell) and kind.definition.projection:
+        raise ValueError(
+            f"{where}: cell must be one whose h has hidden_size numbers, got {cell!r}, which projects it; take its "
+            "layer by itself, or a cell without a projection"
+        )
     probability(kind.__name__, "dropout", dropout)
     return kind(input_size, batch_first=True, num_layers=num_layers, dropout=between, **options)
 

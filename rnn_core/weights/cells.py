@@ -18,6 +18,9 @@ defined."""
 NAMES = ("gates", "from_x", "from_h", "states", "parameters")
 """What must be as it was for parameters to mean the same."""
 
+MORE = ("matrices", "projection", "traits")
+"""The same, of which a file says only what there is."""
+
 
 def described(target: Layer) -> dict[str, dict[str, Any]]:
     """Return what a file says of the cells of a layer or model, by name; a layer's own options are in its config."""
@@ -77,10 +80,12 @@ def check_options(contents: Contents, cells: dict[str, dict[str, Any]], target: 
 
 
 def _check_same(path: str, kind: type[Cell], said: dict[str, Any]) -> None:
-    for what, names in _names(kind).items():
-        if said.get(what) != names:
+    its = _names(kind)
+    for what in (*NAMES, *MORE):
+        was, names = said.get(what, [] if what in MORE else None), its.get(what, [])
+        if was != names:
             raise ValueError(
-                f"load: {path!r} has a cell {kind.__name__!r} whose {what} were {_listed(said.get(what))}, and are "
+                f"load: {path!r} has a cell {kind.__name__!r} whose {what} were {_listed(was)}, and are "
                 f"{_listed(names)} as it is defined here; define it as it was"
             )
     if said.get("step") != kind.definition.step_digest:
@@ -93,10 +98,10 @@ def _check_same(path: str, kind: type[Cell], said: dict[str, Any]) -> None:
 
 def _names(kind: type[Cell]) -> dict[str, list[str]]:
     its = kind.definition
-    return {
-        what: [*names]
-        for what, names in zip(NAMES, (its.sums, its.from_x, its.from_h, its.states, its.vectors), strict=True)
-    }
+    traits = [said for said, there in (("heads", kind.heads), ("no bias", not kind.biased)) if there]
+    more = its.matrices, (its.projection,) if its.projection else (), traits
+    every = zip(NAMES + MORE, (its.sums, its.from_x, its.from_h, its.states, its.vectors, *more), strict=True)
+    return {what: [*names] for what, names in every if names or what in NAMES}
 
 
 def _options(target: Layer, name: str) -> dict[str, float]:

@@ -70,6 +70,26 @@ MUTATIONS = (
         checks.as_the_built_in_one, ("OwnLSTM",),
     ),
     Mutation(
+        "defined: a product within a step does not round", f"{LOOPS}._p", "self.q is exact", "True",
+        checks.products_in_a_step_round, (),
+    ),
+    Mutation(
+        "defined: the gradient of a matrix lies across", "rnn_core.equations.across:matrix_gradient", "(d, v, q)",
+        "(v, d, q)", GRADIENTS, ("Before", "ragged"),
+    ),
+    Mutation(
+        "defined: the gradient of a matrix is another's", f"{LOOPS}._gradients", "dp[len(vectors) :]",
+        "dp[: len(vectors) - 1 : -1]", GRADIENTS, ("Before", "ragged"),
+    ),
+    Mutation(
+        "defined: a head's gradient is the first one's", "rnn_core.layers.defined.heads:blocks", "dW[:, n, :, n]",
+        "dW[:, n, :, 0]", GRADIENTS, ("Heads", "ragged"),
+    ),
+    Mutation(
+        "defined: heads change places", "rnn_core.layers.defined.heads:whole", "kept[:, n]", "kept[:, heads - 1 - n]",
+        GRADIENTS, ("Heads", "ragged"),
+    ),
+    Mutation(
         "cell: a number taken from another is taken the wrong way round", "rnn_core.cell.number:Number.__rsub__",
         "(other, self)", "(self, other)", checks.programs_are_the_functions, ("Peephole",),
     ),

@@ -52,8 +52,8 @@ def _layer_bugs() -> Iterator[Mutation]:
     yield bug(
         "layers: dy of both directions is exchanged",
         f"{cells}._back_cells",
-        "mine = slice(d * H, (d + 1) * H)",
-        "mine = slice((D - 1 - d) * H, (D - d) * H)",
+        "_part(ds, D, d)",
+        "_part(ds, D, D - 1 - d)",
         checks.standard_gradients,
         "GRU",
         "bidirectional",

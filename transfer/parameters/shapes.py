@@ -24,14 +24,15 @@ def axis_blocks(layer: Layer) -> dict[str, Blocks]:
     found = {}
     below = 1  # directions of the layer that a layer reads
     for part, own in parts.items():
-        directions = own.directions if isinstance(own, Recurrent) else 1
+        recurrent, directions = isinstance(own, Recurrent), getattr(own, "directions", 1)
         for k, names in enumerate(own.groups.values()):
             for name in names:
-                read = 1 if name.startswith("weight_hh") else below if k == 0 else directions
+                within = recurrent and not name.startswith("weight_ih")  # what reads the state, or one unit's vector
+                read = 1 if within else below if k == 0 else directions
                 whole = f"{part}.{name}" if part else name
                 blocks = (own.gate_blocks[name], told.get(whole, read))
                 found[whole] = blocks[: own.parameters[name].ndim]
-        if isinstance(own, Recurrent):  # heads stand side by side, and each reads the core
+        if recurrent:  # heads stand side by side, and each reads the core
             below = directions
     return found
 

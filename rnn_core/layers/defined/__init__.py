@@ -4,7 +4,6 @@ from .cell import (
     DEFINED,
     Cell,
     Defining,
-    Initial,
     cell_named,
     cells_of,
     place_of,
@@ -13,6 +12,7 @@ from .cell import (
     spec_of,
     taken_names,
 )
+from .parameters import Initial
 from .shipped import SHIPPED, cells_by_name, shipped
 
 __all__ = [

@@ -1,7 +1,7 @@
 """`Cell`: the stack over a cell that a user has defined, and the register of those that there are.
 
-`rnn_core.cell.define` makes a subclass of `Cell` for each definition. What is a cell's own here are its parameters:
-which gates the rows of its weights belong to, its vectors, and its options.
+`rnn_core.cell.define` makes a subclass of `Cell` for each definition. What is a cell's own here are its parameters
+(parameters.py), and what its layers are made with: options, the size of a projected h, heads.
 """
 
 from __future__ import annotations
@@ -10,23 +10,19 @@ import copyreg
 import importlib
 import inspect
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import isfinite
 from typing import Any, ClassVar
 
 import numpy as np
 
-from kernels.contract import Array, CellSpec, DefinedParameters
+from kernels.contract import CellSpec
 from kernels.definition import DEFINITIONS, Definition, check_digest
 
 from ...foreign import shown
 from ..base import Layer
-from ..checks import as_array, check_finite
-from ..home import namespace_of
-from ..stack import Recurrent
-
-Initial = float | Callable[[np.random.Generator, tuple[int, ...]], Any]
-"""How a parameter begins: a number, or a function of a generator and a shape."""
+from ..checks import flag, positive_int
+from .parameters import DefinedStack
 
 
 class DefinedSpec(CellSpec):
@@ -52,7 +48,7 @@ class Defining(type):
     """The class of `Cell` and its subclasses, which are pickled by the name and digest of their cell."""
 
 
-class Cell(Recurrent, metaclass=Defining):
+class Cell(DefinedStack, metaclass=Defining):
     """A stack of cells that a user has defined. Made through the classes that `rnn_core.cell.define` returns.
 
     Parameters and errors are those of `RNN`, without the nonlinearity; the options that the cell was defined with are
@@ -66,14 +62,15 @@ class Cell(Recurrent, metaclass=Defining):
         The options, and what they are if nothing is said.
     options : dict of str to float
         What this layer was made with.
+    proj_size : int
+        How many numbers h has where the cell projects it; 0 where it doesn't, and h has `hidden_size`.
+    num_heads : int
+        Blocks of W_h, of a cell with heads; 1 without.
     """
 
-    definition: ClassVar[Definition]
     defaults: ClassVar[dict[str, float]]
-    initial: ClassVar[Mapping[str, Initial]]
     its_spec: ClassVar[DefinedSpec]
     file: ClassVar[str]
-    _made_by = "defined_cell"
 
     def __init__(
         self,
@@ -91,18 +88,44 @@ class Cell(Recurrent, metaclass=Defining):
         seed: int | None = None,
         **options: float,
     ) -> None:
+        self._check_made()
+        sizes = self._checked_sizes(hidden_size, options)
         self.options = self._checked_options(options)
+        bias = flag(type(self).__name__, "bias", bias) and self.biased
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
             backend=backend, dtype=dtype, precision=precision, seed=seed,
         )  # fmt: skip
-        self.config |= self.options
+        self.config |= sizes | self.options
+
+    def _check_made(self) -> None:
+        if not hasattr(self, "definition"):
+            raise TypeError("Cell: it must be made through a class that rnn_core.cell.define returns, got Cell itself")
+
+    def _checked_sizes(self, hidden_size: Any, given: dict[str, Any]) -> dict[str, int]:
+        """Take proj_size and num_heads out of what was given by keyword, and return those that the cell has."""
+        name, found = type(self).__name__, {}
+        H = positive_int(name, "hidden_size", hidden_size)
+        self.proj_size, self.num_heads = 0, 1
+        if self.definition.projection:
+            if given.get("proj_size") is None:
+                raise TypeError(
+                    f"{name}: proj_size must be given, how many numbers {self.definition.projection} makes of the "
+                    f"hidden_size = {H}; it is at least 1 and below that"
+                )
+            found["proj_size"] = self.proj_size = positive_int(name, "proj_size", given.pop("proj_size"))
+            if self.proj_size >= H:
+                raise ValueError(f"{name}: proj_size must be below hidden_size = {H}, got {self.proj_size}")
+        if self.heads:
+            found["num_heads"] = self.num_heads = positive_int(name, "num_heads", given.pop("num_heads", 1))
+            for size, what in ((H, "hidden_size"), (self.proj_size, "proj_size")):
+                if size % self.num_heads:
+                    raise ValueError(f"{name}: num_heads must divide {what} = {size}, got {self.num_heads}")
+        return found
 
     def _checked_options(self, given: Mapping[str, Any]) -> dict[str, float]:
         """Return every option, those given and those left as they are."""
         name = type(self).__name__
-        if not hasattr(self, "definition"):
-            raise TypeError("Cell: it must be made through a class that rnn_core.cell.define returns, got Cell itself")
         if unknown := [key for key in given if key not in self.defaults]:
             known = f"its options are {', '.join(self.defaults)}" if self.defaults else "the cell has no options"
             raise TypeError(f"{name}: an option must be one of the cell's, got {shown(unknown[0])}; {known}")
@@ -121,72 +144,16 @@ class Cell(Recurrent, metaclass=Defining):
         return self.definition
 
     def _core_of(self, backend: Any, precision: str) -> Any:
-        if not hasattr(backend, self._made_by):
-            raise RuntimeError(
-                f"backend must be one that runs cells of a user's own, got {self.backend!r}; 'numpy' runs all"
-            )
+        if not hasattr(backend, self._needs):
+            across = ", ".join(self.definition.across)
+            what = f"that look at a whole row of units ({across})" if across else "of a user's own"
+            raise RuntimeError(f"backend must be one that runs cells {what}, got {self.backend!r}; 'numpy' runs all")
         if self.definition.streams:
             raise ValueError(
                 f"cell {self.cell!r} reads streams ({', '.join(self.definition.streams)}), which a layer doesn't have; "
                 "its time loops alone take them, by the backend's defined_cell"
             )
         return backend.defined_cell(self.definition, precision)
-
-    @property
-    def _fields(self) -> tuple[str, ...]:
-        hh = ("weight_hh", "bias_hh") if self.definition.from_h else ()
-        weights = (field for field in DefinedParameters._fields[:-1] if not field.endswith("_hh") or field in hh)
-        return (*weights, *self.definition.vectors)
-
-    def _gates(self, field: str) -> tuple[str, ...]:
-        """Return the gates into which the first axis of a parameter falls."""
-        of = {"_ih": self.definition.from_x, "_hh": self.definition.from_h}
-        return () if field in self.definition.vectors else of[field[-3:]]
-
-    def _shapes(self, input_size: int, bias: bool) -> dict[str, tuple[int, ...]]:
-        H = self.hidden_size
-        columns: dict[str, tuple[int, ...]] = {"weight_ih": (input_size,), "weight_hh": (H,)}
-        return {
-            field: (max(1, len(self._gates(field))) * H, *columns.get(field, ()))
-            for field in self._fields
-            if bias or field not in ("bias_ih", "bias_hh")
-        }
-
-    def _draw(self, field: str, rng: np.random.Generator) -> Callable[[tuple[int, ...]], Any]:
-        if field not in self.initial:
-            return super()._draw(field, rng)
-        begin, where = self.initial[field], f"{type(self).__name__}: initial"
-
-        def draw(shape: tuple[int, ...]) -> np.ndarray:
-            values = as_array(where, field, begin(rng, shape) if callable(begin) else np.full(shape, float(begin)))
-            if values.shape != shape:
-                raise ValueError(f"{where}: {field} must have shape {shape}, got {values.shape}")
-            check_finite(where, field, values)
-            return values
-
-        return draw
-
-    def _gathered(self, arrays: dict[str, Array]) -> DefinedParameters:
-        its, xp = self.definition, namespace_of(type(self).__name__, self.backend)
-        like = arrays["weight_ih"]
-        constants = [xp.full((self.hidden_size,), self.options[name], dtype=like.dtype) for name in its.constants]
-        weights = {field: arrays.get(field) for field in DefinedParameters._fields[:-1]}
-        return DefinedParameters(**weights, extra=(*(arrays[name] for name in its.vectors), *constants))
-
-    def _taken(self, gradients: DefinedParameters, field: str) -> Array:
-        vectors = self.definition.vectors
-        return gradients.extra[vectors.index(field)] if field in vectors else getattr(gradients, field)
-
-    @property
-    def gates(self) -> dict[str, tuple[str, ...]]:
-        """The gates into whose blocks of H rows the first axis of each parameter falls, in order; () for none."""
-        return {
-            name: self._gates(field)
-            for k in range(self.num_layers)
-            for d in range(self.directions)
-            for field in self._fields
-            if (name := self._name(field, k, d)) in self.parameters
-        }
 
 
 DEFINED: dict[str, type[Cell]] = {}
@@ -250,10 +217,14 @@ def spec_of(definition: Definition) -> DefinedSpec:
     return DefinedSpec(gates, definition.states, definition.vectors)
 
 
-def signature(defaults: Mapping[str, float]) -> inspect.Signature:
-    """Return the signature of a cell's layer: the constructor's, and the options."""
+def signature(defaults: Mapping[str, float], *, projected: bool, heads: bool) -> inspect.Signature:
+    """Return the signature of a cell's layer: the constructor's, the sizes that it has, and the options."""
     own = inspect.signature(Cell)
     given = [one for one in own.parameters.values() if one.kind is not one.VAR_KEYWORD]
+    if projected:
+        given.append(inspect.Parameter("proj_size", inspect.Parameter.KEYWORD_ONLY, annotation="int"))
+    if heads:
+        given.append(inspect.Parameter("num_heads", inspect.Parameter.KEYWORD_ONLY, default=1, annotation="int"))
     more = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation="float")
         for name, default in defaults.items()

@@ -35,7 +35,7 @@ class Cells(Checked):
             for d in range(self.directions):
                 at = k * self.directions + d
                 y, final = self._core.infer(
-                    self._cell_parameters[k][d], turn(x, lengths, d), tuple([s[at] for s in states]), lengths
+                    self._read(k, d), turn(x, lengths, d), tuple([s[at] for s in states]), lengths
                 )
                 ys.append(turn(y, lengths, d))
                 finals.append(final)
@@ -55,7 +55,7 @@ class Cells(Checked):
             for d in range(self.directions):
                 at = k * self.directions + d
                 y, final, cell_tape = self._core.forward(
-                    self._cell_parameters[k][d], turn(x, lengths, d), tuple([s[at] for s in states]), lengths
+                    self._read(k, d), turn(x, lengths, d), tuple([s[at] for s in states]), lengths
                 )
                 ys.append(turn(y, lengths, d))
                 finals.append(final)
@@ -77,7 +77,7 @@ class Cells(Checked):
         state_needs: frozenset[str],
     ) -> tuple[Array | None, tuple[Array | None, ...], dict[str, Array]]:  # fmt: skip
         """Walk back through the stack: the gradients of x, of the initial states and of parameters."""
-        D, H, lengths = self.directions, self.hidden_size, kept.lengths
+        D, lengths = self.directions, kept.lengths
         lowest = self._lowest_needed(needs, state_needs)
         grads: dict[str, Array] = {}
         dstates0: list[State] = []  # from the top layer down
@@ -91,15 +91,14 @@ class Cells(Checked):
                 wanted = state_needs.union(named, ("x",) if wants_dx else ())
                 if not wanted:
                     continue
-                mine = slice(d * H, (d + 1) * H)
-                more = [None if ds is None else turn(ds[..., mine], lengths, d) for ds in others]
+                mine = [None if ds is None else turn(_part(ds, D, d), lengths, d) for ds in (dy, *others)]
                 dx_d, dstate0, gradients = self._core.backward(
-                    self._cell_parameters[k][d],
+                    self._read(k, d),
                     kept.cells[k][d],
-                    None if dy is None else turn(dy[..., mine], lengths, d),
+                    mine[0],
                     tuple(None if s is None else s[k * D + d] for s in dfinal),
                     wanted,
-                    *([(None, *more)] if others else ()),
+                    *([(None, *mine[1:])] if others else ()),
                 )
                 dxs.append(turn(dx_d, lengths, d) if wants_dx else None)
                 dstates0.append(dstate0)
@@ -116,6 +115,12 @@ class Cells(Checked):
             return 0
         layers = (k for k, names in enumerate(self.groups.values()) if needs.intersection(names))
         return next(layers, self.num_layers)
+
+
+def _part(sequence: Array, directions: int, direction: int) -> Array:
+    """Return a direction's part of what stands side by side on the last axis."""
+    size = sequence.shape[-1] // directions
+    return sequence[..., direction * size : (direction + 1) * size]
 
 
 def _stacked(states: list[State]) -> tuple[Array | None, ...]:

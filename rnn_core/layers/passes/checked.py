@@ -46,8 +46,7 @@ class Checked(Stack):
         check_activations(where, "x", x, layout.running(lengths))
         states = self._checked_states(where, "state0", state0, layout)
         if [s for s in states if s is None]:
-            none = zeros(xp, (self.num_layers * self.directions, layout.B, self.hidden_size), dtype)
-            states = tuple([none if s is None else s for s in states])
+            states = self._or_zeros(states, layout)
         return layout.inward(x), lengths, states, layout
 
     def _checked_states(self, where: str, name: str, state: Any, layout: Layout) -> tuple[Array | None, ...]:
@@ -56,20 +55,27 @@ class Checked(Stack):
         if state is None:
             return (None,) * len(names)
         if len(names) == 1:
-            return (self._checked_state(where, name, state, layout),)
+            return (self._checked_state(where, name, state, layout, 0),)
         if not isinstance(state, tuple | list) or len(state) != len(names):
             kind = "pair" if len(names) == 2 else "tuple"
             raise ValueError(f"{where}: {name} must be a {kind} ({', '.join(names)}), got {describe(state)}")
-        return tuple(self._checked_state(where, f"{name}[{k}]", s, layout) for k, s in enumerate(state))
+        return tuple(self._checked_state(where, f"{name}[{k}]", s, layout, k) for k, s in enumerate(state))
 
-    def _checked_state(self, where: str, name: str, state: Any, layout: Layout) -> Array | None:
+    def _checked_state(self, where: str, name: str, state: Any, layout: Layout, k: int) -> Array | None:
         if state is None:
             return None
-        stacked = self.num_layers * self.directions
-        shape, axes = layout.state_shape(stacked, self.hidden_size), "layers·directions, B, H"
+        stacked, size = self.num_layers * self.directions, self._sizes[k]
+        axes = f"layers·directions, B, {'H' if size == self.hidden_size else 'proj_size'}"
         why = f"its axes are {axes if layout.batched else axes.replace('B, ', '')}"
+        shape = layout.state_shape(stacked, size)
         state = check_array(where, name, state, shape, self.dtype, why=why, xp=self.namespace)
-        return state.reshape(stacked, layout.B, self.hidden_size)
+        return state.reshape(stacked, layout.B, size)
+
+    def _or_zeros(self, states: tuple[Array | None, ...], layout: Layout) -> State:
+        """Return states, with zeros where there are none."""
+        shapes = [(self.num_layers * self.directions, layout.B, size) for size in self._sizes]
+        none = {shape: zeros(self.namespace, shape, self.dtype) for shape in set(shapes)}
+        return tuple([none[shape] if s is None else s for s, shape in zip(states, shapes, strict=True)])
 
     def _checked_upstream(
         self, where: str, dy: Any, dstates: Any, layout: Layout, lengths: np.ndarray | None
@@ -85,11 +91,13 @@ class Checked(Stack):
             if dstates[0] is not None:
                 upstream = {"dstates[0]": dstates[0]}
             upstream |= {f"dstates[{k}]": ds for k, ds in enumerate(dstates) if k}
-        shape, valid = layout.sequence_shape(self.directions * self.hidden_size), layout.running(lengths)
+        valid = layout.running(lengths)
         found: list[Array | None] = []
-        for name, d in upstream.items():
+        for (name, d), size in zip(upstream.items(), self._sizes, strict=False):
             if d is not None:
-                d = check_array(where, name, d, shape, self.dtype, valid, "it is shaped as y", self.namespace)
+                shape = layout.sequence_shape(self.directions * size)
+                as_what = "it is shaped as y" if size == self._sizes[0] else "it is shaped as the state at every step"
+                d = check_array(where, name, d, shape, self.dtype, valid, as_what, self.namespace)
                 d = layout.inward(d)
             found.append(d)
         return found
@@ -116,10 +124,9 @@ class Checked(Stack):
         segments = segments_of(check_resets(where, resets, layout), lengths, self.namespace, **how)
         if reset_to is None and state0 is not None:
             return segments, states, "state0"
-        none = zeros(self.namespace, tuple(states[0].shape), self.dtype)
         if back is None:
-            return segments, (none,) * len(states), "zeros"
-        return segments, tuple([none if s is None else s for s in back]), "given"
+            return segments, self._or_zeros((None,) * len(states), layout), "zeros"
+        return segments, self._or_zeros(back, layout), "given"
 
     def _outward_state(self, states: tuple[Array | None, ...], layout: Layout) -> Any:
         """Return the states of all layers and directions as the user's h or (h, c)."""

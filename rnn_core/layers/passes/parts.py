@@ -55,7 +55,7 @@ class Stack(Layer):
         seed = check_seed(name, seed)
         self.spec = self._spec()
         dtype = checked_dtype(name, dtype)
-        self.backend = backend or ("numpy" if dtype.kind == "c" else backends.default(self._made_by))
+        self.backend = backend or ("numpy" if dtype.kind == "c" else backends.default(self._needs))
         try:
             self._core = self._core_of(backends.get(self.backend), checked_precision(precision, dtype))
         except (ValueError, RuntimeError) as error:
@@ -92,22 +92,30 @@ class Stack(Layer):
         named: dict[str, Array] = {}
         self._cell_parameters: list[list[Any]] = []
         for k in range(self.num_layers):
-            shapes = self._shapes(self.input_size if k == 0 else self.directions * self.hidden_size, bias)
+            shapes = self._shapes(self.input_size if k == 0 else self.directions * self._sizes[0], bias)
             self._cell_parameters.append([])
             for d in range(self.directions):
                 arrays = {f: first_values(xp, shape, dtype, self._draw(f, rng)) for f, shape in shapes.items()}
                 self._cell_parameters[k].append(self._gathered(arrays))
                 named |= {self._name(field, k, d): array for field, array in arrays.items()}
         self.parameters = named
-        if hasattr(backends.get(self.backend), "prepare"):
+        if self._as_stored and hasattr(backends.get(self.backend), "prepare"):
             watch, precision = Watch(list(named.values())), self.config.get("precision", "float32")
             made_of = self.backend, self._its_cell, self._cell_parameters, dtype, self.batch_first, watch, precision
             self._small = SmallCalls(*made_of)
 
     # ── What a cell's parameters are: of one that a user has defined, `defined` says it ──────────────────────────────
 
-    _made_by = "cell"
-    """The function of a backend that makes the core."""
+    _needs = "cell"
+    """What a backend must have to run it."""
+
+    _as_stored = True
+    """Whether the core reads the parameters' own arrays."""
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """How many numbers a row of each state has; that of the first is the output's, too."""
+        return (self.hidden_size,) * len(self.spec.states)
 
     @property
     def _its_cell(self) -> Any:
@@ -139,6 +147,10 @@ class Stack(Layer):
     def _gathered(self, arrays: dict[str, Array]) -> Any:
         """Return the parameters of one layer in one direction, as the core reads them."""
         return Parameters(*(arrays.get(field) for field in Parameters._fields))
+
+    def _read(self, layer: int, direction: int) -> Any:
+        """Return what has been gathered, as the core reads it in a call."""
+        return self._cell_parameters[layer][direction]
 
     def _taken(self, gradients: Any, field: str) -> Array:
         """Return the gradient of a parameter, from what the core has returned."""

@@ -91,7 +91,7 @@ class Stream:
                     out[...] = self._y
                     return out
             elif x.ndim > len(self._shape) and x.size and x.shape == self._sequence(x.shape[self._time]):
-                y = np.empty((*x.shape[:-1], self.layer.hidden_size), self._dtype) if out is None else out
+                y = np.empty((*x.shape[:-1], self.layer._sizes[0]), self._dtype) if out is None else out
                 if self._pieces(x, y):
                     return y
         return self._ordinary(x, out)
@@ -126,8 +126,11 @@ class Stream:
     def _begin(self, where: str, name: str, state: Any, rows: Any = None) -> None:
         layer, layout = self.layer, self._layout
         found = layer._checked_states(where, name, state, layout)
-        shape, xp = layout.state_shape(layer.num_layers, layer.hidden_size), layer.namespace
-        states = [xp.zeros(shape, dtype=layer.dtype) if s is None else xp.reshape(s, shape) for s in found]
+        shapes, xp = [layout.state_shape(layer.num_layers, size) for size in layer._sizes], layer.namespace
+        states = [
+            xp.zeros(shape, dtype=layer.dtype) if s is None else xp.reshape(s, shape)
+            for s, shape in zip(found, shapes, strict=True)
+        ]
         if rows is not None:
             rows = as_array(where, "rows", rows)
             if rows.dtype.kind not in "biu" or rows.shape != (self.batch_size,):
@@ -181,7 +184,7 @@ class Stream:
         layer, where = self.layer, self._where
         if type(x) is not type(out):
             raise TypeError(f"{where}: out must be an array as x is, got {describe(out)}")
-        shape = (*x.shape[:-1], layer.hidden_size)
+        shape = (*x.shape[:-1], layer._sizes[0])
         if out.shape != shape or out.dtype != layer.dtype:
             raise ValueError(f"{where}: out must be {layer.dtype} of shape {shape}, got {out.dtype} of {out.shape}")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kernels.definition import OPERATIONS, Definition
+from kernels.definition import ACROSS, OPERATIONS, Definition
 from rnn_core import GRU, LSTM, RNN, equations, gradcheck, quantize
 from rnn_core.cell import Cell, define
 from rnn_core.cell.operators import ON_ARRAYS
@@ -70,7 +70,7 @@ def test_a_definition():
     assert "prev.h" not in its.step.used
     assert Independent.definition.constants == ("leak",)
     assert {one.name for kind in ALL.values() for one in kind.definition.step.operations} <= set(OPERATIONS)
-    assert set(ON_ARRAYS) == set(OPERATIONS)
+    assert set(ON_ARRAYS) == {*OPERATIONS, *ACROSS}
 
 
 def test_what_nothing_depends_on_is_left_out():

@@ -1,0 +1,53 @@
+"""What a user's cell may do across the units of a row, besides its sums: a mean, and products with its matrices.
+
+::
+
+    mean v = Σ_j v_j / n,  the same for all n units                      (DC5)
+    (W v)_k = Σ_j W_kj v_j                                               (DC6)
+
+A mean is its own transpose: dv is the mean of what its result gets, (DC5′). A product gives dv = Wᵀ d and, over time
+and batch, dW = Σ d vᵀ, of what its result gets, d: (DC6′). A product reads q of both factors, as in `affine`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .affine import affine, affine_backward_W, affine_backward_x
+from .rounding import Rounding, exact
+
+
+class Read(NamedTuple):
+    """A matrix of which products read q."""
+
+    weight: np.ndarray
+    q: Rounding
+
+
+def mean(v: Any) -> Any:
+    """The mean over the units of each row, in every unit's place: forward, and back."""
+    v = np.asarray(v)
+    return np.broadcast_to(v.mean(axis=-1, keepdims=True), v.shape)  # (DC5), (DC5′)
+
+
+def product(W: Any, v: np.ndarray) -> np.ndarray:
+    """W v of each row v."""
+    weight, q = _read(W)
+    return affine(v, weight, None, q)  # (DC6)
+
+
+def product_transposed(W: Any, d: np.ndarray) -> np.ndarray:
+    """Wᵀ d of each row d."""
+    weight, q = _read(W)
+    return affine_backward_x(d, weight, q)  # (DC6′)
+
+
+def matrix_gradient(d: np.ndarray, v: np.ndarray, q: Rounding = exact) -> np.ndarray:
+    """dW = Σ d vᵀ over all leading axes."""
+    return affine_backward_W(d, v, q)  # (DC6′)
+
+
+def _read(W: Any) -> Read:
+    return W if isinstance(W, Read) else Read(W, exact)
