@@ -66,7 +66,7 @@ def _check_parameters(cell: Outline, sizes: Sizes, params: Parameters | DefinedP
     """Check all parameters, and return how many numbers h has."""
     where, I, H, dtype = cell.where, sizes.I, sizes.H, sizes.dtype
     W_x, W_h, b_x, b_h = params[:4]
-    X, G, P = cell.from_x * H, cell.from_h * H, _size_of_h(cell, sizes, params)
+    X, G, P = cell.from_x * H, cell.from_h * H, _check_extra(cell, sizes, params)
     _check_one(where, "weight_ih", W_x, "rows, I", (X, I), dtype)
     if b_x is not None:
         _check_one(where, "bias_ih", b_x, "rows,", (X,), dtype)
@@ -79,25 +79,25 @@ def _check_parameters(cell: Outline, sizes: Sizes, params: Parameters | DefinedP
         if (b_x is None) != (b_h is None):
             one, other = ("bias_hh", "bias_ih") if b_x is None else ("bias_ih", "bias_hh")
             raise ValueError(f"{where}: {other} must be given, as {one} is, got None; give zeros, or leave both out")
-    if cell.extra:
-        extra = params.extra if isinstance(params, DefinedParameters) else ()
-        vectors = len(cell.extra) - len(cell.matrices)
-        _check(where, "extra", cell.extra, extra, "H,", (H,), dtype, vectors)
-        for name, matrix in zip(cell.matrices, extra[vectors:], strict=True):
-            projects = name == cell.projection
-            shape, axes = (P if projects else H, H), "P, H" if projects else "H, H"
-            if matrix is None:
-                raise ValueError(f"{where}: {name} of extra must be given, of shape ({axes}) = {shape}, got None")
-            _check_one(where, f"{name} of extra", matrix, axes, shape, dtype)
     return P
 
 
-def _size_of_h(cell: Outline, sizes: Sizes, params: Parameters | DefinedParameters) -> int:
-    """Return P, which a projection says; H without one, or where the projection is missing, which is said elsewhere."""
-    if not cell.projection or not isinstance(params, DefinedParameters) or len(params.extra) != len(cell.extra):
-        return sizes.H
-    matrix = params.extra[cell.extra.index(cell.projection)]
-    return sizes.H if matrix is None or matrix.ndim != 2 else matrix.shape[0]
+def _check_extra(cell: Outline, sizes: Sizes, params: Parameters | DefinedParameters) -> int:
+    """Check vectors, constants and matrices, and return how many numbers h has: P of a projection, otherwise H."""
+    where, P, H, dtype = cell.where, sizes.H, sizes.H, sizes.dtype
+    if not cell.extra:
+        return P
+    extra = params.extra if isinstance(params, DefinedParameters) else ()
+    vectors = len(cell.extra) - len(cell.matrices)
+    _check(where, "extra", cell.extra, extra, "H,", (H,), dtype, vectors)
+    for name, matrix in zip(cell.matrices, extra[vectors:], strict=True):
+        if matrix is None:
+            raise ValueError(f"{where}: {name} of extra must be given, got None; it is a matrix")
+        if name == cell.projection and matrix.ndim == 2:
+            P = matrix.shape[0]
+        shape, axes = ((P, H), "P, H") if name == cell.projection else ((H, H), "H, H")
+        _check_one(where, f"{name} of extra", matrix, axes, shape, dtype)
+    return P
 
 
 def _check_states(

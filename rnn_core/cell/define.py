@@ -112,23 +112,14 @@ def define(
     if heads and not h:
         raise mistake(place, "define", "heads must be False with from_h=(), as there is no W_h", quoted=False)
     p, dp = _p(v, w, options, defaults), _p(v, w, None, {})
-    more = [*([m] if m.names else []), *([p] if p.names else [])]
-    forward = Written(_function(place, "step", step), (a, s, *more), (s.called("state"), k))
-    backward = Written(
-        _function(place, "step_backward", step_backward),
-        (k, s, s.called("state"), s.called("dstate"), *more),
-        (s.called("dprev"), a.called("da"), *([dp.called("dp")] if dp.names else [])),
-    )
-    for written in (forward, backward):
-        written.check_signature()
-    functions: Any = (forward, backward)
+    forward, backward = _written(place, (step, step_backward), (a, s, k), m, p, dp)
     programs = forward.program(), backward.program()
     for each in (a, v.called("p"), w.called("p")):
         forward.check_read(each, programs[0])
     for each in (m, *([Group("p", "option", options)] if defaults else [])):  # one may be for gradients alone
         forward.check_read(each, *programs)
     definition = Definition(
-        name, a.names, x, h, s.names, k.names, m.names, v.names, tuple(defaults), *programs, functions,
+        name, a.names, x, h, s.names, k.names, m.names, v.names, tuple(defaults), *programs, (forward, backward),
         forward.function.__module__, w.names, projected(place, projection, w.names),
     )  # fmt: skip
     if definition.projection:
@@ -147,6 +138,23 @@ def define(
     except ValueError as error:
         raise mistake(place, "define", str(error), quoted=False) from None
     return layer
+
+
+def _written(
+    place: Place, functions: tuple[Any, Any], groups: tuple[Group, Group, Group], m: Group, p: Group, dp: Group
+) -> tuple[Any, Any]:
+    """Return `step` and `step_backward` with what they take and return, if they take that."""
+    a, s, k = groups
+    more = [each for each in (m, p) if each.names]
+    forward = Written(_function(place, "step", functions[0]), (a, s, *more), (s.called("state"), k))
+    backward = Written(
+        _function(place, "step_backward", functions[1]),
+        (k, s, s.called("state"), s.called("dstate"), *more),
+        (s.called("dprev"), a.called("da"), *([dp.called("dp")] if dp.names else [])),
+    )
+    for written in (forward, backward):
+        written.check_signature()
+    return forward, backward
 
 
 def _check_name(place: Place, name: Any, module: Any) -> None:

@@ -117,7 +117,7 @@ class Slope(NamedTuple):
 
 def blended(a, prev, p):
     u = tanh(a.u)
-    m = product(p.V, u * prev.c)
+    m = product(p.V, u * (1 + prev.c))
     s = m - mean(m * p.gain)
     c = where_less(s, 0, p.slope * s, s) + prev.c / 2
     return States(h=product(p.W, c), c=c), (u, s, m)
@@ -130,8 +130,8 @@ def blended_backward(kept, prev, state, dstate, p):
     dmean = mean(ds)
     dm = ds - p.gain * dmean
     dv = product_transposed(p.V, dm)
-    dp = Parameters(gain=-m * dmean, V=outer(dm, u * prev.c), W=outer(dstate.h, state.c))
-    return States(h=0, c=dc / 2 + dv * u), (dv * prev.c * (1 - u**2),), dp
+    dp = Parameters(gain=-m * dmean, V=outer(dm, u * (1 + prev.c)), W=outer(dstate.h, state.c))
+    return States(h=0, c=dc / 2 + dv * u), (dv * (1 + prev.c) * (1 - u**2),), dp
 
 
 Blended = define(

@@ -132,7 +132,7 @@ def test_what_is_returned(said, old, new, message):
     ("old", "new", "message"),
     [
         (STEP_RETURN, "return (2 * product(p.W, c), c), (g,)", r"step: h must be product\(p.W, v\) its"),
-        (STEP_RETURN, "return (product(p.U, c), c), (g,)", r"step: h must be product\(p.W, v\) its"),
+        (STEP_RETURN, "return (product(p.U, c), product(p.W, c)), (g,)", r"step: h must be product\(p.W, v\) its"),
         ("c = g + prev.c / 2", "c = g + prev.c / 2 + product(p.W, g)", "step: p.W makes h, and stands in no other"),
         ("c = g + prev.c / 2", "c = g + prev.h / 2", "step: prev.h of a projected cell has proj_size numbers"),
         (DC, "dc = dstate.c + dstate.h", "step_backward: dstate.h of a proj"),
