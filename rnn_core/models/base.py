@@ -10,22 +10,12 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from kernels.contract import Array
-from kernels.definition import Definition
 
 from ..data.batches import Batch
-from ..foreign import shown
-from ..layers import GRU, LSTM, RNN
 from ..layers.base import Layer
-from ..layers.checks import probability
-from ..layers.defined import DEFINED, SHIPPED, Cell, cells_by_name, shipped
 from ..layers.embedding import dense
 from ..layers.quantized import is_quantized, quantized_shell, sizes
-from ..layers.stack import Recurrent
 from ..weights.beside import Described, parts_of, put_beside
-
-CORES: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-"""The recurrent layers that a model can be built on, by the word a user writes in ``cell=``; besides those that a user
-has defined (`rnn_core.cell`)."""
 
 
 class Step(NamedTuple):
@@ -213,46 +203,6 @@ class Model(Layer, Described, ABC):
         return {
             name: gradients[name] if rows else dense(gradients[name]) for name in self.parameters if name in gradients
         }
-
-
-def word_of_cell(cell: Any) -> Any:
-    """Return the word for a cell, of which a class of a user's own (`rnn_core.cell.define`) may be given."""
-    defined = isinstance(cell, type) and issubclass(cell, Cell) and DEFINED.get(cell.__name__) is cell
-    return cell.__name__ if defined else cell
-
-
-def recurrent_core(
-    where: str, *, cell: Any, nonlinearity: str, input_size: int, dropout: float, num_layers: int, **options: Any
-) -> Recurrent:
-    """Return the recurrent layer of a model, over sequences whose rows come first."""
-    cores, cell = {**CORES, **cells_by_name()}, word_of_cell(cell)
-    if not isinstance(cell, str) or cell not in cores:
-        own = ", ".join(name for name in DEFINED if name not in SHIPPED)
-        if isinstance(cell, Cell | Definition):
-            name = cell.name if isinstance(cell, Definition) else type(cell).__name__
-            what = "definition" if isinstance(cell, Definition) else "layer"
-            raise ValueError(f"{where}: cell must be a cell, got a {what} of it; take the class, {name}, or its name")
-        raise ValueError(
-            f"{where}: cell must be one of {', '.join(map(repr, CORES))}, got {shown(cell)}; or of rnn_core.variants: "
-            f"{', '.join(SHIPPED)}{f'; or of those defined here: {own}' if own else ''}"
-        )
-    if cell == "rnn":
-        options["nonlinearity"] = nonlinearity
-    elif nonlinearity != "tanh":
-        raise ValueError(
-            f"{where}: nonlinearity must be left out with cell={cell!r}, whose gates have their own, "
-            f"got {nonlinearity!r}; or take cell='rnn'"
-        )
-    # A single layer has no layers between which to drop: the model's dropout acts around it.
-    between = 0.0 if num_layers == 1 else dropout
-    kind = cores[cell] or shipped(cell)
-    if issubclass(kind, Cell) and kind.definition.projection:
-        raise ValueError(
-            f"{where}: cell must be one whose h has hidden_size numbers, got {cell!r}, which projects it; take its "
-            "layer by itself, or a cell without a projection"
-        )
-    probability(kind.__name__, "dropout", dropout)
-    return kind(input_size, batch_first=True, num_layers=num_layers, dropout=between, **options)
 
 
 def seeds(seed: int | None, count: int) -> list[int]:

@@ -54,6 +54,8 @@ class SequenceClassifier(SingleHead):
     cell : {"rnn", "lstm", "gru"}
     nonlinearity : {"tanh", "relu", "sigmoid"}
         Of the vanilla RNN alone.
+    cell_options : mapping, optional
+        What else the recurrent layer takes by keyword, such as a cell's own options: ``{"alpha": 0.3}``.
     bidirectional : bool
         The core reads each row in both directions.
     pooling : {"last", "mean", "max"}
@@ -101,6 +103,7 @@ class SequenceClassifier(SingleHead):
         num_layers: int = 1,
         cell: str = "lstm",
         nonlinearity: str = "tanh",
+        cell_options: Mapping[str, Any] | None = None,
         bidirectional: bool = False,
         pooling: str = "last",
         dropout: float = 0.0,
@@ -116,7 +119,7 @@ class SequenceClassifier(SingleHead):
             name, {"head": (self.num_classes, pooling)}, hidden_size=hidden_size, input_size=input_size,
             vocab_size=vocab_size, embedding_size=embedding_size, padding_idx=padding_idx, num_layers=num_layers,
             cell=cell, nonlinearity=nonlinearity, bidirectional=bidirectional, dropout=dropout, backend=backend,
-            dtype=dtype, precision=precision, seed=seed, front=front,
+            dtype=dtype, precision=precision, seed=seed, front=front, cell_options=cell_options,
         )  # fmt: skip
         self.hidden_size = built["hidden_size"]
         self.pooling: Pooling = self._branch.pooling

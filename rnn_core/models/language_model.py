@@ -47,6 +47,8 @@ class LanguageModel(SingleHead):
     cell : {"rnn", "lstm", "gru"}
     nonlinearity : {"tanh", "relu", "sigmoid"}
         Of the vanilla RNN alone.
+    cell_options : mapping, optional
+        What else the recurrent layer takes by keyword, such as a cell's own options: ``{"alpha": 0.3}``.
     dropout : float
         Probability, at least 0 and below 1, that a unit is dropped on a way that is not recurrent: from the embedding
         to the core, between its layers, and from the core to the head [1]_.
@@ -98,6 +100,7 @@ class LanguageModel(SingleHead):
         num_layers: int = 1,
         cell: str = "lstm",
         nonlinearity: str = "tanh",
+        cell_options: Mapping[str, Any] | None = None,
         dropout: float = 0.0,
         tied: bool = False,
         backend: str | None = None,
@@ -117,6 +120,7 @@ class LanguageModel(SingleHead):
             vocab_size=self.vocab_size if front is None else None, embedding_size=embedding_size,
             num_layers=num_layers, cell=cell, nonlinearity=nonlinearity, dropout=dropout, tied=bool(tied),
             backend=backend, dtype=dtype, precision=precision, seed=seed, front=front,
+            cell_options=cell_options,
         )  # fmt: skip
         self.hidden_size, self.embedding_size = built["hidden_size"], self.front.out_features
         self.loss = SoftmaxCrossEntropy()

@@ -42,7 +42,7 @@ class SequenceRegressor(SingleHead):
         O, the numbers to predict.
     hidden_size, input_size, vocab_size, embedding_size, padding_idx, num_layers, cell, nonlinearity, bidirectional
         As in `SequenceClassifier`.
-    pooling, dropout, backend, dtype, precision, seed, front
+    cell_options, pooling, dropout, backend, dtype, precision, seed, front
         As in `SequenceClassifier`.
 
     Raises
@@ -68,6 +68,7 @@ class SequenceRegressor(SingleHead):
         num_layers: int = 1,
         cell: str = "lstm",
         nonlinearity: str = "tanh",
+        cell_options: Mapping[str, Any] | None = None,
         bidirectional: bool = False,
         pooling: str = "last",
         dropout: float = 0.0,
@@ -83,7 +84,7 @@ class SequenceRegressor(SingleHead):
             name, {"head": (self.num_outputs, pooling)}, hidden_size=hidden_size, input_size=input_size,
             vocab_size=vocab_size, embedding_size=embedding_size, padding_idx=padding_idx, num_layers=num_layers,
             cell=cell, nonlinearity=nonlinearity, bidirectional=bidirectional, dropout=dropout, backend=backend,
-            dtype=dtype, precision=precision, seed=seed, front=front,
+            dtype=dtype, precision=precision, seed=seed, front=front, cell_options=cell_options,
         )  # fmt: skip
         self.hidden_size = built["hidden_size"]
         self.pooling: Pooling = self._branch.pooling

@@ -59,6 +59,8 @@ class SequenceTagger(SingleHead):
     cell : {"rnn", "lstm", "gru"}
     nonlinearity : {"tanh", "relu", "sigmoid"}
         Of the vanilla RNN alone.
+    cell_options : mapping, optional
+        What else the recurrent layer takes by keyword, such as a cell's own options: ``{"alpha": 0.3}``.
     bidirectional : bool
         The core reads each row in both directions, so that a tag depends on what follows, too.
     crf : bool
@@ -120,6 +122,7 @@ class SequenceTagger(SingleHead):
         num_layers: int = 1,
         cell: str = "lstm",
         nonlinearity: str = "tanh",
+        cell_options: Mapping[str, Any] | None = None,
         bidirectional: bool = True,
         crf: bool = False,
         constraints: Constraints | Mapping[str, Any] | None = None,
@@ -140,7 +143,7 @@ class SequenceTagger(SingleHead):
             name, {"head": (self.num_tags, None)}, hidden_size=hidden_size, input_size=input_size,
             vocab_size=vocab_size, embedding_size=embedding_size, padding_idx=padding_idx, num_layers=num_layers,
             cell=cell, nonlinearity=nonlinearity, bidirectional=bidirectional, dropout=dropout, backend=backend,
-            dtype=dtype, precision=precision, seed=seed, front=front,
+            dtype=dtype, precision=precision, seed=seed, front=front, cell_options=cell_options,
         )  # fmt: skip
         self.hidden_size = built["hidden_size"]
         self.crf: CRF | None = None

@@ -28,7 +28,8 @@ from ..layers.embedding import Embedding, summed
 from ..layers.linear import Linear
 from ..layers.pooling import Pooling
 from ..layers.stack import Recurrent
-from .base import Model, named, needed, recurrent_core, seeds, word_of_cell
+from .base import Model, named, needed, seeds
+from .cores import kept_options, recurrent_core, word_of_cell
 from .fronts.front import Front
 from .fronts.making import front_of
 
@@ -123,15 +124,17 @@ class Trunk(Model):
         I, self.embedding = self.front.out_features, None
         if isinstance(embedding := self.front.layers.get("embedding"), Embedding):
             self.embedding = embedding
-        if tied and I != H:
-            raise ValueError(
-                f"{name}: embedding_size must equal hidden_size = {H} with tied=True, got {I}; leave embedding_size "
-                "out, or tied"
-            )
-        self.tied = tied
         self.rnn = recurrent_core(
             name, input_size=I, hidden_size=H, dropout=dropout, dtype=dtype, seed=core_seed, **core
         )
+        self.tied, width = tied, self.rnn.output_size
+        if tied and width != I:
+            what = "hidden_size" if width == H else "the core's output size"
+            raise ValueError(
+                f"{name}: embedding_size must equal {what} = {width} with tied=True, got {I}; make them equal, or "
+                "leave tied out"
+            )
+        core["cell_options"] = kept_options(self.rnn, core.get("cell_options"))
         made["backend"] = self.rnn.backend
         layers: dict[str, Layer] = {**self.front.layers, "rnn": self.rnn}
         self.dropout = Dropout(dropout)
@@ -139,7 +142,7 @@ class Trunk(Model):
         for (part, (outputs, kind)), head_seed in zip(heads.items(), head_seeds, strict=True):
             pooling = None if kind is None else Pooling(kind, self.rnn.directions == 2, batch_first=True)
             layers[part] = head = Linear(
-                self.rnn.directions * H, outputs, seed=head_seed, precision=self.rnn.precision, **made
+                self.rnn.directions * width, outputs, seed=head_seed, precision=self.rnn.precision, **made
             )
             if tied:
                 head._share("weight", layers["embedding"].parameters["weight"])
@@ -278,9 +281,9 @@ class Trunk(Model):
 def arguments(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a class is built with, out of `values`, in the order of its constructor: its `config`.
 
-    A front that there isn't, and the precision that there always was, are left out, so that a file says no more than
-    versions that knew none had it say.
+    A front that there isn't, options that are as usual, and the precision that there always was, are left out, so that
+    a file says no more than versions that knew none had it say.
     """
     given = {name: values[name] for name in inspect.signature(kind).parameters}
-    usual = {"front": None, "precision": "float32"}
+    usual = {"front": None, "precision": "float32", "cell_options": None}
     return {name: value for name, value in given.items() if name not in usual or value != usual[name]}

@@ -11,7 +11,7 @@ Of a `BidirectionalLanguageModel` h are a layer's states, of both halves side by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -48,6 +48,8 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         H of a random core.
     cell : {"rnn", "lstm", "gru"}
         Of a random core.
+    cell_options : mapping, optional
+        What else a random core takes by keyword.
     seed : int, optional
         Draws a random core; None draws another in every `fit`.
     pooling : {"last", "mean", "max"} or sequence of these
@@ -92,6 +94,7 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         layer: int | None = None,
         hidden_size: int = 64,
         cell: str = "lstm",
+        cell_options: Mapping[str, Any] | None = None,
         seed: int | None = 0,
         pooling: str | Sequence[str] = "last",
         batch_size: int = 256,
@@ -100,6 +103,7 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.layer = layer
         self.hidden_size = hidden_size
         self.cell = cell
+        self.cell_options = cell_options
         self.seed = seed
         self.pooling = pooling
         self.batch_size = batch_size
@@ -135,6 +139,7 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 self.hidden_size,
                 input_size=first.shape[-1],
                 cell=self.cell,
+                cell_options=self.cell_options,
                 dtype=np.float32 if first.dtype == np.float32 else np.float64,
                 seed=self.seed,
             )

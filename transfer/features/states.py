@@ -53,5 +53,5 @@ def states_of(where: str, model: Source, layer: int | None, inputs: Array, lengt
 def sides(model: Source) -> tuple[int, int]:
     """Return how many directions stand side by side in the states, and the units of each."""
     if isinstance(model, BidirectionalLanguageModel):
-        return 2, model.hidden_size
-    return model.rnn.directions, model.rnn.hidden_size
+        return 2, model.halves[0].core.output_size
+    return model.rnn.directions, model.rnn.output_size

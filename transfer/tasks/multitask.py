@@ -43,7 +43,7 @@ class MultiTask(Trunk):
         The tasks, by names that Python could use.
     hidden_size, input_size, vocab_size, embedding_size, padding_idx, num_layers, cell, nonlinearity, bidirectional
         As in `SequenceClassifier`. What goes in is the same for all tasks.
-    dropout, backend, dtype, precision, seed, front
+    cell_options, dropout, backend, dtype, precision, seed, front
         As in `SequenceClassifier`. The same seed draws the same embedding and core there.
 
     Raises
@@ -75,6 +75,7 @@ class MultiTask(Trunk):
         num_layers: int = 1,
         cell: str = "lstm",
         nonlinearity: str = "tanh",
+        cell_options: Mapping[str, Any] | None = None,
         bidirectional: bool = False,
         dropout: float = 0.0,
         backend: str | None = None,
@@ -89,7 +90,7 @@ class MultiTask(Trunk):
             hidden_size=hidden_size, input_size=input_size, vocab_size=vocab_size, embedding_size=embedding_size,
             padding_idx=padding_idx, num_layers=num_layers, cell=cell, nonlinearity=nonlinearity,
             bidirectional=bidirectional, dropout=dropout, backend=backend, dtype=dtype, precision=precision,
-            seed=seed, front=front,
+            seed=seed, front=front, cell_options=cell_options,
         )  # fmt: skip
         parts = {task: asdict(head) for task, head in self.heads.items()}
         self.config = arguments(MultiTask, {**built, "heads": parts})

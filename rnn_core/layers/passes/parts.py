@@ -118,6 +118,11 @@ class Stack(Layer):
         return (self.hidden_size,) * len(self.spec.states)
 
     @property
+    def _sizes(self) -> tuple[int, ...]:
+        """How many numbers a row of each state has; that of the first is the output's, too."""
+        return (self.hidden_size,) * len(self.spec.states)
+
+    @property
     def _its_cell(self) -> Any:
         """The cell, as a backend is asked for it."""
         return self.cell
@@ -162,6 +167,11 @@ class Stack(Layer):
     def precision(self) -> str:
         """In what the core multiplies: "float32" stands for the layer's own dtype; `astype` makes another."""
         return str(self.config.get("precision", "float32"))
+
+    @property
+    def output_size(self) -> int:
+        """How many numbers y has at each step for each direction: as many as h."""
+        return self._sizes[0]
 
     @staticmethod
     def _name(field: str, layer: int, direction: int) -> str:

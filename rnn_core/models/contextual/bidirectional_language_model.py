@@ -28,7 +28,8 @@ from ...layers.embedding import Embedding, summed
 from ...layers.layout import describe
 from ...training.losses import SoftmaxCrossEntropy
 from ...training.losses.head import learned, scored
-from ..base import Evaluation, Model, Step, named, word_of_cell
+from ..base import Evaluation, Model, Step, named
+from ..cores import kept_options, word_of_cell
 from ..fronts.front import Front
 from ..inputs import total_of, valid_steps
 from .halves import PARTS, Half, HalfTape, Question, questions
@@ -59,12 +60,15 @@ class BidirectionalLanguageModel(Model):
     Parameters
     ----------
     vocab_size, hidden_size : int
-        V and H. The embedding has H columns, too, since its vectors are weighed against states.
+        V and H. The embedding has H columns, too, since its vectors are weighed against states: as many as the cores
+        put out.
     num_layers : int
         Cells stacked on one another, in each half.
     cell : {"rnn", "lstm", "gru"}
     nonlinearity : {"tanh", "relu", "sigmoid"}
         Of the vanilla RNN alone.
+    cell_options : mapping, optional
+        What else the recurrent layers take by keyword, such as a cell's own options: ``{"alpha": 0.3}``.
     dropout : float
         Probability, at least 0 and below 1, that a unit is dropped on a way that is not recurrent: from the embedding
         to the cores, between their layers, and from the cores to the head.
@@ -120,6 +124,7 @@ class BidirectionalLanguageModel(Model):
         num_layers: int = 2,
         cell: str = "lstm",
         nonlinearity: str = "tanh",
+        cell_options: Mapping[str, Any] | None = None,
         dropout: float = 0.0,
         shared_head: bool = True,
         tied: bool = False,
@@ -137,7 +142,7 @@ class BidirectionalLanguageModel(Model):
         self.front, self.halves, layers = made_layers(
             name, vocab_size=self.vocab_size, hidden_size=self.hidden_size, num_layers=num_layers, cell=cell,
             nonlinearity=nonlinearity, dropout=dropout, shared_head=self.shared_head, tied=self.tied, front=front,
-            backend=backend, dtype=dtype, precision=precision, seed=seed,
+            backend=backend, dtype=dtype, precision=precision, seed=seed, cell_options=cell_options,
         )  # fmt: skip
         core = self.halves[0].core
         self.spec, self.num_layers, self.dropout = core.spec, core.num_layers, Dropout(dropout)
@@ -152,6 +157,8 @@ class BidirectionalLanguageModel(Model):
         }  # fmt: skip
         if precision != "float32":
             self.config["precision"] = precision
+        if kept := kept_options(core, cell_options):
+            self.config["cell_options"] = kept
 
     @property
     def gradient_names(self) -> tuple[str, ...]:

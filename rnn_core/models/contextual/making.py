@@ -8,7 +8,8 @@ from typing import Any
 from ...layers.base import Layer
 from ...layers.dropout import Dropout
 from ...layers.linear import Linear
-from ..base import recurrent_core, seeds
+from ..base import seeds
+from ..cores import recurrent_core, width_of_core
 from ..fronts.front import Front
 from ..fronts.making import front_of
 from .halves import PARTS, Half
@@ -40,19 +41,20 @@ def made_layers(
             f"{name}: tied must be left out with {'front' if front is not None else 'shared_head=False'}, got True: "
             "the one head would use the embedding's matrix"
         )
-    H = hidden_size
+    H = width_of_core(name, hidden_size=hidden_size, dropout=dropout, backend=backend, dtype=dtype, **core)
     front_seed, *core_seeds, first_seed, second_seed = seeds(seed, 5)
     made: dict[str, Any] = {"backend": backend, "dtype": dtype}
     read = front_of(
         name, hidden_size=H, vocab_size=vocab_size if front is None else None, front=front, seed=front_seed, **made
     )
     if read.out_features != H:
+        what = "hidden_size" if H == hidden_size else "the cores' output size"
         raise ValueError(
-            f"{name}: front must make hidden_size = {H} features, got {read.out_features}; they and the states of the "
+            f"{name}: front must make {what} = {H} features, got {read.out_features}; they and the states of the "
             "cores are weighed against each other"
         )
     first, second = (
-        recurrent_core(name, input_size=H, hidden_size=H, dropout=dropout, seed=core_seed, **core, **made)
+        recurrent_core(name, input_size=H, hidden_size=hidden_size, dropout=dropout, seed=core_seed, **core, **made)
         for core_seed in core_seeds
     )
     made |= {"backend": first.backend, "precision": first.precision}

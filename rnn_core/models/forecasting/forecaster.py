@@ -57,6 +57,8 @@ class Forecaster(SingleHead):
     cell : {"rnn", "lstm", "gru"}
     nonlinearity : {"tanh", "relu", "sigmoid"}
         Of the vanilla RNN alone.
+    cell_options : mapping, optional
+        What else the recurrent layer takes by keyword, such as a cell's own options: ``{"alpha": 0.3}``.
     dropout : float
         Probability, at least 0 and below 1, that a unit is dropped on its way between layers and to the head.
     backend : {"numpy", "cpu", "cuda"}, optional
@@ -103,6 +105,7 @@ class Forecaster(SingleHead):
         num_layers: int = 1,
         cell: str = "lstm",
         nonlinearity: str = "tanh",
+        cell_options: Mapping[str, Any] | None = None,
         dropout: float = 0.0,
         backend: str | None = None,
         dtype: Any = np.float32,
@@ -120,6 +123,7 @@ class Forecaster(SingleHead):
             name, {"head": (outputs, "last" if self._at_once else None)}, hidden_size=hidden_size,
             input_size=self.window.features, num_layers=num_layers, cell=cell, nonlinearity=nonlinearity,
             dropout=dropout, backend=backend, dtype=dtype, precision=precision, seed=seed, bidirectional=False,
+            cell_options=cell_options,
         )  # fmt: skip
         self.hidden_size = built["hidden_size"]
         self.loss = self.answer.loss

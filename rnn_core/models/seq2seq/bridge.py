@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -31,8 +31,8 @@ class Bridge(Layer):
     states : tuple of str
         The names of a core's states, as its spec has them.
     num_layers : int
-    in_features, out_features : int
-        Of a layer's state in the encoder, both directions side by side, and in the decoder.
+    in_features, out_features : sequence of int
+        Of each of a layer's states in the encoder, both directions side by side, and in the decoder.
     backend, dtype, seed
         As a `Linear`'s.
 
@@ -45,8 +45,8 @@ class Bridge(Layer):
         self,
         states: Iterable[str],
         num_layers: int,
-        in_features: int,
-        out_features: int,
+        in_features: Sequence[int],
+        out_features: Sequence[int],
         *,
         backend: str | None = None,
         dtype: Any = np.float32,
@@ -55,16 +55,15 @@ class Bridge(Layer):
         self.states, self.num_layers = tuple(states), num_layers
         xp, dtype = namespace_of("Bridge", backend), np.dtype(dtype)
         self.config = {
-            "states": list(self.states), "num_layers": num_layers, "in_features": in_features,
-            "out_features": out_features, "backend": backend, "dtype": dtype.name, "seed": seed,
+            "states": list(self.states), "num_layers": num_layers, "in_features": list(in_features),
+            "out_features": list(out_features), "backend": backend, "dtype": dtype.name, "seed": seed,
         }  # fmt: skip
         rng = np.random.default_rng(seed)
-        draw = partial(rng.uniform, -(in_features**-0.5), in_features**-0.5)
         self.parameters = {
-            f"{kind}_{state}_l{k}": first_values(xp, shape, dtype, draw)
-            for state in self.states
+            f"{kind}_{state}_l{k}": first_values(xp, shape, dtype, partial(rng.uniform, -(I**-0.5), I**-0.5))
+            for state, I, O in zip(self.states, in_features, out_features, strict=True)
             for k in range(num_layers)
-            for kind, shape in (("weight", (out_features, in_features)), ("bias", (out_features,)))
+            for kind, shape in (("weight", (O, I)), ("bias", (O,)))
         }
 
     def forward(self, joined: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[Array, ...]]:

@@ -106,7 +106,7 @@ class Decoder:
     def nothing(self, e: Array) -> Array:
         """Return h̃_0."""
         xp = self.rnn.namespace
-        return xp.zeros((e.shape[0], 1, self.rnn.hidden_size), dtype=e.dtype)
+        return xp.zeros((e.shape[0], 1, self.rnn.output_size), dtype=e.dtype)
 
     def _fed_step(self, e: Array, feed: Array, state: Any, memory: Any) -> tuple[Array, Any, Array]:
         x = self.rnn.namespace.concat([e, feed], axis=-1)  # (AT8)

@@ -74,7 +74,7 @@ def sample(
     temperature, rng = checked_temperature(where, temperature), generator(rng, where)
     state, memory, ends, most = _begun(where, model, x, lengths, max_length)
     xp, decoder, B = model.namespace, model.decoder, len(ends)
-    feed = xp.zeros((B, 1, decoder.rnn.hidden_size), dtype=model.dtype)
+    feed = xp.zeros((B, 1, decoder.rnn.output_size), dtype=model.dtype)
     tokens, going = xp.zeros((B,), dtype=xp.int64), np.ones(B, bool)
     ended, steps = np.zeros(B, bool), np.zeros(B, int)
     written: list[np.ndarray] = []
@@ -119,7 +119,7 @@ def search(
     xp, decoder, B = model.namespace, model.decoder, len(most)
     rows = np.repeat(np.arange(B), K)
     state = _rows_of(state, rows, xp)
-    feed = xp.zeros((B * K, 1, decoder.rnn.hidden_size), dtype=model.dtype)
+    feed = xp.zeros((B * K, 1, decoder.rnn.output_size), dtype=model.dtype)
     tokens = xp.zeros((B * K,), dtype=xp.int64)  # before the first stands the same as behind the last
     beams = Beams(B, K, n_best, np.array([length_penalty_of(t, alpha) for t in range(most.max() + 1)]), most)
     while not beams.done:

@@ -6,7 +6,7 @@ What it computes stands in `network.py`, `decoder.py` and `rnn_core.layers.Atten
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,8 @@ class Seq2Seq(Network):
     cell : {"rnn", "lstm", "gru"}
     nonlinearity : {"tanh", "relu", "sigmoid"}
         Of the vanilla RNN alone.
+    cell_options : mapping, optional
+        What else the recurrent layers take by keyword, such as a cell's own options: ``{"alpha": 0.3}``.
     bidirectional : bool
         The encoder reads in both directions.
     decoder_size : int, optional
@@ -125,6 +127,7 @@ class Seq2Seq(Network):
         num_layers: int = 1,
         cell: str = "lstm",
         nonlinearity: str = "tanh",
+        cell_options: Mapping[str, Any] | None = None,
         bidirectional: bool = True,
         decoder_size: int | None = None,
         attention: str | None = "general",
@@ -143,14 +146,14 @@ class Seq2Seq(Network):
         E = H if embedding_size is None else positive_int(name, "embedding_size", embedding_size)
         size = H if decoder_size is None else positive_int(name, "decoder_size", decoder_size)
         _check_attention(name, attention, flag(name, "input_feeding", input_feeding))
-        _check_sharing(name, flag(name, "tied", tied), flag(name, "shared", shared), E, size, vocab_size, V)
+        _check_shared(name, flag(name, "shared", shared), vocab_size, V)
         built = self._build(
             name, {}, hidden_size=H, input_size=input_size, vocab_size=vocab_size,
             embedding_size=None if vocab_size is None else E, front=front, num_layers=num_layers, cell=cell,
             nonlinearity=nonlinearity, bidirectional=flag(name, "bidirectional", bidirectional), dropout=dropout,
-            backend=backend, dtype=dtype, precision=precision, seed=seed,
+            backend=backend, dtype=dtype, precision=precision, seed=seed, cell_options=cell_options,
         )  # fmt: skip
-        self.tied, self.shared = tied, shared
+        self.tied, self.shared = flag(name, "tied", tied), shared
         self._build_decoder(name, V, E, size, attention, input_feeding, built)
         self.loss = SoftmaxCrossEntropy()
         self.config = arguments(Seq2Seq, {
@@ -401,13 +404,8 @@ def _check_attention(name: str, attention: Any, fed: bool) -> None:
         raise ValueError(f"{name}: input_feeding must be left out with attention=None, which finds nothing to feed")
 
 
-def _check_sharing(name: str, tied: bool, shared: bool, E: int, size: int, vocab_size: Any, V: int) -> None:
-    """Raise if one matrix can't be for what it is to be for."""
-    if tied and size != E:
-        raise ValueError(
-            f"{name}: embedding_size must equal decoder_size = {size} with tied=True, got {E}; make them equal, or "
-            "leave tied out"
-        )
+def _check_shared(name: str, shared: bool, vocab_size: Any, V: int) -> None:
+    """Raise if one embedding can't be of both what is read and what is written."""
     if shared and vocab_size != V:
         raise ValueError(
             f"{name}: vocab_size must equal target_vocab_size = {V} with shared=True, got {vocab_size}; encode both "

@@ -22,7 +22,8 @@ from kernels.contract import Array
 from ...layers.attention import Attention
 from ...layers.embedding import Embedding, dense
 from ...layers.linear import Linear
-from ..base import named, needed, recurrent_core, seeds
+from ..base import named, needed, seeds
+from ..cores import recurrent_core, width_of_core
 from ..inputs import valid_steps
 from ..trunk import CoreTape, Trunk
 from .bridge import Bridge, joined, parted
@@ -67,26 +68,26 @@ class Network(Trunk):
         made: dict[str, Any] = {"backend": rnn.backend, "dtype": built["dtype"]}
         # The first two draw what reads.
         of_bridge, of_embedding, of_core, of_attention, of_head = seeds(built["seed"], 7)[2:]
-        width = rnn.directions * rnn.hidden_size
+        like: dict[str, Any] = {key: built[key] for key in ("cell", "nonlinearity", "cell_options", "precision")}
+        like |= {"hidden_size": size, "dropout": self.dropout.p, "num_layers": rnn.num_layers, **made}
+        out = width_of_core(name, **like)  # of the decoder, which reads what it has put out where that is fed back
+        _check_tied(name, self.tied, E, size, out)
+        core = recurrent_core(name, input_size=E + out if fed else E, seed=of_core, **like)
         self.bridge = None
-        if width != size:
+        handed_over = tuple(rnn.directions * n for n in rnn._sizes)
+        if handed_over != core._sizes:
             self.bridge = layers["bridge"] = Bridge(
-                rnn.spec.states, rnn.num_layers, width, size, seed=of_bridge, **made
+                rnn.spec.states, rnn.num_layers, handed_over, core._sizes, seed=of_bridge, **made
             )
         table, embedding = "embedding.weight", self.embedding
         if embedding is None or not self.shared:
             table = "target_embedding.weight"
             embedding = layers["target_embedding"] = Embedding(V, E, seed=of_embedding, **made)
-        core = recurrent_core(
-            name, cell=built["cell"], nonlinearity=built["nonlinearity"], input_size=E + size if fed else E,
-            hidden_size=size, dropout=self.dropout.p, num_layers=rnn.num_layers, seed=of_core,
-            precision=built["precision"], **made,
-        )  # fmt: skip
         looks = None
         if attention is not None:
-            looks = Attention(size, width, score=attention, seed=of_attention, **made)
+            looks = Attention(out, rnn.directions * rnn.output_size, score=attention, seed=of_attention, **made)
         self.decoder = Decoder(table, embedding, core, looks, self.dropout, fed)
-        self.head = Linear(size, V, seed=of_head, precision=rnn.precision, **made)
+        self.head = Linear(out, V, seed=of_head, precision=rnn.precision, **made)
         if self.tied:
             self.head._share("weight", embedding.parameters["weight"])
         self._compose({**layers, **self.decoder.layers, "head": self.head})
@@ -196,3 +197,13 @@ class Network(Trunk):
         if self.bridge is not None:
             dstates, grads = self.bridge.backward(tape, dstates, needs)  # (AT7′)
         return parted(dstates, self.rnn.directions), grads
+
+
+def _check_tied(name: str, tied: bool, E: int, size: int, out: int) -> None:
+    """Raise if the head can't use an embedding's matrix."""
+    if tied and out != E:
+        what = "decoder_size" if out == size else "the decoder's output size"
+        raise ValueError(
+            f"{name}: embedding_size must equal {what} = {out} with tied=True, got {E}; make them equal, or leave tied "
+            "out"
+        )
