@@ -16,12 +16,15 @@ class Generate:
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add what can be chosen."""
+        from .cells import add_cell_file
+
         add = parser.add_argument
         add("model", metavar="MODEL", help="a model.safetensors of `rnn-core train language`, or of rnn_core.save")
         add("--prompt", metavar="TEXT", help="what it begins with; - reads standard input")
         add("--length", type=int, metavar="N", help="tokens that are written (200)")
         add("--temperature", type=float, metavar="T", help="below 1 surer, above 1 bolder; 0 takes the likeliest (1)")
         add("--top-k", type=int, metavar="N", help="draw among so many of the likeliest alone (all)")
+        add_cell_file(add)
         add("--seed", type=int, metavar="N", help="the same seed, the same text")
 
     def run(self, args: argparse.Namespace) -> int:
@@ -46,7 +49,7 @@ class Generate:
             raise ValueError(f"--temperature must be at least 0, got {args.temperature}")
         if args.seed is not None and args.seed < 0:
             raise ValueError(f"--seed must be at least 0, got {args.seed}")
-        model, where = model_in(args.model), f"MODEL {named(args.model)}"
+        model, where = model_in(args.model, args.cell_file), f"MODEL {named(args.model)}"
         prompt = sys.stdin.read().rstrip("\n") if args.prompt == "-" else args.prompt
         task = task_of(model, where)
         print(printable(prompt + task.generate(model, task.known(model, where), prompt, args)))

@@ -25,10 +25,13 @@ WORDLESS = "(no words)"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what can be chosen."""
+    from .cells import add_cell_file
+
     add = parser.add_argument
     add("model", metavar="MODEL", help="a model.safetensors of `rnn-core train reply`")
     add("--beam", type=int, default=4, metavar="N", help="replies that are followed at a time; 1 is greedy (4)")
     add("--length-penalty", type=float, default=0.6, metavar="A", help="the larger, the longer the replies (0.6)")
+    add_cell_file(add)
     add("--context", type=int, metavar="K", help="turns that a reply reads at most (as in training)")
 
 
@@ -72,13 +75,13 @@ def _begin(args: argparse.Namespace) -> Conversation:
     from ..inputs.pairs import pair_encoding_of
     from ..models import Seq2Seq
     from ..tasks.writing.conversation import CONTEXT, Conversation
-    from ..weights import load
+    from .cells import load_with_cells
 
     for name, least in (("beam", 1), ("context", 1), ("length_penalty", 0)):
         value = getattr(args, name)
         if value is not None and not least <= value < float("inf"):
             raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
-    model = load(args.model)
+    model = load_with_cells(args.model, args.cell_file)
     if not isinstance(model, Seq2Seq):
         raise ValueError(
             f"{named(args.model)} must hold a Seq2Seq, which writes, got a {type(model).__name__}; rnn-core predict "

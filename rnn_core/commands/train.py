@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
         The memory is too small.
     """
     from ..tasks.catalogue import task_named
-    from ..tasks.options import add_training, check_training
+    from ..tasks.options import add_training, check_training, usual
+    from .cells import check_cell
     from .training.run import run as train
 
     task = task_named(args.task)
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
     wanted.task = task.name
     check_training(wanted)
     task.check(wanted)
+    check_cell(wanted, usual(task, wanted, "cell"), usual(task, wanted, "hidden_size"))
     try:
         return train(task, wanted)
     except MemoryError as error:

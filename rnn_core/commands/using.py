@@ -17,7 +17,9 @@ def add_using(parser: argparse.ArgumentParser, *, predicting: bool) -> Shared:
     """Add what can be said of the files of every task, each option once; return who heeds which."""
     from ..tasks.catalogue import tasks
     from ..tasks.options import Shared
+    from .cells import add_cell_file
 
+    add_cell_file(parser.add_argument)
     shared = Shared(parser)
     for task in tasks().values():
         add = shared.of(task.name)
@@ -27,20 +29,20 @@ def add_using(parser: argparse.ArgumentParser, *, predicting: bool) -> Shared:
     return shared
 
 
-def model_in(path: str) -> Model:
-    """Return the model that a file holds, in float32.
+def model_in(path: str, cell_file: str | None = None) -> Model:
+    """Return the model that a file holds, in float32; `cell_file` is run first, which defines its cell.
 
     Raises
     ------
     ValueError
-        It holds none.
+        It holds none, or its cell is not defined.
     OSError
         It can't be read.
     """
-    from .. import load
     from ..models import Model
+    from .cells import load_with_cells
 
-    found = load(path, dtype="float32")
+    found = load_with_cells(path, cell_file, dtype="float32")
     if not isinstance(found, Model):
         raise ValueError(f"{named(path)} must hold a model, got a layer of the type {type(found).__name__}")
     return found
@@ -71,7 +73,7 @@ class Using:
         from ..tasks.catalogue import task_of
 
         where = f"MODEL {named(args.model)}"
-        self.model = model_in(args.model)
+        self.model = model_in(args.model, args.cell_file)
         self.task = task_of(self.model, where)
         shared.check(args, self.task.name)
         self.task.check(args)

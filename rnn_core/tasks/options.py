@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,7 +25,7 @@ POSITIVE = (
 """Options that must be above 0."""
 
 NETWORK: dict[str, tuple[str, dict[str, Any]]] = {
-    "cell": ("cell", {"choices": ("rnn", "lstm", "gru"), "help": "({cell})"}),
+    "cell": ("cell", {"metavar": "NAME", "help": "rnn, lstm, gru, one of rnn_core.variants or of your own ({cell})"}),
     "hidden_size": ("hidden_size", {"type": int, "metavar": "N", "help": "({hidden_size})"}),
     "layers": ("num_layers", {"type": int, "metavar": "N", "help": "cells stacked on one another ({layers})"}),
     "embedding_size": ("embedding_size", {"type": int, "metavar": "N", "help": "of tokens (as --hidden-size)"}),
@@ -33,6 +34,15 @@ NETWORK: dict[str, tuple[str, dict[str, Any]]] = {
     "precision": ("precision", {"choices": ("float32", "bfloat16"), "help": "of core's and head's products (float32)"}),
 }
 """Options on networks: the constructors' arguments, and how they are typed."""
+
+CELL: dict[str, dict[str, Any]] = {
+    "cell_file": {"metavar": "FILE.py", "help": "the file that defines a cell of your own; it is run"},
+    "cell_option": {
+        "nargs": "+", "action": "extend", "metavar": "NAME=VALUE",
+        "help": "what else the cell's layer takes: an option of the cell's own; may be repeated",
+    },
+}  # fmt: skip
+"""Options on the cell of a network, for every task that has `--cell`."""
 
 
 def add_training(parser: argparse.ArgumentParser, task: Task[Any, Any, Any]) -> None:
@@ -48,9 +58,7 @@ def add_training(parser: argparse.ArgumentParser, task: Task[Any, Any, Any]) -> 
     task.training_options(add)
     if task.network:
         add = parser.add_argument_group("network").add_argument
-        for name in task.network:
-            _, said = NETWORK[name]
-            add(flag(name), **{**said, "help": said["help"].format(**usual)})
+        add_network(add, task)
     add = parser.add_argument_group("training").add_argument
     add("--epochs", type=int, metavar="N", help=f"at most ({usual['epochs']})")
     add("--patience", type=int, metavar="N", help=f"stop so many epochs after the best one ({usual['patience']})")
@@ -66,6 +74,16 @@ def add_training(parser: argparse.ArgumentParser, task: Task[Any, Any, Any]) -> 
     add("--resume", action="store_true", help="go on where a run was interrupted, to the same bits")
     every = usual["checkpoint_every"]
     add("--checkpoint-every", type=int, metavar="N", help=f"updates, and after each epoch ({every})")
+
+
+def add_network(add: Add, task: Task[Any, Any, Any]) -> None:
+    """Add the options on networks that a task heeds."""
+    usual = {**USUAL, **task.usual}
+    for name in task.network:
+        _, said = NETWORK[name]
+        add(flag(name), **{**said, "help": said["help"].format(**usual)})
+        for more, how in CELL.items() if name == "cell" else ():
+            add(flag(more), **how)
 
 
 def check_training(args: argparse.Namespace) -> None:
@@ -96,7 +114,37 @@ def usual(task: Task[Any, Any, Any], args: argparse.Namespace, name: str) -> Any
 def network(task: Task[Any, Any, Any], args: argparse.Namespace) -> dict[str, Any]:
     """Return the network's options as a model's constructor takes them."""
     found = {NETWORK[name][0]: usual(task, args, name) for name in task.network}
+    found["cell_options"] = cell_options(args) or None
     return {name: value for name, value in found.items() if value is not None} | {"seed": usual(task, args, "seed")}
+
+
+def cell_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the cell's layer is to take, by name.
+
+    Raises
+    ------
+    ValueError
+        One is no NAME=VALUE, or a name comes twice.
+    """
+    found: dict[str, Any] = {}
+    for typed in getattr(args, "cell_option", None) or ():
+        name, equals, value = typed.partition("=")
+        if not equals or not name:
+            raise ValueError(f"--cell-option must be NAME=VALUE, as alpha=0.3, got {shown(typed, 40)}")
+        if name in found:
+            raise ValueError(f"--cell-option must name an option once, got {shown(name, 40)} twice")
+        found[name] = _value(value)
+    return found
+
+
+def _value(typed: str) -> Any:
+    """Return a value as JSON has it, or else the word itself; Python's words for a number and a truth will do, too."""
+    for read in (json.loads, float):
+        try:
+            return read(typed.lower() if typed in ("True", "False") else typed)
+        except (ValueError, RecursionError):
+            pass
+    return typed
 
 
 def flag(name: str) -> str:

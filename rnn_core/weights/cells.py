@@ -22,6 +22,20 @@ MORE = ("matrices", "projection", "traits")
 """The same, of which a file says only what there is."""
 
 
+class UndefinedCell(RuntimeError):
+    """A file has a cell that is not defined in this process.
+
+    Attributes
+    ----------
+    cell, file : str
+        What the file calls it, and the file that it was defined in, on one line; "" where it doesn't say.
+    """
+
+    def __init__(self, message: str, cell: str = "", file: str = "") -> None:
+        super().__init__(message)
+        self.cell, self.file = cell, file
+
+
 def described(target: Layer) -> dict[str, dict[str, Any]]:
     """Return what a file says of the cells of a layer or model, by name; a layer's own options are in its config."""
     return {
@@ -38,7 +52,7 @@ def check_cells(contents: Contents) -> dict[str, dict[str, Any]]:
 
     Raises
     ------
-    RuntimeError
+    UndefinedCell
         A cell is not defined in this process.
     ValueError
         Its gates, states or parameters are others than they were.
@@ -56,9 +70,8 @@ def check_cells(contents: Contents) -> dict[str, dict[str, Any]]:
         said = said if isinstance(said, dict) else {"place": said}  # versions before this one said no more
         place = said.get("place")
         if name not in DEFINED and not (name in SHIPPED and place == place_of(shipped(name))):
-            raise RuntimeError(
-                f"load: {contents.path!r} has a cell {shown(name)}, which is not defined here; {_import(place)}"
-            )
+            said = f"load: {contents.path!r} has a cell {shown(name)}, which is not defined here; {_import(place)}"
+            raise UndefinedCell(said, name, _place(place)[1])
         if len(said) > 1:
             _check_same(contents.path, DEFINED[name], said)
             found[name] = said
@@ -124,12 +137,20 @@ def _cells(target: Any, path: str) -> Iterator[tuple[str, Cell]]:
 
 def _import(place: Any) -> str:
     """Return what to import, of what a file says."""
-    if not isinstance(place, str):
-        return "define it first"
-    module, _, file = one_line(place, 100).partition(" (")
+    module, file = _place(place)
     if not file:
-        return f"run or import {module} first, where it was defined"
-    return f"import {module} first (its cell was defined in {file.removesuffix(')')})"
+        return "define it first"
+    if not module:
+        return f"run or import {file} first, where it was defined"
+    return f"import {module} first (its cell was defined in {file})"
+
+
+def _place(place: Any) -> tuple[str, str]:
+    """Return the module and the file that a file says of a cell, "" where it doesn't."""
+    if not isinstance(place, str):
+        return "", ""
+    module, _, file = one_line(place, 100).partition(" (")
+    return (module, file.removesuffix(")")) if file else ("", module)
 
 
 def _listed(names: Any) -> str:

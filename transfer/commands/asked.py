@@ -10,6 +10,7 @@ from typing import Any
 
 from rnn_core.inputs.how import How
 from rnn_core.inputs.tables import table_options
+from rnn_core.tasks.options import cell_options
 
 from ..comparing.arms import Arm
 from ..comparing.data_study import Budget
@@ -97,11 +98,13 @@ def wanted(args: argparse.Namespace, settings: Settings) -> Wanted:
         {
             "hidden_size": args.hidden_size or (None if args.source_model else settings.hidden_size),
             "cell": args.cell,
+            "cell_options": cell_options(args) or None,
             "num_layers": args.layers,
             "bidirectional": args.bidirectional or None,
             "pooling": args.pooling,
         },
         args.balanced,
+        args.cell_file,
     )
 
 

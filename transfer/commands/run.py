@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from rnn_core.atomic import write_atomically
+from rnn_core.commands.cells import cells_in
 from rnn_core.inputs.facts import longest
 from rnn_core.showing.surroundings import MOST_WORKERS, check_folder, processors
 from rnn_core.showing.terminal import Parts, new_console
@@ -38,6 +39,7 @@ class Job(NamedTuple):
     workers: int
     save: str | None  # the method whose network is to be saved, if one is asked for
     kept: KeptRuns
+    prepare: Callable[[], object] | None  # what each process calls first: it runs the file of a user's own cell
 
 
 def run(args: argparse.Namespace, words: str, gather: Callable[[argparse.Namespace, asked.Settings], Subject]) -> int:
@@ -79,7 +81,8 @@ def run(args: argparse.Namespace, words: str, gather: Callable[[argparse.Namespa
                 parts.plain(f"- {note}")
             kept = keeping.opened(folder, subject.study, args.resume, parts, given)
         workers = args.workers or min(processors(), MOST_WORKERS)
-        job = Job(arms, unsuited, sizes, args.seeds or settings.seeds, workers, save, kept)
+        prepare = None if args.cell_file is None else partial(cells_in, args.cell_file, "--cell-file")
+        job = Job(arms, unsuited, sizes, args.seeds or settings.seeds, workers, save, kept, prepare)
         try:
             outcome, chosen = _compute(subject, job, parts)
         except MemoryError as error:
@@ -126,7 +129,7 @@ def _compute(subject: Subject, job: Job, parts: Parts) -> tuple[Outcome, network
         with runs_shown(parts.console, "runs") as progress:
             comparison = compare(
                 study, sizes=job.sizes, seeds=job.seeds, arms=job.arms, workers=job.workers, progress=progress,
-                keep=job.kept,
+                keep=job.kept, prepare=job.prepare,
             )  # fmt: skip
         parts.plain(comparison)
         for method in job.unsuited:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
+from rnn_core.commands.cells import check_cell
 from rnn_core.data.files.lines import named
 from rnn_core.tasks.options import flag, words
 from rnn_core.tasks.task import Add
@@ -40,6 +41,15 @@ def add_training(add: Add) -> None:
     add("--rate", type=float, help="learning rate of what is fresh (0.01)")
     add("--core-rate", type=float, metavar="RATE", help="of what was carried over (0.003)")
     add("--source-rate", type=float, metavar="RATE", help="on the source (0.01)")
+
+
+def check_cell_of(args: argparse.Namespace, usual: str, hidden_size: int) -> None:
+    """Look whether the cell that is asked for is there; a source model's is known when that has been read.
+
+    Parameters and errors are those of `rnn_core.commands.cells.check_cell`.
+    """
+    if args.source_model is None:
+        check_cell(args, usual, hidden_size)
 
 
 def add_run(add: Add) -> None:

@@ -14,7 +14,7 @@ from rnn_core.commands.training.report import facts_table
 from rnn_core.foreign import one_line, shown
 from rnn_core.models import Model
 from rnn_core.showing.surroundings import check_packages
-from rnn_core.tasks.options import NETWORK, USUAL, flag
+from rnn_core.tasks.options import add_network, flag, usual
 from rnn_core.tasks.task import Add, Exhibit, Task
 
 from ..inputs.gathering_tasks import Gathered, gather_tasks, said_as
@@ -24,7 +24,7 @@ from . import asked
 from .asked import Settings
 from .network import Trial
 from .run import run
-from .shared import add_methods, add_run, add_training, again, check_shared, listing
+from .shared import add_methods, add_run, add_training, again, check_cell_of, check_shared, listing
 from .subject import Look
 
 METHODS = (
@@ -52,7 +52,7 @@ class TaskTransfer:
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add what can be chosen; what isn't leaves no trace, so that an option before TASK is not written over."""
         parser.argument_default = argparse.SUPPRESS
-        task, usual = self.task, {**USUAL, **self.task.usual}
+        task = self.task
         add = self._noted(parser.add_argument_group("data"))
         add("--source", metavar="PATH", help=f"what is learned first: {task.files}")
         add("--source-task", metavar="TASK", help=f"of the source, where it is another: {', '.join(_names())}")
@@ -66,9 +66,7 @@ class TaskTransfer:
         task.training_options(reading)
         add_methods(self._noted(parser.add_argument_group("methods")), "shares of the target, in %% (10 33 100)")
         add = self._noted(parser.add_argument_group("network and training"))
-        for name in task.network:
-            said = NETWORK[name][1]
-            add(flag(name), **{**said, "help": said["help"].format(**usual)})
+        add_network(add, task)
         add_training(add)
         add_run(self._noted(parser.add_argument_group("the run")))
 
@@ -79,6 +77,7 @@ class TaskTransfer:
             return listing()
         check_shared(wanted)
         self.task.check(wanted)
+        check_cell_of(wanted, usual(self.task, wanted, "cell"), usual(self.task, wanted, "hidden_size"))
         source_task, source_args = self.source(wanted)
         check_packages()
 

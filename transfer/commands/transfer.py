@@ -8,8 +8,9 @@ from typing import Any
 from rnn_core.data.files.series import MISSING
 from rnn_core.foreign import one_line
 from rnn_core.inputs.tables import add_table_options, check_table_options
+from rnn_core.tasks.options import CELL, NETWORK, flag
 
-from .shared import add_methods, add_run, add_training, again, check_shared, listing
+from .shared import add_methods, add_run, add_training, again, check_cell_of, check_shared, listing
 
 
 class Transfer:
@@ -61,7 +62,9 @@ class Transfer:
         add_methods(add, "target examples to train on (a tenth, a third, all)")
         add("--balanced", action="store_true", help="score by the mean of the classes' accuracies")
         add = parser.add_argument_group("network and training").add_argument
-        add("--cell", choices=("rnn", "lstm", "gru"), help="(lstm)")
+        add("--cell", **{**NETWORK["cell"][1], "help": NETWORK["cell"][1]["help"].format(cell="lstm")})
+        for name, said in CELL.items():
+            add(flag(name), **said)
         add("--hidden-size", type=int, metavar="N", help="(64)")
         add("--layers", type=int, metavar="N", help="(1)")
         add("--bidirectional", action="store_true", help="read each sequence in both directions")
@@ -127,6 +130,7 @@ class _Named:
 def _check(args: argparse.Namespace) -> None:
     """Raise ValueError for options that are out of range or exclude one another."""
     check_shared(args)
+    check_cell_of(args, "lstm", args.hidden_size or 64)
     check_table_options(args, (args.target, args.test), args.source)
     if args.vectors_encoding is not None and args.vectors is None:
         raise ValueError("--vectors-encoding must be left out without --vectors, whose words it is about")

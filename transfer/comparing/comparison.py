@@ -32,6 +32,7 @@ def compare(
     progress: Callable[[Run, int, int], None] | None = None,
     keep: str | os.PathLike[str] | KeptRuns | None = None,
     resume: bool | str = False,
+    prepare: Callable[[], object] | None = None,
 ) -> Comparison:
     """Train every arm at every target size with every seed, and judge each arm against training from scratch.
 
@@ -59,6 +60,9 @@ def compare(
         True goes on from the runs in that folder, to the same bits as a comparison that never stopped; "auto" does so
         if there are some, and begins afresh if not. False refuses a folder that has some. Seeds, sizes and arms may
         have changed in between, the study may not. Not with a `KeptRuns`, which has been told.
+    prepare : callable, optional
+        With workers, what each process calls before it is handed the study: imports that define a cell of your own, for
+        instance. It must be picklable.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def compare(
 
     sources_of: Sources | None = None if kept is None else partial(source_kept, kept.sources)
     if min(workers, len(missing)) > 1:
-        run_in_processes(study, missing, collect, sources_of, min(workers, len(missing)))
+        run_in_processes(study, missing, collect, sources_of, min(workers, len(missing)), prepare)
     else:
         run_here(study, missing, collect, sources_of)
     order = list(by_name)

@@ -24,6 +24,8 @@ import rnn_core
 from rnn_core import backends
 from rnn_core.foreign import one_line
 from rnn_core.layers.base import Layer
+from rnn_core.layers.defined import cells_of
+from rnn_core.layers.first_values import undrawn
 from rnn_core.layers.home import to_host
 from rnn_core.showing.surroundings import machine
 
@@ -61,6 +63,8 @@ def identity(study: Study) -> dict[str, Any]:
             ) from error
     facts |= {name: getattr(study, name) for name in ("metric", "higher_is_better")}
     facts["core"] = digest(study.core)
+    with undrawn():
+        facts |= {f"cell {kind.__name__}": kind.definition.digest for kind in cells_of(study.build(0))}
     facts["backend"] = backends.default()
     facts["processor"] = machine()["processor"]
     facts["code"] = f"{rnn_core.__version__}, {_our_code()}"

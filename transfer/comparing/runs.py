@@ -127,6 +127,7 @@ def run_in_processes(
     collect: Callable[[Run], None],
     sources_of: Sources | None,
     workers: int,
+    prepare: Callable[[], object] | None = None,
 ) -> None:
     """Run a seed in each of `workers` processes at a time, and hand each run to `collect` when it is there.
 
@@ -134,7 +135,7 @@ def run_in_processes(
     """
     arms = [arm for its in missing.values() for _, arm in its]
     try:
-        pickle.dumps((study, arms))
+        pickle.dumps((study, arms, prepare))
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
             f"compare: study and arms must be picklable for workers={workers}, got {error}; define classes and "
@@ -144,7 +145,7 @@ def run_in_processes(
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(results,))
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(results, prepare))
     try:
         with _ctrl_c_held_back():
             futures = [pool.submit(_seed_in_worker, study, seed, its, sources_of) for seed, its in missing.items()]
@@ -198,10 +199,12 @@ _results: Any = None
 """In a worker: where its runs go."""
 
 
-def _start_worker(results: Any) -> None:
+def _start_worker(results: Any, prepare: Callable[[], object] | None) -> None:
     global _results
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends the workers
     _results = results
+    if prepare is not None:
+        prepare()
 
 
 def _seed_in_worker(study: Study, seed: int, missing: Missing, sources_of: Sources | None) -> None:

@@ -179,18 +179,21 @@ def _network(wanted: Wanted, source: Any) -> dict[str, Any]:
         )
     if not isinstance(source, Model):
         return {"hidden_size": 64, "cell": "lstm", "num_layers": 1, "bidirectional": False, "pooling": "mean", **asked}
-    names = ("hidden_size", "cell", "nonlinearity", "num_layers", "bidirectional", "pooling", "embedding_size")
-    theirs = {name: source.config[name] for name in names if source.config[name] is not None}
+    names = (
+        "hidden_size", "cell", "nonlinearity", "cell_options", "num_layers", "bidirectional", "pooling",
+        "embedding_size",
+    )  # fmt: skip
+    theirs = {name: source.config[name] for name in names if source.config.get(name) is not None}
     for name, value in asked.items():
-        if name != "pooling" and theirs[name] != value:  # pooling has no parameters
+        if name != "pooling" and theirs.get(name) != value:  # pooling has no parameters
             raise ValueError(
-                f"--{OPTIONS.get(name, name.replace('_', '-'))} must be the source model's, {theirs[name]}, got "
+                f"--{OPTIONS.get(name, name.replace('_', '-'))} must be the source model's, {theirs.get(name)}, got "
                 f"{value}; leave it out, or train a source anew with --source"
             )
     return {**theirs, **asked}
 
 
-OPTIONS = {"num_layers": "layers"}
+OPTIONS = {"num_layers": "layers", "cell_options": "cell-option"}
 """What an option is called where it isn't called as the network's."""
 
 

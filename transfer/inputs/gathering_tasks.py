@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -9,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rnn_core import load
+from rnn_core.commands.cells import load_with_cells
 from rnn_core.data import Tokenizer
 from rnn_core.data.files.lines import named
-from rnn_core.foreign import one_line
+from rnn_core.foreign import one_line, shown
 from rnn_core.models import Model
-from rnn_core.tasks.options import NETWORK, flag, network
+from rnn_core.tasks.options import NETWORK, cell_options, flag, network
 from rnn_core.tasks.task import Role, Task
 
 from ..comparing.data_study import Budget
@@ -71,7 +72,7 @@ def gather_tasks(
         A file is missing or can't be read.
     """
     notes: list[str] = []
-    known = None if args.source_model is None else _model(args.source_model)
+    known = None if args.source_model is None else _model(args.source_model, args.cell_file)
     if known is not None:
         _as_known(task, args, known, notes)
     target, test = _target(task, args, notes)
@@ -109,9 +110,9 @@ def said_as(option: str, before: str = "") -> Iterator[None]:
         raise kind(before + said) from error
 
 
-def _model(path: str) -> Model:
+def _model(path: str, cell_file: str | None) -> Model:
     """Return the model in a file."""
-    found = load(path, dtype="float32")
+    found = load_with_cells(path, cell_file, called="--source-model", dtype="float32")
     if not isinstance(found, Model):
         raise ValueError(f"--source-model must hold a model, got a layer of the type {type(found).__name__}")
     check_trainable(found, path)
@@ -133,6 +134,12 @@ def _as_known(task: AnyTask, args: Namespace, model: Model, notes: list[str]) ->
         if given not in (None, False) and given != theirs:
             raise ValueError(f"{flag(name)} must be the source model's, {theirs}, got {given}; leave it out")
         setattr(args, name, theirs)
+    options = model.config.get("cell_options") or {}
+    if (asked := cell_options(args)) and asked != options:
+        raise ValueError(
+            f"--cell-option must be the source model's, {shown(options)}, got {shown(asked)}; leave it out"
+        )
+    args.cell_option = [f"{name}={json.dumps(value)}" for name, value in options.items()] or None
 
 
 def _target(task: AnyTask, args: Namespace, notes: list[str]) -> tuple[Side, Any]:
@@ -160,7 +167,7 @@ def _target(task: AnyTask, args: Namespace, notes: list[str]) -> tuple[Side, Any
 
 def _source(task: AnyTask, source_args: Namespace, args: Namespace, notes: list[str]) -> Side:
     """Return what is learned first, by a network as the target's."""
-    for name in task.network:
+    for name in (*task.network, "cell_option"):
         if getattr(source_args, name, None) in (None, False):
             setattr(source_args, name, getattr(args, name, None))
     with said_as("--source"):

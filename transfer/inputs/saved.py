@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rnn_core import load, save
+from rnn_core import save
+from rnn_core.commands.cells import load_with_cells
 from rnn_core.data.files.lines import named
 from rnn_core.foreign import one_line
 from rnn_core.inputs.encoding import Encoding
@@ -68,8 +69,10 @@ def check_trainable(model: Model, path: str) -> None:
         )
 
 
-def load_network(path: str) -> tuple[Model, Saved | None]:
+def load_network(path: str, cell_file: str | None = None) -> tuple[Model, Saved | None]:
     """Return a network, in float32, and what stands beside it; None if nobody has said what its classes are.
+
+    A cell of a user's own is defined by `cell_file`, which is run.
 
     Raises
     ------
@@ -78,7 +81,7 @@ def load_network(path: str) -> tuple[Model, Saved | None]:
     OSError
         It is missing or can't be read.
     """
-    model = load(path, dtype="float32")
+    model = load_with_cells(path, cell_file, called="--source-model", dtype="float32")
     if not isinstance(model, Model):
         raise ValueError(f"{named(path)} must hold a model, got a layer of the type {type(model).__name__}")
     if model.classes is None:

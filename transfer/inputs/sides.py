@@ -44,6 +44,7 @@ class Wanted:
     max_steps: int | None = None
     network: Mapping[str, Any] = field(default_factory=dict)
     balanced: bool = False
+    cell_file: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("how", "source_how"):  # long examples are cut while they are read, so that they are never held
@@ -123,7 +124,7 @@ def _check_classes(option: str, data: Raw, path: str) -> None:
 def source_of(wanted: Wanted) -> tuple[Model | str | Raw, Encoding | None]:
     """Return the source: a model and, if known, how it reads; or a text; or examples."""
     if wanted.source_model is not None:
-        model, saved = load_network(wanted.source_model)
+        model, saved = load_network(wanted.source_model, wanted.cell_file)
         check_trainable(model, wanted.source_model)
         if not isinstance(model, SequenceClassifier):
             raise ValueError(

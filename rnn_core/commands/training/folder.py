@@ -12,8 +12,11 @@ from typing import Any
 from ...atomic import write_atomically
 from ...data.files.lines import named
 from ...foreign import one_line, parse_json, shown
+from ...layers.base import Layer
+from ...layers.defined import cells_of
 from ...tasks.options import changed
 from ...training.checkpoint import BEST, LAST
+from ...weights.cells import described
 from ...written import json_bytes
 
 RESULTS = ("report.html", "results.json", "model.safetensors")
@@ -122,7 +125,7 @@ class Folder:
             )
 
 
-def run_facts(args: argparse.Namespace, digests: Mapping[str, str]) -> dict[str, Any]:
+def run_facts(args: argparse.Namespace, digests: Mapping[str, str], model: Layer) -> dict[str, Any]:
     """Return what must be the same for a resumed run to be the same run: options, and what was read.
 
     Parameters
@@ -130,9 +133,17 @@ def run_facts(args: argparse.Namespace, digests: Mapping[str, str]) -> dict[str,
     args : Namespace
     digests : mapping of str to str
         Of the batches, by role.
+    model : Model
+        Of which the cells that are not built in are facts, too: the file that defines one may change.
     """
     options = {name: value for name, value in vars(args).items() if name not in FREE and value not in (None, False)}
-    return {"task": args.task, "options": options, "examples": dict(digests)}
+    facts = {"task": args.task, "options": options, "examples": dict(digests)}
+    made = described(model)
+    cells = {
+        kind.__name__: {"definition": kind.definition.digest, "options": made[kind.__name__]["options"]}
+        for kind in cells_of(model)
+    }
+    return facts | ({"cells": cells} if cells else {})
 
 
 def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -144,6 +155,8 @@ def _changes(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
             continue
         if part == "examples":
             found.append("the examples are others, or read in another way")
+        elif part == "cells":
+            found.append("the cell is another than it was, or has other defaults")
         elif part == "options" and isinstance(old, dict) and isinstance(new, dict):
             found = [*changed(old, new)[::-1], *found]
         else:

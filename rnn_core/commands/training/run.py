@@ -72,7 +72,7 @@ def run(task: AnyTask, args: argparse.Namespace) -> int:
         check_folder(folder.place)
         _rehearse(task, sides.how, model, folder.place)
         digests = {side: _digest(source) for side, source in sides.batches.items()}
-        folder.begin(args, run_facts(args, digests))
+        folder.begin(args, run_facts(args, digests, model))
     with parts.part("training", "Training"):
         history = _train(task, args, model, sides, folder, parts)
     with parts.part("scores", "Scores"):

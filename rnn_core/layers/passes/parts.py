@@ -118,11 +118,6 @@ class Stack(Layer):
         return (self.hidden_size,) * len(self.spec.states)
 
     @property
-    def _sizes(self) -> tuple[int, ...]:
-        """How many numbers a row of each state has; that of the first is the output's, too."""
-        return (self.hidden_size,) * len(self.spec.states)
-
-    @property
     def _its_cell(self) -> Any:
         """The cell, as a backend is asked for it."""
         return self.cell

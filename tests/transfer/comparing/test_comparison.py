@@ -188,12 +188,14 @@ def test_progress_is_told_after_each_run():
     assert [(done, total) for _, done, total in told] == [(k + 1, 20) for k in range(20)]
 
 
-def test_workers_make_no_difference_to_any_bit(comparison):
+def test_workers_make_no_difference_to_any_bit(comparison, tmp_path):
     told = []
     result = compare(
-        Signs(), sizes=[4, 16], seeds=[3, 0, 1], workers=2, progress=lambda run, done, total: told.append(done)
-    )
+        Signs(), sizes=[4, 16], seeds=[3, 0, 1], workers=2, progress=lambda run, done, total: told.append(done),
+        prepare=(tmp_path / "prepared").touch,
+    )  # fmt: skip
     assert result == comparison
+    assert (tmp_path / "prepared").exists()
     assert told == list(range(1, 31))
     assert not multiprocessing.active_children()
 
