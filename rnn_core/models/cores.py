@@ -74,7 +74,7 @@ def recurrent_core(
     try:
         return kind(input_size, batch_first=True, num_layers=num_layers, dropout=between, **options, **own)
     except (TypeError, ValueError, RuntimeError) as error:
-        if not own:
+        if kind in CORES.values() and not own:
             raise
         raise type(error)(f"{where}: {error}") from None
 

@@ -286,7 +286,7 @@ def test_a_signature_for_people():
 def test_models():
     model = SequenceClassifier(3, H, input_size=I, cell=Before, backend="numpy", seed=0)
     assert type(model.rnn) is Before
-    with pytest.raises(ValueError, match="LanguageModel: cell must be one whose h has hidden_size numbers, got 'Proj"):
+    with pytest.raises(TypeError, match="^LanguageModel: Projected: proj_size must be given"):
         LanguageModel(vocab_size=5, hidden_size=3, cell=Projected)
 
 

@@ -15,12 +15,15 @@ from rnn_core import (
     SequenceClassifier,
     SequenceRegressor,
     SequenceTagger,
+    gradcheck,
     load,
     save,
 )
+from rnn_core.data import Batch
 from rnn_core.data.forecasting import TimeSeries, WindowSpec
 from rnn_core.models.cores import width_of_core
 from rnn_core.weights import read_metadata
+from tests.rnn_core.cell.rows import Projected
 from transfer import Head, MultiTask
 
 WINDOW = WindowSpec.fit([TimeSeries(np.sin(np.arange(40.0)))], horizon=2, context=4)
@@ -121,3 +124,43 @@ def test_the_width_of_a_core_is_asked_of_it():
     core = {"cell": "LeakyRNN", "nonlinearity": "tanh", "dropout": 0.0, "num_layers": 2}
     for options in (None, {"alpha": 0.5}):
         assert width_of_core("here", hidden_size=7, cell_options=options, **core) == 7
+    assert width_of_core("here", hidden_size=7, cell_options={"proj_size": 2}, **{**core, "cell": Projected}) == 2
+
+
+def written(**how):
+    """Return a model that reads and writes tokens, and a batch for it."""
+    return Seq2Seq(5, 4, vocab_size=5, **how), Batch(TOKENS, TOKENS, lengths=np.array([4, 2]))
+
+
+TOKENS = np.array([[1, 2, 3, 4], [4, 1, 2, 0]])
+PROJECTED = {
+    "language model": lambda **how: (LanguageModel(5, 4, embedding_size=2, tied=True, **how), Batch(TOKENS, TOKENS)),
+    "both ways": lambda **how: (
+        SequenceClassifier(3, 4, vocab_size=5, bidirectional=True, num_layers=2, **how), Batch(TOKENS, np.array([0, 2]))
+    ),
+    "two ways": lambda **how: (BidirectionalLanguageModel(5, 4, **how), Batch(TOKENS, TOKENS)),
+    "a bridge": written,
+    "no bridge": lambda **how: written(bidirectional=False, attention=None, embedding_size=2, tied=True, **how),
+    "fed": lambda **how: written(input_feeding=True, decoder_size=5, **how),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PROJECTED)
+def test_a_core_whose_h_is_narrower(kind, tmp_path):
+    """Heads, bridge, attention and what is fed back are as wide as what the core puts out."""
+    how = {"cell": Projected, "cell_options": {"proj_size": 2}, "backend": "numpy", "dtype": "float64", "seed": 0}
+    model, batch = PROJECTED[kind](**how)
+    assert gradcheck(model, batch)
+    head = model.layers["head"]
+    assert head.in_features == (4 if kind == "both ways" else 2)
+    assert (getattr(model, "bridge", None) is not None) == (kind in ("a bridge", "fed"))
+    save(model, tmp_path / "model.safetensors")
+    assert load(tmp_path / "model.safetensors").evaluate(batch).loss == model.evaluate(batch).loss
+
+
+def test_tied_weights_are_as_wide_as_the_output():
+    how = {"cell": Projected, "cell_options": {"proj_size": 2}, "backend": "numpy", "tied": True}
+    with pytest.raises(ValueError, match="embedding_size must equal the core's output size = 2 with tied=True, got 4"):
+        LanguageModel(5, 4, **how)
+    with pytest.raises(ValueError, match="embedding_size must equal the decoder's output size = 2 with tied=True"):
+        Seq2Seq(5, 4, vocab_size=5, **how)
