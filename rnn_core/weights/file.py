@@ -43,7 +43,9 @@ class Contents:
         arrays = {}
         for name in self.shapes:
             try:
-                arrays[name] = self.file.get_tensor(name)
+                arrays[name] = array = self.file.get_tensor(name)
+                if array.dtype.isbuiltin == 2:  # bfloat16 is one of NumPy's names where ml_dtypes has been imported
+                    raise TypeError(f"{array.dtype.name} is another package's")
             except (TypeError, AttributeError, SafetensorError) as error:  # of bfloat16, of float8, of six bits
                 raise TypeError(
                     f"{self.where}: {one_line(name, 60)} in {self.path!r} must have a dtype that NumPy has: "

@@ -150,6 +150,13 @@ def test_a_dtype_that_numpy_lacks(dtype, size, name, path):
     assert name in message
 
 
+def test_a_dtype_that_another_package_has_added(path):
+    """What is read must not depend on what else has been imported."""
+    pytest.importorskip("ml_dtypes")
+    raw(path, {"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, bytes(4))
+    assert "bfloat16 is another package's; convert it with" in refused(path, read_arrays, TypeError)
+
+
 @pytest.mark.parametrize("shape", [[1] * 70, [0, 2**63], [0, 2**62, 2**60]])
 def test_a_shape_that_numpy_lacks(shape, path):
     raw(
