@@ -45,12 +45,14 @@ def _arguments(problem):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", [name for name in CELLS if name != "rnn_relu"])
 def test_every_vector_width_gives_right_results(name, dtype):
     """What is wider than the host's own, LLVM makes of several.
 
     A sum over K is added up in the same order at any width: the same bits. A gradient's sum over the gates' units runs
     on through what fills them up to whole vectors, so where it is longer than one chain, it is cut elsewhere.
+    rnn_relu is rnn_tanh but for ReLU and its derivative, and test_cells.py has these at every width; rnn_sigmoid isn't
+    left out, as only there what fills up a vector is not 0.
     """
     cell = cpu.cell(name)
     for case in ("tails-of-tiles", "ragged-odd-H", "one-of-everything", "saturated", "whole-tiles"):
