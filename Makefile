@@ -31,6 +31,7 @@ test-sim: $(VENV)/test.installed  ## the CUDA kernels without a GPU, thread by t
 ptx: $(VENV)/ptx.installed  ## every CUDA kernel compiled and assembled without a GPU: registers, shared memory, spills
 	$(BIN)/python -m kernels.cuda.assembly $(ARGS)
 	$(BIN)/python -m kernels.cuda.assembly rnn_core.variants --shape 256 32
+	$(BIN)/python -m kernels.cuda.assembly tests.kernels.cuda.staged_cells --shape 256 32
 
 lint: $(VENV)/lint.installed  ## style and likely bugs, by ruff (a second)
 	$(BIN)/ruff check $(ARGS) .

@@ -20,6 +20,7 @@ from tests.cases import CASES, Case, Problem
 from tests.conformance import CHECKS, check_equations, check_infer, host
 from tests.conformance import run as run_problem
 from tests.kernels.cuda.defined_cells import Apart, Call, Held, Masked, assert_equations
+from tests.kernels.cuda.staged_cells import Narrow, Shared
 
 from . import small
 from .device import Device
@@ -74,6 +75,9 @@ def items(device: Device, quick: bool, only: list[str]) -> list[tuple[str, Calla
     for kind, dtype, way in product((Held, Apart, Masked), ("float32", "float64"), ways):
         name = f"{kind.__name__}/{dtype}/defined{f'/{way}' if way else ''}"
         found.append((name, partial(run_defined, device, kind.definition, dtype, way)))
+    if device.backend == "cuda":
+        for kind, dtype in product((Shared, Narrow), ("float32", "float64")):
+            found.append((f"{kind.__name__}/{dtype}/defined", partial(run_defined, device, kind.definition, dtype, "")))
     return found
 
 

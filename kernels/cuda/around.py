@@ -1,4 +1,4 @@
-"""What is around the recurrence: single products, rows by their lengths, arrays as kernels want them."""
+"""What is around the recurrence: a look at arrays, single products, rows by length, arrays as kernels want them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from .running import launch
 from .running.launch import namespace
 from .running.unit import Lengths
 
+DTYPES = ("float32", "float64")
+
 
 @contextmanager
 def memory(where: str, T: int, B: int, H: int) -> Iterator[None]:
@@ -27,6 +29,28 @@ def memory(where: str, T: int, B: int, H: int) -> Iterator[None]:
             f"left ({error}); take fewer sequences or steps at a time, or free what is not in use with "
             "cupy.get_default_memory_pool().free_all_blocks()"
         ) from error
+
+
+def check_arrays(where: str, *given: Array | None) -> None:
+    """Raise where arrays are not of one dtype, of the right kind, and on the current device."""
+    xp = namespace()
+    arrays: list[Array] = [array for array in given if array is not None]
+    for array in arrays:
+        if not isinstance(array, xp.ndarray):
+            raise TypeError(
+                f"{where}: arrays must be on the GPU, got {type(array).__module__}.{type(array).__name__}; move "
+                "them once with cupy.asarray"
+            )
+    if len({array.dtype for array in arrays}) > 1 or arrays[0].dtype.name not in DTYPES:
+        found = ", ".join(str(array.dtype) for array in arrays)
+        raise TypeError(f"{where}: x, weights and states must all be float32 or all float64, got {found}")
+    if not launch.SIMULATED:
+        current = xp.cuda.runtime.getDevice()
+        if elsewhere := {int(array.device.id) for array in arrays} - {current}:
+            raise ValueError(
+                f"{where}: arrays must be on device {current}, the current one, got some on "
+                f"{', '.join(map(str, sorted(elsewhere)))}; use `with cupy.cuda.Device(n):` and keep all on one"
+            )
 
 
 def rows_of(T: int, B: int, lengths: np.ndarray | None) -> Lengths:

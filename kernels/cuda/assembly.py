@@ -21,77 +21,15 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from kernels.definition import DEFINITIONS, Definition
 
-from .defined import kernel_cell
-from .language.cell import KernelCell
+from .cases import DEVICES, EVERY, SIZES, Case, StagedCase, cases
 from .language.device import SIMULATED
-from .language.unrolled import count
-from .planning.plan import Device, choose
-from .planning.tile import Tile
 from .recurrence import CELLS
-from .running import elementwise, persistent, stepwise
 from .running.launch import entry
-
-DEVICES = {
-    "sm_90": Device(multiprocessors=132, shared_bytes=227 * 1024, architecture=(9, 0)),  # H100
-    "sm_80": Device(multiprocessors=108, shared_bytes=163 * 1024, architecture=(8, 0)),  # A100
-}
 
 REGISTERS = 65536
 """Registers of a multiprocessor."""
-
-SIZES = {
-    ("sm_90", "float32"): ((256, 1024), (1, 8, 32)),
-    ("sm_80", "float32"): ((512,), (1, 32)),
-    ("sm_90", "float64"): ((512,), (32,)),
-    ("sm_80", "float64"): ((512,), (32,)),
-}
-"""For which H and B the chosen kernels are assembled."""
-
-EVERY = dict.fromkeys(SIZES, ((64, 100, 128, 200, 256, 512, 768, 1024, 1300), (1, 2, 4, 8, 16, 32, 64, 128, 256)))
-"""The same for ``--every``, which takes some minutes."""
-
-
-class Case(NamedTuple):
-    """A kernel to assemble."""
-
-    target: str  # sm_90, …
-    kernel: str  # forward, forward+tape, backward; step, … those of the stepwise way, all, … of the elementwise one
-    cell: str
-    dtype: str
-    tile: Tile | None
-    shared_bytes: int
-    definition: Definition | None = None  # None: a cell of the contract
-
-    def ptx(self) -> str:
-        """Compile it."""
-        from .language.compiler import compile_ptx  # it is not there in the simulator
-
-        cell, real = _cell(self.definition or self.cell, self.dtype), np.dtype(self.dtype).type
-        kind, *parts = self.kernel.split("+")
-        make, types = {
-            "forward": (persistent.make_forward, persistent.FORWARD),
-            "backward": (persistent.make_backward, persistent.BACKWARD),
-            "step": (stepwise.make_step, stepwise.FORWARD),
-            "step_backward": (stepwise.make_step_backward, stepwise.BACKWARD),
-            "all": (elementwise.make_forward, elementwise.FORWARD),
-            "all_backward": (elementwise.make_backward, elementwise.BACKWARD),
-        }[kind]
-        options = {"keep": "tape" in parts}
-        if kind.endswith("backward"):
-            options = {"vectors": True, "every": "states" in parts}
-        made_of = (cell, real) if self.tile is None else (cell, self.tile, real)
-        function = make(*made_of, **options)  # type: ignore[operator]
-        return compile_ptx(function, types, self.dtype, DEVICES[self.target].architecture)
-
-    @property
-    def threads(self) -> int:
-        """Threads of a block."""
-        return stepwise.THREADS if self.tile is None else self.tile.threads
-
 
 class Result(NamedTuple):
     """What the assembler says of a kernel."""
@@ -101,7 +39,7 @@ class Result(NamedTuple):
     spills: int  # bytes stored and loaded
     float64: int  # instructions on float64
 
-    def faults(self, case: Case) -> list[str]:
+    def faults(self, case: Case | StagedCase) -> list[str]:
         """Return what is wrong, in words."""
         found = []
         if self.spills or self.stack:
@@ -113,43 +51,6 @@ class Result(NamedTuple):
         if case.shared_bytes > DEVICES[case.target].shared_bytes:
             found.append(f"{case.shared_bytes} bytes of shared memory")
         return found
-
-
-def cases(
-    shapes: Mapping[Any, Any] = SIZES, cells: Sequence[str | Definition] = tuple(CELLS)
-) -> Iterator[Case]:
-    """Yield every kernel that is chosen for one of the shapes, once; of cells of the contract, by name, or defined."""
-    for (target, dtype), (sizes, batches) in shapes.items():
-        for cell in cells:
-            shape = [(H, B) for H in sizes for B in batches]
-            if cell in ("rnn_relu", "rnn_sigmoid"):
-                shape = [(sizes[0], 32)]  # the vanilla cells differ in one function
-            yield from _cases(target, dtype, cell, shape)
-
-
-def _cases(target: str, dtype: str, of: str | Definition, shapes: Sequence[tuple[int, int]]) -> Iterator[Case]:
-    cell, itemsize, seen = _cell(of, dtype), np.dtype(dtype).itemsize, set()
-    name, definition = (of, None) if isinstance(of, str) else (of.name, of)
-    X, G = count(cell.from_x), count(cell.from_h)
-    forwards, backwards = ("", "+tape"), ("", "+states") if cell.others else ("",)
-    for H, B in shapes if G else ():
-        for kernel in (*(f"forward{more}" for more in forwards), *(f"backward{more}" for more in backwards)):
-            direction = kernel.partition("+")[0]
-            options = {"inputs": X, "numbers": cell.numbers(direction)}
-            for tf32 in (False, True) if dtype == "float32" else (False,):
-                choice = choose(direction, G, B, H, itemsize, DEVICES[target], tf32=tf32, **options)
-                if choice.tile is None or (kernel, choice.tile) in seen:
-                    continue
-                seen.add((kernel, choice.tile))
-                K = choice.row * (G if direction == "backward" else 1)
-                yield Case(target, kernel, name, dtype, choice.tile, choice.tile.size(K) * itemsize, definition)
-    kind = "step" if G else "all"
-    for kernel in (*(f"{kind}{more}" for more in forwards), *(f"{kind}_backward{more}" for more in backwards)):
-        yield Case(target, kernel, name, dtype, None, 0, definition)
-
-
-def _cell(of: str | Definition, dtype: str) -> KernelCell:
-    return CELLS[of] if isinstance(of, str) else kernel_cell(of, dtype)
 
 
 def definitions(names: Sequence[str]) -> list[Definition]:
@@ -196,7 +97,7 @@ def _imported(name: str) -> str:
 
 def assemble_definition(
     definition: Definition, shapes: Mapping[Any, Any] = SIZES
-) -> Iterator[tuple[Case, Result]]:
+) -> Iterator[tuple[Case | StagedCase, Result]]:
     """Yield every kernel of a defined cell that is chosen for one of the shapes, and what the assembler says of it."""
     yield from map(_assembled, cases(shapes, [definition]))
 
@@ -245,7 +146,7 @@ def ptxas() -> str:
     return on_path
 
 
-def _assembled(case: Case) -> tuple[Case, Result]:
+def _assembled(case: Case | StagedCase) -> tuple[Case | StagedCase, Result]:
     return case, assemble(case.ptx(), case.target)
 
 

@@ -11,7 +11,7 @@ from kernels.definition import Definition
 from kernels.given import Outline, Sizes, check_backward, check_forward
 
 from . import gru, lstm, rnn
-from .around import by_step, columns, full, memory, product, rows_of, zero_past
+from .around import by_step, check_arrays, columns, full, memory, product, rows_of, zero_past
 from .defined import kernel_cell
 from .language.cell import KernelCell
 from .language.unrolled import count
@@ -22,8 +22,6 @@ from .running.tensor import tf32_allowed
 from .running.unit import Backward, Forward, Given, Lengths, Wanted
 
 CELLS: dict[str, KernelCell] = {**rnn.CELLS, "lstm": lstm.CELL, "gru": gru.CELL}
-
-DTYPES = ("float32", "float64")
 
 Upstream = tuple[Array | None, ...]
 
@@ -65,7 +63,7 @@ class Recurrence(NamedTuple):
     ) -> tuple[Array, State, Any]:  # fmt: skip
         W_x, W_h, b_x, b_h = params[:4]
         extra = params[4] if self.definition else ()
-        self._check(x, W_x, W_h, b_x, b_h, *state0, *extra, *streams)
+        check_arrays(f"cuda.{self.name}", x, W_x, W_h, b_x, b_h, *state0, *extra, *streams)
         cell, xp = self._cell(x.dtype), namespace()
         (T, B, I), H, C, dtype = x.shape, len(W_x) // count(cell.from_x), len(state0) - 1, x.dtype
         check_forward(self._outline(cell), Sizes(T, B, B, I, H, dtype), params, state0, streams)
@@ -121,7 +119,7 @@ class Recurrence(NamedTuple):
         if not needs:
             return None, (None,) * len(states), self._gradients((None,) * 4, (None,) * len(vectors))
         dstates = tuple(dstates or (None,) * len(states))
-        self._check(tape.x, dy, *dstate_T, *dstates[1:])
+        check_arrays(f"cuda.{self.name}", tape.x, dy, *dstate_T, *dstates[1:])
         sizes = Sizes(T, B, B, I, H, tape.x.dtype)
         check_backward(self._outline(cell), sizes, params, dy, dstate_T, dstates)
         with memory(f"cuda.{self.name}", T, B, H):
@@ -201,31 +199,3 @@ class Recurrence(NamedTuple):
             direction, count(cell.from_h), B, H, dtype.itemsize, launch.current_device(), self.way, tf32_allowed(),
             count(cell.from_x), cell.numbers(direction),
         )  # fmt: skip
-
-    def _check(self, *given: Array | None) -> None:
-        """Raise where arrays are not of one dtype, of the right kind, and on the current device."""
-        xp, where = namespace(), f"cuda.{self.name}"
-        arrays: list[Array] = [array for array in given if array is not None]
-        for array in arrays:
-            if not isinstance(array, xp.ndarray):
-                raise TypeError(
-                    f"{where}: arrays must be on the GPU, got {type(array).__module__}.{type(array).__name__}; move "
-                    "them once with cupy.asarray"
-                )
-        if len({array.dtype for array in arrays}) > 1 or arrays[0].dtype.name not in DTYPES:
-            found = ", ".join(str(array.dtype) for array in arrays)
-            raise TypeError(f"{where}: x, weights and states must all be float32 or all float64, got {found}")
-        if not launch.SIMULATED:
-            current = xp.cuda.runtime.getDevice()
-            if elsewhere := {int(array.device.id) for array in arrays} - {current}:
-                raise ValueError(
-                    f"{where}: arrays must be on device {current}, the current one, got some on "
-                    f"{', '.join(map(str, sorted(elsewhere)))}; use `with cupy.cuda.Device(n):` and keep all on one"
-                )
-
-
-def describe(name: str | Definition, T: int, B: int, H: int, dtype: Any = "float32") -> str:
-    """Say which ways a cell takes on the current device, forwards and backwards."""
-    cell = Recurrence(name) if isinstance(name, str) else Recurrence(name.name, definition=name)
-    ways = (cell.choice(direction, B, H, np.dtype(dtype)) for direction in ("forward", "backward"))
-    return "; ".join(map(str, ways))

@@ -13,14 +13,15 @@ from functools import cache
 from typing import Any
 
 from kernels.contract import CellSpec
+from kernels.definition import Definition
 
 from .device import device_function
 from .unrolled import Kind, Named, count, make_join, make_others
 
 
-@dataclass(frozen=True, eq=False)
-class KernelCell:
-    """A cell, as a thread sees it."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CellNumbers:
+    """How many numbers a cell has of each kind, and what becomes of its sums."""
 
     name: str
     spec: CellSpec
@@ -28,9 +29,6 @@ class KernelCell:
     from_h: Kind  # what W_h h_{t−1} gives; with nothing there is no W_h
     kept: Kind  # what a tape keeps of a step besides the states
     pre_activation: Callable[[Any, Any, Any, Any], Any]  # from W_x x_t, b_x, W_h h_{t−1} and b_h, gate by gate, to a
-    step: Callable[..., tuple[Any, Any]]
-    step_backward: Callable[..., tuple[Any, ...]]
-    halves: Callable[[Any], tuple[Any, Any]]  # from da to what W_x x_t and what W_h h_{t−1} get, gate by gate
     halves_differ: bool
     streams: int = 0  # numbers that come with a step
     parameters: int = 0  # of a unit: its vectors, then its constants
@@ -41,6 +39,15 @@ class KernelCell:
         """How many states there are besides h."""
         return len(self.spec.states) - 1
 
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class KernelCell(CellNumbers):
+    """A cell of which no unit looks at another within a step, as a thread sees it."""
+
+    step: Callable[..., tuple[Any, Any]]
+    step_backward: Callable[..., tuple[Any, ...]]
+    halves: Callable[[Any], tuple[Any, Any]]  # from da to what W_x x_t and what W_h h_{t−1} get, gate by gate
+
     def numbers(self, direction: str) -> int:
         """Return how many numbers a thread has in registers while its block multiplies."""
         states, given = len(self.spec.states), self.streams + self.parameters
@@ -50,12 +57,19 @@ class KernelCell:
         return count(self.kept) + 2 * states + 2 * states + given + self.vectors
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StagedCell(CellNumbers):
+    """A cell whose programs have operations across the units of a row: a step is more than one launch."""
+
+    definition: Definition
+
+
 @cache
 def _named(states: tuple[str, ...]) -> Named:
     return namedtuple("States", states)
 
 
-def make_states(cell: KernelCell, real: Any = None) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def make_states(cell: CellNumbers, real: Any = None) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return `states` and `others`: from h and a tuple of the others to a NamedTuple, and from it back to the tuple.
 
     With `real` each number becomes one of that kind: a plain zero may be among them.

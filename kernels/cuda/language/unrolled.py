@@ -5,7 +5,7 @@ The text of a function that is made here has no name but ours: what a user has c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from kernels.definition import Program, Value
@@ -40,6 +40,17 @@ def make_write(kind: Kind) -> Any:
     return _function("write(p, at, stride, values)", items or "pass")
 
 
+def make_gather(places: Sequence[int]) -> Any:
+    """Return a function gather(p, at, stride): the numbers in some of the places that `make_read` goes through."""
+    return _function("gather(p, at, stride)", f"return {_tuple(f'p[at + {k} * stride]' for k in places)}")
+
+
+def make_scatter(places: Mapping[int, int]) -> Any:
+    """Return a function scatter(p, at, stride, values): some of a tuple's numbers, each to a place."""
+    items = "; ".join(f"p[at + {place} * stride] = values[{k}]" for k, place in places.items())
+    return _function("scatter(p, at, stride, values)", items or "pass")
+
+
 def make_vector(length: int, change: Callable[[Any], Any] | None = None) -> Any:
     """Return a function vector(p, at): a tuple of the `length` numbers from `at` on, each changed by a function."""
     items = ", ".join(f"change(p[at + {k}])" if change else f"p[at + {k}]" for k in range(length))
@@ -61,6 +72,11 @@ def make_others(kind: Named) -> Any:
 def make_sum(length: int) -> Any:
     """Return a function add(a, b): the sums of two tuples' numbers, one by one."""
     return _function("add(a, b)", f"return {_tuple(f'a[{k}] + b[{k}]' for k in range(length))}")
+
+
+def make_quotient(length: int) -> Any:
+    """Return a function divide(a, n): a tuple's numbers, each divided by n."""
+    return _function("divide(a, n)", f"return {_tuple(f'a[{k}] / n' for k in range(length))}")
 
 
 def make_sums(sums: Sequence[str], from_x: Sequence[str], from_h: Sequence[str]) -> Any:

@@ -1,11 +1,14 @@
 """Which way a call takes, and how its work is cut: one estimate, from T, B, H, the dtype and the device.
 
-Two ways lead through a sequence:
+Two ways lead through a sequence of a cell whose units meet between steps alone:
 
 - *persistent* (kernels/cuda/running/persistent.py): one launch, W_h on the chip, one barrier a step;
 - *stepwise* (kernels/cuda/running/stepwise.py): in every step one product by cuBLAS and one kernel for the equations.
   It is there for weights that no chip holds, and for batches so large that a product of the whole batch keeps every
   multiprocessor busy, and barriers are small change.
+
+A cell with means and products within a step has no choice: it is *staged* (kernels/cuda/running/staged.py), some
+launches a step with products by cuBLAS between them (kernels/cuda/planning/stages.py).
 
 The estimate adds up what a step must wait for. Its constants are of an H100's order and come from data sheets and
 published measurements, not from this code's own: see docs/cuda.md. A wrong one costs time, never a result.
@@ -86,10 +89,14 @@ class Choice(NamedTuple):
     row: int  # a row of what the blocks exchange: H, or for the backward H of each gate, filled up
     microseconds: float  # a step, as estimated
     product: bool = True  # whether there is a W_h to multiply with
+    launches: int = 0  # of a step, where it is staged
+    products: int = 0  # of a step, likewise
 
     @property
     def way(self) -> str:
-        """persistent, tensor (persistent, in the tensor cores), stepwise; elementwise where nothing is multiplied."""
+        """persistent, tensor (persistent, in the tensor cores), stepwise; elementwise or staged by the cell."""
+        if self.launches:
+            return "staged"
         if self.tile is None:
             return "stepwise" if self.product else "elementwise"
         return "tensor" if self.tile.tensor else "persistent"
@@ -102,6 +109,8 @@ class Choice(NamedTuple):
         return self.tile
 
     def __str__(self) -> str:
+        if self.launches:
+            return f"staged, {self.launches} launches and {self.products} products a step"
         if self.tile is None:
             return self.way
         t = self.tile
@@ -154,6 +163,22 @@ def choose(
             "don't hold it"
         )
     return min(choices, key=lambda choice: choice.microseconds)
+
+
+def choose_staged(H: int, launches: int, products: int, way: str = "") -> Choice:
+    """Return the one way of a cell whose units look at one another within a step; products are all, that of W_h too.
+
+    Raises
+    ------
+    ValueError
+        Another way is asked for.
+    """
+    if way not in ("", "staged"):
+        raise ValueError(
+            f"cuda: way must be 'staged' for a cell that looks at whole rows of units within a step, got {way!r}; "
+            "leave it out"
+        )
+    return Choice(None, 0, 0, H, LAUNCHES / 2 * (launches + products), launches=launches, products=products)
 
 
 def _persistent(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kernels.contract import Array
 
-from ..language.cell import KernelCell, make_states, make_steps
+from ..language.cell import CellNumbers, KernelCell, make_states, make_steps
 from ..language.device import device_function
 from ..language.unrolled import count, make_read, make_sum, make_write
 
@@ -139,7 +139,7 @@ def make_retreat(cell: KernelCell, real: Any) -> Callable[..., Any]:
     return retreat
 
 
-def make_given(cell: KernelCell) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def make_given(cell: CellNumbers) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return `stream` and `parameter`, which read the arrays of `Given`.
 
     ``stream(streams, t, row, unit, B, H)`` are the numbers that come with step t, ``parameter(parameters, unit, H)``
@@ -160,7 +160,7 @@ def make_totals(cell: KernelCell, *, vectors: bool) -> tuple[Callable[..., Any],
     return make_read(summed), make_write(summed), make_sum(summed)
 
 
-def make_upstream(cell: KernelCell, *, every: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
+def make_upstream(cell: CellNumbers, *, every: bool) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """Return `upstream` and `complete`, for the gradients of the states.
 
     ``upstream(dstates, t, row, unit, B, H)`` reads what the other states get from outside at step t; only with `every`

@@ -91,24 +91,26 @@ Masked = define(
 class Call:
     """The arguments of a call, forwards and back, drawn for a cell."""
 
-    def __init__(self, definition: Definition, dtype: str, *, T=4, B=3, I=2, H=5, lengths=None, bias=True, seed=0):
+    def __init__(self, definition: Definition, dtype: str, *, T=4, B=3, I=2, H=5, P=2, lengths=None, bias=True, seed=0):
         rng, d = np.random.default_rng(seed), definition
 
         def draw(*shape: int) -> np.ndarray:
             return (0.5 * rng.standard_normal(shape)).astype(dtype)
 
-        X, G = len(d.from_x) * H, len(d.from_h) * H
-        W_x, W_h, b_x, b_h = draw(X, I), draw(G, H), draw(X), draw(G)
+        X, G, P = len(d.from_x) * H, len(d.from_h) * H, P if d.projection else H
+        W_x, W_h, b_x, b_h = draw(X, I), draw(G, P), draw(X), draw(G)
         extra = (*(draw(H) for _ in d.vectors), *(np.full(H, 0.4, dtype) for _ in d.constants))
+        extra += tuple(draw(P if name == d.projection else H, H) for name in d.matrices)
         b_x, b_h = b_x if bias else None, b_h if bias and G else None
         self.params = DefinedParameters(W_x, W_h if G else None, b_x, b_h, extra)
         self.definition, self.lengths = d, None if lengths is None else np.array(lengths)
-        self.x, self.state0 = draw(T, B, I), tuple(draw(B, H) for _ in d.states)
+        self.x, self.state0 = draw(T, B, I), (draw(B, P), *(draw(B, H) for _ in d.states[1:]))
         self.streams = tuple((rng.random((T, B, H)) < 0.7).astype(dtype) for _ in d.streams)
-        self.dy, self.dstate_T = draw(T, B, H), tuple(draw(B, H) for _ in d.states)
+        self.dy, self.dstate_T = draw(T, B, P), (draw(B, P), *(draw(B, H) for _ in d.states[1:]))
         self.dstates = (None, *(draw(T, B, H) for _ in d.states[1:]))
         self.names = (
-            "x", *(f"{s}0" for s in d.states), "weight_ih", "weight_hh", "bias_ih", "bias_hh", *d.vectors
+            "x", *(f"{s}0" for s in d.states), "weight_ih", "weight_hh", "bias_ih", "bias_hh", *d.vectors,
+            *d.matrices,
         )  # fmt: skip
 
     def run(self, cell: Any) -> dict[str, np.ndarray]:

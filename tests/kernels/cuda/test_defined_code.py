@@ -14,9 +14,10 @@ ROOT = Path(__file__).resolve().parents[3]
 CODE = """
 from kernels.cuda import assembly
 from tests.kernels.cuda.defined_cells import Apart, Held, Masked
+from tests.kernels.cuda.staged_cells import Narrow, Shared
 
 kernels = set()
-for definition in (Held.definition, Apart.definition, Masked.definition):
+for definition in (Held.definition, Apart.definition, Masked.definition, Shared.definition, Narrow.definition):
     for case in assembly.cases({("sm_90", "float32"): ((64,), (4,))}, [definition]):
         if (definition is Masked.definition and case.kernel != "backward") or (case.tile and case.tile.tensor):
             continue
@@ -43,6 +44,7 @@ def test_kernels_neither_spill_nor_compute_in_another_precision():
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == [
-        "all", "all+tape", "all_backward", "all_backward+states", "backward", "backward+states", "forward",
-        "forward+tape", "step", "step+tape", "step_backward", "step_backward+states",
+        "all", "all+tape", "all_backward", "all_backward+states", "backward", "backward+states", "dh", "forward",
+        "forward+tape", "stage0", "stage0+tape", "stage0_backward", "stage0_backward+states", "stage1", "stage1+tape",
+        "stage1_backward", "stage1_backward+states", "step", "step+tape", "step_backward", "step_backward+states",
     ]  # fmt: skip
