@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
 import warnings
+import weakref
 from typing import NamedTuple
 
 import numpy as np
@@ -120,6 +122,17 @@ def test_what_was_defined_again_is_not_saved_as_if_it_were_the_same(tmp_path):
     assert type(load(tmp_path / "new.safetensors")) is type(new)
     with pytest.raises(ValueError, match="cell must be one of"):
         LanguageModel(vocab_size=5, hidden_size=3, cell=type(old))
+
+
+def test_a_definition_that_was_replaced_is_freed():
+    found = []
+    for gain in range(3):
+        kind = changing(gain=gain)
+        SequenceClassifier(2, 3, input_size=2, cell=kind, backend="numpy").predict(np.ones((1, 4, 2), np.float32))
+        found.append((weakref.ref(kind), weakref.ref(kind.definition)))
+    del kind
+    gc.collect()
+    assert [[one() is not None for one in refs] for refs in found] == [[False, False], [False, False], [True, True]]
 
 
 def test_files_without_such_a_cell_are_as_they_were(tmp_path):
