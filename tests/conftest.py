@@ -9,13 +9,9 @@ RNN_CORE_REQUIRE_TORCH
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import os
-import shutil
 import signal
-import sys
-import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,13 +20,6 @@ from hypothesis import HealthCheck, settings
 # wait for one another. No window opens.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
-
-# A run begins many processes. Where none may write bytecode beside the sources, each would compile them all anew.
-if os.environ.get("PYTHONDONTWRITEBYTECODE") and not os.environ.get("PYTHONPYCACHEPREFIX"):
-    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = tempfile.mkdtemp(prefix="rnn-core-bytecode-")
-    atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
-    del os.environ["PYTHONDONTWRITEBYTECODE"]
-    sys.dont_write_bytecode = False
 
 # In the background, as ``make test &`` starts it, a shell has this signal ignored, and every process that is begun
 # inherits that; but tests interrupt what they run.
