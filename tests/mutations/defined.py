@@ -79,7 +79,7 @@ MUTATIONS = (
     ),
     Mutation(
         "defined: the gradient of a matrix is another's", f"{LOOPS}._gradients", "dp[len(vectors) :]",
-        "dp[: len(vectors) - 1 : -1]", GRADIENTS, ("Before", "ragged"),
+        "dp[len(vectors) :][::-1]", GRADIENTS, ("Before", "ragged"),
     ),
     Mutation(
         "defined: a head's gradient is the first one's", "rnn_core.layers.defined.heads:blocks", "dW[:, n, :, n]",
