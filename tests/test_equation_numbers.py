@@ -23,6 +23,7 @@ DERIVATIONS = {
     "CR": "crf",
     "CV": "convolution", "CP": "convolution",
     "FC": "forecasting",
+    "RG": "regularisers",
     **dict.fromkeys(("PL", "CL", "LR", "IR", "MG", "MN", "MT", "SL", "PS"), "variants"),
 }  # fmt: skip
 """Where each family of equations is derived."""

@@ -17,11 +17,11 @@ from rnn_core.variants import scan
 def variant_step(name: str) -> None:
     """The gradient check of a variant's step: complex step, 1e-12; of the functions that its file has now."""
     kind, file = shipped(name), import_module(SHIPPED[name])
-    its: Any = kind.definition
+    its: Any = kind.dropped or kind.definition
     functions: Any = tuple(each._replace(function=getattr(file, each.function.__name__)) for each in its.functions)
     now: Any = SimpleNamespace(
         __name__=name, file=kind.file, definition=replace(its, functions=functions), defaults=kind.defaults,
-        initial=kind.initial,
+        initial=kind.initial, dropped=None,
     )  # fmt: skip
     report = check_step(now)
     assert report, f"\n{report}"

@@ -5,6 +5,9 @@ define.py       `define`: from names and two functions to a layer
 operators.py    what the two functions may use, on arrays and on symbols
 number.py       symbols: what they are called with once, to be written down as a `Program`
 writing.py      one of the two functions: called on numbers in a row, or written down
+built_in.py     RNN, LSTM and GRU in the words of a user's cell
+wrapping.py     zoneout and recurrent dropout, around whichever cell
+derived.py      definitions that were made of others
 names.py        gates, states, parameters by name, and what names can't be
 matrix.py       symbols that are no numbers: a matrix among the parameters, and the gradient of one
 projection.py   a cell whose h is projected: what may stand beside it

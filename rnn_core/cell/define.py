@@ -10,12 +10,13 @@ from types import FunctionType
 from typing import Any
 
 from kernels.contract import CELLS, DefinedParameters
-from kernels.definition import Definition
+from kernels.definition import Definition, Program
 
 from ..foreign import shown
 from ..layers.defined import SHIPPED, Cell, Defining, Initial, register, signature, spec_of, taken_names
+from .derived import derived, dropped_of
 from .mistakes import Place, caller, mistake
-from .names import Group, check_names, checked_flag, group, options_of, reached
+from .names import Group, Ones, check_names, checked_flag, group, options_of, reached
 from .projection import check_projection, projected
 from .writing import Written
 
@@ -31,6 +32,7 @@ def define(
     parameters: Any = None,
     options: Any = None,
     streams: Any = None,
+    masks: Any = None,
     from_x: Iterable[str] | None = None,
     from_h: Iterable[str] | None = None,
     initial: Mapping[str, Initial] | None = None,
@@ -68,6 +70,9 @@ def define(
         Hyperparameters: a layer takes them by keyword, and a file keeps them.
     streams : NamedTuple class or tuple of str, optional
         Numbers that come with each step, and have no gradient. For the time loops of a backend; a layer has none.
+    masks : NamedTuple class or tuple of str, optional
+        Factors of the cell's candidates: both functions take them as `d`, after `m` and before `p`. They are 1, and
+        cost nothing, but where a layer trains with `candidate_dropout`.
     from_x, from_h : tuple of str, optional
         The gates that W_x x + b_x adds to, and those that W_h h + b_h adds to; all of them without it. With
         ``from_h=()`` there is no weight_hh.
@@ -105,6 +110,7 @@ def define(
     v = group(place, "dp", "parameter", "parameters", parameters)
     w = group(place, "dp", "matrix", "matrices", matrices)
     m = group(place, "m", "stream", "streams", streams)
+    d = group(place, "d", "mask", "masks", masks)
     defaults = options_of(place, options)
     check_names(place, s, v, w, defaults)
     x, h = reached(place, a, from_x, from_h)
@@ -112,12 +118,10 @@ def define(
     if heads and not h:
         raise mistake(place, "define", "heads must be False with from_h=(), as there is no W_h", quoted=False)
     p, dp = _p(v, w, options, defaults), _p(v, w, None, {})
-    forward, backward = _written(place, (step, step_backward), (a, s, k), m, p, dp)
-    programs = forward.program(), backward.program()
-    for each in (a, v.called("p"), w.called("p")):
-        forward.check_read(each, programs[0])
-    for each in (m, *([Group("p", "option", options)] if defaults else [])):  # one may be for gradients alone
-        forward.check_read(each, *programs)
+    more = [*([m] if m.names else []), *([Ones(*d)] if d.names else []), *([p] if p.names else [])]
+    forward, backward = _written(place, (step, step_backward), (a, s, k), more, dp)
+    own = [Group("p", "option", options)] if defaults else []
+    programs = _programs(forward, backward, (a, v.called("p"), w.called("p")), (m, *own))
     definition = Definition(
         name, a.names, x, h, s.names, k.names, m.names, v.names, tuple(defaults), *programs, (forward, backward),
         forward.function.__module__, w.names, projected(place, projection, w.names),
@@ -127,7 +131,7 @@ def define(
     body = {
         "cell": name, "definition": definition, "its_spec": spec_of(definition), "defaults": defaults,
         "file": forward.function.__code__.co_filename, "initial": _initial(place, definition, initial, bias=bias),
-        **flags,
+        "dropped": _dropped(definition, d), **flags,
         "__module__": definition.module, "__qualname__": name,
         "__signature__": signature(defaults, projected=bool(definition.projection), heads=heads),
         "__doc__": inspect.getdoc(step) or f"A stack of the cell {name!r}.",
@@ -141,11 +145,10 @@ def define(
 
 
 def _written(
-    place: Place, functions: tuple[Any, Any], groups: tuple[Group, Group, Group], m: Group, p: Group, dp: Group
+    place: Place, functions: tuple[Any, Any], groups: tuple[Group, Group, Group], more: Iterable[Group], dp: Group
 ) -> tuple[Any, Any]:
     """Return `step` and `step_backward` with what they take and return, if they take that."""
     a, s, k = groups
-    more = [each for each in (m, p) if each.names]
     forward = Written(_function(place, "step", functions[0]), (a, s, *more), (s.called("state"), k))
     backward = Written(
         _function(place, "step_backward", functions[1]),
@@ -155,6 +158,29 @@ def _written(
     for written in (forward, backward):
         written.check_signature()
     return forward, backward
+
+
+def _programs(
+    forward: Written, backward: Written, by_step: Iterable[Group], by_either: Iterable[Group]
+) -> tuple[Program, Program]:
+    """Return both functions written down, if all that they are given is read; some may be for gradients alone."""
+    programs = forward.program(), backward.program()
+    for each in by_step:
+        forward.check_read(each, programs[0])
+    for each in by_either:
+        forward.check_read(each, *programs)
+    return programs
+
+
+def _dropped(its: Definition, masks: Group) -> Definition | None:
+    """Return a cell with its masks as streams, behind its own; None for one that has none."""
+    if not masks.names:
+        return None
+    functions: Any = tuple(each.masked() for each in its.functions)  # type: ignore[attr-defined]
+    step, step_backward = (each.program() for each in functions)
+    functions[0].check_read(masks, step)
+    how: dict[str, Any] = {"streams": its.streams + masks.names, "functions": functions}
+    return derived(its, dropped_of, (its.name, its.module, its.digest), step=step, step_backward=step_backward, **how)
 
 
 def _check_name(place: Place, name: Any, module: Any) -> None:

@@ -13,10 +13,12 @@ from kernels.contract import DefinedParameters
 
 from ..foreign import shown
 from .mistakes import Place, mistake, named_twice
+from .number import One
 
 ARGUMENTS = (
     "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "backend", "dtype",
-    "precision", "seed", "nonlinearity", "cell", "proj_size", "num_heads",
+    "precision", "seed", "nonlinearity", "cell", "proj_size", "num_heads", "zoneout", "recurrent_dropout",
+    "candidate_dropout", "weight_drop",
 )  # fmt: skip
 """What a layer or model takes by keyword besides a cell's options."""
 
@@ -51,9 +53,36 @@ class Group(NamedTuple):
         """Their names in the order in which they stand in a row: the matrices last."""
         return (*(name for name in self.names if name not in self.matrices), *self.matrices)
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """What a function may ask it for, whether they are among the numbers that are handed over or not."""
+        return self.names
+
+    def made(self, numbers: Iterable[Any]) -> Any:
+        """Return what the function gets, of its numbers in a row."""
+        return self.make(**dict(zip(self.row, numbers, strict=True)))
+
     def called(self, word: str) -> Group:
         """Return the same under another word."""
         return self._replace(word=word)
+
+
+class Ones(Group):
+    """Masks where nothing is dropped: they are no numbers, and a function finds a `One` by each of their names."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """None is handed over."""
+        return ()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The masks' names."""
+        return tuple(self.make._fields)
+
+    def made(self, numbers: Iterable[Any]) -> Any:
+        """Return what the function gets."""
+        return self.make(*(One() for _ in self.known))
 
 
 def group(place: Place, word: str, what: str, argument: str, given: Any) -> Group:

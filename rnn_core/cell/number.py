@@ -37,6 +37,25 @@ UFUNCS = {np.add: "add", np.subtract: "subtract", np.multiply: "multiply", np.di
 """What NumPy makes of ``np.float64(2) * a``."""
 
 
+class One:
+    """What a cell's masks are where nothing is dropped: a factor that leaves no trace, on arrays and on symbols."""
+
+    __array_ufunc__ = None  # an array leaves the product to it
+
+    def __mul__(self, other: Any) -> Any:
+        return other
+
+    __rmul__ = __mul__
+
+    def _refused(self, *_: Any) -> NoReturn:
+        raise TypeError("a mask is a factor, of a candidate, and nothing else; write d.g * g")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __neg__ = _refused
+
+    def __repr__(self) -> str:
+        return "1"
+
+
 class Writing:
     """A function that is being written down: what its numbers have been through so far.
 
@@ -101,6 +120,8 @@ class Writing:
 
     def operand(self, value: Any) -> Value | float:
         """Return what an operation reads."""
+        if isinstance(value, One):
+            value._refused()
         if isinstance(value, Number):
             return self._known(value)._value
         if isinstance(value, Matrix | Outer):
@@ -146,7 +167,7 @@ class Number:
         return self._writing.add("subtract", (other, self))
 
     def __mul__(self, other: Any) -> Number:
-        return self._writing.add("multiply", (self, other))
+        return self if isinstance(other, One) else self._writing.add("multiply", (self, other))
 
     def __rmul__(self, other: Any) -> Number:
         return self._writing.add("multiply", (other, self))

@@ -15,7 +15,7 @@ from ..foreign import one_line, shown
 from ..layers.layout import describe
 from .matrix import Matrix, Outer
 from .mistakes import CellError, Place, failed_at, mistake, returned_at
-from .names import Group
+from .names import Group, Ones
 from .number import Number, Writing, as_constant
 
 
@@ -57,6 +57,10 @@ class Written(NamedTuple):
             outputs.append(self._output(writing, name, result))
         return _pruned(writing, inputs, names, outputs, self._end)
 
+    def masked(self) -> Written:
+        """Return the same where masks are numbers, which come where the function takes them."""
+        return self._replace(takes=tuple([Group(*each) if isinstance(each, Ones) else each for each in self.takes]))
+
     def check_signature(self) -> None:
         """Raise an error if the function does not take its groups."""
         wanted = ", ".join(each.word for each in self.takes)
@@ -90,7 +94,7 @@ class Written(NamedTuple):
     def _grouped(self, numbers: Sequence[Any]) -> list[Any]:
         """Return the function's arguments."""
         rest = iter(numbers)
-        return [each.make(**{name: next(rest) for name in each.row}) for each in self.takes]
+        return [each.made([next(rest) for _ in each.row]) for each in self.takes]
 
     def _flat(self, results: Any) -> list[Any]:
         """Return the results in a row, if they are as they must be."""
@@ -158,7 +162,7 @@ class Written(NamedTuple):
         owner = getattr(error, "obj", None)
         for each, argument in zip(self.takes, arguments, strict=True):
             if owner is argument and isinstance(error, AttributeError):
-                there = f"it has {', '.join(each.names)}" if each.names else "it has none"
+                there = f"it has {', '.join(each.known)}" if each.known else "it has none"
                 text = f"{each.word} has no {each.what} {error.name!r}; {there}"
         makes = {each.make.__name__: each for each in (*self.returns, *self.takes)}
         if isinstance(error, TypeError) and (made := re.match(r"(\w+)\.__new__\(\) (.*)", str(error))):

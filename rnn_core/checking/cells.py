@@ -140,7 +140,7 @@ def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0)
     ValueError
         As `gradcheck`: the step isn't finite at the numbers that were drawn, or isn't analytic.
     """
-    its = kind.definition
+    its = _definition(kind)
     problem = _problem(kind, seed)
     report = gradcheck(problem, method=method, seed=seed)
     by_name = {name: [row for row in report.rows if row.name == name] for row in report.rows for name in [row.name]}
@@ -225,9 +225,14 @@ def _outputs(program: Program, name: str) -> tuple[str, ...]:
     return (name,) if name in program.output_names else (f"{name}.d", f"{name}.v")
 
 
+def _definition(kind: type[Cell]) -> Definition:
+    """Return what of a cell is checked: that with masks, if it has any, as without them they are 1."""
+    return kind.dropped or kind.definition
+
+
 def _problem(kind: type[Cell], seed: int) -> Problem:
     """Return the problem of one step: values are all that it depends on, outputs are the states after it."""
-    its = kind.definition
+    its = _definition(kind)
     drawn = _drawn(kind, np.random.default_rng(seed))
     names = [f"a.{name}" for name in its.sums] + [f"prev.{name}" for name in its.states]
     names += [f"p.{name}" for name in (*its.vectors, *its.matrices)]
@@ -275,13 +280,15 @@ def _that_matter(its: Definition, names: list[str], gradients: Any) -> set[str]:
 def _drawn(kind: type[Cell], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return numbers for all that comes into a step."""
     found = {}
-    for name, shape in _sizes(kind.definition).items():
+    for name, shape in _sizes(_definition(kind)).items():
         word, _, own = name.partition(".")
         if word == "p" and own in kind.defaults:
             found[name] = np.full(shape, kind.defaults[own])
         elif word == "p" and own in kind.initial:
             begin = kind.initial[own]
             found[name] = np.array(begin(rng, shape) if callable(begin) else np.full(shape, begin), np.float64)
+        elif word == "d":
+            found[name] = rng.uniform(0.5, 2, shape)
         elif word == "m":
             found[name] = rng.integers(0, 2, shape).astype(np.float64)
         else:

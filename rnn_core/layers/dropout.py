@@ -45,9 +45,13 @@ def dropout_mask(x: Array, p: float, rng: np.random.Generator | int | None = Non
         Draws the mask, on the host, so that one seed gives one mask on every backend and in every dtype; for an x on
         the GPU it is then moved there.
     """
-    xp = array_namespace(x)
-    kept = generator(rng).random(tuple(x.shape), dtype=np.float32) >= p
-    real = xp.float32 if x.dtype == xp.float32 else xp.float64
+    return drawn_mask(generator(rng), tuple(x.shape), p, x.dtype, array_namespace(x))
+
+
+def drawn_mask(rng: np.random.Generator, shape: tuple[int, ...], p: float, dtype: Any, xp: Any) -> Array:
+    """Return a mask of a shape, for arrays of a dtype and a namespace."""
+    kept = rng.random(shape, dtype=np.float32) >= p
+    real = xp.float32 if dtype == xp.float32 else xp.float64
     return xp.astype(xp.asarray(kept), real) * (1 / (1 - p))
 
 

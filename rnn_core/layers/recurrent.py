@@ -8,6 +8,7 @@ import numpy as np
 
 from kernels.contract import CELLS
 
+from .regularised import Zoneout
 from .stack import Recurrent
 
 
@@ -41,7 +42,16 @@ class RNN(Recurrent):
         Parameters, outputs and gradients are float32 in either. "bfloat16" wants dtype float32, and backend "cpu" or
         "numpy".
     seed : int, optional
-        Draws the parameters, from U(−1/√H, 1/√H), and the dropout masks.
+        Draws the parameters, from U(−1/√H, 1/√H), and the masks of dropout and what is like it.
+    zoneout : float, or a list of one for each state
+        Probability, from 0 to 1, that a unit keeps its old state at a step of `forward`. Otherwise the layer mixes the
+        old state with the new one by this share: (RG1).
+    recurrent_dropout : float
+        Probability that W_h does not read a unit of h in `forward`, at no step of a sequence: (RG2).
+    candidate_dropout : float
+        Probability that a unit's candidate is left out of a step of `forward`: (RG3).
+    weight_drop : float
+        Probability that an element of W_h is 0 for a call of `forward`: (RG4).
 
     Raises
     ------
@@ -72,13 +82,18 @@ class RNN(Recurrent):
         dtype: Any = np.float32,
         precision: str = "float32",
         seed: int | None = None,
+        zoneout: Zoneout = 0.0,
+        recurrent_dropout: float = 0.0,
+        candidate_dropout: float = 0.0,
+        weight_drop: float = 0.0,
     ) -> None:
         self.cell = f"rnn_{nonlinearity}"
         if self.cell not in CELLS:
             raise ValueError(f"RNN: nonlinearity must be 'tanh', 'relu' or 'sigmoid', got {nonlinearity!r}")
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            backend=backend, dtype=dtype, precision=precision, seed=seed,
+            backend=backend, dtype=dtype, precision=precision, seed=seed, zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout, candidate_dropout=candidate_dropout, weight_drop=weight_drop,
         )  # fmt: skip
         self.config["nonlinearity"] = nonlinearity
 

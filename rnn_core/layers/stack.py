@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -48,6 +49,12 @@ class Recurrent(Cells):
         if small is not None:
             small.met(x)
         return y, state
+
+    def undropped(self) -> Self:
+        """Return a layer of the same arrays whose `forward` keeps a tape and draws nothing: that is as a call."""
+        twin = copy.copy(self)
+        twin.dropout, twin._noisy = 0.0, None
+        return twin
 
     def stream(self, batch_size: int | None = None, state0: Any = None) -> Stream:
         """Return a stream: it takes one step, or some, at a time, and keeps the state from call to call.
@@ -114,8 +121,8 @@ class Recurrent(Cells):
             Valid steps of each sequence. y is zero past them, the final state is that of the last valid step, and
             the backward direction begins there. From the GPU they are copied to the host.
         rng : Generator or int, optional
-            Draws the dropout masks; the same int, the same masks. Without it the layer's own generator, which
-            goes on from call to call, is used.
+            Draws the dropout masks and those of the other regularisers; the same int, the same masks. Without it the
+            layer's own generator, which goes on from call to call, is used.
         resets : array of bool or of 0 and 1, shape (T, B), laid out as x, optional
             Where it is true, the states of a row are put back before that step, and nothing of what came before reaches
             what comes after, nor a gradient back; a second direction, too, begins anew there.
@@ -160,13 +167,14 @@ class Recurrent(Cells):
         x, lengths, states, layout = self._checked_inputs(where, x, state0, lengths)
         segments, put_back, reset_to = self._segments(where, resets, reset_to, lengths, layout, state0, states)
         dropout = 0.0 if rng is None else self.dropout
+        noise = None if rng is None else self._drawn(rng, layout.T, layout.B)
         kept: Pass | Tapes
         if segments is None:
 
             def mask_of(_: int, y: Array) -> Array | None:
                 return dropout_mask(y, dropout, rng) if dropout else None
 
-            ys, finals, kept = self._forward_cells(x, states, lengths, mask_of, all_states)
+            ys, finals, kept = self._forward_cells(x, states, lengths, mask_of, all_states, noise)
         else:  # the masks of the whole batch, so that a seed drops the same places with resets and without
             y = self.namespace.empty((layout.T, layout.B, self.directions * self._sizes[0]), dtype=self.dtype)
             masks = [dropout_mask(y, dropout, rng) if dropout else None for _ in range(self.num_layers - 1)]
@@ -175,7 +183,8 @@ class Recurrent(Cells):
                 def mask_of(k: int, _: Array) -> Array | None:
                     return None if masks[k] is None else group.of(masks[k])
 
-                return self._forward_cells(x, states, group.lengths, mask_of, all_states)
+                own = None if noise is None else [[masks.of(group) for masks in layer] for layer in noise]
+                return self._forward_cells(x, states, group.lengths, mask_of, all_states, own)
 
             ys, finals, kept = through(segments, run, x, states, put_back)
         outward = tuple([layout.outward(y) for y in ys])

@@ -19,7 +19,6 @@ References
 
 from __future__ import annotations
 
-import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -146,8 +145,8 @@ class _Line:
         if of is not None and of not in self.names:
             raise ValueError(f"{where}: of must be one of {', '.join(map(repr, self.names))}, or None, got {shown(of)}")
         self.where, self.of = where, of
-        self.layer = copy.copy(layer.astype(np.float64))
-        self.layer.dropout, self.layer.batch_first, self.layer._small = 0.0, False, None
+        self.layer = layer.astype(np.float64).undropped()
+        self.layer.batch_first, self.layer._small = False, None
         x = as_array(where, "x", to_host(x))
         if x.ndim != 2 or x.shape[1] != layer.input_size or not len(x):
             raise ValueError(

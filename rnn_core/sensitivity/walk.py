@@ -50,6 +50,8 @@ def why_not(model: Any) -> str:
         return f"{type(model.front).__name__} stands before the core"
     if model.rnn.cell not in KNOWN:
         return f"{model.rnn.cell!r} is a cell of its own"
+    if model.rnn.regularisers.config:
+        return f"the core has {', '.join(model.rnn.regularisers.config)}"
     if model.precision != "float32":
         return f"products are in {model.precision}"
     return "" if model.namespace is HOST else "the arrays are on the GPU"

@@ -38,7 +38,7 @@ def parallel(layer: Any, x: np.ndarray, state0: Any = None) -> tuple[np.ndarray,
     TypeError
         The layer is of another cell.
     ValueError, TypeError
-        As the layer's own call; or the layer multiplies in bfloat16, which the scan doesn't.
+        As the layer's own call; or the layer multiplies in bfloat16, or has zoneout, and the scan hasn't.
     """
     if type(layer) not in FORMS:
         raise TypeError(
@@ -49,6 +49,11 @@ def parallel(layer: Any, x: np.ndarray, state0: Any = None) -> tuple[np.ndarray,
         raise ValueError(
             f"parallel: layer must multiply in its own dtype, as NumPy does, got precision={layer.precision!r}; "
             "call the layer instead, or take layer.astype(layer.dtype, precision='float32')"
+        )
+    if layer.regularisers.zoned:
+        raise ValueError(
+            f"parallel: layer must be without zoneout, which the scan knows nothing of, got zoneout="
+            f"{layer.regularisers.config['zoneout']}; call the layer instead"
         )
     form = FORMS[type(layer)]
     x, _, (h0,), layout = layer._checked_inputs("parallel", x, state0, None)

@@ -40,24 +40,30 @@ class States(NamedTuple):
     c: Number
 
 
-def step(a: Gates, prev: States) -> tuple[States, Gates]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    g: Number
+
+
+def step(a: Gates, prev: States, d: Masks) -> tuple[States, Gates]:
     """From the sums (CL1) and the previous states to the next states and the gates."""
     f = sigmoid(a.f)  # (CL2)
     g = tanh(a.g)  # (CL3)
     o = sigmoid(a.o)  # (CL4)
-    c = f * prev.c + (1 - f) * g  # (CL5)
+    c = f * prev.c + (1 - f) * (d.g * g)  # (CL5), (RG3)
     h = o * tanh(c)  # (CL6)
     return States(h, c), Gates(f, g, o)
 
 
-def step_backward(kept: Gates, prev: States, state: States, dstate: States) -> tuple[States, Gates]:
+def step_backward(kept: Gates, prev: States, state: States, dstate: States, d: Masks) -> tuple[States, Gates]:
     """From dh and dc to what dc_{t−1} gets directly, and da."""
     f, g, o = kept
     tanh_c = tanh(state.c)
     do = dstate.h * tanh_c  # (CL6′)
     dc = dstate.c + dstate.h * o * (1 - tanh_c * tanh_c)  # (CL6′)
-    df = dc * (prev.c - g)  # (CL5′)
-    dg = dc * (1 - f)  # (CL5′)
+    df = dc * (prev.c - d.g * g)  # (CL5′), (RG3′)
+    dg = dc * (1 - f) * d.g  # (CL5′), (RG3′)
     dc_prev = dc * f  # (CL5′)
     da_f = df * (f * (1 - f))  # (CL2′)
     da_g = dg * (1 - g * g)  # (CL3′)
@@ -65,4 +71,4 @@ def step_backward(kept: Gates, prev: States, state: States, dstate: States) -> t
     return States(h=0, c=dc_prev), Gates(da_f, da_g, da_o)
 
 
-CoupledLSTM = define("CoupledLSTM", step, step_backward, gates=Gates, states=States, kept=Gates)
+CoupledLSTM = define("CoupledLSTM", step, step_backward, gates=Gates, states=States, kept=Gates, masks=Masks)

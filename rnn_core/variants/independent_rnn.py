@@ -41,16 +41,22 @@ class Recurrence(NamedTuple):
     u: Number
 
 
-def step(a: Gates, prev: States, p: Recurrence) -> tuple[States, tuple[()]]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    h: Number
+
+
+def step(a: Gates, prev: States, d: Masks, p: Recurrence) -> tuple[States, tuple[()]]:
     """From the sum (IR1) and the previous state to the next state, which is all that the backward needs."""
-    return States(h=relu(a.h + p.u * prev.h)), ()  # (IR2)
+    return States(h=d.h * relu(a.h + p.u * prev.h)), ()  # (IR2), (RG3)
 
 
 def step_backward(
-    kept: tuple[()], prev: States, state: States, dstate: States, p: Recurrence
+    kept: tuple[()], prev: States, state: States, dstate: States, d: Masks, p: Recurrence
 ) -> tuple[States, Gates, Recurrence]:
     """From dh to what dh_{t−1} gets, da, and what the step gives to du."""
-    da = where_less(0, state.h, dstate.h, 0)  # (IR2′)
+    da = where_less(0, state.h, dstate.h * d.h, 0)  # (IR2′), (RG3′); a mask is never below 0
     return States(h=da * p.u), Gates(h=da), Recurrence(u=da * prev.h)  # (IR2′)
 
 
@@ -60,5 +66,6 @@ def _uniform(rng: np.random.Generator, shape: Any) -> np.ndarray:
 
 
 IndRNN = define(
-    "IndRNN", step, step_backward, gates=Gates, states=States, parameters=Recurrence, from_h=(), initial={"u": _uniform}
-)
+    "IndRNN", step, step_backward,
+    gates=Gates, states=States, parameters=Recurrence, masks=Masks, from_h=(), initial={"u": _uniform},
+)  # fmt: skip

@@ -39,19 +39,29 @@ class Options(NamedTuple):
     alpha: float = 0.2
 
 
-def step(a: Gates, prev: States, p: Options) -> tuple[States, Gates]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    n: Number
+
+
+def step(a: Gates, prev: States, d: Masks, p: Options) -> tuple[States, Gates]:
     """From the sum (LR1) and the previous state to the next state and the activation."""
     n = tanh(a.n)  # (LR2)
-    h = (1 - p.alpha) * prev.h + p.alpha * n  # (LR3)
+    h = (1 - p.alpha) * prev.h + p.alpha * (d.n * n)  # (LR3), (RG3)
     return States(h), Gates(n)
 
 
-def step_backward(kept: Gates, prev: States, state: States, dstate: States, p: Options) -> tuple[States, Gates]:
+def step_backward(
+    kept: Gates, prev: States, state: States, dstate: States, d: Masks, p: Options
+) -> tuple[States, Gates]:
     """From dh to what dh_{t−1} gets directly, and da."""
-    dn = dstate.h * p.alpha  # (LR3′)
+    dn = dstate.h * p.alpha * d.n  # (LR3′), (RG3′)
     dh_prev = dstate.h * (1 - p.alpha)  # (LR3′)
     da = dn * (1 - kept.n * kept.n)  # (LR2′)
     return States(h=dh_prev), Gates(n=da)
 
 
-LeakyRNN = define("LeakyRNN", step, step_backward, gates=Gates, states=States, kept=Gates, options=Options)
+LeakyRNN = define(
+    "LeakyRNN", step, step_backward, gates=Gates, states=States, kept=Gates, options=Options, masks=Masks
+)

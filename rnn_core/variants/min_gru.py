@@ -35,19 +35,25 @@ class States(NamedTuple):
     h: Number
 
 
-def step(a: Gates, prev: States) -> tuple[States, Gates]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    n: Number
+
+
+def step(a: Gates, prev: States, d: Masks) -> tuple[States, Gates]:
     """From the sums and the previous state to the next state and the gate."""
     z = sigmoid(a.z)  # (MN1)
     n = a.n  # (MN2)
-    h = (1 - z) * prev.h + z * n  # (MN3)
+    h = (1 - z) * prev.h + z * (d.n * n)  # (MN3), (RG3)
     return States(h), Gates(z, n)
 
 
-def step_backward(kept: Gates, prev: States, state: States, dstate: States) -> tuple[States, Gates]:
+def step_backward(kept: Gates, prev: States, state: States, dstate: States, d: Masks) -> tuple[States, Gates]:
     """From dh to what dh_{t−1} gets, and da."""
     z, n = kept
-    dz = dstate.h * (n - prev.h)  # (MN3′)
-    dn = dstate.h * z  # (MN3′)
+    dz = dstate.h * (d.n * n - prev.h)  # (MN3′), (RG3′)
+    dn = dstate.h * z * d.n  # (MN3′), (RG3′)
     dh_prev = dstate.h * (1 - z)  # (MN3′)
     return States(h=dh_prev), Gates(z=dz * (z * (1 - z)), n=dn)  # (MN1′), (MN2′)
 
@@ -58,4 +64,4 @@ def linear(a: Any) -> Linear:
     return Linear(A=1 - z, b=z * a.n)  # (MN2), (MN3)
 
 
-MinGRU = define("MinGRU", step, step_backward, gates=Gates, states=States, kept=Gates, from_h=())
+MinGRU = define("MinGRU", step, step_backward, gates=Gates, states=States, kept=Gates, masks=Masks, from_h=())

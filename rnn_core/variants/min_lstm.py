@@ -48,19 +48,25 @@ class Kept(NamedTuple):
     not_i: Number
 
 
-def step(a: Gates, prev: States) -> tuple[States, Kept]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    n: Number
+
+
+def step(a: Gates, prev: States, d: Masks) -> tuple[States, Kept]:
     """From the sums and the previous state to the next state and the share."""
     f = sigmoid(softplus(-a.i) - softplus(-a.f))  # (MT1), (MT2)
     n = a.n  # (MT3)
-    h = f * prev.h + (1 - f) * n  # (MT4)
+    h = f * prev.h + (1 - f) * (d.n * n)  # (MT4), (RG3)
     return States(h), Kept(f, n, sigmoid(-a.f), sigmoid(-a.i))
 
 
-def step_backward(kept: Kept, prev: States, state: States, dstate: States) -> tuple[States, Gates]:
+def step_backward(kept: Kept, prev: States, state: States, dstate: States, d: Masks) -> tuple[States, Gates]:
     """From dh to what dh_{t−1} gets, and da."""
     f, n, not_f, not_i = kept
-    df = dstate.h * (prev.h - n)  # (MT4′)
-    dn = dstate.h * (1 - f)  # (MT4′)
+    df = dstate.h * (prev.h - d.n * n)  # (MT4′), (RG3′)
+    dn = dstate.h * (1 - f) * d.n  # (MT4′), (RG3′)
     dh_prev = dstate.h * f  # (MT4′)
     ddelta = df * (f * (1 - f))  # (MT2′)
     return States(h=dh_prev), Gates(f=ddelta * not_f, i=-(ddelta * not_i), n=dn)  # (MT1′), (MT3′)
@@ -72,4 +78,4 @@ def linear(a: Any) -> Linear:
     return Linear(A=f, b=(1 - f) * a.n)  # (MT3), (MT4)
 
 
-MinLSTM = define("MinLSTM", step, step_backward, gates=Gates, states=States, kept=Kept, from_h=())
+MinLSTM = define("MinLSTM", step, step_backward, gates=Gates, states=States, kept=Kept, masks=Masks, from_h=())

@@ -38,22 +38,28 @@ class States(NamedTuple):
     h: Number
 
 
-def step(a: Gates, prev: States) -> tuple[States, Gates]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    n: Number
+
+
+def step(a: Gates, prev: States, d: Masks) -> tuple[States, Gates]:
     """From the sums and the previous state to the next state and the gates."""
     f = sigmoid(a.f)  # (MG1)
     m = a.m  # (MG2)
     n = tanh(a.n + f * m)  # (MG3)
-    h = (1 - f) * prev.h + f * n  # (MG4)
+    h = (1 - f) * prev.h + f * (d.n * n)  # (MG4), (RG3)
     return States(h), Gates(n, f, m)
 
 
-def step_backward(kept: Gates, prev: States, state: States, dstate: States) -> tuple[States, Gates]:
+def step_backward(kept: Gates, prev: States, state: States, dstate: States, d: Masks) -> tuple[States, Gates]:
     """From dh to what dh_{t−1} gets directly, and da."""
     n, f, m = kept
-    dn = dstate.h * f  # (MG4′)
+    dn = dstate.h * f * d.n  # (MG4′), (RG3′)
     dh_prev = dstate.h * (1 - f)  # (MG4′)
     da_n = dn * (1 - n * n)  # (MG3′)
-    df = dstate.h * (n - prev.h) + da_n * m  # (MG4′), (MG3′)
+    df = dstate.h * (d.n * n - prev.h) + da_n * m  # (MG4′), (RG3′), (MG3′)
     da_f = df * (f * (1 - f))  # (MG1′)
     dm = da_n * f  # (MG3′)
     return States(h=dh_prev), Gates(n=da_n, f=da_f, m=dm)
@@ -61,5 +67,5 @@ def step_backward(kept: Gates, prev: States, state: States, dstate: States) -> t
 
 MinimalGatedUnit = define(
     "MinimalGatedUnit", step, step_backward,
-    gates=Gates, states=States, kept=Gates, from_x=("n", "f"), from_h=("f", "m"),
+    gates=Gates, states=States, kept=Gates, masks=Masks, from_x=("n", "f"), from_h=("f", "m"),
 )  # fmt: skip

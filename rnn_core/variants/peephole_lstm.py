@@ -50,19 +50,25 @@ class Peepholes(NamedTuple):
     p_o: Number
 
 
-def step(a: Gates, prev: States, p: Peepholes) -> tuple[States, Gates]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    g: Number
+
+
+def step(a: Gates, prev: States, d: Masks, p: Peepholes) -> tuple[States, Gates]:
     """From the sums (PL1) and the previous states to the next states and the gates."""
     i = sigmoid(a.i + p.p_i * prev.c)  # (PL2)
     f = sigmoid(a.f + p.p_f * prev.c)  # (PL3)
     g = tanh(a.g)  # (PL4)
-    c = f * prev.c + i * g  # (PL5)
+    c = f * prev.c + i * (d.g * g)  # (PL5), (RG3)
     o = sigmoid(a.o + p.p_o * c)  # (PL6)
     h = o * tanh(c)  # (PL7)
     return States(h, c), Gates(i, f, g, o)
 
 
 def step_backward(
-    kept: Gates, prev: States, state: States, dstate: States, p: Peepholes
+    kept: Gates, prev: States, state: States, dstate: States, d: Masks, p: Peepholes
 ) -> tuple[States, Gates, Peepholes]:
     """From dh and dc to what dc_{t−1} gets directly, da, and what the step gives to dp."""
     i, f, g, o = kept
@@ -70,12 +76,14 @@ def step_backward(
     do = dstate.h * tanh_c  # (PL7′)
     da_o = do * (o * (1 - o))  # (PL6′)
     dc = dstate.c + dstate.h * o * (1 - tanh_c * tanh_c) + da_o * p.p_o  # (PL7′), (PL6′)
-    da_i = dc * g * (i * (1 - i))  # (PL5′), (PL2′)
+    da_i = dc * (d.g * g) * (i * (1 - i))  # (PL5′), (RG3′), (PL2′)
     da_f = dc * prev.c * (f * (1 - f))  # (PL5′), (PL3′)
-    da_g = dc * i * (1 - g * g)  # (PL5′), (PL4′)
+    da_g = dc * i * d.g * (1 - g * g)  # (PL5′), (RG3′), (PL4′)
     dc_prev = dc * f + da_i * p.p_i + da_f * p.p_f  # (PL5′), (PL2′), (PL3′)
     dp = Peepholes(p_i=da_i * prev.c, p_f=da_f * prev.c, p_o=da_o * state.c)  # (PL2′), (PL3′), (PL6′)
     return States(h=0, c=dc_prev), Gates(da_i, da_f, da_g, da_o), dp
 
 
-PeepholeLSTM = define("PeepholeLSTM", step, step_backward, gates=Gates, states=States, kept=Gates, parameters=Peepholes)
+PeepholeLSTM = define(
+    "PeepholeLSTM", step, step_backward, gates=Gates, states=States, kept=Gates, parameters=Peepholes, masks=Masks
+)

@@ -59,7 +59,13 @@ class Kept(NamedTuple):
     of_f: Number
 
 
-def step(a: Gates, prev: States) -> tuple[States, Kept]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    z: Number
+
+
+def step(a: Gates, prev: States, d: Masks) -> tuple[States, Kept]:
     """From the sums (SL1) and the previous states to the next states and the gates."""
     z = tanh(a.z)  # (SL2)
     o = sigmoid(a.o)  # (SL3)
@@ -69,13 +75,13 @@ def step(a: Gates, prev: States) -> tuple[States, Kept]:
     of_f = where_less(0, begun, where_less(a.i, phi, 1, 0), 0)
     i = exp(a.i - m)  # (SL6)
     f = exp(minimum(phi - m, 0))  # (SL6); above 0 it is at the first step alone, where it meets zeros
-    c = f * prev.c + i * z  # (SL7)
+    c = f * prev.c + i * (d.z * z)  # (SL7), (RG3)
     n = f * prev.n + i  # (SL8)
     h = o * c / n  # (SL9)
     return States(h, c, n, m), Kept(i, f, z, o, sigmoid(-a.f), of_f)
 
 
-def step_backward(kept: Kept, prev: States, state: States, dstate: States) -> tuple[States, Gates]:
+def step_backward(kept: Kept, prev: States, state: States, dstate: States, d: Masks) -> tuple[States, Gates]:
     """From the gradients of the states to what those before get directly, and da.
 
     Where h alone is asked for, all that comes through m adds up to 0; where the last c, n or m is, it does not.
@@ -86,8 +92,8 @@ def step_backward(kept: Kept, prev: States, state: States, dstate: States) -> tu
     dc = dstate.c + dstate.h * o / state.n  # (SL9′)
     dn = dstate.n - dstate.h * o * mean / state.n  # (SL9′)
     d_f = (dc * prev.c + dn * prev.n) * f  # (SL7′), (SL8′), (SL6′): of φ_t − m_t
-    d_i = (dc * z + dn) * i  # (SL7′), (SL8′), (SL6′): of a_i − m_t
-    dz = dc * i  # (SL7′)
+    d_i = (dc * (d.z * z) + dn) * i  # (SL7′), (RG3′), (SL8′), (SL6′): of a_i − m_t
+    dz = dc * i * d.z  # (SL7′), (RG3′)
     dm = dstate.m - d_f - d_i  # (SL6′)
     dphi = d_f + of_f * dm  # (SL6′), (SL5′)
     da_i = d_i + (1 - of_f) * dm  # (SL6′), (SL5′)
@@ -97,4 +103,4 @@ def step_backward(kept: Kept, prev: States, state: States, dstate: States) -> tu
     return States(h=0, c=dc * f, n=dn * f, m=dphi), Gates(da_i, da_f, da_z, da_o)  # (SL7′), (SL8′), (SL4′)
 
 
-SLSTM = define("SLSTM", step, step_backward, gates=Gates, states=States, kept=Kept)
+SLSTM = define("SLSTM", step, step_backward, gates=Gates, states=States, kept=Kept, masks=Masks)

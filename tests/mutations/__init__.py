@@ -8,6 +8,7 @@ from . import (
     dialogue,
     forecasting,
     layers,
+    regularisers,
     sensitivity,
     seq2seq,
     steps,
@@ -29,6 +30,7 @@ MUTATIONS = (
     *forecasting.MUTATIONS,
     *sensitivity.MUTATIONS,
     *variants.MUTATIONS,
+    *regularisers.MUTATIONS,
 )
 
 __all__ = ["MUTATIONS", "Mutation"]

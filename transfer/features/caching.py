@@ -200,6 +200,12 @@ def _cached_stream(where: str, model: LanguageModel, stream: TextStream) -> Text
 
 def _check_dropout(where: str, model: WithCore) -> None:
     """Raise if units are dropped before or within the core. Above it they still are, anew in every step."""
+    if masks := model.rnn.regularisers.config:
+        given = ", ".join(f"{name}={p}" for name, p in masks.items())
+        raise ValueError(
+            f"{where}: model must have a core without masks, got {given}: the features would differ in every step; "
+            "build one without, and give it this one's state_dict()"
+        )
     if model.dropout.p and (model.front.layers or model.rnn.num_layers > 1):
         below = (
             f"{' and '.join(model.front.layers)} below the core"

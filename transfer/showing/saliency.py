@@ -19,6 +19,7 @@ References
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -237,11 +238,9 @@ def _scores(
 
 
 def _without_dropout(model: Any) -> Any:
-    """Return a model that keeps a tape and drops nothing: the model itself, if it has no dropout."""
-    if not model.dropout.p:
-        return model
-    twin = type(model)(**{**model.config, "dropout": 0.0})
-    twin.load_state_dict(model.state_dict())
+    """Return a model of the same arrays whose core keeps a tape and drops nothing."""
+    twin = copy.copy(model)
+    twin.rnn = model.rnn.undropped()
     return twin
 
 

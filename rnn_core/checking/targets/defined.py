@@ -10,9 +10,9 @@ from ...layers.stack import Recurrent
 def apart(layer: Recurrent) -> frozenset[str]:
     """Return the outputs of a layer that its cell's `step` makes of nothing, and the first states that nothing reads.
 
-    Of a layer whose cell nobody defined, there are none.
+    Of a layer whose cell nobody defined, there are none. With zoneout a state hangs on what it was.
     """
-    its = getattr(layer, "definition", None)
+    its = layer._its_cell
     if not isinstance(its, Definition):
         return frozenset()
     none = constant_states(its)

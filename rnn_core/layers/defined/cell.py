@@ -22,6 +22,7 @@ from kernels.definition import DEFINITIONS, Definition, check_digest
 from ...foreign import shown
 from ..base import Layer
 from ..checks import flag, positive_int
+from ..regularised import Zoneout
 from .parameters import DefinedStack
 
 
@@ -58,6 +59,8 @@ class Cell(DefinedStack, metaclass=Defining):
     ----------
     definition : Definition
         The cell: its names, and its two functions written down.
+    dropped : Definition or None
+        The same with the masks of its candidates as streams, if it has any.
     defaults : dict of str to float
         The options, and what they are if nothing is said.
     options : dict of str to float
@@ -68,6 +71,7 @@ class Cell(DefinedStack, metaclass=Defining):
         Blocks of W_h, of a cell with heads; 1 without.
     """
 
+    dropped: ClassVar[Definition | None]
     defaults: ClassVar[dict[str, float]]
     its_spec: ClassVar[DefinedSpec]
     file: ClassVar[str]
@@ -86,6 +90,10 @@ class Cell(DefinedStack, metaclass=Defining):
         dtype: Any = np.float32,
         precision: str = "float32",
         seed: int | None = None,
+        zoneout: Zoneout = 0.0,
+        recurrent_dropout: float = 0.0,
+        candidate_dropout: float = 0.0,
+        weight_drop: float = 0.0,
         **options: float,
     ) -> None:
         self._check_made()
@@ -94,7 +102,8 @@ class Cell(DefinedStack, metaclass=Defining):
         bias = flag(type(self).__name__, "bias", bias) and self.biased
         super().__init__(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            backend=backend, dtype=dtype, precision=precision, seed=seed,
+            backend=backend, dtype=dtype, precision=precision, seed=seed, zoneout=zoneout,
+            recurrent_dropout=recurrent_dropout, candidate_dropout=candidate_dropout, weight_drop=weight_drop,
         )  # fmt: skip
         self.config |= sizes | self.options
 
@@ -141,7 +150,10 @@ class Cell(DefinedStack, metaclass=Defining):
 
     @property
     def _its_cell(self) -> Definition:
-        return self.definition
+        return self.definition if self._held is None else self._held
+
+    def _defined(self, dropped: bool = False) -> Definition | None:
+        return self.dropped if dropped else self.definition
 
     def _core_of(self, backend: Any, precision: str) -> Any:
         if not hasattr(backend, self._needs):
@@ -153,7 +165,7 @@ class Cell(DefinedStack, metaclass=Defining):
                 f"cell {self.cell!r} reads streams ({', '.join(self.definition.streams)}), which a layer doesn't have; "
                 "its time loops alone take them, by the backend's defined_cell"
             )
-        return backend.defined_cell(self.definition, precision)
+        return backend.defined_cell(self._its_cell, precision)
 
 
 DEFINED: dict[str, type[Cell]] = {}

@@ -83,6 +83,7 @@ class DefinedStack(Recurrent):
         like = arrays["weight_ih"]
         constants = [xp.full((self.hidden_size,), self.options[name], dtype=like.dtype) for name in its.constants]
         weights = {field: arrays.get(field) for field in DefinedParameters._fields[:-1]}
+        constants += self._probabilities(like)
         vectors, matrices = ([arrays[name] for name in names] for names in (its.vectors, its.matrices))
         return DefinedParameters(**weights, extra=(*vectors, *constants, *matrices))
 

@@ -11,6 +11,7 @@ from array_api_compat import array_namespace
 from kernels.contract import Array, Cut, State
 
 from ..layout import join, turn
+from ..regularised import Noise
 from .checked import Checked
 
 
@@ -20,6 +21,7 @@ class Pass(NamedTuple):
     cells: list[list[Any]]  # [layer][direction]: the cell's own tape
     masks: list[Array | None]  # dropout after each layer, None where there is none
     lengths: np.ndarray | Cut | None
+    core: Any  # the time loops that have made them
 
 
 class Cells(Checked):
@@ -46,16 +48,18 @@ class Cells(Checked):
 
     def _forward_cells(
         self, x: Array, states: State, lengths: np.ndarray | Cut | None, mask_of: Callable[[int, Array], Array | None],
-        all_states: bool,
+        all_states: bool, noise: list[list[Noise]] | None = None,
     ) -> tuple[list[Array], State, Pass]:  # fmt: skip
         """Return the top layer's y, or all of its states, the final states, and a tape; masks come by layer and y."""
+        core: Any = self._core if noise is None else self._noisy
         finals, tapes, masks = [], [], []
         for k in range(self.num_layers):
             ys, layer_tapes = [], []
             for d in range(self.directions):
                 at = k * self.directions + d
-                y, final, cell_tape = self._core.forward(
-                    self._read(k, d), turn(x, lengths, d), tuple([s[at] for s in states]), lengths
+                own = [] if noise is None else [noise[k][d].turned(lengths, d)]
+                y, final, cell_tape = core.forward(
+                    self._read(k, d), turn(x, lengths, d), tuple([s[at] for s in states]), lengths, *own
                 )
                 ys.append(turn(y, lengths, d))
                 finals.append(final)
@@ -67,10 +71,10 @@ class Cells(Checked):
             masks.append(mask)
         outputs = [x]
         if all_states and len(self.spec.states) > 1:
-            by_direction = [self._core.states(tape)[1:] for tape in layer_tapes]
+            by_direction = [core.states(tape)[1:] for tape in layer_tapes]
             for parts in zip(*by_direction, strict=True):
                 outputs.append(join([turn(part, lengths, d) for d, part in enumerate(parts)]))
-        return outputs, _stacked(finals), Pass(tapes, masks, lengths)
+        return outputs, _stacked(finals), Pass(tapes, masks, lengths, core)
 
     def _back_cells(
         self, kept: Pass, dys: list[Array | None], dfinal: tuple[Array | None, ...], needs: frozenset[str],
@@ -92,7 +96,7 @@ class Cells(Checked):
                 if not wanted:
                     continue
                 mine = [None if ds is None else turn(_part(ds, D, d), lengths, d) for ds in (dy, *others)]
-                dx_d, dstate0, gradients = self._core.backward(
+                dx_d, dstate0, gradients = kept.core.backward(
                     self._read(k, d),
                     kept.cells[k][d],
                     mine[0],

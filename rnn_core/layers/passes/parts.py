@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from kernels.contract import CELLS, Array, CellSpec, Parameters, gradient_names
+from kernels.contract import CELLS, Array, CellSpec, DefinedParameters, Parameters, gradient_names
+from kernels.definition import Definition
 
 from ... import backends
 from ..base import Layer
@@ -17,6 +18,17 @@ from ..checks import check_seed, checked_dtype, checked_precision, flag, positiv
 from ..first_values import drawing, first_values
 from ..home import namespace_of
 from ..live import Watch
+from ..regularised import (
+    Noise,
+    RegularisedCore,
+    Regularisers,
+    Zoneout,
+    built_in,
+    core_of,
+    draw,
+    expected_of,
+    regularisers_of,
+)
 from ..small.calls import SmallCalls
 
 
@@ -27,6 +39,12 @@ class Stack(Layer):
     """The cell's name in `kernels.contract.CELLS`."""
 
     _small: SmallCalls | None = None
+    regularisers = Regularisers()
+    """What regularises the layer within its recurrence."""
+    _held: Definition | None = None
+    """The cell with zoneout's expectation around it, where there is zoneout."""
+    _noisy: RegularisedCore | None = None
+    """The time loops with masks, where training has any."""
 
     def __init__(
         self,
@@ -42,22 +60,26 @@ class Stack(Layer):
         dtype: Any = np.float32,
         precision: str = "float32",
         seed: int | None = None,
+        zoneout: Zoneout = 0.0,
+        recurrent_dropout: float = 0.0,
+        candidate_dropout: float = 0.0,
+        weight_drop: float = 0.0,
     ) -> None:
         name = type(self).__name__
         self.input_size = positive_int(name, "input_size", input_size)
         self.hidden_size = positive_int(name, "hidden_size", hidden_size)
         self.num_layers = positive_int(name, "num_layers", num_layers)
         self.dropout = probability(name, "dropout", dropout)
-        bias = flag(name, "bias", bias)
-        bidirectional = flag(name, "bidirectional", bidirectional)
-        self.directions = 2 if bidirectional else 1
-        self.batch_first = flag(name, "batch_first", batch_first)
-        seed = check_seed(name, seed)
-        self.spec = self._spec()
+        bias, bidirectional = flag(name, "bias", bias), flag(name, "bidirectional", bidirectional)
+        self.directions, self.batch_first = 2 if bidirectional else 1, flag(name, "batch_first", batch_first)
+        seed, self.spec = check_seed(name, seed), self._spec()
+        self.regularisers = regularisers_of(
+            name, self.spec.states, zoneout, recurrent_dropout, candidate_dropout, weight_drop
+        )
         dtype = checked_dtype(name, dtype)
         self.backend = backend or ("numpy" if dtype.kind == "c" else backends.default(self._needs))
         try:
-            self._core = self._core_of(backends.get(self.backend), checked_precision(precision, dtype))
+            self._make_cores(backends.get(self.backend), checked_precision(precision, dtype))
         except (ValueError, RuntimeError) as error:
             raise type(error)(f"{name}: {error}") from None
         if dtype.kind == "c" and self.backend != "numpy":
@@ -76,6 +98,7 @@ class Stack(Layer):
         }
         if precision != "float32":  # a file says no more than versions that knew none had it say
             self.config["precision"] = precision
+        self.config |= self.regularisers.config
         self._initialise(bias, dtype, seed)
         if self.dropout and self.num_layers == 1 and drawing():
             warnings.warn(
@@ -120,14 +143,47 @@ class Stack(Layer):
     @property
     def _its_cell(self) -> Any:
         """The cell, as a backend is asked for it."""
-        return self.cell
+        return self.cell if self._held is None else self._held
+
+    def _defined(self, dropped: bool = False) -> Definition | None:
+        """Return the cell as a definition; `dropped`, with its masks as streams, None where it has none."""
+        return built_in(self.cell, dropped)
 
     def _spec(self) -> CellSpec:
         return CELLS[self.cell]
 
+    def _make_cores(self, backend: Any, precision: str) -> None:
+        """Make the time loops, and those with masks where training has any."""
+        given = self.regularisers
+        its = self._defined() if given.config else None
+        if its is not None and given.zoned:
+            self._held = expected_of(its, given)
+        self._core = self._core_of(backend, precision)
+        if its is not None:
+            self._noisy = core_of(backend, precision, self._core, its, self._defined(dropped=True), given)
+
     def _core_of(self, backend: Any, precision: str) -> Any:
         """Return the cell's time loops."""
-        return backend.cell(self._its_cell, precision)
+        make = backend.cell if self._held is None else backend.defined_cell
+        return make(self._its_cell, precision)
+
+    def _probabilities(self, like: Array) -> tuple[Array, ...]:
+        """Return what states keep of their old value without training, (H,) each, as constants of the cell."""
+        xp, H = namespace_of(type(self).__name__, self.backend), self.hidden_size
+        given = self.regularisers
+        return tuple([xp.full((H,), given.zoneout[k], dtype=like.dtype) for k in given.zoned])
+
+    def _drawn(self, rng: np.random.Generator, T: int, B: int) -> list[list[Noise]] | None:
+        """Return the masks of a call, by layer and direction; None where the layer has none."""
+        if self._noisy is None:
+            return None
+        given, masks, sizes = self.regularisers, self._noisy.masks, (T, B, self.hidden_size)
+
+        def drawn(k: int, d: int) -> Noise:
+            W_h = self._read(k, d).weight_hh if given.weight_drop else None
+            return draw(rng, given, masks, W_h, sizes, self.dtype, self.namespace)
+
+        return [[drawn(k, d) for d in range(self.directions)] for k in range(self.num_layers)]
 
     @property
     def _fields(self) -> tuple[str, ...]:
@@ -146,7 +202,10 @@ class Stack(Layer):
 
     def _gathered(self, arrays: dict[str, Array]) -> Any:
         """Return the parameters of one layer in one direction, as the core reads them."""
-        return Parameters(*(arrays.get(field) for field in Parameters._fields))
+        weights = {field: arrays.get(field) for field in Parameters._fields}
+        if self._held is None:
+            return Parameters(**weights)
+        return DefinedParameters(**weights, extra=self._probabilities(arrays["weight_ih"]))
 
     def _read(self, layer: int, direction: int) -> Any:
         """Return what has been gathered, as the core reads it in a call."""

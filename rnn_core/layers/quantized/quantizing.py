@@ -14,6 +14,7 @@ from ..embedding import Embedding
 from ..first_values import drawing, undrawn
 from ..linear import Linear
 from ..recurrent import GRU, LSTM, RNN
+from ..stack import Recurrent
 from .linear import QuantizedLinear
 from .recurrent import QuantizedGRU, QuantizedLSTM, QuantizedRNN
 from .rows import SCALE, Quantized, backend_in_int8, check_row, is_quantized
@@ -52,7 +53,7 @@ def quantize(target: Any) -> Any:
     TypeError
         `target` is no such layer or model, is quantised already, or is not float32.
     ValueError
-        A parameter is NaN or infinite, or a weight's row is longer than 133,144.
+        A parameter is NaN or infinite, a weight's row is longer than 133,144, or a layer has zoneout.
     RuntimeError
         Its backend doesn't compute in int8, as "cuda".
 
@@ -84,6 +85,11 @@ def quantize(target: Any) -> Any:
 def _check(target: Any) -> None:
     """Refuse, in the words of whoever calls `quantize`, what one of its layers would refuse in its own."""
     for layer in [target] if type(target) in KINDS else target.layers.values():
+        if isinstance(layer, Recurrent) and layer.regularisers.zoned:
+            raise ValueError(
+                "quantize: target must be without zoneout, whose inference mixes old states with new ones and has no "
+                f"kernels in int8, got zoneout={layer.regularisers.config['zoneout']}; quantize a layer without it"
+            )
         if type(layer) in KINDS:
             backend_in_int8("quantize", layer.dtype, layer.config["backend"], "target's ")
             for array in layer.parameters.values():
