@@ -14,7 +14,7 @@ from kernels.contract import (
     UpdateKernels,
     check_precision,
 )
-from kernels.definition import Definition, check_within
+from kernels.definition import Definition
 
 from .defined import kernel_cell
 from .emitting.bfloat16 import operands
@@ -25,6 +25,9 @@ from .small import Prepared
 from .stacks import FloatStack
 
 NAME = "cpu"
+
+ACROSS = True
+"""Cells with operations across the units of a row have kernels, too."""
 
 
 def about() -> str:
@@ -50,7 +53,6 @@ def cell(name: str, precision: str = "float32") -> Cell:
 
 def defined_cell(definition: Definition, precision: str = "float32") -> DefinedCell:
     """Return the `infer`, `forward` and `backward` of a cell that a user has defined, in a precision."""
-    check_within("cpu.defined_cell", definition)
     return DefinedRecurrence(definition, check_precision("cpu.defined_cell", precision))
 
 

@@ -11,6 +11,10 @@ from kernels.contract import DefinedParameters, Parameters, State
 
 from .emitting.cell import KernelCell
 from .emitting.simd import EXACT, Lanes
+from .levels import backward as levels_backward
+from .levels import forward as levels_forward
+from .levels.matrices import matrices_of, panels_of, suited, wanted_of
+from .levels.schedule import LevelledCell
 from .loops.backward import make_backward
 from .loops.forward import make_forward
 from .loops.job import PLACE
@@ -66,12 +70,13 @@ def run_forward(
     keep: bool, precision: str = "float32", streams: Sequence[np.ndarray] = (),
 ) -> tuple[np.ndarray, State, Tape | None]:  # fmt: skip
     """Run the forward loop on at most `count` threads; with `keep`, return a tape."""
-    (T, B, I), (L, S), H = x.shape, rows.sizes, hidden_size(cell, params)
-    shape = forward_shape(cell, DTYPES[x.dtype], L, S, rows.count, I, H, count, keep, precision)
+    cell = suited(cell, params)
+    (T, B, I), (L, S), H, P = x.shape, rows.sizes, hidden_size(cell, params), size_of_h(cell, params)
+    shape = forward_shape(cell, DTYPES[x.dtype], L, S, rows.count, I, H, count, keep, precision, P)
     plan, lanes, work, tape = shape.plan, shape.lanes, shape.work, shape.tape
     panels_x, panels_h, bias = weights_forward(cell, params, shape)
     x = rows.packed(x)
-    y = array((T, B, H), x.dtype)
+    y = array((T, B, P), x.dtype)
     if rows.gaps:
         y[:] = 0  # (V2)
 
@@ -82,7 +87,7 @@ def run_forward(
         memory.view(work["x"], x.shape, x.dtype, (spread(I * lanes.size), lanes.size))[:] = x
         x_at = memory.address + work["x"]
     blocks = S + rows.count if keep else 2 * S
-    states = state_views(cell, kept_memory, kept_parts, blocks, shape.Hp, lanes)
+    states = state_views(cell, kept_memory, kept_parts, blocks, shape.Hp, lanes, shape.Pp)
     for state, initial in zip(states, state0, strict=True):
         set_state(state[:S], rows.sorted(initial))
     table = Table.of_streams(streams)
@@ -91,26 +96,42 @@ def run_forward(
     if not exact:
         x_at = kept_memory.address + kept_parts["x"]
         round_rows(x, x_at, int(shape.job[PLACE["x_row"]]), lanes, plan.groups * plan.members)
-        h0 = states[0][:S].reshape(S, shape.Hp)
+        h0 = states[0][:S].reshape(S, shape.Pp)
         round_rows(h0, h_read, int(shape.job[PLACE["read_row"]]), lanes, 1)
     addresses = {
         "offsets": rows.offsets_at, "order": rows.order_at,
         "meeting": at + work["meeting"], "scratch": at + work["scratch"], "bias": bias.address,
         "x": x_at, "w_x": panels_x.address, "w_h": panels_h.address, "y": y.ctypes.data,
-        "y_step": y.strides[0], "streams_step": y.strides[0],  # a cut batch has more rows than sequences
+        "y_step": y.strides[0], "streams_step": B * H * lanes.size,  # a cut batch has more rows than sequences
         "h": kept_memory.address + kept_parts["h"], "h_read": h_read,
         "c": kept_memory.address + kept_parts["c"],
         "kept": kept_memory.address + tape["kept"] if keep else 0,
         "numbers": at + work["numbers"], "streams": table.address,
     }  # fmt: skip
-    _call(compiled(make_forward, cell, lanes, keep), shape.job, addresses, plan)
-    finals = tuple(last_states(state, rows, L, H, keep) for state in states)
+    across = panels_of(cell, params, shape.plan, lanes, forward=True)
+    addresses |= across.addresses(at, work)
+    _call(compiled(loops_of(cell)[0], cell, lanes, keep), shape.job, addresses, plan)
+    finals = tuple(last_states(state, rows, L, P if k == 0 else H, keep) for k, state in enumerate(states))
     return y, finals, Tape(x if exact else None, rows, (T, B), kept_memory, shape, table.arrays) if keep else None
 
 
 def hidden_size(cell: KernelCell, params: Parameters | DefinedParameters) -> int:
     """Return H."""
     return params.weight_ih.shape[0] // len(cell.from_x)
+
+
+def size_of_h(cell: KernelCell, params: Parameters | DefinedParameters) -> int:
+    """Return P, how many numbers h has: H, unless a matrix makes it."""
+    if isinstance(cell, LevelledCell) and cell.projection is not None:
+        return matrices_of(cell, params)[cell.projection].shape[0]
+    return hidden_size(cell, params)
+
+
+def loops_of(cell: KernelCell) -> tuple[Any, Any]:
+    """Return what makes a cell's two loops."""
+    if isinstance(cell, LevelledCell):
+        return levels_forward.make_forward, levels_backward.make_backward
+    return make_forward, make_backward
 
 
 def weights_forward(cell: KernelCell, params: Parameters | DefinedParameters, shape: Shape) -> tuple[Block, ...]:
@@ -134,28 +155,32 @@ def set_numbers(
         extra: Any = params[-1]
         H, numbers = hidden_size(cell, params), memory.view(at, (cell.numbers, shape.Hp), shape.lanes.dtype)
         numbers[:, H:] = 0
-        for row, number in zip(numbers, extra, strict=True):
+        for row, number in zip(numbers, extra[: cell.numbers], strict=True):
             row[:H] = number
 
 
 def state_views(
-    cell: KernelCell, memory: Block, parts: Mapping[str, int], blocks: int, Hp: int, lanes: Lanes
+    cell: KernelCell, memory: Block, parts: Mapping[str, int], blocks: int, Hp: int, lanes: Lanes, Pp: int | None = None
 ) -> list[np.ndarray]:
     """Return every state as an array (blocks, vectors, lanes): of h a row lies together, of c a vector of every row."""
-    size, vectors, h_row = blocks * Hp * lanes.size, Hp // lanes.count, spread(Hp * lanes.size)
-    places = [(parts["h"], (h_row, lanes.width))]
-    places += [(parts["c"] + k * size, (lanes.width, blocks * lanes.width)) for k in range(len(cell.states) - 1)]
+    size, Pp = blocks * Hp * lanes.size, Hp if Pp is None else Pp
+    places = [(parts["h"], Pp, (spread(Pp * lanes.size), lanes.width))]
+    places += [(parts["c"] + k * size, Hp, (lanes.width, blocks * lanes.width)) for k in range(len(cell.states) - 1)]
     return [
-        memory.view(at, (blocks, vectors, lanes.count), lanes.dtype, (*along, lanes.size)) for at, along in places
+        memory.view(at, (blocks, filled // lanes.count, lanes.count), lanes.dtype, (*along, lanes.size))
+        for at, filled, along in places
     ]
 
 
 def all_states(cell: KernelCell, tape: Tape) -> State:
     """Return every state at every step, (T, B, H) each, with zeros past the end of each sequence."""
     rows, shape, S = tape.rows, tape.shape, len(tape.rows.order)
-    views = state_views(cell, tape.memory, shape.tape, S + rows.count, shape.Hp, shape.lanes)
-    H = int(shape.job[PLACE["H"]])
-    return tuple(np.array(rows.unpacked(numbers_of(view[S:], H), *tape.batch), order="C") for view in views)
+    views = state_views(cell, tape.memory, shape.tape, S + rows.count, shape.Hp, shape.lanes, shape.Pp)
+    P, H = (int(shape.job[PLACE[size]]) for size in ("P", "H"))
+    return tuple(
+        np.array(rows.unpacked(numbers_of(view[S:], P if k == 0 else H), *tape.batch), order="C")
+        for k, view in enumerate(views)
+    )
 
 
 def set_state(state: np.ndarray, numbers: np.ndarray) -> None:
@@ -205,13 +230,14 @@ def run_backward(
     dstates: tuple[np.ndarray | None, ...] | None = None,
 ) -> tuple[np.ndarray | None, tuple[np.ndarray | None, ...], DefinedParameters]:
     """Run the backward loop on at most `count` threads."""
+    cell = suited(cell, params)
     rows, (T, B), kept = tape.rows, tape.batch, tape.memory
-    I, H, dtype = params.weight_ih.shape[1], hidden_size(cell, params), params.weight_ih.dtype
-    N, (L, S) = rows.count, rows.sizes
-    shape = backward_shape(cell, DTYPES[dtype], L, S, N, I, H, count, precision)
+    I, H, P = params.weight_ih.shape[1], hidden_size(cell, params), size_of_h(cell, params)
+    N, (L, S), dtype = rows.count, rows.sizes, params.weight_ih.dtype
+    shape = backward_shape(cell, DTYPES[dtype], L, S, N, I, H, count, precision, P)
     work, parts, at_zeros = shape.work, shape.tape, int(shape.job[PLACE["zeros"]])
     memory = take(work.size)
-    carries = _carried(cell, memory, shape, rows, dstate_T, H)
+    carries = _carried(cell, memory, shape, rows, dstate_T)
     set_numbers(cell, memory, work["numbers"], shape, params)
     found = _wanted(cell, params, tape, shape, needs)
     at, streams, upstream = memory.address, Table.of_streams(tape.streams), None
@@ -229,23 +255,27 @@ def run_backward(
     }  # fmt: skip
     if dy is not None:
         dy = dy if dy.flags.c_contiguous else np.ascontiguousarray(dy)
-        addresses.update(dy=dy.ctypes.data, dy_row=H * dtype.itemsize, dy_step=B * H * dtype.itemsize)
+        addresses.update(dy=dy.ctypes.data, dy_row=dy.strides[1], dy_step=dy.strides[0])
     if dstates is not None and any(one is not None for one in dstates[1:]):
         upstream = Table.of_upstream(dstates[1:], (T, B, H), dtype, at_zeros)
         addresses["upstream"] = upstream.address
     how = () if upstream is None else (True,)
-    _call(compiled(make_backward, cell, shape.lanes, *how), shape.job, addresses, shape.plan)
+    across, wanted = panels_of(cell, params, shape.plan, shape.lanes, forward=False), wanted_of(cell, params, needs)
+    addresses |= across.addresses(at, work) | wanted.addresses
+    _call(compiled(loops_of(cell)[1], cell, shape.lanes, *how), shape.job, addresses, shape.plan)
 
     first = [memory.view(work["dh0"], (S, shape.Hp), dtype), *carries[1:]]
     dstate0 = tuple(
-        rows.unsorted(d[:, :H]) if f"{s}0" in needs else None for s, d in zip(cell.states, first, strict=True)
+        rows.unsorted(d[:, : P if k == 0 else H]) if f"{s}0" in needs else None
+        for k, (s, d) in enumerate(zip(cell.states, first, strict=True))
     )
     dx = None if found.dx is None else rows.unpacked(found.dx, T, B)
-    return dx, dstate0, DefinedParameters(found.dW_x, found.dW_h, *_totals(cell, memory, shape, H, needs))
+    db_x, db_h, vectors = _totals(cell, memory, shape, H, needs)
+    return dx, dstate0, DefinedParameters(found.dW_x, found.dW_h, db_x, db_h, (*vectors, *wanted.gradients))
 
 
 def _carried(
-    cell: KernelCell, memory: Block, shape: Shape, rows: Rows, dstate_T: tuple[np.ndarray | None, ...], H: int
+    cell: KernelCell, memory: Block, shape: Shape, rows: Rows, dstate_T: tuple[np.ndarray | None, ...]
 ) -> list[np.ndarray]:
     """Return what states' gradients get directly, (B, Hp) each: at first from the caller, after the last step."""
     B, Hp, dtype = len(rows.order), shape.Hp, shape.lanes.dtype
@@ -254,7 +284,7 @@ def _carried(
     for carry, upstream in zip(carries, dstate_T, strict=True):
         carry[:] = 0
         if upstream is not None:
-            carry[:, :H] = rows.sorted(upstream)
+            carry[:, : upstream.shape[1]] = rows.sorted(upstream)
     return carries
 
 
@@ -283,7 +313,7 @@ def _wanted(
         dW_h = array(W_h.shape, dtype)
         blocks, size = len(rows.order) + N, lanes.operand_size
         at = parts.get("h_read", parts["h"])
-        h_prev = kept.view(at, (blocks, shape.Hp), f"V{size}", (spread(shape.Hp * size), size))
+        h_prev = kept.view(at, (blocks, shape.Pp), f"V{size}", (spread(shape.Pp * size), size))
         if rows.ragged:
             h_prev = h_prev[rows.before]
         addresses.update(dw_h=dW_h.ctypes.data, h_prev=h_prev.ctypes.data, h_prev_row=h_prev.strides[0])

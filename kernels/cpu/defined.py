@@ -12,6 +12,7 @@ from kernels.definition import Definition, Program
 from .emitting import pointwise
 from .emitting.cell import KernelCell
 from .emitting.simd import Code, Vector
+from .levels.schedule import LevelledCell, levelled
 
 OPERATIONS: dict[str, Callable[..., Vector]] = {
     "add": operator.add,
@@ -76,17 +77,23 @@ def _made(definition: Definition) -> KernelCell:
         da = found[states : states + sums]
         return found[:states], [da[k] for k in in_slots], *found[states + sums :]
 
-    return KernelCell(
-        name=f"defined {definition.digest}",
-        states=definition.states,
-        slots=_named("Slots", slots),
-        from_x=definition.from_x,
-        from_h=definition.from_h,
-        kept=tuple(f"k{k}" for k in range(kept)),
-        step=step,
-        step_backward=step_backward,
-        streams=definition.streams,
-        vectors=definition.vectors,
-        constants=definition.constants,
-        guarded=True,
-    )
+    parts: dict[str, Any] = {
+        "name": f"defined {definition.digest}",
+        "states": definition.states,
+        "slots": _named("Slots", slots),
+        "from_x": definition.from_x,
+        "from_h": definition.from_h,
+        "kept": tuple(f"k{k}" for k in range(kept)),
+        "step": step,
+        "step_backward": step_backward,
+        "streams": definition.streams,
+        "vectors": definition.vectors,
+        "constants": definition.constants,
+        "matrices": definition.matrices,
+        "guarded": True,
+    }
+    if definition.across or definition.matrices:
+        parts |= {"order": tuple(in_order), "apply": OPERATIONS}
+        apart = parts | {"name": f"{parts['name']} apart"} | levelled(definition, alike=False)
+        return LevelledCell(**parts, **levelled(definition), apart=LevelledCell(**apart))
+    return KernelCell(**parts)

@@ -46,21 +46,25 @@ def effort(T: int, N: int, weights: int, size: int) -> float:
     return 2.0 * weights * max(N, T * (FAR if weights * size > NEAR else CLOSE))
 
 
-def make_plan(cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H: int, count: int) -> Split:
+def make_plan(
+    cell: KernelCell, lanes: Lanes, T: int, B: int, N: int, I: int, H: int, count: int, P: int | None = None
+) -> Split:
     """Return how `count` threads share N rows over T steps of B sequences.
 
     Each group is to have four rows of the batch or more; no step waits for another group's. Where there are too few
     rows for that, and where the weights are so many that a core's cache holds only a part of them, the members of a
-    group part the hidden units; where a step is over sooner than they could meet, one thread has them all.
+    group part the hidden units; where a step is over sooner than they could meet, one thread has them all. Of h there
+    are P numbers, H without a word.
 
     The input's products belong to the step that needs them, in the same tile, unless there are too few rows for a
     product to be worth its name, or the weights come from far: then those of several steps are done at once.
     """
     vectors, columns = (lanes.filled(n) // lanes.count for n in (H, I))
     panel, back_panel, dx_panel = _even(vectors, max_panel(cell)), _even(vectors, 4), _even(columns, 4)
-    weights = H * (len(cell.from_x) * I + len(cell.from_h) * H) * lanes.operand_size
+    weights = cell.weights(I, H, H if P is None else P) * lanes.operand_size
     groups = max(1, min(count // min(count, -(-weights // NEAR)), B // 4))
-    short = T > 1 and effort(1, B, weights // lanes.operand_size, lanes.operand_size) < MEETING
+    step = effort(1, B, weights // lanes.operand_size, lanes.operand_size)
+    short = T > 1 and step < cell.meetings * MEETING
     members = 1 if short else min(count // groups, -(-vectors // back_panel))
     most = min(tallest(cell, lanes, panel), max_rows(lanes, back_panel))
     return Split(

@@ -11,10 +11,11 @@ from kernels.definition import Definition
 from kernels.given import Outline, Sizes, check_backward, check_forward
 
 from . import gru, lstm, rnn
-from .calls import DTYPES, Tape, all_states, hidden_size, run_backward, run_forward
+from .calls import DTYPES, Tape, all_states, hidden_size, run_backward, run_forward, size_of_h
 from .defined import kernel_cell
 from .emitting.cell import KernelCell
 from .emitting.simd import Lanes
+from .levels.schedule import LevelledCell
 from .loops.job import PLACE
 from .plan import effort
 from .running import threads
@@ -157,6 +158,7 @@ def _run(
     rows = running(T, B, lengths)
     sizes = Sizes(T, B, len(rows.order), I, hidden_size(cell, params), x.dtype)
     check_forward(_outline(name, cell), sizes, params, state0, streams)
+    _check_projection(name, size_of_h(cell, params), sizes.H)
     with threads.share(_effort(params, rows, lanes_of(DTYPES[x.dtype], precision))) as count:
         return run_forward(cell, params, x, state0, rows, count, keep=keep, precision=precision, streams=streams)
 
@@ -176,7 +178,7 @@ def _run_back(
     if params.bias_ih is None:
         needs = needs - {"bias_ih", "bias_hh"}
     if not needs:
-        nothing = (None,) * len(cell.vectors)
+        nothing = (None,) * len(cell.vectors + cell.matrices)
         return None, (None,) * len(dstate_T), DefinedParameters(None, None, None, None, nothing)
     (T, B), (I, H) = tape.batch, tape.shape.job[[PLACE["I"], PLACE["H"]]]
     sizes = Sizes(T, B, len(tape.rows.order), int(I), int(H), np.dtype(tape.shape.lanes.dtype))
@@ -190,8 +192,21 @@ def _outline(name: str, cell: KernelCell) -> Outline:
 
 
 def _outlined(name: str, cell: KernelCell) -> Outline:
-    extra = cell.vectors + cell.constants
-    return Outline(f"cpu.{name}", len(cell.from_x), len(cell.from_h), cell.states, cell.streams, extra)
+    extra, projection = cell.vectors + cell.constants + cell.matrices, ""
+    if isinstance(cell, LevelledCell) and cell.projection is not None:
+        projection = cell.matrices[cell.projection]
+    return Outline(
+        f"cpu.{name}", len(cell.from_x), len(cell.from_h), cell.states, cell.streams, extra, cell.matrices, projection
+    )
+
+
+def _check_projection(name: str, P: int, H: int) -> None:
+    """Raise RuntimeError where h is larger than the rest."""
+    if P > H:
+        raise RuntimeError(
+            f"cpu.{name}: a projection must make h of at most {H} numbers, as many as the rest has, got {P}; "
+            "take backend='numpy'"
+        )
 
 
 def _check(name: str, precision: str, params: Parameters | DefinedParameters, x: np.ndarray) -> None:
@@ -206,5 +221,6 @@ def _check(name: str, precision: str, params: Parameters | DefinedParameters, x:
 
 def _effort(params: Parameters | DefinedParameters, rows: Rows, lanes: Lanes) -> float:
     """Return what the products of all steps count for `threads.share`, forwards."""
-    weights = sum(W.size for W in params[:2] if W is not None)
+    extra = params.extra if isinstance(params, DefinedParameters) else ()
+    weights = sum(W.size for W in (*params[:2], *extra) if W is not None and W.ndim == 2)
     return effort(len(rows.offsets) - 1, rows.count, weights, lanes.operand_size)

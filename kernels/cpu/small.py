@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .emitting.simd import EXACT
+from .levels.schedule import LevelledCell
 from .running import threads
 from .running.compiled import compiled
 from .running.errands import Errand, bring, fetch, infer_alone
@@ -53,7 +54,7 @@ class Prepared:
     def desk(self, T: int, B: int) -> Desk | None:
         """Return a desk for T steps of B sequences, or None where the ordinary way is as good, or the only one."""
         stack = self.stack
-        if stack.cell.streams:
+        if stack.cell.streams or isinstance(stack.cell, LevelledCell):
             return None
         row = stack.inputs[0] + len(stack.inputs) * stack.H
         return Desk(self, T, B) if T * B * row * stack.dtype.itemsize <= BYTES else None

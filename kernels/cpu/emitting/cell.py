@@ -28,6 +28,7 @@ class KernelCell:
     streams: tuple[str, ...] = ()  # numbers that come with each step
     vectors: tuple[str, ...] = ()  # parameters of one number a unit
     constants: tuple[str, ...] = ()  # numbers of a unit that have no gradient
+    matrices: tuple[str, ...] = ()  # parameters that products within a step read (levels/)
     guarded: bool = False  # whether the units that fill the last vector may come to be no numbers: they are made 0
 
     @property
@@ -39,6 +40,15 @@ class KernelCell:
     def numbers(self) -> int:
         """How many numbers there are of a unit: its vectors and its constants."""
         return len(self.vectors) + len(self.constants)
+
+    @property
+    def meetings(self) -> int:
+        """How often threads that share its units meet in a step."""
+        return 1
+
+    def weights(self, I: int, H: int, P: int) -> int:
+        """Return how many weights a step multiplies by, where h has P numbers."""
+        return H * (len(self.from_x) * I + len(self.from_h) * P)
 
     @property
     def first_from_h(self) -> int:

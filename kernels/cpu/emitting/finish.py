@@ -66,7 +66,7 @@ BACKWARD_ARGUMENTS = (
 )
 
 
-def _of_some(cell: KernelCell, *, upstream: bool | None = None) -> tuple[str, ...]:
+def of_some(cell: KernelCell, *, upstream: bool | None = None) -> tuple[str, ...]:
     """Return the arguments that only some cells have; `upstream` is None forwards."""
     backward = upstream is not None
     found = {
@@ -98,7 +98,7 @@ def _rows_and_vectors(
         body(row.index, vector.index)
 
 
-class _Units:
+class Units:
     """A vector of units in a row of a tile: where what belongs to it lies, while code is emitted."""
 
     def __init__(self, code: Code, at: dict[str, ir.Value], row: ir.Value, vector: ir.Value):
@@ -166,12 +166,21 @@ class _Units:
 
     def more(self, cell: KernelCell) -> Iterable[Vector]:
         """Give what a step has besides sums and states: streams, then vectors and constants."""
-        at = self.at
-        for k in range(len(cell.streams)):
-            base = self.builder.add(self.word("streams", k), at["streams_at"])
-            yield self.load_caller(self.caller(base, at["streams_row"]))
-        for k in range(cell.numbers):
-            yield self.code.load(self.place(at["numbers"], (self.vector, self.width), (k, at["number_row"])))
+        yield from map(self.stream, range(len(cell.streams)))
+        yield from map(self.own_number, range(cell.numbers))
+
+    def stream(self, k: int) -> Vector:
+        """Return a stream's numbers."""
+        base = self.builder.add(self.word("streams", k), self.at["streams_at"])
+        return self.load_caller(self.caller(base, self.at["streams_row"]))
+
+    def own_number(self, k: int) -> Vector:
+        """Return a vector's numbers, or a constant's."""
+        return self.code.load(self.number_at(k))
+
+    def number_at(self, k: int) -> ir.Value:
+        """Return where these are."""
+        return self.place(self.at["numbers"], (self.vector, self.width), (k, self.at["number_row"]))
 
     def upstream(self, k: int) -> Vector:
         """Return the caller's gradient of state k, which is not h, at this step."""
@@ -184,7 +193,7 @@ class _Units:
         return Vector(self.code, self.builder.select(self.mask, vector.value, self.code.splat(0).value))
 
 
-def _vector(code: Code, value: Vector | float | None) -> Vector:
+def as_vector(code: Code, value: Vector | float | None) -> Vector:
     """Return what a cell's function has returned as a vector: it may be a number, or nothing."""
     return value if isinstance(value, Vector) else code.splat(0 if value is None else value)
 
@@ -196,19 +205,19 @@ def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Callable[..., 
     """
     states: Any = _named("states", cell.states)
     slot_count, name = len(cell.slot_names), f"finish.{cell.name}.{lanes.suffix}.{keep}"
-    names = FORWARD_ARGUMENTS + _of_some(cell)
+    names = FORWARD_ARGUMENTS + of_some(cell)
 
     def emit(code: Code, *arguments: ir.Value) -> None:
         at = dict(zip(names, arguments, strict=True))
         slot = code.builder.mul(at["vectors"], ir.Constant(INT, lanes.width))
 
         def body(row: ir.Value, vector: ir.Value) -> None:
-            units = _Units(code, at, row, vector)
+            units = Units(code, at, row, vector)
             sums = units.place(at["sums"], (row, at["sums_row"]), (vector, lanes.width))
             a = cell.slots(*(code.load(units.place(sums, (s, slot))) for s in range(slot_count)))
             prev = states(*(code.load(units.state("prev", k)) for k in range(len(cell.states))))
             new, kept = cell.step(a, prev, *units.more(cell))
-            new = [_vector(code, value) for value in new]
+            new = [as_vector(code, value) for value in new]
             if cell.guarded:
                 new[0] = units.guard(new[0])  # a product reads it, and would multiply it by 0
             for k, value in enumerate(new):
@@ -218,7 +227,7 @@ def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Callable[..., 
                 store_operand(new[0], read)  # (BF2)
             if keep:
                 for k, value in enumerate(kept):
-                    code.store(_vector(code, value), units.kept(len(cell.kept)), k * lanes.width)
+                    code.store(as_vector(code, value), units.kept(len(cell.kept)), k * lanes.width)
             units.store_caller(new[0], units.caller(at["y"], at["y_row"]))
 
         _rows_and_vectors(code, at["rows"], at["vectors"], body)
@@ -234,13 +243,13 @@ def make_finish_backward(cell: KernelCell, lanes: Lanes, *, upstream: bool = Fal
     states: Any = _named("states", cell.states)
     kept: Any = _named("kept", cell.kept)
     name = f"finish backward.{cell.name}.{lanes.suffix}.{upstream}"
-    names, every = BACKWARD_ARGUMENTS + _of_some(cell, upstream=upstream), range(len(cell.states))
+    names, every = BACKWARD_ARGUMENTS + of_some(cell, upstream=upstream), range(len(cell.states))
 
     def emit(code: Code, *arguments: ir.Value) -> None:
         at = dict(zip(names, arguments, strict=True))
 
         def body(row: ir.Value, vector: ir.Value) -> None:
-            units = _Units(code, at, row, vector)
+            units = Units(code, at, row, vector)
             dy = units.load_caller(units.caller(at["dy"], at["dy_row"]))
             sums = code.load(units.place(at["sums"], (row, at["sums_row"]), (vector, lanes.width)))
             dstate = [code.load(units.carry(k)) for k in every]
@@ -252,14 +261,14 @@ def make_finish_backward(cell: KernelCell, lanes: Lanes, *, upstream: bool = Fal
             gates = kept(*(code.load(kept_at, k * lanes.width) for k in range(len(cell.kept))))
             carries, da, *dp = cell.step_backward(gates, prev, state, states(*dstate), *units.more(cell))
             for k, value in enumerate(carries):
-                code.store(_vector(code, value), units.carry(k))
+                code.store(as_vector(code, value), units.carry(k))
             for k, value in enumerate(da):
-                value = units.guard(_vector(code, value)) if cell.guarded else value
+                value = units.guard(as_vector(code, value)) if cell.guarded else value
                 place = (row, lanes.operand_width), (vector, at["da_vector"]), (k, at["da_slot"])
                 store_operand(value, units.place(at["da"], *place))  # (BF2′)
             for k, value in enumerate(dp):
                 place = (row, lanes.width), (vector, at["dp_vector"]), (k, at["dp_slot"])
-                code.store(_vector(code, value), units.place(at["dp"], *place))
+                code.store(as_vector(code, value), units.place(at["dp"], *place))
 
         _rows_and_vectors(code, at["rows"], at["vectors"], body)
 

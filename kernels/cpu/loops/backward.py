@@ -18,7 +18,7 @@ from ..emitting.integers import greatest, least, word_at, written
 from ..emitting.microkernel import ALONG_K, View, make_product
 from ..emitting.simd import Lanes
 from ..emitting.subnormal import leave, make_enter
-from .gradients import Part, make_input_gradient, make_weight_gradient, part_of
+from .gradients import Part, make_input_gradient, make_weight_gradient
 from .job import Job, job_at
 from .layout import MemoryLayout
 from .pairs import make_pair_da
@@ -51,9 +51,18 @@ def make_backward(cell: KernelCell, lanes: Lanes, upstream: bool = False) -> Any
 
     With `upstream`, every state but h has gradients of the caller's at every step.
     """
-    step_backward, initial_state = make_step_backward(cell, lanes, upstream), make_initial_state(cell, lanes)
-    back = StepBack(cell, lanes)
-    da_part, da_step, dp_part = written(back.da_part), written(back.da_step), written(back.dp_part)
+    return make_loop_back(cell, lanes, make_step_backward(StepBack(cell, lanes, upstream)))
+
+
+@phase
+def nothing_more(job, thread, scratch, part):
+    """Add nothing more: a cell without matrices has no other gradients."""
+
+
+def make_loop_back(cell: KernelCell, lanes: Lanes, step_backward: Any, add_more: Any = nothing_more) -> Any:
+    """Return a time loop around a step back; ``add_more(job, thread, scratch, part)`` adds to gradients besides."""
+    initial_state, back = make_initial_state(cell, lanes), StepBack(cell, lanes)
+    da_step, part_in_turn = written(back.da_step), written(back.part)
     add_to_dx, add_to_db = make_input_gradient(cell, lanes), make_bias_gradient(cell, lanes)
     add_to_dw_x, add_to_dw_h = (make_weight_gradient(cell, lanes, weight) for weight in ("W_x", "W_h"))
     add_to_dvectors = make_vector_gradient(cell, lanes)
@@ -63,12 +72,12 @@ def make_backward(cell: KernelCell, lanes: Lanes, upstream: bool = False) -> Any
     def backward(thread, address):
         before = enter()
         job: Any = carray(job_at(address), 1)[0]
-        mine = mine_of(job, thread, job.back_panel)
+        mine = mine_of(job, thread, job.back_panel, job.h_vectors)
         after = After(0, 0)
         for turn in range((job.T + job.steps - 1) // job.steps):
             t1 = job.T - turn * job.steps
             t0 = max(0, t1 - job.steps)
-            part = part_of(first_row(job, t0), first_row(job, t1), da_part(job, turn), dp_part(job, turn))
+            part = part_in_turn(job, turn, first_row(job, t0), first_row(job, t1))
             for t in range(t1 - 1, t0 - 1, -1):
                 step = step_on_tape(job, t)
                 da = da_step(part.da, step.first - part.begin)
@@ -91,6 +100,7 @@ def make_backward(cell: KernelCell, lanes: Lanes, upstream: bool = False) -> Any
                 add_to_db(job, thread, mine.scratch, part)
             if job.dvectors:
                 add_to_dvectors(job, thread, mine.scratch, part)
+            add_more(job, thread, mine.scratch, part)
         if job.dh0:
             initial_state(job, mine, after)
         leave(before)
@@ -98,9 +108,8 @@ def make_backward(cell: KernelCell, lanes: Lanes, upstream: bool = False) -> Any
     return backward
 
 
-def make_step_backward(cell: KernelCell, lanes: Lanes, upstream: bool) -> Any:
+def make_step_backward(back: StepBack) -> Any:
     """Return ``step_backward(job, mine, step, da, part, after)``: a thread's rows and units a step back."""
-    back = StepBack(cell, lanes, upstream)
     fetch, fetch_dy, going_on_of = written(back.fetch), written(back.fetch_dy), written(back.going_on)
     from_after, nothing_from_after = written(back.from_after), written(back.nothing_from_after)
     finish = written(back.finish_tile)
@@ -108,7 +117,7 @@ def make_step_backward(cell: KernelCell, lanes: Lanes, upstream: bool) -> Any:
     @phase
     def step_backward(job, mine, step, da, part, after):
         for p in range(mine.first, mine.last):
-            panel = panel_of(p, job.back_panel, job.vectors)
+            panel = panel_of(p, job.back_panel, job.h_vectors)
             for number in range(mine.group, job.tiles, job.groups):
                 tile = tile_of(job, number, step.rows)
                 if tile.rows <= 0:  # past a sequence's length nothing is masked, because nothing is done: (V1), (V2)
@@ -135,13 +144,12 @@ class StepBack:
         self.finish = make_finish_backward(cell, lanes, upstream=upstream)
         self.copy, self.ask = make_copy(lanes), make_fetch(lanes)
 
-    def da_part(self, job: Job, turn: int) -> int:
-        """Return where da of some steps goes: there are two such places."""
-        return job.da + turn % 2 * self.at.slots * job.vectors * job.span * self.at.operand_width
-
-    def dp_part(self, job: Job, turn: int) -> int:
-        """Return the same of dp, whose rows are those of the part."""
-        return job.dp + turn % 2 * self.vectors * job.vectors * job.span * self.at.width
+    def part(self, job: Job, turn: int, begin: int, end: int) -> Part:
+        """Return the rows of some steps, and where their da goes and all else: there are two such places."""
+        second, at, vectors = turn % 2, self.at, job.vectors * job.span
+        da, dp = job.da + second * at.all_da * vectors * at.operand_width, second * self.vectors * vectors * at.width
+        v = job.factors + second * (at.all_da - at.slots) * job.span * job.factor_row
+        return Part(begin, end - begin, da, job.dp + dp, v)
 
     def da_step(self, da: int, row: int) -> int:
         """Return where da of a step goes that begins with this row of them."""
@@ -190,26 +198,32 @@ class StepBack:
         self, job: Job, mine: Mine, panel: Panel, step: Step, tile: RowTile, da: int, part: Part
     ) -> None:
         """From dh and dc to da, and to what the step before gets directly."""
-        at, sums = self.at, self._sums(mine, panel)
+        self.finish(**self.arguments(job, panel, step, tile, self._sums(mine, panel), da, part))
+
+    def arguments(
+        self, job: Job, panel: Panel, step: Step, tile: RowTile, sums: View, da: int, part: Part
+    ) -> dict[str, int]:
+        """Return where all is that belongs to a tile, by the names of emitting/finish.py."""
+        at = self.at
         before, after, row = step.prev + tile.first, step.next + tile.first, step.first + tile.first
         h, c, tape = at.h(job, before, panel), at.c(job, before, panel), at.tape(job, row, panel)
         carry_h, carry_c = (at.carry(job, carry, tile, panel) for carry in (job.carry_h, job.carry_c))
         out, dp = at.da(job, da, 0, tile.first), at.dp(job, part.dp, row - part.begin)
         numbers, streams = at.numbers(job, panel), at.streams(job, step, panel)
-        self.finish(
-            sums=sums.at, sums_row=sums.row, rows=tile.rows, vectors=panel.vectors,
-            dy=self._dy(job, panel, step), dy_row=job.dy_row, order=job.order + 8 * tile.first,
-            prev_h=h.at, next_h=at.h(job, after, panel).at, h_row=h.row,
-            prev_c=c.at, next_c=at.c(job, after, panel).at, c_vector=c.row, c_state=at.c_state(job),
-            carry_h=carry_h.at, carry_c=carry_c.at, carry_row=carry_h.row, carry_state=at.carry_state(job),
-            numbers=numbers.at, number_row=numbers.row,
-            streams=job.streams, streams_at=streams.at, streams_row=streams.row,
-            upstream=job.upstream, upstream_at=panel.first * at.width, t=step.t,
-            dp=dp.at + panel.first * dp.row, dp_vector=dp.row, dp_slot=job.vectors * dp.row,
-            kept=tape.at, kept_vector=tape.row,
-            da=out.at + panel.first * out.row, da_vector=out.row, da_slot=job.vectors * out.row,
-            valid=job.H - panel.first * at.count,
-        )  # fmt: skip
+        return {
+            "sums": sums.at, "sums_row": sums.row, "rows": tile.rows, "vectors": panel.vectors,
+            "dy": self._dy(job, panel, step), "dy_row": job.dy_row, "order": job.order + 8 * tile.first,
+            "prev_h": h.at, "next_h": at.h(job, after, panel).at, "h_row": h.row,
+            "prev_c": c.at, "next_c": at.c(job, after, panel).at, "c_vector": c.row, "c_state": at.c_state(job),
+            "carry_h": carry_h.at, "carry_c": carry_c.at, "carry_row": carry_h.row, "carry_state": at.carry_state(job),
+            "numbers": numbers.at, "number_row": numbers.row,
+            "streams": job.streams, "streams_at": streams.at, "streams_row": streams.row,
+            "upstream": job.upstream, "upstream_at": panel.first * at.width, "t": step.t,
+            "dp": dp.at + panel.first * dp.row, "dp_vector": dp.row, "dp_slot": job.vectors * dp.row,
+            "kept": tape.at, "kept_vector": tape.row,
+            "da": out.at + panel.first * out.row, "da_vector": out.row, "da_slot": job.vectors * out.row,
+            "valid": job.H - panel.first * at.count,
+        }  # fmt: skip
 
     def initial_h(self, job: Job, panel: Panel, tile: RowTile, after: After) -> None:
         """Make dh0: what is carried beyond the first step + da_1 W_h."""
@@ -230,7 +244,7 @@ def make_initial_state(cell: KernelCell, lanes: Lanes) -> Any:
     @phase
     def initial_state(job, mine, after):
         for p in range(mine.first, mine.last):
-            panel = panel_of(p, job.back_panel, job.vectors)
+            panel = panel_of(p, job.back_panel, job.h_vectors)
             for number in range(mine.group, job.tiles, job.groups):
                 initial_h(job, panel, tile_of(job, number, job.B), after)
 

@@ -68,22 +68,30 @@ def nothing_before_a_step(job, mine, step):
     """Do nothing before a step: the products read h_{t−1} as it is."""
 
 
+@phase
+def nothing_after_the_panels(job, mine, step):
+    """Do nothing after the panels of a step: each has gone all the way to h_t."""
+
+
 def make_loop(
     cell: KernelCell, lanes: Lanes, products: Any, *, keep: bool, job_at: Any = job_at,
-    before_all: Any = nothing_before, before_step: Any = nothing_before_a_step,
+    before_all: Any = nothing_before, before_step: Any = nothing_before_a_step, finish: Any = None,
+    after_panels: Any = nothing_after_the_panels,
 ) -> Any:  # fmt: skip
     """Return a time loop around two products, ``of_input`` and ``of_state``, such as those of `Products`.
 
-    Phases ``before_all(job, thread)`` and ``before_step(job, mine, step)`` prepare what the products read.
+    Phases ``before_all(job, thread)`` and ``before_step(job, mine, step)`` prepare what the products read. `finish` is
+    the end of a tile, `Finish` without a word, and ``after_panels(job, mine, step)`` what a step has besides.
     """
     products_ahead = make_products_ahead(cell, lanes, products)
-    step_forward = make_step(cell, lanes, products, keep, before_step)
+    finish = finish or Finish(cell, lanes, keep)
+    step_forward = make_step(cell, lanes, products, keep, before_step, finish, after_panels)
     enter = make_enter(lanes)
 
     def forward(thread, address):
         before = enter()
         job: Any = carray(job_at(address), 1)[0]
-        mine = mine_of(job, thread, job.panel)
+        mine = mine_of(job, thread, job.panel, job.vectors)
         before_all(job, thread)
         chunk = job.chunk if job.chunk > 0 else job.T
         for t0 in range(0, job.T, chunk):
@@ -116,7 +124,9 @@ def make_products_ahead(cell: KernelCell, lanes: Lanes, products: Any) -> Any:
     return products_ahead
 
 
-def make_step(cell: KernelCell, lanes: Lanes, products: Any, keep: bool, before_step: Any) -> Any:
+def make_step(
+    cell: KernelCell, lanes: Lanes, products: Any, keep: bool, before_step: Any, finish: Finish, after_panels: Any
+) -> Any:
     """Return ``step_forward(job, mine, t, begin)``: a thread's rows and units a step further.
 
     A panel serves all rows before the next one is touched, so it comes from far away once a step. `begin` is the first
@@ -126,7 +136,7 @@ def make_step(cell: KernelCell, lanes: Lanes, products: Any, keep: bool, before_
     layout = MemoryLayout(cell, lanes)
     input_product, state_product = written(products.of_input), written(products.of_state)
     sums_now, sums_ahead = written(layout.sums), written(layout.sums_ahead)
-    finish = written(Finish(cell, lanes, keep).tile)
+    finish_tile = written(finish.tile)
 
     @phase
     def step_forward(job, mine, t, begin):
@@ -145,7 +155,8 @@ def make_step(cell: KernelCell, lanes: Lanes, products: Any, keep: bool, before_
                     sums = sums_now(mine, panel)
                     input_product(job, panel, row, tile.rows, sums)
                 state_product(job, mine, panel, step, tile, sums)
-                finish(job, panel, step, tile, sums)
+                finish_tile(job, panel, step, tile, sums)
+        after_panels(job, mine, step)
 
     return step_forward
 
@@ -174,7 +185,7 @@ class Products:
         if at.slots > at.from_x:  # a GRU's m has a bias, and nothing of the input
             rest, bias = at.slot(sums, at.from_x, panel), at.bias(job, at.from_x, panel)
             self.copy(tile.rows, (at.slots - at.from_x) * panel.vectors, *rest, *bias)
-        h, K = Factor(*at.h_read(job, step.prev + tile.first)), at.words(job.H)
+        h, K = Factor(*at.h_read(job, step.prev + tile.first)), at.words(job.P)
         for first, count in self.parts_h:
             own = at.slot(sums, at.first_h + first, panel)
             w = at.w_h(job, panel).along(first * panel.vectors * at.width)
@@ -189,19 +200,23 @@ class Finish:
 
     def tile(self, job: Job, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
         """Take the units of a panel and the rows of a tile a step further."""
+        self.finish(**self.arguments(job, panel, step, tile, sums))
+
+    def arguments(self, job: Job, panel: Panel, step: Step, tile: RowTile, sums: View) -> dict[str, int]:
+        """Return where all is that belongs to a tile, by the names of emitting/finish.py."""
         at = self.at
         before, after, row = step.prev + tile.first, step.next + tile.first, step.first + tile.first
         h, c, tape = at.h(job, before, panel), at.c(job, before, panel), at.tape(job, row, panel)
         read = at.h_read(job, after).along(panel.first * at.operand_width)
         numbers, streams = at.numbers(job, panel), at.streams(job, step, panel)
-        self.finish(
-            sums=sums.at, sums_row=sums.row, rows=tile.rows, vectors=panel.vectors,
-            prev_h=h.at, next_h=at.h(job, after, panel).at, h_row=h.row,
-            next_read=read.at, read_row=read.row,
-            prev_c=c.at, next_c=at.c(job, after, panel).at, c_vector=c.row, c_state=at.c_state(job),
-            numbers=numbers.at, number_row=numbers.row,
-            streams=job.streams, streams_at=streams.at, streams_row=streams.row,
-            kept=tape.at, kept_vector=tape.row,
-            y=job.y + step.t * job.y_step + panel.first * at.width, y_row=job.y_row,
-            order=job.order + 8 * tile.first, valid=job.H - panel.first * at.count,
-        )  # fmt: skip
+        return {
+            "sums": sums.at, "sums_row": sums.row, "rows": tile.rows, "vectors": panel.vectors,
+            "prev_h": h.at, "next_h": at.h(job, after, panel).at, "h_row": h.row,
+            "next_read": read.at, "read_row": read.row,
+            "prev_c": c.at, "next_c": at.c(job, after, panel).at, "c_vector": c.row, "c_state": at.c_state(job),
+            "numbers": numbers.at, "number_row": numbers.row,
+            "streams": job.streams, "streams_at": streams.at, "streams_row": streams.row,
+            "kept": tape.at, "kept_vector": tape.row,
+            "y": job.y + step.t * job.y_step + panel.first * at.width, "y_row": job.y_row,
+            "order": job.order + 8 * tile.first, "valid": job.H - panel.first * at.count,
+        }  # fmt: skip

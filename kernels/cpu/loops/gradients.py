@@ -28,12 +28,7 @@ class Part(NamedTuple):
     rows: int
     da: int  # [slots][vectors][rows]
     dp: int  # [vectors of the cell][vectors][rows]
-
-
-@written
-def part_of(begin: int, end: int, da: int, dp: int) -> Part:
-    """Return the rows from `begin` up to `end`."""
-    return Part(begin, end - begin, da, dp)
+    v: int  # [matrices](rows, Hp)
 
 
 def most_rows(lanes: Lanes) -> tuple[int, ...]:
@@ -94,8 +89,11 @@ def make_weight_gradient(cell: KernelCell, lanes: Lanes, weight: str) -> Any:
     A thread has some rows of dW, and takes some columns at a time.
     """
     of = WeightGradient(cell, lanes, weight)
-    if not of.blocks:
-        return _nothing
+    return make_row_gradient(of) if of.blocks else _nothing
+
+
+def make_row_gradient(of: WeightGradient) -> Any:
+    """Return ``row_gradient(job, thread, scratch, part)``: a weight's gradient += Σ of products over the rows."""
     column_vectors, columns_of, gathered = written(of.column_vectors), written(of.columns_of), written(of.gathered)
     tiles_of, tile = written(of.tiles_of), written(of.tile)
     slots = len(of.blocks)
@@ -130,12 +128,26 @@ class WeightGradient:
     def __init__(self, cell: KernelCell, lanes: Lanes, weight: str):
         self.at, self.lanes, self.of_x = MemoryLayout(cell, lanes), lanes, weight == "W_x"
         self.blocks = cell.blocks_x if self.of_x else cell.blocks_h
+        self.first_slot = self.at.first_x if self.of_x else self.at.first_h
         self.product, self.pairs = make_product(lanes, ALONG_ROWS, (1, 2, 3, 4)), lanes.operands == PAIRS
         self.gather = make_pair_rows(lanes) if self.pairs else make_copy_columns(lanes)
 
     def numbers(self, job: Job) -> int:
         """Return the columns of the weight."""
-        return job.I if self.of_x else job.H
+        return job.I if self.of_x else job.P
+
+    def right(self, job: Job, part: Part) -> View:
+        """Return the right factor's rows."""
+        rows = View(job.x, job.x_row) if self.of_x else View(job.h_prev, job.h_prev_row)
+        return rows.below(part.begin)
+
+    def gradient(self, job: Job) -> int:
+        """Return where the gradient is."""
+        return job.dw_x if self.of_x else job.dw_h
+
+    def units(self, job: Job) -> int:
+        """Return the rows of each block of the weight."""
+        return job.H
 
     def column_vectors(self, job: Job) -> int:
         """Return how many vectors those are."""
@@ -144,8 +156,7 @@ class WeightGradient:
     def columns_of(self, job: Job, part: Part, first: int) -> Columns:
         """Return the columns of the right factor from some vector on."""
         at, numbers, all_vectors = self.at, self.numbers(job), self.column_vectors(job)
-        x = View(job.x, job.x_row) if self.of_x else View(job.h_prev, job.h_prev_row)
-        x = x.below(part.begin).along(first * at.operand_width)
+        x = self.right(job, part).along(first * at.operand_width)
         vectors = least(WIDEST, all_vectors - first)
         valid = least(at.count, numbers - (first + vectors - 1) * at.count)
         apart = 1 if self.pairs else where(all_vectors > WIDEST, 1, where(at.count > valid, 1, 0))
@@ -159,7 +170,7 @@ class WeightGradient:
 
     def _rows(self, job: Job, item: int) -> int:
         """Return how many units of a vector there are: the last vector of a gate may have fewer."""
-        return least(self.at.count, job.H - item % job.vectors * self.at.count)
+        return least(self.at.count, self.units(job) - item % job.vectors * self.at.count)
 
     def tiles_of(self, job: Job, item: int, columns: Columns) -> int:
         """Return how many tiles the rows of a vector of da are cut into."""
@@ -171,11 +182,11 @@ class WeightGradient:
         at, numbers, rows = self.at, self.numbers(job), self._rows(job, item)
         first, end = rows * number // tiles, rows * (number + 1) // tiles
         block, unit = pick(self.blocks, item // job.vectors), item % job.vectors * at.count + first
-        dw = View(job.dw_x if self.of_x else job.dw_h, numbers * at.size)
-        out = dw.below(block * job.H + unit).along(columns.first * at.width)
+        dw = View(self.gradient(job), numbers * at.size)
+        out = dw.below(block * self.units(job) + unit).along(columns.first * at.width)
         added_to = job.N > part.begin + part.rows
         start = View(where(added_to, out.at, job.zeros), where(added_to, out.row, 0))
-        slot = at.first_x if self.of_x else at.first_h
+        slot = self.first_slot
         vector = (at.da_pairs(job, slot) if self.pairs else at.da(job, part.da, slot, 0)).below(item)
         da, K = Factor(vector.at + first * at.size, at.width), at.words(part.rows)
         x = View(columns.at, columns.row)

@@ -62,8 +62,8 @@ class Job(NamedTuple):
     carry_h: int = 0  # (B, Hp)
     carry_c: int = 0  # [states but h](B, Hp)
     upstream: int = 0  # int64 [states but h][address of (T, B, H), and how far it is from row to row, and step to step]
-    da: int = 0  # twice [slots][vectors][span]
-    da_pairs: int = 0  # [slots][vectors][pairs of rows], where products read pairs
+    da: int = 0  # twice [slots, and d of each matrix's gradient][vectors][span]
+    da_pairs: int = 0  # [the same][vectors][pairs of rows], where products read pairs
     dp: int = 0  # twice [vectors of the cell][vectors][span]
     span: int = 0  # most rows of the steps that are taken together
     steps: int = 0  # how many those are
@@ -80,6 +80,15 @@ class Job(NamedTuple):
     h_prev_row: int = 0
     db: int = 0  # [slots][vectors]
     dvectors: int = 0  # [vectors of the cell][vectors]
+    # of a cell whose step looks at a whole row of units (levels/)
+    P: int = 0  # numbers of h: H, unless a matrix makes h of another size; all cells have it
+    h_vectors: int = 0  # and how many vectors those are
+    row: int = 0  # (B, what goes from level to level)
+    row_size: int = 0
+    products: int = 0  # int64: where the panels of each product are
+    factors: int = 0  # twice [matrices](span, Hp), as products read it: v of each matrix's gradient, Σ d vᵀ
+    factor_row: int = 0
+    dmatrices: int = 0  # int64: where each matrix's gradient goes, 0 where it is not wanted
 
 
 JOB = np.dtype([(name, np.int64) for name in Job._fields])

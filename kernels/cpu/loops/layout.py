@@ -21,6 +21,7 @@ class MemoryLayout:
         self.size, self.width, self.count = lanes.size, lanes.width, lanes.count
         self.operand_width, self.words = lanes.operand_width, lanes.words
         self.slots, self.kept = len(cell.slot_names), len(cell.kept)
+        self.all_da = self.slots + len(cell.matrices)  # behind da of the sums there is d of each matrix's gradient
         self.from_x, self.first_x = len(cell.from_x), 0  # the slots that W_x x_t adds to
         self.from_h, self.first_h = len(cell.from_h), cell.first_from_h  # and W_h h_{t−1}
 
@@ -102,7 +103,7 @@ class MemoryLayout:
     def w_h(self, job: Job, panel: Panel) -> View:
         """Return W_h of a panel's units."""
         row = self.from_h * self.width
-        return View(job.w_h + panel.first * self.words(job.H) * row, panel.vectors * row)
+        return View(job.w_h + panel.first * self.words(job.P) * row, panel.vectors * row)
 
     def w_back(self, job: Job, panel: Panel) -> View:
         """Return W_h of a panel's units, the other way round: from da to dh."""

@@ -22,7 +22,8 @@ def make_pair_da(cell: KernelCell, lanes: Lanes) -> Any:
     """
     if lanes.operands != PAIRS:
         return _nothing
-    slots, pair_vector = len(cell.slot_names), written(_PairDa(cell, lanes).vector)
+    of = _PairDa(cell, lanes)
+    slots, pair_vector = of.at.all_da, written(of.vector)
 
     @phase
     def pair_da(job, thread, part):

@@ -21,7 +21,8 @@ class Mine(NamedTuple):
     """A thread's part of a layer."""
 
     group: int
-    first: int  # panels of hidden units
+    member: int  # of the group
+    first: int  # panels of hidden units, or backwards of h
     last: int
     scratch: int
 
@@ -52,12 +53,12 @@ class RowTile(NamedTuple):
 
 
 @written
-def mine_of(job: Job, thread: int, most: int) -> Mine:
-    """Return a thread's part, where a panel has `most` vectors."""
+def mine_of(job: Job, thread: int, most: int, vectors: int) -> Mine:
+    """Return a thread's part of so many vectors, where a panel has `most`."""
     group, member = thread // job.members, thread % job.members
-    panels = (job.vectors + most - 1) // most
+    panels = (vectors + most - 1) // most
     first, last = panels * member // job.members, panels * (member + 1) // job.members
-    return Mine(group, first, last, job.scratch + thread * job.scratch_size)
+    return Mine(group, member, first, last, job.scratch + thread * job.scratch_size)
 
 
 @written

@@ -22,6 +22,11 @@ NUMPY: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 """What each operation is on arrays."""
 
+ROWS: dict[str, Callable[..., Any]] = {
+    "mean": lambda v: np.broadcast_to(v.mean(axis=-1, keepdims=True), v.shape),
+}
+"""Those across the units of a row, but products, which read their factors as a precision says."""
+
 
 class Symbol:
     """A number of a program that is being written down."""
@@ -85,6 +90,9 @@ def _function(name: str) -> Callable[..., Any]:
     return lambda *operands: apply(name, *operands)
 
 
+mean, product, product_transposed = map(_function, ("mean", "product", "product_transposed"))
+
+
 sigmoid, tanh, relu, exp, log, sqrt = map(_function, ("sigmoid", "tanh", "relu", "exp", "log", "sqrt"))
 maximum, minimum, where_less = map(_function, ("maximum", "minimum", "where_less"))
 
@@ -92,6 +100,7 @@ maximum, minimum, where_less = map(_function, ("maximum", "minimum", "where_less
 def defined(
     name: str, step: Callable[..., Any], step_backward: Callable[..., Any], *, sums: str, states: str, kept: str = "",
     from_x: str | None = None, from_h: str | None = None, streams: str = "", vectors: str = "", constants: str = "",
+    matrices: str = "", projection: str = "",
 ) -> Definition:  # fmt: skip
     """Return a definition; names are words in a string.
 
@@ -99,7 +108,8 @@ def defined(
     """
     groups = {
         "a": sums.split(), "prev": states.split(), "kept": kept.split(), "state": states.split(),
-        "dstate": states.split(), "m": streams.split(), "p": [*vectors.split(), *constants.split()],
+        "dstate": states.split(), "m": streams.split(),
+        "p": [*vectors.split(), *constants.split(), *matrices.split()],
     }  # fmt: skip
 
     def traced(function: Callable[..., Any], *names: str) -> Program:
@@ -113,7 +123,7 @@ def defined(
         tuple((sums if from_h is None else from_h).split()), tuple(groups["state"]), tuple(groups["kept"]),
         tuple(groups["m"]), tuple(vectors.split()), tuple(constants.split()),
         traced(step, "a", "prev", "m", "p"), traced(step_backward, "kept", "prev", "state", "dstate", "m", "p"),
-        (step, step_backward), __name__,
+        (step, step_backward), __name__, tuple(matrices.split()), projection,
     )  # fmt: skip
     DEFINITIONS[name] = made
     return made
@@ -253,14 +263,19 @@ class Call(NamedTuple):
 def names_of(definition: Definition) -> tuple[str, ...]:
     """Return what `needs` may hold."""
     W = ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if definition.from_h else ("weight_ih", "bias_ih")
-    return ("x", *(f"{s}0" for s in definition.states), *W, *definition.vectors)
+    return ("x", *(f"{s}0" for s in definition.states), *W, *definition.vectors, *definition.matrices)
 
 
 def drawn(
     definition: Definition, dtype: str, T: int = 6, B: int = 3, I: int = 5, H: int = 4, *,
     lengths: tuple[int, ...] | None = None, bias: bool = True, upstream: bool = True, dy: bool = True, seed: int = 0,
+    P: int | None = None,
 ) -> Call:  # fmt: skip
-    """Return a call's arrays, drawn in float64; in "bfloat16" they are float32, and it is the precision."""
+    """Return a call's arrays, drawn in float64; in "bfloat16" they are float32, and it is the precision.
+
+    A projection makes h of P numbers, of three fifths of H without a word.
+    """
+    P = H if not definition.projection else -(-3 * H // 5) if P is None else P
     rng = np.random.default_rng(seed)
     kind = "float32" if dtype == "bfloat16" else dtype
 
@@ -269,15 +284,18 @@ def drawn(
 
     rows_x, rows_h, bound = len(definition.from_x) * H, len(definition.from_h) * H, H**-0.5
     params = DefinedParameters(
-        draw(min(bound, I**-0.5), rows_x, I), draw(bound, rows_h, H) if rows_h else None,
+        draw(min(bound, I**-0.5), rows_x, I), draw(bound, rows_h, P) if rows_h else None,
         draw(bound, rows_x) if bias else None, draw(bound, rows_h) if rows_h and bias else None,
-        tuple(draw(0.5, H, middle=1.5) for _ in (*definition.vectors, *definition.constants)),
+        (
+            *(draw(0.5, H, middle=1.5) for _ in (*definition.vectors, *definition.constants)),
+            *(draw(bound, P if name == definition.projection else H, H) for name in definition.matrices),
+        ),
     )  # fmt: skip
     further = definition.states[1:]
     return Call(
-        definition, params, draw(2, T, B, I), tuple(draw(1, B, H) for _ in definition.states),
+        definition, params, draw(2, T, B, I), tuple(draw(1, B, P if s == "h" else H) for s in definition.states),
         None if lengths is None else np.array(lengths), tuple(draw(1, T, B, H) for _ in definition.streams),
-        draw(1, T, B, H) if dy else None, tuple(draw(1, B, H) for _ in definition.states),
+        draw(1, T, B, P) if dy else None, tuple(draw(1, B, P if s == "h" else H) for s in definition.states),
         (None, *(draw(1, T, B, H) for _ in further)) if upstream and further else None,
         "bfloat16" if dtype == "bfloat16" else "float32",
     )  # fmt: skip
@@ -297,7 +315,8 @@ def run(cell: Any, call: Call, needs: frozenset[str] | None = None) -> dict[str,
     found = {"y": y}
     found |= {f"{name}_T": s for name, s in zip(definition.states, state, strict=True)}
     found |= {f"{name}_t": s for name, s in zip(definition.states, cell.states(tape), strict=True)}
-    names = ("x", *(f"{s}0" for s in definition.states), *DefinedParameters._fields[:4], *definition.vectors)
+    learned = definition.vectors + definition.matrices
+    names = ("x", *(f"{s}0" for s in definition.states), *DefinedParameters._fields[:4], *learned)
     found |= {f"d{n}": d for n, d in zip(names, (dx, *dstate0, *dparams[:4], *dparams.extra), strict=True)}
     return {name: value for name, value in found.items() if value is not None}
 
@@ -313,8 +332,11 @@ def expected(call: Call) -> dict[str, np.ndarray]:
         exact(one) for one in call[1:9]
     )  # fmt: skip
     T, B, _ = x.shape
-    H = state0[0].shape[1]
-    sums, S = definition.sums, len(definition.states)
+    P, H = state0[0].shape[1], len(params.weight_ih) // len(definition.from_x)
+    sums, S, numbers = definition.sums, len(definition.states), NUMPY | ROWS
+    matrices = [read(W) for W in params.extra if W.ndim == 2]
+    extra = [*(one for one in params.extra if one.ndim == 1), *matrices]
+    numbers |= {"product": lambda W, v: read(v) @ W.T, "product_transposed": lambda W, d: read(d) @ W}
     steps = np.full(B, T) if lengths is None else lengths
     W_x, W_h, x = read(params.weight_ih), None if params.weight_hh is None else read(params.weight_hh), read(x)
 
@@ -325,8 +347,8 @@ def expected(call: Call) -> dict[str, np.ndarray]:
         a = v @ W.T + (0 if b is None else b)
         return dict(zip(rows, np.split(a, len(rows), axis=-1), strict=True))
 
-    states, kept, y = [state0], [], np.zeros((T, B, H))
-    every = [np.zeros((T, B, H)) for _ in range(S)]
+    states, kept, y = [state0], [], np.zeros((T, B, P))
+    every = [np.zeros((T, *state.shape)) for state in state0]
     for t in range(T):
         prev, live = states[-1], (t < steps)[:, None]
         a = {name: np.zeros((B, H)) for name in sums}
@@ -336,7 +358,7 @@ def expected(call: Call) -> dict[str, np.ndarray]:
             for name, part in product(read(prev[0]), W_h, params.bias_hh, definition.from_h).items():
                 a[name] = a[name] + part
         m = [np.where(live, stream[t], 0) for stream in streams]
-        out = full(definition.step.run([*a.values(), *prev, *m, *params.extra], NUMPY), (B, H))
+        out = full(definition.step.run([*a.values(), *prev, *m, *extra], numbers), (B, H), (B, P))
         states.append(tuple(np.where(live, new, old) for new, old in zip(out[:S], prev, strict=True)))
         kept.append(out[S:])
         y[t] = np.where(live, out[0], 0)
@@ -345,30 +367,34 @@ def expected(call: Call) -> dict[str, np.ndarray]:
     found = {"y": y} | {f"{n}_T": s for n, s in zip(definition.states, states[-1], strict=True)}
     found |= {f"{n}_t": s for n, s in zip(definition.states, every, strict=True)}
 
-    ds, dx = [np.zeros((B, H)) if d is None else d for d in dstate_T], np.zeros(x.shape)
+    ds, dx = [np.zeros(s.shape) if d is None else d for d, s in zip(dstate_T, state0, strict=True)], np.zeros(x.shape)
     dW_x, dW_h, db = np.zeros(W_x.shape), None if W_h is None else np.zeros(W_h.shape), dict.fromkeys(sums, 0)
-    dp = [np.zeros(H) for _ in definition.vectors]
+    dp, dmatrices = [np.zeros(H) for _ in definition.vectors], [np.zeros(W.shape) for W in matrices]
     for t in reversed(range(T)):
         prev, live = states[t], (t < steps)[:, None]
         upstream = [dy if dy is None else dy[t]]
         upstream += [None if d is None else d[t] for d in (dstates or (None,) * S)[1:]]
         d = [g + (0 if u is None else np.where(live, u, 0)) for g, u in zip(ds, upstream, strict=True)]
         m = [np.where(live, stream[t], 0) for stream in streams]
-        inputs = [*kept[t], *prev, *states[t + 1], *d, *m, *params.extra]
-        out = full(definition.step_backward.run(inputs, NUMPY), (B, H))
+        inputs = [*kept[t], *prev, *states[t + 1], *d, *m, *extra]
+        out = full(definition.step_backward.run(inputs, numbers), (B, H), (B, P))
         da = {n: read(np.where(live, o, 0)) for n, o in zip(sums, out[S : S + len(sums)], strict=True)}
         da_x = np.concatenate([da[n] for n in definition.from_x], axis=1)
         dx[t], dW_x = da_x @ W_x, dW_x + da_x.T @ np.where(live, x[t], 0)
-        from_h = np.zeros((B, H))
+        from_h = np.zeros((B, P))
         if definition.from_h:
             da_h = np.concatenate([da[n] for n in definition.from_h], axis=1)
             from_h, dW_h = da_h @ W_h, dW_h + da_h.T @ read(prev[0])
         db = {n: db[n] + da[n].sum(0) for n in sums}
-        dp = [total + np.where(live, o, 0).sum(0) for total, o in zip(dp, out[S + len(sums) :], strict=True)]
+        of_vectors, factors = out[S + len(sums) :][: len(dp)], out[S + len(sums) + len(dp) :]
+        dp = [total + np.where(live, o, 0).sum(0) for total, o in zip(dp, of_vectors, strict=True)]
+        for total, o, v in zip(dmatrices, factors[::2], factors[1::2], strict=True):
+            total += read(np.where(live, o, 0)).T @ read(v)
         before = [out[0] + from_h, *out[1:S]]
         ds = [np.where(live, new, old) for new, old in zip(before, ds, strict=True)]
     found |= {"dx": dx, "dweight_ih": dW_x} | {f"d{n}0": d for n, d in zip(definition.states, ds, strict=True)}
     found |= {f"d{n}": d for n, d in zip(definition.vectors, dp, strict=True)}
+    found |= {f"d{n}": d for n, d in zip(definition.matrices, dmatrices, strict=True)}
     if params.bias_ih is not None:
         found["dbias_ih"] = np.concatenate([db[n] for n in definition.from_x])
     if definition.from_h:
@@ -386,6 +412,8 @@ def exact(value: Any) -> Any:
     return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
-def full(outputs: Sequence[Any], shape: tuple[int, ...]) -> list[np.ndarray]:
-    """Return outputs as arrays: some are plain numbers."""
-    return [np.broadcast_to(np.asarray(one, np.float64), shape) for one in outputs]
+def full(outputs: Sequence[Any], shape: tuple[int, ...], first: tuple[int, ...]) -> list[np.ndarray]:
+    """Return outputs as arrays: some are plain numbers, and the first may be of another shape."""
+    arrays = [np.asarray(one, np.float64) for one in outputs]
+    return [np.broadcast_to(one, first) if k == 0 else one if one.ndim else np.broadcast_to(one, shape)
+            for k, one in enumerate(arrays)]
