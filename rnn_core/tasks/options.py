@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..foreign import one_line, shown
+from ..layers.regularised import NAMES
 from .task import Add, Task
 
 USUAL: dict[str, Any] = {
@@ -41,6 +42,17 @@ CELL: dict[str, dict[str, Any]] = {
         "nargs": "+", "action": "extend", "metavar": "NAME=VALUE",
         "help": "what else the cell's layer takes: an option of the cell's own; may be repeated",
     },
+    "zoneout": {
+        "type": float, "nargs": "+", "metavar": "P",
+        "help": "probability that a unit keeps its old state at a step; of all states, or of each (0)",
+    },
+    "recurrent_dropout": {
+        "type": float, "metavar": "P", "help": "that W_h does not read a unit, throughout a sequence (0)",
+    },
+    "candidate_dropout": {
+        "type": float, "metavar": "P", "help": "that what a unit would take up is left out of a step (0)",
+    },
+    "weight_drop": {"type": float, "metavar": "P", "help": "that an element of W_h is left out of a batch (0)"},
 }  # fmt: skip
 """Options on the cell of a network, for every task that has `--cell`."""
 
@@ -134,6 +146,11 @@ def cell_options(args: argparse.Namespace) -> dict[str, Any]:
         if name in found:
             raise ValueError(f"--cell-option must name an option once, got {shown(name, 40)} twice")
         found[name] = _value(value)
+    for name in NAMES:
+        if (given := getattr(args, name, None)) is not None:
+            if name in found:
+                raise ValueError(f"--cell-option must leave out {name} with {flag(name)}, got both")
+            found[name] = given[0] if isinstance(given, list) and len(given) == 1 else given
     return found
 
 

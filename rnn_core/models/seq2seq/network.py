@@ -22,6 +22,7 @@ from kernels.contract import Array
 from ...layers.attention import Attention
 from ...layers.embedding import Embedding, dense
 from ...layers.linear import Linear
+from ...layers.stack import Recurrent
 from ..base import named, needed, seeds
 from ..cores import recurrent_core, width_of_core
 from ..inputs import valid_steps
@@ -73,6 +74,7 @@ class Network(Trunk):
         out = width_of_core(name, **like)  # of the decoder, which reads what it has put out where that is fed back
         _check_tied(name, self.tied, E, size, out)
         core = recurrent_core(name, input_size=E + out if fed else E, seed=of_core, **like)
+        _check_fed(name, core, fed)
         self.bridge = None
         handed_over = tuple(rnn.directions * n for n in rnn._sizes)
         if handed_over != core._sizes:
@@ -197,6 +199,17 @@ class Network(Trunk):
         if self.bridge is not None:
             dstates, grads = self.bridge.backward(tape, dstates, needs)  # (AT7′)
         return parted(dstates, self.rnn.directions), grads
+
+
+def _check_fed(name: str, core: Recurrent, fed: bool) -> None:
+    """Raise if a decoder that is called step by step is to have one mask for all steps."""
+    given = {part: p for part, p in core.regularisers.config.items() if part in ("recurrent_dropout", "weight_drop")}
+    if fed and given:
+        part, p = next(iter(given.items()))
+        raise ValueError(
+            f"{name}: {part} must be 0 with input_feeding=True, where the decoder is called step by step and each call "
+            f"would have a mask of its own, got {p}; leave one of the two out"
+        )
 
 
 def _check_tied(name: str, tied: bool, E: int, size: int, out: int) -> None:

@@ -224,3 +224,16 @@ def test_the_help_says_that_the_file_is_run(command, capsys) -> None:
     text = " ".join(capsys.readouterr().out.split())
     assert "--cell-file FILE.py" in text
     assert "it is run" in text
+
+
+def test_regularisers_have_options_of_their_own(tmp_path, capsys):
+    out, given = tmp_path / "run", ["--zoneout", "0.1", "0.4", "--recurrent-dropout", "0.2", "--weight-drop", "0.3"]
+    done(capsys, "train", "classify", "--data", reviews(tmp_path / "reviews.csv"), "--out", out, *TINY, *given)
+    config = load(out / "model.safetensors", backend="numpy").rnn.config
+    assert {name: config[name] for name in ("zoneout", "recurrent_dropout", "weight_drop")} == {
+        "zoneout": [0.1, 0.4], "recurrent_dropout": 0.2, "weight_drop": 0.3,
+    }  # fmt: skip
+    words = ["train", "classify", "--data", tmp_path / "reviews.csv", "--out", tmp_path / "other", *TINY]
+    says = refused(capsys, *words, "--zoneout", "0.1", "--cell-option", "zoneout=0.2")
+    assert "--cell-option must leave out zoneout with --zoneout, got both" in says
+    assert "zoneout must be at least 0 and at most 1, got 2.0" in refused(capsys, *words, "--zoneout", "2")

@@ -45,6 +45,7 @@ from tests.training_cases import (
 
 EPOCHS, BATCHES = 3, 4
 STEPS = EPOCHS * BATCHES
+MODEL = ("cell", "dropout", "num_layers", "tied", "cell_options")
 OPTIMIZERS = (SGD(0.1), SGD(0.1, momentum=0.9), Adam(0.01), AdamW(0.01))
 
 
@@ -69,7 +70,7 @@ def interrupted(step):
 def run(kind, seed, options, **others):
     """Fit a model of this kind for `EPOCHS` epochs of `BATCHES` batches; return it with its history."""
     options = dict(options)
-    model_options = {name: options.pop(name) for name in ("cell", "dropout", "num_layers", "tied") if name in options}
+    model_options = {name: options.pop(name) for name in MODEL if name in options}
     if kind == "text":
         model, (train, validation) = language_model(seed, **model_options), text_streams()
     else:
@@ -114,6 +115,12 @@ def test_stopped_at_every_step():
     options = {"optimizer": Adam(0.01), "dropout": 0.2, "schedule": WarmupCosine(3, STEPS)}
     # With a checkpoint after each step, stopping at the second update lets exactly one of them through.
     assert_resumes("text", options, [2] * (STEPS - 1))
+
+
+@pytest.mark.parametrize("kind", ["text", "examples"])
+def test_masks_within_the_recurrence_are_drawn_as_they_would_have_been(kind):
+    masks = {"zoneout": 0.3, "recurrent_dropout": 0.3, "candidate_dropout": 0.3, "weight_drop": 0.3}
+    assert_resumes(kind, {"optimizer": Adam(0.01), "cell_options": masks}, [5])
 
 
 @settings(max_examples=30)
