@@ -24,7 +24,9 @@ DERIVATIONS = {
     "CV": "convolution", "CP": "convolution",
     "FC": "forecasting",
     "RG": "regularisers",
-    **dict.fromkeys(("PL", "CL", "LR", "IR", "MG", "MN", "MT", "SL", "PS"), "variants"),
+    **dict.fromkeys(
+        ("PL", "CL", "LR", "IR", "MG", "MN", "MT", "SL", "PS", "PJ", "RB", "GB", "LN", "LL", "LG"), "variants"
+    ),
 }  # fmt: skip
 """Where each family of equations is derived."""
 

@@ -32,6 +32,9 @@ TARGETS = {"variant ÷ plain": 1.3, "torch ÷ variant": 5.0}
 """At most so much slower than the plain cell, in the geometric mean and in each case; at least so much faster than
 torch's loop, in the geometric mean."""
 
+NORMALISED = 1.8
+"""The first of these where sums are normalised."""
+
 WARM = 10
 """Calls before torch's loop is timed: torch.jit.script changes its code in the first of them, up to the seventh."""
 
@@ -108,7 +111,8 @@ def by_cell(rows: list[Row]) -> Iterator[str]:
             f"| {cell}{beside} | {geometric_mean(dearer):.2f} ({max(dearer):.2f}) | "
             f"{geometric_mean(faster):.1f} ({min(faster):.1f}) |"
         )
-    yield f"| wanted | ≤ {TARGETS['variant ÷ plain']} | ≥ {TARGETS['torch ÷ variant']:.0f} |"
+    most = f"≤ {TARGETS['variant ÷ plain']}, with layer normalisation ≤ {NORMALISED}"
+    yield f"| wanted | {most} | ≥ {TARGETS['torch ÷ variant']:.0f} |"
 
 
 def scans(rows: list[Row]) -> Iterator[str]:

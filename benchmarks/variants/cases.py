@@ -15,8 +15,13 @@ PLAIN = {
     "PeepholeLSTM": "LSTM", "CoupledLSTM": "LSTM", "SLSTM": "LSTM", "MinLSTM": "LSTM",
     "MinGRU": "GRU", "MinimalGatedUnit": "GRU",
     "LeakyRNN": "RNN", "IndRNN": "RNN",
+    "ProjectedLSTM": "LSTM", "LayerNormLSTM": "LSTM",
+    "LayerNormGRU": "GRU", "ResetBeforeGRU": "GRU", "GateBeforeMGU": "GRU",
 }  # fmt: skip
 """The cell that each variant is a variant of."""
+
+HALF = {"ProjectedLSTM": "proj_size"}
+"""What is half of H in a case, and H in the plain cell."""
 
 
 class Case(NamedTuple):
@@ -30,16 +35,17 @@ class Case(NamedTuple):
     def __str__(self) -> str:
         return f"{self.cell} B={self.B} H={self.H}"
 
-    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+    def arrays(self, *, plain: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Return an input and an upstream gradient."""
         rng = np.random.default_rng(0)
         x, dy = (rng.standard_normal((self.T, self.B, self.H), np.float32) for _ in range(2))
-        return x, dy
+        return x, dy[..., : self.H // 2].copy() if self.cell in HALF and not plain else dy
 
     def layer(self, *, plain: bool = False) -> Any:
         """Return the variant's layer, or the plain cell's."""
         kind = getattr(rnn_core, PLAIN[self.cell]) if plain else getattr(variants, self.cell)
-        return kind(self.H, self.H, backend="cpu", dtype="float32", seed=0)
+        half = {} if plain or self.cell not in HALF else {HALF[self.cell]: self.H // 2}
+        return kind(self.H, self.H, backend="cpu", dtype="float32", seed=0, **half)
 
 
 Results = dict[str, np.ndarray]
@@ -60,7 +66,7 @@ def cases(quick: bool) -> Iterator[Case]:
 
 def ours(case: Case, *, plain: bool = False) -> Side:
     """Return a training step of the variant or of the plain cell, with weights that have changed since the last one."""
-    layer, (x, dy) = case.layer(plain=plain), case.arrays()
+    layer, (x, dy) = case.layer(plain=plain), case.arrays(plain=plain)
     needs = frozenset(layer.parameters)
     firsts = [(array.reshape(-1), array.flat[0], np.nextafter(array.flat[0], 1)) for array in layer.parameters.values()]
     turn = itertools.cycle((2, 1))

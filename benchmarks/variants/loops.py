@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear, logsigmoid
+from torch.nn.functional import layer_norm, linear, logsigmoid
 
 
 def peephole_lstm(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c_b: Tensor, p: list[Tensor]) -> Tensor:
@@ -116,6 +116,81 @@ def min_lstm(x: Tensor, W: Tensor, b: Tensor, p: list[Tensor]) -> Tensor:
     return torch.stack(ys)
 
 
+def projected_lstm(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c_b: Tensor, p: list[Tensor]) -> Tensor:
+    """Return h_1 … h_T."""
+    h = torch.zeros(x.size(1), V.size(1))
+    c = torch.zeros(x.size(1), p[0].size(1))
+    Vt, Rt = V.t(), p[0].t()
+    ys: list[Tensor] = []
+    for s in linear(x, W, b + c_b).unbind(0):
+        i, f, g, o = torch.addmm(s, h, Vt).chunk(4, 1)
+        c = torch.addcmul(torch.sigmoid(f) * c, torch.sigmoid(i), torch.tanh(g))
+        h = torch.mm(torch.sigmoid(o) * torch.tanh(c), Rt)
+        ys.append(h)
+    return torch.stack(ys)
+
+
+def reset_before_gru(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c_b: Tensor, p: list[Tensor]) -> Tensor:
+    """Return h_1 … h_T."""
+    H = V.size(1)
+    h = torch.zeros(x.size(1), H)
+    Vt, Nt = V.t(), p[0].t()
+    sums = linear(x, W, b)
+    ys: list[Tensor] = []
+    for s, n in zip((sums[:, :, : 2 * H] + c_b).unbind(0), sums[:, :, 2 * H :].unbind(0)):  # noqa: B905
+        r, z = torch.sigmoid(torch.addmm(s, h, Vt)).chunk(2, 1)
+        h = torch.lerp(torch.tanh(torch.addmm(n, r * h, Nt)), h, z)
+        ys.append(h)
+    return torch.stack(ys)
+
+
+def gate_before_mgu(x: Tensor, W: Tensor, V: Tensor, b: Tensor, c_b: Tensor, p: list[Tensor]) -> Tensor:
+    """Return h_1 … h_T."""
+    H = V.size(1)
+    h = torch.zeros(x.size(1), H)
+    Vt, Nt = V.t(), p[0].t()
+    sums = linear(x, W, b)
+    ys: list[Tensor] = []
+    for s, n in zip((sums[:, :, :H] + c_b).unbind(0), sums[:, :, H:].unbind(0)):  # noqa: B905
+        f = torch.sigmoid(torch.addmm(s, h, Vt))
+        h = torch.lerp(h, torch.tanh(torch.addmm(n, f * h, Nt)), f)
+        ys.append(h)
+    return torch.stack(ys)
+
+
+def layer_norm_lstm(x: Tensor, W: Tensor, V: Tensor, p: list[Tensor]) -> Tensor:
+    """Return h_1 … h_T; four blocks are normalised at once, and those of the input before the loop."""
+    B, H = x.size(1), V.size(1)
+    h = torch.zeros(B, H)
+    c, Vt = h, V.t()
+    from_x, from_h, shift = torch.cat(p[0:4]), torch.cat(p[4:8]), torch.cat(p[9:13])
+    sums = torch.addcmul(shift, from_x, layer_norm(linear(x, W).view(-1, B, 4, H), [H]).flatten(2))
+    ys: list[Tensor] = []
+    for s in sums.unbind(0):
+        hat = layer_norm(torch.mm(h, Vt).view(B, 4, H), [H]).flatten(1)
+        i, f, g, o = torch.addcmul(s, from_h, hat).chunk(4, 1)
+        c = torch.addcmul(torch.sigmoid(f) * c, torch.sigmoid(i), torch.tanh(g))
+        h = torch.sigmoid(o) * torch.tanh(layer_norm(c, [H], p[8], p[13]))
+        ys.append(h)
+    return torch.stack(ys)
+
+
+def layer_norm_gru(x: Tensor, W: Tensor, V: Tensor, p: list[Tensor]) -> Tensor:
+    """Return h_1 … h_T; likewise."""
+    B, H = x.size(1), V.size(1)
+    h, Vt = torch.zeros(B, H), V.t()
+    from_x, from_h, shift = torch.cat(p[0:3]), torch.cat(p[3:6]), torch.cat(p[6:9])
+    none = torch.cat((torch.zeros(2 * H), p[9]))
+    sums = torch.addcmul(shift, from_x, layer_norm(linear(x, W).view(-1, B, 3, H), [H]).flatten(2))
+    ys: list[Tensor] = []
+    for s, n in zip(sums[:, :, : 2 * H].unbind(0), sums[:, :, 2 * H :].unbind(0)):  # noqa: B905
+        hat = torch.addcmul(none, from_h, layer_norm(torch.mm(h, Vt).view(B, 3, H), [H]).flatten(1))
+        r, z = torch.sigmoid(s + hat[:, : 2 * H]).chunk(2, 1)
+        h = torch.lerp(torch.tanh(torch.addcmul(n, r, hat[:, 2 * H :])), h, z)
+        ys.append(h)
+    return torch.stack(ys)
+
+
 LOOPS = {
     "PeepholeLSTM": peephole_lstm,
     "CoupledLSTM": coupled_lstm,
@@ -125,4 +200,9 @@ LOOPS = {
     "MinimalGatedUnit": minimal_gated_unit,
     "LeakyRNN": leaky_rnn,
     "IndRNN": independent_rnn,
+    "ProjectedLSTM": projected_lstm,
+    "LayerNormLSTM": layer_norm_lstm,
+    "LayerNormGRU": layer_norm_gru,
+    "ResetBeforeGRU": reset_before_gru,
+    "GateBeforeMGU": gate_before_mgu,
 }

@@ -27,6 +27,7 @@ from .check import TOLERANCE, gradcheck
 from .places import Axis
 from .problem import Problem, Twin
 from .report import GradientReport
+from .suite import around
 from .targets.defined import constant_states, values_behind
 
 UNITS = 24
@@ -286,7 +287,7 @@ def _drawn(kind: type[Cell], rng: np.random.Generator) -> dict[str, np.ndarray]:
             found[name] = np.full(shape, kind.defaults[own])
         elif word == "p" and own in kind.initial:
             begin = kind.initial[own]
-            found[name] = np.array(begin(rng, shape) if callable(begin) else np.full(shape, begin), np.float64)
+            found[name] = np.array(begin(rng, shape) if callable(begin) else around(begin, rng, shape), np.float64)
         elif word == "d":
             found[name] = rng.uniform(0.5, 2, shape)
         elif word == "m":

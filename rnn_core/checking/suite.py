@@ -40,8 +40,13 @@ OPTIONS: dict[str, dict[str, Any]] = {
 FORMER = {"ragged, stacked, both ways": "combined", "no bias, batch first": "no-bias"}
 """Options as they were called once."""
 
-SEEDS = {"RNN ReLU": 3}
-"""A layer's seed, 1 for most. With this one units of a ReLU live and die, and no gradient is zero throughout."""
+SEEDS = {"RNN ReLU": 3, "SLSTM": 2}
+"""A layer's seed, 1 for most. With these units of a ReLU live and die, and no gradient is zero throughout; and no
+element of an sLSTM's gradient is so small beside what it is the sum of that rounding is all of it."""
+
+ARGUMENTS = {name: {"eps": 0.1} for name in ("LayerNormLSTM", "LayerNormGRU")}
+"""What a variant is made with beside its sizes. Four units may have hardly any variance, by whose root rounding is
+divided at each step: a large ε keeps it below the tolerance."""
 
 
 LAYERS: dict[str, dict[str, tuple[Callable[..., Any], dict[str, Any]]]] = {
@@ -166,6 +171,8 @@ def _case(
         H, arguments = _sizes_of(layer_type, arguments)
     layer = layer_type(I, H, **arguments, **settings, backend=backend, dtype=dtype, seed=SEEDS.get(cell, 1))
     rng = np.random.default_rng(2)
+    if isinstance(layer, Cell):
+        _move(layer, np.random.default_rng(3))
     x = rng.standard_normal((B, T, I) if layer.batch_first else (T, B, I)).astype(dtype)
     count = layer.num_layers * layer.directions
     states = tuple(rng.standard_normal((count, B, size)).astype(dtype) for size in layer._sizes)
@@ -174,10 +181,23 @@ def _case(
     return Case(cell, option, layer, x, states if len(states) > 1 else states[0], lengths, resets=resets)
 
 
+def around(begin: float, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Return numbers near one with which parameters begin: were all of them 1 or 0, a factor or a term would hide."""
+    return begin + rng.uniform(-0.3, 0.3, shape) * (abs(begin) or 1)
+
+
+def _move(layer: Cell, rng: np.random.Generator) -> None:
+    """Give other numbers to parameters that begin with a constant: as factors of 1 they would be missed by nothing."""
+    for name, array in layer.parameters.items():
+        begin = layer.initial.get(name.removesuffix("_reverse").rpartition("_l")[0])
+        if begin is not None and not callable(begin):
+            array[...] = layer.namespace.asarray(around(begin, rng, array.shape).astype(array.dtype))
+
+
 def _sizes_of(kind: type[Cell], arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Return hidden_size, and with it the other sizes that a cell is to be given."""
     sizes = ({"proj_size": 2} if kind.definition.projection else {}) | ({"num_heads": 2} if kind.heads else {})
-    return 4 if kind.heads else 3, sizes | arguments
+    return 4 if kind.heads or kind.definition.across else 3, sizes | ARGUMENTS.get(kind.__name__, {}) | arguments
 
 
 def layer_cases(*, backend: str | None = None, dtype: Any = np.float64) -> Iterator[Case]:

@@ -105,7 +105,8 @@ class LSTM(Recurrent):
 
     Notes
     -----
-    `state_dict` and `load_state_dict` use the names, shapes and gate order of ``torch.nn.LSTM``.
+    `state_dict` and `load_state_dict` use the names, shapes and gate order of ``torch.nn.LSTM``. What that is with
+    `proj_size` is ``rnn_core.variants.ProjectedLSTM``.
     """
 
     cell = "lstm"

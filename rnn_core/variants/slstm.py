@@ -15,7 +15,7 @@
 Were it not for overflow, m could be left out: i = exp(a_i) and f = σ(a_f) give c and n that are e^m times as large, and
 the same h. At the first step, where n_0 = 0, m_1 is a_i; so one of i_t and f_t is always 1, and n_t never below 1.
 
-The paper parts the units into heads that don't hear of each other (W_h block by block); here all do.
+With `num_heads` the units are parted into heads that don't hear of each other: each block of W_h is block-diagonal.
 
 References
 ----------
@@ -103,4 +103,4 @@ def step_backward(kept: Kept, prev: States, state: States, dstate: States, d: Ma
     return States(h=0, c=dc * f, n=dn * f, m=dphi), Gates(da_i, da_f, da_z, da_o)  # (SL7′), (SL8′), (SL4′)
 
 
-SLSTM = define("SLSTM", step, step_backward, gates=Gates, states=States, kept=Kept, masks=Masks)
+SLSTM = define("SLSTM", step, step_backward, gates=Gates, states=States, kept=Kept, heads=True, masks=Masks)

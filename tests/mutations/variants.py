@@ -93,6 +93,79 @@ TERMS = {
         "the normaliser stands still": ("n=dn * f", "n=dn"),
         "m starts anew": ("m=dphi", "m=0"),
     },
+    "ProjectedLSTM": {
+        "what is projected is not squashed": ("outer(dstate.h, o * tanh_c)", "outer(dstate.h, o * state.c)"),
+        "what is projected is not gated": ("outer(dstate.h, o * tanh_c)", "outer(dstate.h, tanh_c)"),
+        "c is not squashed for o": ("do = dm * tanh_c", "do = dm * state.c"),
+        "c's own gradient is lost": ("dc = dstate.c + ", "dc = "),
+        "m's way into c is lost": ("dm * o * (1 - tanh_c * tanh_c)", "0"),
+        "tanh has no slope": (" * (1 - tanh_c * tanh_c)", ""),
+        "i meets o": ("da_i = dc * g", "da_i = dc * o"),
+        "f meets the new c": ("da_f = dc * prev.c", "da_f = dc * state.c"),
+        "g meets f": ("da_g = dc * i", "da_g = dc * f"),
+        "the output gate's slope is that of tanh": ("(o * (1 - o))", "(1 - o * o)"),
+        "the carousel stands still": ("dc_prev = dc * f", "dc_prev = dc"),
+    },
+    "ResetBeforeGRU": {
+        "n is not gated": ("dn = dstate.h * (1 - z)", "dn = dstate.h"),
+        "z keeps the candidate": ("(prev.h - n)", "(n - prev.h)"),
+        "tanh has no slope": ("dn * (1 - n * n)", "dn"),
+        "the product is not turned": ("product_transposed(p.weight_hn, da_n)", "product(p.weight_hn, da_n)"),
+        "W_n meets the state, not what is left of it": ("outer(da_n, r * prev.h)", "outer(da_n, prev.h)"),
+        "W_n's gradient has not gone through tanh": ("outer(da_n, ", "outer(dn, "),
+        "r meets the new h": ("dr = dv * prev.h", "dr = dv * state.h"),
+        "the old state is gated the wrong way": ("dstate.h * z + ", "dstate.h * (1 - z) + "),
+        "the old state is not reset": (" + dv * r", ""),
+        "the old state is heard in spite of its reset": (" + dv * r", " + dv"),
+        "z has no slope": ("dz * (z * (1 - z))", "dz"),
+        "r has no slope": ("dr * (r * (1 - r))", "dr"),
+    },
+    "GateBeforeMGU": {
+        "n is not gated": ("dn = dstate.h * f", "dn = dstate.h"),
+        "tanh has no slope": ("dn * (1 - n * n)", "dn"),
+        "the product is not turned": ("product_transposed(p.weight_hn, da_n)", "product(p.weight_hn, da_n)"),
+        "W_n meets the state, not what is left of it": ("outer(da_n, f * prev.h)", "outer(da_n, prev.h)"),
+        "f does not update": ("dstate.h * (n - prev.h) + ", ""),
+        "f does not forget": (" + dv * prev.h", ""),
+        "the old state is gated the wrong way": ("dstate.h * (1 - f)", "dstate.h * f"),
+        "the old state is not heard": (" + dv * f", ""),
+        "f has no slope": ("df * (f * (1 - f))", "df"),
+    },
+    "LayerNormLSTM": {
+        "q is not squashed for o": ("do = dstate.h * tanh_q", "do = dstate.h * state.c"),
+        "tanh has no slope": (" * (1 - tanh_q * tanh_q)", ""),
+        "c's own gradient is lost": ("dc = dstate.c + ", "dc = "),
+        "c has no gain": ("dq * p.gain_c, c_hat", "dq, c_hat"),
+        "c is not normalised": ("normalised_backward(dq * p.gain_c, c_hat, s_c)", "dq * p.gain_c"),
+        "i meets o": ("da_i = dc * g", "da_i = dc * o"),
+        "f meets the new c": ("da_f = dc * prev.c", "da_f = dc * state.c"),
+        "g meets f": ("da_g = dc * i", "da_g = dc * f"),
+        "the output gate's slope is that of tanh": ("(o * (1 - o))", "(1 - o * o)"),
+        "the carousel stands still": ("dc_prev = dc * f", "dc_prev = dc"),
+        "g has the state's gain": ("da_g * p.gain_xg", "da_g * p.gain_hg"),
+        "the state's o has no gain": ("da_o * p.gain_ho", "da_o"),
+        "ε is forgotten": ("deviation(each, p.eps)", "deviation(each, 0)"),
+        "the sums are not normalised": ("normalised_backward(*each)", "each[0]"),
+        "a gain meets the state's sum": ("gain_xi=da_i * hat.xi", "gain_xi=da_i * hat.hi"),
+        "c's gain meets c": ("gain_c=dq * c_hat", "gain_c=dq * state.c"),
+        "a shift is that of another gate": ("shift_f=da_f", "shift_f=da_i"),
+        "c's shift is lost": ("shift_c=dq", "shift_c=0"),
+    },
+    "LayerNormGRU": {
+        "n is not gated": ("dn = dstate.h * (1 - z)", "dn = dstate.h"),
+        "z keeps the candidate": ("(prev.h - n)", "(n - prev.h)"),
+        "the old state is gated the wrong way": ("dh_prev = dstate.h * z", "dh_prev = dstate.h * (1 - z)"),
+        "tanh has no slope": ("dn * (1 - n * n)", "dn"),
+        "r meets what is not shifted": ("(p.gain_hn * hat.hn + p.shift_hn)", "(p.gain_hn * hat.hn)"),
+        "m is not reset": ("dm = da_n * r", "dm = da_n"),
+        "z has no slope": ("dz * (z * (1 - z))", "dz"),
+        "r has no slope": ("dr * (r * (1 - r))", "dr"),
+        "n has the state's gain": ("da_n * p.gain_xn", "da_n * p.gain_hn"),
+        "the state's n is not reset": ("dm * p.gain_hn", "da_n * p.gain_hn"),
+        "the sums are not normalised": ("normalised_backward(*each)", "each[0]"),
+        "a gain meets the state's sum": ("gain_xz=da_z * hat.xz", "gain_xz=da_z * hat.hz"),
+        "the inner shift is not reset": ("shift_hn=dm", "shift_hn=da_n"),
+    },
 }  # fmt: skip
 
 
@@ -108,6 +181,15 @@ def _bugs() -> Iterator[Mutation]:
         ("the initial state's gradient has not decayed", "scan_backward", "A[0] * adjoint[0]", "adjoint[0]"),
     ):
         yield Mutation(f"scan: {bug}", f"rnn_core.variants.scan:{target}", old, new, all_steps_at_once, ())
+    for bug, old, new in (
+        ("the row's mean stays in its gradient", " - mean(dv_hat)", ""),
+        ("a row may be scaled", " - v_hat * mean(dv_hat * v_hat)", ""),
+        ("units hear of their own scale alone", "v_hat * mean(dv_hat * v_hat)", "v_hat * v_hat * dv_hat"),
+        ("the gradient is not scaled", ") / s", ")"),
+    ):
+        target = "rnn_core.variants.across.normalisation:normalised_backward"
+        for cell in ("LayerNormLSTM", "LayerNormGRU"):
+            yield Mutation(f"normalisation: {bug}", target, old, new, variant_step, (cell,))
 
 
 MUTATIONS = (*_bugs(),)

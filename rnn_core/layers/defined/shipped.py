@@ -16,6 +16,11 @@ SHIPPED = {
     "MinimalGatedUnit": "rnn_core.variants.minimal_gated_unit",
     "LeakyRNN": "rnn_core.variants.leaky_rnn",
     "IndRNN": "rnn_core.variants.independent_rnn",
+    "ProjectedLSTM": "rnn_core.variants.across.projected_lstm",
+    "LayerNormLSTM": "rnn_core.variants.across.layer_norm_lstm",
+    "LayerNormGRU": "rnn_core.variants.across.layer_norm_gru",
+    "ResetBeforeGRU": "rnn_core.variants.across.reset_before_gru",
+    "GateBeforeMGU": "rnn_core.variants.across.gate_before_mgu",
 }
 """The module that defines each."""
 

@@ -101,8 +101,11 @@ def test_a_model_of_ones_own_on_the_trunk():
 @pytest.mark.parametrize("cell", [name for name in variants.__all__ if isinstance(getattr(variants, name), type)])
 def test_a_defined_cell(cell):
     """Its vectors and all of its states are in all of it, and examples are taken one by one."""
-    layer = getattr(variants, cell)(I, H, 2, **EXACT)
-    count = len(layer.spec.states)
+    projected = {"proj_size": H - 1} if cell == "ProjectedLSTM" else {}
+    layer = getattr(variants, cell)(I, H, 2, **projected, **EXACT)
+    sizes = [H] * len(layer.spec.states)
+    sizes[0] = layer.proj_size or H
+    count = len(sizes)
 
     def together(parts):
         return parts if count > 1 else parts[0]
@@ -117,7 +120,7 @@ def test_a_defined_cell(cell):
     np.testing.assert_allclose((u * dy).sum(), (gx * dx).sum() + inner(grads, v), rtol=1e-11)
 
     J = state_jacobian(layer, x[:, 0], 2)
-    d = tuple(normal(2, H, seed=k) for k in range(count))
+    d = tuple(normal(2, size, seed=k) for k, size in enumerate(sizes))
     _, middle = layer(x[:2, 0])
     _, dstate = jvp(layer, x[2:, 0], dstate0=together(d), state0=middle)
     flat = [np.concatenate([part.ravel() for part in parts]) for parts in (d, dstate if count > 1 else (dstate,))]
@@ -125,7 +128,7 @@ def test_a_defined_cell(cell):
     values = state_jacobian_singular_values(layer, x[:, 0]).values
     np.testing.assert_allclose(values[T - 3], np.linalg.svd(J, compute_uv=False), atol=1e-14)
 
-    model = SequenceClassifier(3, H, input_size=I, cell=cell, **EXACT)
+    model = SequenceClassifier(3, H, input_size=I, cell=cell, cell_options=projected, **EXACT)
     batch = Batch(normal(B, T, I), np.array([0, 1, 2]), LENGTHS)
     assert why_not(model) == f"{cell!r} is a cell of its own"
     u, v = (direction(model.parameters, seed) for seed in (1, 2))
