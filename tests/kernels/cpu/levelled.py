@@ -8,11 +8,11 @@ from .definitions import defined, mean, product, product_transposed, sigmoid, sq
 def _norm(a, prev, m, p):
     """Two means of each of two sums, and of c: five levels in one segment of rows."""
     u_i, u_g = a.i - mean(a.i), a.g - mean(a.g)
-    s_i, s_g = sqrt(mean(u_i * u_i) + 0.1), sqrt(mean(u_g * u_g) + 0.1)
+    s_i, s_g = sqrt(mean(u_i * u_i) + p.e), sqrt(mean(u_g * u_g) + p.e)
     i, g = sigmoid(p.w * u_i / s_i), tanh(u_g / s_g)
     c = (1 - i) * prev.c + i * g
     u_c = c - mean(c)
-    s_c = sqrt(mean(u_c * u_c) + 0.1)
+    s_c = sqrt(mean(u_c * u_c) + p.e)
     return (tanh(u_c / s_c), c), (i, g, s_i, s_g, s_c, u_i / s_i)
 
 
@@ -85,7 +85,8 @@ def _mixed_backward(kept, prev, state, dstate, m, p):
 
 
 NORM = defined(
-    "normalised", _norm, _norm_backward, sums="i g", states="h c", kept="i g s_i s_g s_c n_i", vectors="w"
+    "normalised", _norm, _norm_backward, sums="i g", states="h c", kept="i g s_i s_g s_c n_i", vectors="w",
+    constants="e",
 )  # fmt: skip
 BEFORE = defined(
     "reset before", _before, _before_backward, sums="r z n", from_h="r z", states="h", kept="r z n", matrices="U"

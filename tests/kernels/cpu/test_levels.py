@@ -40,6 +40,14 @@ def test_the_formulas(definition, dtype, sizes):
     check(drawn(definition, dtype, 6, 5, I, H, upstream=False, dy=False, seed=2))
 
 
+def test_constants_that_are_the_same_for_all_units():
+    """What is made of them and of means is worked out once a row."""
+    for H in (1, 17, 40):
+        call = drawn(NORM, "float32", 6, 5, 3, H, lengths=LENGTHS)
+        call.params.extra[1][:] = 0.1
+        check(call)
+
+
 def test_input_products_ahead():
     for definition in (NORM, MIXED):
         with settings(NEAR=1, AHEAD=10):
