@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from rnn_core import backends
 from rnn_core.variants import (
     SLSTM,
     CoupledLSTM,
@@ -38,11 +37,6 @@ CELLS = {
     "ResetBeforeGRU": ResetBeforeGRU,
     "GateBeforeMGU": GateBeforeMGU,
 }
-
-def has_kernels(name: str, backend: str) -> bool:
-    """Whether a backend runs a cell."""
-    return not CELLS[name].definition.across or getattr(backends.get(backend), "ACROSS", False)
-
 
 def made(name: str, input_size: int, hidden_size: int, *, seed: int, **options: Any) -> Any:
     """Return a layer whose gains and shifts are random, too."""

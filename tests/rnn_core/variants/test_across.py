@@ -15,7 +15,7 @@ from rnn_core.variants import (
     ResetBeforeGRU,
 )
 
-from .forms import has_kernels, made
+from .forms import made
 
 T, B, I, H, P = 6, 3, 2, 5, 3
 LENGTHS = [6, 2, 5]
@@ -44,8 +44,6 @@ def packed(torch, module, x, dy, state0):
 def test_the_projection_is_that_of_torch(backend, bias):
     """To 1e-10: stacked, both ways, of unequal lengths, from given states, with every gradient."""
     torch = pytest.importorskip("torch")
-    if not has_kernels("ProjectedLSTM", backend):
-        pytest.skip("no kernels yet")
     module = torch.nn.LSTM(I, H, 2, bias=bias, bidirectional=True, proj_size=P).double()
     layer = ProjectedLSTM(I, H, 2, bias, bidirectional=True, proj_size=P, dtype="float64", backend=backend)
     layer.load_state_dict(module.state_dict())
