@@ -12,16 +12,26 @@ from rnn_core import GRU, LSTM, RNN, gradcheck
 from rnn_core.cell import built_in
 from rnn_core.checking.cells import check_step
 from rnn_core.layers.stack import Recurrent
-from rnn_core.variants import SLSTM, CoupledLSTM, IndRNN, LeakyRNN, MinGRU, MinimalGatedUnit, MinLSTM, PeepholeLSTM
+from rnn_core.variants import (
+    SLSTM,
+    CoupledLSTM,
+    IndRNN,
+    LeakyRNN,
+    MinGRU,
+    MinimalGatedUnit,
+    MinLSTM,
+    PeepholeLSTM,
+    ResetBeforeGRU,
+)
 from tests.rnn_core.cell.cells import Strange
 
 I, H = 2, 4
-CELLS: dict[str, tuple[type[Recurrent], dict[str, str]]] = {
+CELLS: dict[str, tuple[type[Recurrent], dict[str, Any]]] = {
     "LSTM": (LSTM, {}),
     "GRU": (GRU, {}),
     **{name: (RNN, {"nonlinearity": name}) for name in ("tanh", "relu", "sigmoid")},
     **{kind.__name__: (kind, {}) for kind in (PeepholeLSTM, CoupledLSTM, SLSTM, MinimalGatedUnit, LeakyRNN)},
-    **{kind.__name__: (kind, {}) for kind in (MinGRU, MinLSTM, IndRNN, Strange)},
+    **{kind.__name__: (kind, {}) for kind in (MinGRU, MinLSTM, IndRNN, Strange, ResetBeforeGRU)},
 }
 WITHOUT_W_H = {"MinGRU", "MinLSTM", "IndRNN"}
 NO_CANDIDATE = {"Strange"}

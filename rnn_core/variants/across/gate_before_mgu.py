@@ -43,25 +43,31 @@ class Matrices(NamedTuple):
     weight_hn: Number
 
 
-def step(a: Gates, prev: States, p: Matrices) -> tuple[States, Gates]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    n: Number
+
+
+def step(a: Gates, prev: States, d: Masks, p: Matrices) -> tuple[States, Gates]:
     """From the sums and the previous state to the next state, the gate and the candidate."""
     f = sigmoid(a.f)  # (GB1)
     v = f * prev.h  # (GB2)
     n = tanh(a.n + product(p.weight_hn, v))  # (GB3)
-    h = (1 - f) * prev.h + f * n  # (GB4)
+    h = (1 - f) * prev.h + f * (d.n * n)  # (GB4), (RG3)
     return States(h), Gates(f, n)
 
 
 def step_backward(
-    kept: Gates, prev: States, state: States, dstate: States, p: Matrices
+    kept: Gates, prev: States, state: States, dstate: States, d: Masks, p: Matrices
 ) -> tuple[States, Gates, Matrices]:
     """From dh to what dh_{t−1} gets besides that through W_h, da, and what the step gives to dW_n."""
     f, n = kept
-    dn = dstate.h * f  # (GB4′)
+    dn = dstate.h * f * d.n  # (GB4′), (RG3′)
     da_n = dn * (1 - n * n)  # (GB3′)
     dv = product_transposed(p.weight_hn, da_n)  # (GB3′)
     dW_n = outer(da_n, f * prev.h)  # (GB3′), (GB2)
-    df = dstate.h * (n - prev.h) + dv * prev.h  # (GB4′), (GB2′)
+    df = dstate.h * (d.n * n - prev.h) + dv * prev.h  # (GB4′), (RG3), (GB2′)
     dh_prev = dstate.h * (1 - f) + dv * f  # (GB4′), (GB2′)
     da_f = df * (f * (1 - f))  # (GB1′)
     return States(h=dh_prev), Gates(da_f, da_n), Matrices(weight_hn=dW_n)
@@ -69,5 +75,5 @@ def step_backward(
 
 GateBeforeMGU = define(
     "GateBeforeMGU", step, step_backward,
-    gates=Gates, states=States, kept=Gates, matrices=Matrices, from_h=("f",),
+    gates=Gates, states=States, kept=Gates, matrices=Matrices, from_h=("f",), masks=Masks,
 )  # fmt: skip

@@ -83,7 +83,13 @@ class Options(NamedTuple):
     eps: float = 1e-5
 
 
-def step(a: Sums, prev: States, p: Any) -> tuple[States, Kept]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    n: Number
+
+
+def step(a: Sums, prev: States, d: Masks, p: Any) -> tuple[States, Kept]:
     """From the sums (LG1) and the previous state to the next state and what a tape keeps."""
     u = Sums(*[centred(v) for v in a])  # (LN1)
     hat = Sums(*[normalised(each, deviation(each, p.eps)) for each in u])  # (LN2), (LN3)
@@ -91,19 +97,19 @@ def step(a: Sums, prev: States, p: Any) -> tuple[States, Kept]:
     z = sigmoid(p.gain_xz * hat.xz + p.gain_hz * hat.hz + p.shift_z)  # (LG2), (LG4)
     m = p.gain_hn * hat.hn + p.shift_hn  # (LG5)
     n = tanh(p.gain_xn * hat.xn + p.shift_xn + r * m)  # (LG6)
-    h = (1 - z) * n + z * prev.h  # (LG7)
+    h = (1 - z) * (d.n * n) + z * prev.h  # (LG7), (RG3)
     return States(h), Kept(r, z, n, *u)
 
 
 def step_backward(
-    kept: Kept, prev: States, state: States, dstate: States, p: Any
+    kept: Kept, prev: States, state: States, dstate: States, d: Masks, p: Any
 ) -> tuple[States, Sums, Parameters]:
     """From dh to what dh_{t−1} gets directly, the sums' gradients, and what the step gives to gains and shifts."""
     r, z, n, *u = kept
     s = [deviation(each, p.eps) for each in u]  # (LN2)
     hat = Sums(*[normalised(each, its) for each, its in zip(u, s, strict=True)])  # (LN3)
-    dn = dstate.h * (1 - z)  # (LG7′)
-    dz = dstate.h * (prev.h - n)  # (LG7′)
+    dn = dstate.h * (1 - z) * d.n  # (LG7′), (RG3′)
+    dz = dstate.h * (prev.h - d.n * n)  # (LG7′), (RG3)
     dh_prev = dstate.h * z  # (LG7′)
     da_n = dn * (1 - n * n)  # (LG6′)
     dr = da_n * (p.gain_hn * hat.hn + p.shift_hn)  # (LG6′)
@@ -125,7 +131,7 @@ def step_backward(
 
 LayerNormGRU = define(
     "LayerNormGRU", step, step_backward,
-    gates=Sums, states=States, kept=Kept, parameters=Parameters, options=Options, bias=False,
+    gates=Sums, states=States, kept=Kept, parameters=Parameters, options=Options, bias=False, masks=Masks,
     from_x=("xr", "xz", "xn"), from_h=("hr", "hz", "hn"),
     initial={name: float(name.startswith("gain")) for name in Parameters._fields},
 )  # fmt: skip

@@ -96,7 +96,13 @@ class Options(NamedTuple):
     eps: float = 1e-5
 
 
-def step(a: Sums, prev: States, p: Any) -> tuple[States, Kept]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    g: Number
+
+
+def step(a: Sums, prev: States, d: Masks, p: Any) -> tuple[States, Kept]:
     """From the sums (LL1) and the previous states to the next states and what a tape keeps."""
     u = Sums(*[centred(v) for v in a])  # (LN1)
     hat = Sums(*[normalised(each, deviation(each, p.eps)) for each in u])  # (LN2), (LN3)
@@ -104,7 +110,7 @@ def step(a: Sums, prev: States, p: Any) -> tuple[States, Kept]:
     f = sigmoid(p.gain_xf * hat.xf + p.gain_hf * hat.hf + p.shift_f)  # (LL2), (LL4)
     g = tanh(p.gain_xg * hat.xg + p.gain_hg * hat.hg + p.shift_g)  # (LL2), (LL5)
     o = sigmoid(p.gain_xo * hat.xo + p.gain_ho * hat.ho + p.shift_o)  # (LL2), (LL6)
-    c = f * prev.c + i * g  # (LL7)
+    c = f * prev.c + i * (d.g * g)  # (LL7), (RG3)
     u_c = centred(c)  # (LN1)
     s_c = deviation(u_c, p.eps)  # (LN2)
     c_hat = normalised(u_c, s_c)  # (LN3)
@@ -114,7 +120,7 @@ def step(a: Sums, prev: States, p: Any) -> tuple[States, Kept]:
 
 
 def step_backward(
-    kept: Kept, prev: States, state: States, dstate: States, p: Any
+    kept: Kept, prev: States, state: States, dstate: States, d: Masks, p: Any
 ) -> tuple[States, Sums, Parameters]:
     """From dh and dc to what dc_{t−1} gets, the sums' gradients, and what the step gives to gains and shifts."""
     i, f, g, o, c_hat, s_c, *u = kept
@@ -122,9 +128,9 @@ def step_backward(
     do = dstate.h * tanh_q  # (LL9′)
     dq = dstate.h * o * (1 - tanh_q * tanh_q)  # (LL9′)
     dc = dstate.c + normalised_backward(dq * p.gain_c, c_hat, s_c)  # (LL8′)
-    da_i = dc * g * (i * (1 - i))  # (LL7′), (LL3′)
+    da_i = dc * (d.g * g) * (i * (1 - i))  # (LL7′), (RG3), (LL3′)
     da_f = dc * prev.c * (f * (1 - f))  # (LL7′), (LL4′)
-    da_g = dc * i * (1 - g * g)  # (LL7′), (LL5′)
+    da_g = dc * i * d.g * (1 - g * g)  # (LL7′), (RG3′), (LL5′)
     da_o = do * (o * (1 - o))  # (LL6′)
     dc_prev = dc * f  # (LL7′)
     dhat = Sums(
@@ -144,7 +150,7 @@ def step_backward(
 
 LayerNormLSTM = define(
     "LayerNormLSTM", step, step_backward,
-    gates=Sums, states=States, kept=Kept, parameters=Parameters, options=Options, bias=False,
+    gates=Sums, states=States, kept=Kept, parameters=Parameters, options=Options, bias=False, masks=Masks,
     from_x=("xi", "xf", "xg", "xo"), from_h=("hi", "hf", "hg", "ho"),
     initial={name: float(name.startswith("gain")) for name in Parameters._fields},
 )  # fmt: skip

@@ -52,20 +52,26 @@ class Projection(NamedTuple):
     weight_hr: Number
 
 
-def step(a: Gates, prev: States, p: Projection) -> tuple[States, Gates]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    g: Number
+
+
+def step(a: Gates, prev: States, d: Masks, p: Projection) -> tuple[States, Gates]:
     """From the sums (PJ1) and the previous states to the next states and the gates."""
     i = sigmoid(a.i)  # (PJ2)
     f = sigmoid(a.f)  # (PJ3)
     g = tanh(a.g)  # (PJ4)
     o = sigmoid(a.o)  # (PJ5)
-    c = f * prev.c + i * g  # (PJ6)
+    c = f * prev.c + i * (d.g * g)  # (PJ6), (RG3)
     m = o * tanh(c)  # (PJ7)
     h = product(p.weight_hr, m)  # (PJ8)
     return States(h, c), Gates(i, f, g, o)
 
 
 def step_backward(
-    kept: Gates, prev: States, state: States, dstate: States, p: Projection
+    kept: Gates, prev: States, state: States, dstate: States, d: Masks, p: Projection
 ) -> tuple[States, Gates, Projection]:
     """From dh and dc to what dc_{t−1} gets, da, and what the step gives to dW_r."""
     i, f, g, o = kept
@@ -74,9 +80,9 @@ def step_backward(
     dW_r = outer(dstate.h, o * tanh_c)  # (PJ8′)
     do = dm * tanh_c  # (PJ7′)
     dc = dstate.c + dm * o * (1 - tanh_c * tanh_c)  # (PJ7′)
-    da_i = dc * g * (i * (1 - i))  # (PJ6′), (PJ2′)
+    da_i = dc * (d.g * g) * (i * (1 - i))  # (PJ6′), (RG3), (PJ2′)
     da_f = dc * prev.c * (f * (1 - f))  # (PJ6′), (PJ3′)
-    da_g = dc * i * (1 - g * g)  # (PJ6′), (PJ4′)
+    da_g = dc * i * d.g * (1 - g * g)  # (PJ6′), (RG3′), (PJ4′)
     da_o = do * (o * (1 - o))  # (PJ5′)
     dc_prev = dc * f  # (PJ6′)
     return States(h=0, c=dc_prev), Gates(da_i, da_f, da_g, da_o), Projection(weight_hr=dW_r)
@@ -84,5 +90,5 @@ def step_backward(
 
 ProjectedLSTM = define(
     "ProjectedLSTM", step, step_backward,
-    gates=Gates, states=States, kept=Gates, matrices=Projection, projection="weight_hr",
+    gates=Gates, states=States, kept=Gates, matrices=Projection, projection="weight_hr", masks=Masks,
 )  # fmt: skip

@@ -45,23 +45,29 @@ class Matrices(NamedTuple):
     weight_hn: Number
 
 
-def step(a: Gates, prev: States, p: Matrices) -> tuple[States, Gates]:
+class Masks(NamedTuple):
+    """What the candidate is multiplied by where it is dropped, (RG3)."""
+
+    n: Number
+
+
+def step(a: Gates, prev: States, d: Masks, p: Matrices) -> tuple[States, Gates]:
     """From the sums and the previous state to the next state and the gates."""
     r = sigmoid(a.r)  # (RB1)
     z = sigmoid(a.z)  # (RB2)
     v = r * prev.h  # (RB3)
     n = tanh(a.n + product(p.weight_hn, v))  # (RB4)
-    h = (1 - z) * n + z * prev.h  # (RB5)
+    h = (1 - z) * (d.n * n) + z * prev.h  # (RB5), (RG3)
     return States(h), Gates(r, z, n)
 
 
 def step_backward(
-    kept: Gates, prev: States, state: States, dstate: States, p: Matrices
+    kept: Gates, prev: States, state: States, dstate: States, d: Masks, p: Matrices
 ) -> tuple[States, Gates, Matrices]:
     """From dh to what dh_{t−1} gets besides that through W_h, da, and what the step gives to dW_n."""
     r, z, n = kept
-    dn = dstate.h * (1 - z)  # (RB5′)
-    dz = dstate.h * (prev.h - n)  # (RB5′)
+    dn = dstate.h * (1 - z) * d.n  # (RB5′), (RG3′)
+    dz = dstate.h * (prev.h - d.n * n)  # (RB5′), (RG3)
     da_n = dn * (1 - n * n)  # (RB4′)
     dv = product_transposed(p.weight_hn, da_n)  # (RB4′)
     dW_n = outer(da_n, r * prev.h)  # (RB4′), (RB3)
@@ -74,5 +80,5 @@ def step_backward(
 
 ResetBeforeGRU = define(
     "ResetBeforeGRU", step, step_backward,
-    gates=Gates, states=States, kept=Gates, matrices=Matrices, from_h=("r", "z"),
+    gates=Gates, states=States, kept=Gates, matrices=Matrices, from_h=("r", "z"), masks=Masks,
 )  # fmt: skip
