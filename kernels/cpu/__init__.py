@@ -34,13 +34,14 @@ def about() -> str:
     """Return what the kernels have found of this machine, and chosen by it."""
     from .int8.dots import ways  # whoever has no such weights pays nothing for them
 
-    name, near, estimates = host()
+    name, near, estimates, asks = host()
     divided = "estimated and mended" if estimates else "divided"
+    asking = "every tile asks" if asks else "tiles of one row ask"
     width = host_width()
     dots = ways(Lanes("float32", width))[0]
     return (
         f"{name}: vectors of {width} bytes; weights up to {near >> 10} KiB count as near; 1/x is {divided}; "
-        f"bfloat16 as {operands('bfloat16', width)}; int8 by {dots}"
+        f"{asking} for weights ahead; bfloat16 as {operands('bfloat16', width)}; int8 by {dots}"
     )
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from llvmlite import ir
 
 from .integers import call
-from .simd import INT, Code, Lanes, Vector
+from .simd import INT, LINE, Code, Lanes, Vector
 
 
 def make_copy(lanes: Lanes) -> Callable[..., None]:
@@ -91,10 +91,6 @@ def make_copy_columns(lanes: Lanes) -> Callable[..., None]:
         call(f"copy columns.{lanes.suffix}", emit, lanes, rows, vectors, source, source_row, out, valid)
 
     return copy_columns
-
-
-LINE = 64
-"""Bytes that memory hands out at a time."""
 
 
 def make_fetch(lanes: Lanes) -> Callable[..., None]:

@@ -21,6 +21,7 @@ class Host(NamedTuple):
     name: str  # LLVM's, such as znver4 or sapphirerapids
     near: int  # bytes of weights that stay in the cache that a core has to itself, behind the first
     estimates: bool  # whether 1/x is better estimated and mended than divided, in float32
+    asks: bool  # whether tiles ask for weights before they need them, whatever their rows
 
 
 @cache
@@ -37,11 +38,16 @@ def host() -> Host:
     three or four multiplications. A division of 16 numbers takes six on AMD's Zen 4, of which it leaves three to
     others: so there nothing is gained. On Intel's processors it takes 16. On a processor that is neither the estimate
     is the safe choice: it can't take much longer, and its error is a little smaller.
+
+    *asks.* Where the third level is slow, a panel's first tile of rows waits for it: on Cascade Lake it hands a core 7
+    bytes a cycle, of which a tile wants 21. So each tile asks for a part of the next panel while it works on this one,
+    and for this one's next turns. On AMD's Zen 4 the third level is faster than that, and asking took a tenth longer.
     """
     name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features()
-    estimates = bool(features.get("avx512f") and features.get("avx512vl")) and not name.startswith("znver")
+    others = bool(features.get("avx512f") and features.get("avx512vl")) and not name.startswith("znver")
     size = read_second_level(CACHES)
-    return Host(name, min(size, max(UNKNOWN_NEAR, size // 2)) if size else UNKNOWN_NEAR, estimates)
+    near = min(size, max(UNKNOWN_NEAR, size // 2)) if size else UNKNOWN_NEAR
+    return Host(name, near, estimates=others, asks=others)
 
 
 def read_second_level(folder: Path) -> int | None:

@@ -26,6 +26,10 @@ and o of 16 units, so when the loop ends the tile holds all that these units nee
 one another, whatever the size of the tile. Therefore a row's result doesn't depend on the batch around it, nor on the
 number of threads: same bits. The chains keep the rounding error down: that of one long chain grows with its length.
 
+**Asking ahead.** With one row, memory sets the pace, and a tile asks for what its panel has some turns later. Where
+the host's third level of cache is slow (host.py), every tile does, and asks for a line of the next panel besides, each
+turn: `upcoming` tells which tile of a panel asks for what.
+
 **Pairs.** Where products read pairs of bfloat16 (bfloat16.py), a turn takes two columns of A and two rows of W, and all
 else stays: K counts the pairs.
 """
@@ -34,19 +38,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 
 from .bfloat16 import multiply_add
 from .integers import call
-from .simd import INT, Code, Lanes, Vector, emitted
+from .simd import INT, LINE, Code, Lanes, Vector, emitted
 
 TILES = {32: {1: 8, 2: 8, 3: 8, 4: 6}, 16: {1: 6, 2: 5, 3: 3, 4: 2}}
 """Most rows of a tile, by the registers there are and by the vectors of a panel."""
 
 SOON = 8
 """Turns ahead of which a panel is asked for, where there is one row."""
+
+QUARTERS = 4
+"""Tiles that ask for a panel together, a line of it each turn."""
 
 CHAIN = 128
 """Terms that are added up in registers before they are added to what there is."""
@@ -78,16 +85,21 @@ def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):
         w: ir.Value,  # the panel
         w_row: ir.Value,  # bytes from k to k
         valid: ir.Value,  # numbers of the last vector that exist; beyond them memory is not touched
+        ahead: ir.Value | None = None,  # what is asked for, a line each turn
     ) -> None:
         builder = code.builder
         zero = code.splat(0).value
-        with code.loop(blocks, a, w, *[zero] * (rows * vectors)) as block:
-            a_at, w_at, *acc = block.values
+        asked = [] if ahead is None else [ahead]
+        first = 2 + len(asked)
+        with code.loop(blocks, a, w, *asked, *[zero] * (rows * vectors)) as block:
+            (a_at, w_at, *asked), acc = block.values[:first], block.values[first:]
             row_at = [builder.add(a_at, builder.mul(a_row, ir.Constant(INT, i))) for i in range(rows)]
-            with code.loop(K, a_at, w_at, *acc) as turn:
-                a_k, w_k, *acc = turn.values
+            with code.loop(K, a_at, w_at, *asked, *acc) as turn:
+                (a_k, w_k, *asked), acc = turn.values[:first], turn.values[first:]
                 panel = [code.load(w_k, p * lanes.width) for p in range(vectors)]
-                if rows == 1:  # then memory sets the pace, and the processor's own foresight is not enough
+                for line in asked:
+                    code.prefetch(line)
+                if rows == 1 or lanes.asks:  # memory sets the pace, and the processor's own foresight is not enough
                     for p in range(vectors):
                         code.prefetch(w_k, (SOON * vectors + p) * lanes.width)
                 new: list[ir.Value] = []
@@ -99,10 +111,10 @@ def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):
                     for p in range(vectors):
                         new.append(multiply_add(number, panel[p], Vector(code, acc[i * vectors + p])).value)
                 step = ir.Constant(INT, 0) if layout == ALONG_K else a_row
-                turn.next = [builder.add(a_k, step), builder.add(w_k, w_row), *new]
-            _, w_end, *acc = turn.values
-            block.next = [builder.add(a_at, a_block), w_end, *acc]
-        acc = block.values[2:]
+                asked = [builder.add(line, ir.Constant(INT, LINE)) for line in asked]
+                turn.next = [builder.add(a_k, step), builder.add(w_k, w_row), *asked, *new]
+            block.next = [builder.add(a_at, a_block), *turn.values[1:]]
+        acc = block.values[first:]
         full = builder.icmp_signed("==", valid, ir.Constant(INT, lanes.count))
         with builder.if_else(full) as (whole, partial):
             for branch in (whole, partial):
@@ -173,8 +185,18 @@ class Factor(NamedTuple):
     block: int = 0  # bytes from block to block
 
 
+def upcoming(lanes: Lanes, number: int, terms: int, following: int) -> Any:
+    """Return from where on tile `number` of a panel asks for the one that follows, or None on a host that doesn't ask.
+
+    In `terms` turns it asks for a quarter of a panel of four vectors; tiles take the quarters in turn.
+    """
+    return following + number % QUARTERS * terms * LINE if lanes.asks else None
+
+
 def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable[..., None]:
     """Return ``product(rows, vectors, out, start, a, K, w, valid)``: out = start + a·w, for panels of so many vectors.
+
+    From ``ahead`` on, if that is given, it asks for a line of memory each turn.
 
     It is for functions that are `written`, and calls the tile of that size, once for every chain. A tile is a function
     of its own, emitted once a module. K, the terms of a block, is at least 1, or nothing is written; several blocks
@@ -185,32 +207,37 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable
     def chains(
         code: Code, rows: ir.Value, vectors: ir.Value, out: ir.Value, out_row: ir.Value, start: ir.Value,
         start_row: ir.Value, a: ir.Value, a_row: ir.Value, blocks: ir.Value, a_block: ir.Value, K: ir.Value,
-        w: ir.Value, w_row: ir.Value, valid: ir.Value,
+        w: ir.Value, w_row: ir.Value, valid: ir.Value, *ahead: ir.Value,
     ) -> None:  # fmt: skip
         """Take the sums in chains: so many terms of a single block, or so many short blocks."""
         builder = code.builder
-        one, chain = ir.Constant(INT, 1), ir.Constant(INT, CHAIN)
+        one, chain, line = (ir.Constant(INT, number) for number in (1, CHAIN, LINE))
         single = builder.icmp_signed("==", blocks, one)
         a_k = ir.Constant(INT, lanes.size) if layout == ALONG_K else a_row
         total = builder.select(single, K, blocks)
         most = builder.select(single, chain, builder.sdiv(chain, builder.select(single, one, K)))
         a_step = builder.mul(most, builder.select(single, a_k, a_block))
         w_step = builder.mul(most, builder.select(single, w_row, builder.mul(K, w_row)))
+        ahead_step = builder.mul(most, builder.select(single, line, builder.mul(K, line)))
         count = builder.sdiv(builder.add(total, builder.sub(most, one)), most)
-        with code.loop(count, start, start_row, a, w) as part:
-            start_at, start_by, a_at, w_at = part.values
+        with code.loop(count, start, start_row, a, w, *ahead) as part:
+            start_at, start_by, a_at, w_at, *asked = part.values
             left = builder.sub(total, builder.mul(part.index, most))
             n = builder.select(builder.icmp_signed("<", left, most), left, most)
             terms, parts = builder.select(single, n, K), builder.select(single, one, n)
             call_tile(
-                code, kind, body, panels, rows, vectors,
-                [out, out_row, start_at, start_by, a_at, a_row, parts, a_block, terms, w_at, w_row, valid],
+                code, f"{kind}.{len(asked)}", body, panels, rows, vectors,
+                [out, out_row, start_at, start_by, a_at, a_row, parts, a_block, terms, w_at, w_row, valid, *asked],
             )  # fmt: skip
-            part.next = [out, out_row, builder.add(a_at, a_step), builder.add(w_at, w_step)]
+            asked = [builder.add(place, ahead_step) for place in asked]
+            part.next = [out, out_row, builder.add(a_at, a_step), builder.add(w_at, w_step), *asked]
 
     name = f"product.{lanes.operands}.{lanes.suffix}.{layout}.{panels}"
 
-    def product(rows: int, vectors: int, out: View, start: View, a: Factor, K: int, w: View, valid: int) -> None:
-        call(name, chains, lanes, rows, vectors, *out, *start, *a, K, *w, valid)
+    def product(
+        rows: int, vectors: int, out: View, start: View, a: Factor, K: int, w: View, valid: int, ahead: Any = None
+    ) -> None:
+        asked = () if ahead is None else (ahead,)
+        call(f"{name}.{len(asked)}", chains, lanes, rows, vectors, *out, *start, *a, K, *w, valid, *asked)
 
     return product

@@ -36,6 +36,9 @@ intrinsic: Any = extending.intrinsic
 SIDE = 16
 """Bytes within which, and of which, vectors are shuffled at the least cost."""
 
+LINE = 64
+"""Bytes that memory hands out at a time."""
+
 WIDTHS = (16, 32, 64)
 """Bytes of a vector register: NEON and SSE, AVX2, AVX-512."""
 
@@ -108,6 +111,11 @@ class Lanes:
     def estimates(self) -> bool:
         """Whether 1/x is estimated, and mended, rather than divided: see host.py."""
         return self.size == 4 and host().estimates
+
+    @property
+    def asks(self) -> bool:
+        """Whether tiles ask for weights before they need them: see host.py. Only whole lines are asked for."""
+        return self.width == LINE and host().asks
 
     @property
     def scalar_type(self) -> ir.Type:

@@ -86,8 +86,9 @@ class Products:
             mine.scratch + own.h_scales + 4 * tile.first,
         )  # fmt: skip
 
-    def of_input(self, job: Job, panel: Panel, row: int, rows: int, sums: View) -> None:
-        """Sums = b + W_x x_t, from a valid row on."""
+    def of_input(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, sums: View) -> None:
+        """Sums = b + W_x x_t of some valid rows."""
+        row, rows, _ = tile
         at, own, count = self.at, job, (job.I + (TURN - 1)) // TURN
         numbers: Any = own
         out, bias = at.slot(sums, at.first_x, panel), at.bias(job, at.first_x, panel)

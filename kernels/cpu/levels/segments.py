@@ -105,7 +105,7 @@ def _share(job: Job, mine: Mine, vectors: int) -> Share:
 def _rows_of(job: Job, mine: Mine, tile: RowTile) -> RowTile:
     """Return a member's rows of a tile."""
     first, end = tile.rows * mine.member // job.members, tile.rows * (mine.member + 1) // job.members
-    return RowTile(tile.first + first, end - first)
+    return RowTile(tile.first + first, end - first, tile.turn)
 
 
 def _all_units(job: Job) -> Panel:

@@ -15,7 +15,7 @@ from ..emitting.cell import KernelCell
 from ..emitting.copying import make_copy, make_fetch
 from ..emitting.finish import make_finish_backward
 from ..emitting.integers import greatest, least, word_at, written
-from ..emitting.microkernel import ALONG_K, View, make_product
+from ..emitting.microkernel import ALONG_K, View, make_product, upcoming
 from ..emitting.simd import Lanes
 from ..emitting.subnormal import leave, make_enter
 from .gradients import Part, make_input_gradient, make_weight_gradient
@@ -28,6 +28,7 @@ from .parts import (
     RowTile,
     Step,
     first_row,
+    following,
     meet,
     meet_all,
     mine_of,
@@ -140,6 +141,7 @@ class StepBack:
 
     def __init__(self, cell: KernelCell, lanes: Lanes, upstream: bool = False):
         self.at, self.further, self.vectors = MemoryLayout(cell, lanes), len(cell.states) - 1, len(cell.vectors)
+        self.lanes = lanes
         self.product = make_product(lanes, ALONG_K, (1, 2, 3, 4))
         self.finish = make_finish_backward(cell, lanes, upstream=upstream)
         self.copy, self.ask = make_copy(lanes), make_fetch(lanes)
@@ -188,7 +190,9 @@ class StepBack:
             return
         da = at.gates(job, after.da, at.first_h, at.from_h, tile.first)
         zeros, weights, K = View(job.zeros, 0), at.w_back(job, panel), at.words(at.count)
-        self.product(rows, panel.vectors, self._sums(mine, panel), zeros, da, K, weights, at.count)
+        coming = at.w_back(job, following(panel, mine, job.back_panel, job.vectors)).at
+        ahead = upcoming(self.lanes, tile.turn, da.blocks * K, coming)
+        self.product(rows, panel.vectors, self._sums(mine, panel), zeros, da, K, weights, at.count, ahead)
 
     def nothing_from_after(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, going_on: int) -> None:
         """Sums = 0, in the rows that don't go on."""

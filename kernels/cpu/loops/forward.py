@@ -11,7 +11,7 @@ from ..emitting.cell import KernelCell
 from ..emitting.copying import make_copy
 from ..emitting.finish import make_finish
 from ..emitting.integers import written
-from ..emitting.microkernel import ALONG_K, Factor, View, make_product, max_rows
+from ..emitting.microkernel import ALONG_K, Factor, View, make_product, max_rows, upcoming
 from ..emitting.simd import Lanes
 from ..emitting.subnormal import leave, make_enter
 from .job import Job, job_at
@@ -22,6 +22,7 @@ from .parts import (
     RowTile,
     Step,
     first_row,
+    following,
     meet,
     mine_of,
     panel_of,
@@ -117,9 +118,9 @@ def make_products_ahead(cell: KernelCell, lanes: Lanes, products: Any) -> Any:
     def products_ahead(job, mine, begin, end):
         for p in range(mine.first, mine.last):
             panel = panel_of(p, job.panel, job.vectors)
-            for row in range(begin, end, most[panel.vectors]):
-                rows = min(most[panel.vectors], end - row)
-                input_product(job, panel, row, rows, sums_ahead(job, mine, panel, row - begin))
+            for turn, row in enumerate(range(begin, end, most[panel.vectors])):
+                tile = RowTile(row, min(most[panel.vectors], end - row), turn)
+                input_product(job, mine, panel, tile, sums_ahead(job, mine, panel, row - begin))
 
     return products_ahead
 
@@ -153,7 +154,7 @@ def make_step(
                     sums = sums_ahead(job, mine, panel, row - begin)
                 else:
                     sums = sums_now(mine, panel)
-                    input_product(job, panel, row, tile.rows, sums)
+                    input_product(job, mine, panel, RowTile(row, tile.rows, tile.turn), sums)
                 state_product(job, mine, panel, step, tile, sums)
                 finish_tile(job, panel, step, tile, sums)
         after_panels(job, mine, step)
@@ -165,19 +166,20 @@ class Products:
     """The two products of a step, of one tile each."""
 
     def __init__(self, cell: KernelCell, lanes: Lanes):
-        self.at, self.copy = MemoryLayout(cell, lanes), make_copy(lanes)
+        self.at, self.lanes, self.copy = MemoryLayout(cell, lanes), lanes, make_copy(lanes)
         self.parts_x, self.parts_h = at_once(len(cell.from_x)), at_once(len(cell.from_h))
         vectors = range(1, max_panel(cell) + 1)
         widths = {count * v for _, count in (*self.parts_x, *self.parts_h) for v in vectors}
         self.product = make_product(lanes, ALONG_K, tuple(sorted(widths)))
 
-    def of_input(self, job: Job, panel: Panel, row: int, rows: int, sums: View) -> None:
-        """Sums = b + W_x x_t, from a valid row on."""
-        at, x = self.at, Factor(*self.at.x(job, row))
+    def of_input(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, sums: View) -> None:
+        """Sums = b + W_x x_t of some valid rows."""
+        at, x, K = self.at, Factor(*self.at.x(job, tile.first)), self.at.words(job.I)
+        ahead = upcoming(self.lanes, tile.turn, K, at.w_x(job, following(panel, mine, job.panel, job.vectors)).at)
         for first, count in self.parts_x:
             out, bias = at.slot(sums, at.first_x + first, panel), at.bias(job, at.first_x + first, panel)
             w = at.w_x(job, panel).along(first * panel.vectors * at.width)
-            self.product(rows, count * panel.vectors, out, bias, x, at.words(job.I), w, at.count)
+            self.product(tile.rows, count * panel.vectors, out, bias, x, K, w, at.count, ahead)
 
     def of_state(self, job: Job, mine: Mine, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
         """Sums += W_h h_{t−1}: now they are complete."""
@@ -186,10 +188,11 @@ class Products:
             rest, bias = at.slot(sums, at.from_x, panel), at.bias(job, at.from_x, panel)
             self.copy(tile.rows, (at.slots - at.from_x) * panel.vectors, *rest, *bias)
         h, K = Factor(*at.h_read(job, step.prev + tile.first)), at.words(job.P)
+        ahead = upcoming(self.lanes, tile.turn, K, at.w_h(job, following(panel, mine, job.panel, job.vectors)).at)
         for first, count in self.parts_h:
             own = at.slot(sums, at.first_h + first, panel)
             w = at.w_h(job, panel).along(first * panel.vectors * at.width)
-            self.product(tile.rows, count * panel.vectors, own, own, h, K, w, at.count)
+            self.product(tile.rows, count * panel.vectors, own, own, h, K, w, at.count, ahead)
 
 
 class Finish:

@@ -50,6 +50,7 @@ class RowTile(NamedTuple):
 
     first: int
     rows: int  # 0 or less: these sequences have ended, and those behind them too
+    turn: int  # how many tiles of a panel a thread has had before, about
 
 
 @written
@@ -66,6 +67,12 @@ def panel_of(number: int, most: int, vectors: int) -> Panel:
     """Return a panel by its number, where there are so many vectors and a panel has `most`."""
     first = number * most
     return Panel(number, first, least(most, vectors - first))
+
+
+def following(panel: Panel, mine: Mine, most: int, vectors: int) -> Panel:
+    """Return the panel that a thread takes after one of its own: after the last the first, for the next step."""
+    number = where(mine.last > panel.number + 1, panel.number + 1, mine.first)
+    return Panel(number, number * most, least(most, vectors - number * most))
 
 
 @written
@@ -93,7 +100,8 @@ def step_in_turn(job: Job, t: int) -> Step:
 def tile_of(job: Job, number: int, rows: int) -> RowTile:
     """Return what still runs of a tile, in a step of so many rows."""
     first = job.B * number // job.tiles
-    return RowTile(first, least(job.B * (number + 1) // job.tiles, rows) - first)
+    turn = where(job.groups > 1, number // 2, number)
+    return RowTile(first, least(job.B * (number + 1) // job.tiles, rows) - first, turn)
 
 
 @phase

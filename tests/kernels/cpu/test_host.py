@@ -41,9 +41,9 @@ def test_what_cannot_be_read_is_taken_for_one_mebibyte(caches, tmp_path, monkeyp
         ("apple-m1", {}, False),
     ],
 )
-def test_reciprocals_are_estimated_where_divisions_are_slow(name, features, estimates, monkeypatch):
+def test_reciprocals_are_estimated_and_weights_asked_for_where_both_are_slow(name, features, estimates, monkeypatch):
     monkeypatch.setattr(host.llvm, "get_host_cpu_name", lambda: name)
     monkeypatch.setattr(host.llvm, "get_host_cpu_features", lambda: features)
     found = host.host.__wrapped__()
-    assert (found.name, found.estimates) == (name, estimates)
+    assert (found.name, found.estimates, found.asks) == (name, estimates, estimates)
     assert found.near > 0
