@@ -40,8 +40,8 @@ def host() -> Host:
     is the safe choice: it can't take much longer, and its error is a little smaller.
 
     *asks.* Where the third level is slow, a panel's first tile of rows waits for it: on Cascade Lake it hands a core 19
-    GB/s, where a tile at its full pace reads 47. So each tile asks for a part of the next panel while it works on this one,
-    and for this one's next turns. On AMD's Zen 4 the third level is faster than that, and asking took a tenth longer.
+    GB/s, where a tile at its full pace reads 47. So each tile asks for a part of the next panel while it works on this
+    one, and for this one's next turns. On AMD's Zen 4 the third level is faster, and asking took a tenth longer.
     """
     name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features()
     others = bool(features.get("avx512f") and features.get("avx512vl")) and not name.startswith("znver")

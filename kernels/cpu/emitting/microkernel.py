@@ -115,24 +115,32 @@ def _tile(lanes: Lanes, layout: str, rows: int, vectors: int):
                 turn.next = [builder.add(a_k, step), builder.add(w_k, w_row), *asked, *new]
             block.next = [builder.add(a_at, a_block), *turn.values[1:]]
         acc = block.values[first:]
-        full = builder.icmp_signed("==", valid, ir.Constant(INT, lanes.count))
-        with builder.if_else(full) as (whole, partial):
-            for branch in (whole, partial):
-                with branch:
-                    mask = None if branch is whole else code.first_lanes(valid)
-                    for i in range(rows):
-                        start_at = builder.add(start, builder.mul(start_row, ir.Constant(INT, i)))
-                        out_at = builder.add(out, builder.mul(out_row, ir.Constant(INT, i)))
-                        for p in range(vectors):
-                            offset = p * lanes.width
-                            total = Vector(code, acc[i * vectors + p])
-                            if mask is not None and p == vectors - 1:
-                                total = total + code.load_first(mask, start_at, offset)
-                                code.store_first(mask, total, out_at, offset)
-                            else:
-                                code.store(total + code.load(start_at, offset), out_at, offset)
+        _add_to(code, [Vector(code, value) for value in acc], vectors, out, out_row, start, start_row, valid)
 
     return body
+
+
+def _add_to(
+    code: Code, acc: list[Vector], vectors: int, out: ir.Value, out_row: ir.Value, start: ir.Value,
+    start_row: ir.Value, valid: ir.Value,
+) -> None:  # fmt: skip
+    """Emit out = start + acc, row by row; of the last vector `valid` numbers exist."""
+    builder, lanes = code.builder, code.lanes
+    full = builder.icmp_signed("==", valid, ir.Constant(INT, lanes.count))
+    with builder.if_else(full) as (whole, partial):
+        for branch in (whole, partial):
+            with branch:
+                mask = None if branch is whole else code.first_lanes(valid)
+                for i in range(len(acc) // vectors):
+                    start_at = builder.add(start, builder.mul(start_row, ir.Constant(INT, i)))
+                    out_at = builder.add(out, builder.mul(out_row, ir.Constant(INT, i)))
+                    for p in range(vectors):
+                        offset, total = p * lanes.width, acc[i * vectors + p]
+                        if mask is not None and p == vectors - 1:
+                            total = total + code.load_first(mask, start_at, offset)
+                            code.store_first(mask, total, out_at, offset)
+                        else:
+                            code.store(total + code.load(start_at, offset), out_at, offset)
 
 
 def call_tile(
