@@ -131,7 +131,7 @@ def cells_in(file: str, called: str = "FILE") -> list[type[Cell]]:
                 _run(path)
     except CellError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(_failed(path, error)) from error
     found = [kind for kind in DEFINED.values() if Path(kind.file).resolve() == path]
     if not found:
@@ -166,8 +166,16 @@ def _beside(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder))
 
 
-def _failed(path: Path, error: Exception) -> str:
+def _failed(path: Path, error: BaseException) -> str:
     """Return what happened to a file, with the line of it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-    return f"{path.name}{f':{line}' if line else ''}: {type(error).__name__}: {one_line(error)}"
+    its_own = error if isinstance(error, SyntaxError) and error.filename == str(path) else None  # no imported file's
+    line = its_own.lineno if its_own else lines[-1] if lines else None
+    place = f"{path.name}{f':{line}' if line else ''}"
+    if isinstance(error, SystemExit):
+        return (
+            f"{place}: a file of cells must not exit, got SystemExit({shown(error.code, 60)}); put what is for running "
+            "it as a program under if __name__ == '__main__'"
+        )
+    said = its_own.msg if its_own else error  # str() names file and line again
+    return f"{place}: {type(error).__name__}: {one_line(said)}"

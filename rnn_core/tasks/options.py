@@ -56,6 +56,9 @@ CELL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """Options on the cell of a network, for every task that has `--cell`."""
 
+GATHERED = ("cell_option", *NAMES)
+"""Those of them that `cell_options` puts together."""
+
 
 def add_training(parser: argparse.ArgumentParser, task: Task[Any, Any, Any]) -> None:
     """Add the options of `rnn-core train` for a task."""

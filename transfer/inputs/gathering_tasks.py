@@ -15,7 +15,7 @@ from rnn_core.data import Tokenizer
 from rnn_core.data.files.lines import named
 from rnn_core.foreign import one_line, shown
 from rnn_core.models import Model
-from rnn_core.tasks.options import NETWORK, cell_options, flag, network
+from rnn_core.tasks.options import GATHERED, NETWORK, cell_options, flag, network
 from rnn_core.tasks.task import Role, Task
 
 from ..comparing.data_study import Budget
@@ -139,6 +139,8 @@ def _as_known(task: AnyTask, args: Namespace, model: Model, notes: list[str]) ->
         raise ValueError(
             f"--cell-option must be the source model's, {shown(options)}, got {shown(asked)}; leave it out"
         )
+    for name in GATHERED:
+        setattr(args, name, None)
     args.cell_option = [f"{name}={json.dumps(value)}" for name, value in options.items()] or None
 
 
@@ -167,7 +169,7 @@ def _target(task: AnyTask, args: Namespace, notes: list[str]) -> tuple[Side, Any
 
 def _source(task: AnyTask, source_args: Namespace, args: Namespace, notes: list[str]) -> Side:
     """Return what is learned first, by a network as the target's."""
-    for name in (*task.network, "cell_option"):
+    for name in (*task.network, *GATHERED):
         if getattr(source_args, name, None) in (None, False):
             setattr(source_args, name, getattr(args, name, None))
     with said_as("--source"):

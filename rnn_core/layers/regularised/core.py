@@ -155,4 +155,6 @@ def _check(its: Definition, dropped: Definition | None, given: Regularisers) -> 
             raise ValueError(f"{name} must be 0 for the cell {its.name!r}, which has no W_h, got {p:g}; leave it out")
     if its.projection and (given.recurrent_dropout or 0 in given.zoned):
         name = "recurrent_dropout" if given.recurrent_dropout else "zoneout of h"
-        raise ValueError(f"{name} must be 0 with a projection, which makes h, got {given}; leave one of them out")
+        p = given.recurrent_dropout or given.zoneout[0]
+        way_out = "leave it out" if given.recurrent_dropout else "zoneout=[0, …] holds the other states alone"
+        raise ValueError(f"{name} must be 0 for the cell {its.name!r}, whose projection makes h, got {p:g}; {way_out}")

@@ -152,9 +152,12 @@ def test_another_cell_is_not_trained_on(change, message, leaky, tmp_path, capsys
         (("--cell-file", "d.csv"), "--cell-file must be a file of Python's that defines cells"),
         (("--cell-file", "empty.py"), "empty.py must define a cell, got none"),
         (("--cell-file", "broken.py"), "broken.py:2: ZeroDivisionError"),
+        (("--cell-file", "cut.py"), "error: cut.py:1: SyntaxError: '(' was never closed\n"),
+        (("--cell-file", "imports.py"), "imports.py:2: SyntaxError: '(' was never closed (cut.py, line 1)"),
+        (("--cell-file", "exits.py"), "exits.py:3: a file of cells must not exit, got SystemExit(0); put what is for"),
         (("--cell-file", "leaky.py", "--cell-option", "leak"), "--cell-option must be NAME=VALUE, as alpha=0.3, got"),
         (("--cell-file", "leaky.py", "--cell-option", "leak=1", "leak=2"), "name an option once, got 'leak' twice"),
-        (("--cell-file", "leaky.py", "--cell-option", "leek=1"), "one that Leaky takes, bias, leak, got 'leek'"),
+        (("--cell-file", "leaky.py", "--cell-option", "leek=1"), "one that Leaky takes, bias, zoneout, "),
         (("--cell-file", "leaky.py", "--cell-option", "leak=much"), "--cell-option: Leaky: leak must be a number"),
         (("--cell-file", "leaky.py", "--cell-option", "leak=nan"), "--cell-option: Leaky: leak must be finite"),
         (("--cell-option", "hidden_size=3"), "--cell-option must be one that lstm takes, bias"),
@@ -167,6 +170,9 @@ def test_what_is_wrong_is_said_before_anything_is_read(options, message, leaky, 
     )
     (tmp_path / "empty.py").write_text("")
     (tmp_path / "broken.py").write_text("\n1 / 0\n")
+    (tmp_path / "cut.py").write_text("step(\n")
+    (tmp_path / "imports.py").write_text("\nimport cut\n")
+    (tmp_path / "exits.py").write_text("import sys\n\nsys.exit(0)\n")
     (tmp_path / "d.csv").write_text("broken")
     before = tree(tmp_path)
     assert message in refused(capsys, "train", "classify", "--data", "d.csv", "--out", "out", *options)

@@ -12,7 +12,7 @@ from rnn_core import LSTM, gradcheck, jvp, load, quantize, save, state_jacobian
 from rnn_core.cell.built_in import built_in
 from rnn_core.cell.operators import ON_ARRAYS
 from rnn_core.cell.wrapping import wrapped
-from rnn_core.variants import IndRNN, MinGRU, parallel
+from rnn_core.variants import IndRNN, MinGRU, ProjectedLSTM, parallel
 from tests.regularised_checks import (
     CELLS,
     REGULARISERS,
@@ -298,6 +298,14 @@ def test_what_a_cell_does_not_have_is_refused():
     says = "^Strange: candidate_dropout must be 0 for the cell 'Strange', which doesn't say .*, got 0.1; name its masks"
     with pytest.raises(ValueError, match=says):
         Strange(I, H, candidate_dropout=0.1)
+
+
+def test_what_a_projection_makes_is_refused():
+    says = r"^ProjectedLSTM: zoneout of h must be 0 for the cell 'ProjectedLSTM', .* got 0\.1; zoneout=\[0, …\] holds"
+    with pytest.raises(ValueError, match=says):
+        ProjectedLSTM(I, H, proj_size=2, backend="numpy", zoneout=0.1)
+    with pytest.raises(ValueError, match=r"recurrent_dropout must be 0 .* makes h, got 0\.2; leave it out$"):
+        ProjectedLSTM(I, H, proj_size=2, backend="numpy", recurrent_dropout=0.2)
 
 
 def test_what_cannot_be_with_zoneout_says_so():

@@ -95,7 +95,7 @@ def test_the_message_names_model_and_layer(kind):
 @pytest.mark.parametrize(
     "cell, given, error, said",
     [
-        ("LeakyRNN", {"leak": 1}, TypeError, "cell_options must be what LeakyRNN takes, bias, alpha, got 'leak'"),
+        ("LeakyRNN", {"leak": 1}, TypeError, "cell_options must be what LeakyRNN takes, bias.* alpha, got 'leak'"),
         ("LeakyRNN", {"alpha": "x"}, TypeError, "LeakyRNN: alpha must be a number, got str 'x'"),
         ("lstm", {"alpha": 1}, TypeError, "cell_options must be what LSTM takes, bias.*, got 'alpha'"),
         ("lstm", {3: 1}, TypeError, "cell_options must be what LSTM takes, bias.*, got 3"),

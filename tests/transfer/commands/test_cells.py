@@ -11,6 +11,7 @@ from rnn_core.layers.defined import DEFINED
 from rnn_core.variants import leaky_rnn
 from tests.rnn_core.cell.conftest import forgotten  # noqa: F401  # a fixture that is used
 from tests.rnn_core.commands.made import corpus
+from transfer.inputs import gathering_tasks
 
 from .made import SHORT, beside, predicted, refused, table, texts, transferred, ucr
 
@@ -58,6 +59,19 @@ def test_in_any_other_task(mine, tmp_path, capsys) -> None:
     assert "--cell-option must be the source model's" in refused(capsys, *again, "--cell-option", "alpha=0.5")
     transferred(capsys, *again, "--out", tmp_path / "again")
     assert load(tmp_path / "again" / "model.safetensors").rnn.options == {"alpha": 0.25}
+
+
+def test_regularisers_are_of_both_sides_and_may_be_said_again(tmp_path, capsys, monkeypatch) -> None:
+    data, out, studies, sides = corpus(tmp_path / "d.txt"), tmp_path / "out", [], gathering_tasks._sides
+    monkeypatch.setattr(gathering_tasks, "_sides", lambda study: studies.append(study) or sides(study))
+    more = ["--steps", 10, "--batch-size", 4, "--methods", "fine-tuned", "--quick", "--workers", 1]
+    said, given = ["--zoneout", 0.25, "--weight-drop", 0.5], {"zoneout": 0.25, "weight_drop": 0.5}
+    transferred(capsys, "language", "--source", data, "--target", data, *more, *said, "--out", out)
+    assert all(side.build(0).rnn.regularisers.config == given for side in (studies[0].source, studies[0].target))
+    again = ["language", "--source-model", out / "model.safetensors", "--target", data, *more]
+    assert "--cell-option must be the source model's" in refused(capsys, *again, "--zoneout", 0.5)
+    transferred(capsys, *again, *said, "--out", tmp_path / "again")
+    assert load(tmp_path / "again" / "model.safetensors").rnn.regularisers.config == given
 
 
 def test_another_cell_of_this_name_does_not_go_on_with_its_runs(mine, tmp_path, capsys, monkeypatch) -> None:
