@@ -15,8 +15,8 @@ vectors, the constants, and the matrices. But for the matrices all of them are n
 ds_t is complete when `step_backward` gets it; what h_{t−1} gets through W_h is added to its ds_{t−1} by whoever runs
 the loop. dp is summed over time and batch.
 
-Most operations are of one unit alone. Those in `ACROSS` look at all units of a row: they cut a program into levels
-(levels.py).
+Most operations are of one unit alone. Those in `ACROSS` look at all units of a row: what reads their results waits for
+the whole row.
 """
 
 from __future__ import annotations
@@ -170,15 +170,6 @@ class Definition:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Definition:
         return self
-
-
-def check_within(where: str, definition: Definition) -> None:
-    """Raise RuntimeError if a definition has operations across the units of a row, for a backend without them."""
-    if definition.across:
-        raise RuntimeError(
-            f"{where}: cell {definition.name!r} looks at a whole row of units ({', '.join(definition.across)}), which "
-            "has no kernel here yet; take backend='numpy'"
-        )
 
 
 DEFINITIONS: dict[str, Definition] = {}

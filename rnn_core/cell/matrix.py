@@ -1,8 +1,8 @@
-"""Symbols that are no number of one unit: a matrix among the parameters, and the gradient of one."""
+"""Symbols that are no number of one unit: a matrix among the parameters, the gradient of one, and a mask of ones."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from kernels.definition import Value
 
@@ -68,6 +68,25 @@ class Outer(Bare):
 
     def __repr__(self) -> str:
         return "outer(d, v)"
+
+
+class One:
+    """What a cell's masks are where nothing is dropped: a factor that leaves no trace, on arrays and on symbols."""
+
+    __array_ufunc__ = None  # an array leaves the product to it
+
+    def __mul__(self, other: Any) -> Any:
+        return other
+
+    __rmul__ = __mul__
+
+    def _refused(self, *_: Any) -> NoReturn:
+        raise TypeError("a mask is a factor, of a candidate, and nothing else; write d.g * g")
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __neg__ = _refused
+
+    def __repr__(self) -> str:
+        return "1"
 
 
 MATRIX = "a matrix stands only in product, product_transposed and outer: product(p.W, v), and outer(d, v) in dp"

@@ -17,6 +17,23 @@ from ..foreign import one_line
 HERE = str(Path(__file__).parent / "_").removesuffix("_")
 """Whose frames say nothing about the user's file."""
 
+OPERATORS = (
+    "+, −, *, /, ** 2 and sigmoid, tanh, relu, exp, log, sqrt, maximum, minimum, where_less, mean, product of "
+    "rnn_core.cell"
+)
+"""All that a number takes."""
+
+INSTEAD = {
+    "exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "maximum": "maximum", "fmax": "maximum",
+    "minimum": "minimum", "fmin": "minimum", "square": "a * a", "float_power": "a * a", "power": "a * a",
+    "absolute": "maximum(a, -a)", "abs": "maximum(a, -a)", "fabs": "maximum(a, -a)", "where": "where_less(a, b, x, y)",
+    "clip": "minimum(maximum(a, low), high)", "reciprocal": "1 / a", "less": "where_less(a, b, x, y)",
+    "greater": "where_less(a, b, x, y)", "log1p": "log(1 + a)", "expm1": "exp(a) - 1",
+    "logaddexp": "log(exp(a) + exp(b))", "mean": "mean", "dot": "product(p.W, v)", "matmul": "product(p.W, v)",
+    "outer": "outer",
+}  # fmt: skip
+"""What to take in place of a function of NumPy's."""
+
 
 class CellError(ValueError):
     """A mistake in the file of a cell; its message begins with the file and the line."""

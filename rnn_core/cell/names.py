@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from kernels.contract import DefinedParameters
 
 from ..foreign import shown
+from .matrix import One
 from .mistakes import Place, mistake, named_twice
-from .number import One
 
 ARGUMENTS = (
     "input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional", "backend", "dtype",

@@ -13,47 +13,11 @@ from kernels.definition import ACROSS, Operation, Value
 
 from ..foreign import shown
 from ..layers.layout import describe
-from .matrix import MATRIX, OUTER, Matrix, Outer
-from .mistakes import caller, line_within, mistake
-
-OPERATORS = (
-    "+, −, *, /, ** 2 and sigmoid, tanh, relu, exp, log, sqrt, maximum, minimum, where_less, mean, product of "
-    "rnn_core.cell"
-)
-"""All that a number takes."""
-
-INSTEAD = {
-    "exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "maximum": "maximum", "fmax": "maximum",
-    "minimum": "minimum", "fmin": "minimum", "square": "a * a", "float_power": "a * a", "power": "a * a",
-    "absolute": "maximum(a, -a)", "abs": "maximum(a, -a)", "fabs": "maximum(a, -a)", "where": "where_less(a, b, x, y)",
-    "clip": "minimum(maximum(a, low), high)", "reciprocal": "1 / a", "less": "where_less(a, b, x, y)",
-    "greater": "where_less(a, b, x, y)", "log1p": "log(1 + a)", "expm1": "exp(a) - 1",
-    "logaddexp": "log(exp(a) + exp(b))", "mean": "mean", "dot": "product(p.W, v)", "matmul": "product(p.W, v)",
-    "outer": "outer",
-}  # fmt: skip
-"""What to take in place of a function of NumPy's."""
+from .matrix import MATRIX, OUTER, Matrix, One, Outer
+from .mistakes import INSTEAD, OPERATORS, caller, line_within, mistake
 
 UFUNCS = {np.add: "add", np.subtract: "subtract", np.multiply: "multiply", np.divide: "divide"}
 """What NumPy makes of ``np.float64(2) * a``."""
-
-
-class One:
-    """What a cell's masks are where nothing is dropped: a factor that leaves no trace, on arrays and on symbols."""
-
-    __array_ufunc__ = None  # an array leaves the product to it
-
-    def __mul__(self, other: Any) -> Any:
-        return other
-
-    __rmul__ = __mul__
-
-    def _refused(self, *_: Any) -> NoReturn:
-        raise TypeError("a mask is a factor, of a candidate, and nothing else; write d.g * g")
-
-    __add__ = __radd__ = __sub__ = __rsub__ = __truediv__ = __rtruediv__ = __pow__ = __rpow__ = __neg__ = _refused
-
-    def __repr__(self) -> str:
-        return "1"
 
 
 class Writing:
@@ -94,8 +58,8 @@ class Writing:
         """Return what an operation across the units reads: a matrix, if it has one, and a number of one unit."""
         *matrix, v = operands
         if matrix and not isinstance(matrix[0], Matrix):
-            swapped = f"; write {name}(p.W, v)" if isinstance(v, Matrix) else ""
-            self.refuse(f"{name} takes one of the matrices in p first, got {_said(matrix[0])}{swapped}")
+            way_out = f"write {name}(p.W, v)" if isinstance(v, Matrix) else "`matrices` of define names them"
+            self.refuse(f"{name} takes one of the matrices in p first, got {_said(matrix[0])}; {way_out}")
         return *(self._known(one)._value for one in matrix), self.unit(name, v)
 
     def outer(self, d: Any, v: Any) -> Outer:

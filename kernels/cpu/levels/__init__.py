@@ -1,7 +1,7 @@
 """Cells whose step looks at a whole row of units: a step becomes a chain of segments, between which threads meet.
 
 A mean over a row, or its product with a matrix, is there when every unit of the row has come so far. So the levels
-of a program (kernels/levels.py) are done one after the other. schedule.py puts them into *segments* of two kinds:
+of a program (cutting.py) are done one after the other. schedule.py puts them into *segments* of two kinds:
 
 - of *tiles*: a thread has its own units, as in a plain cell's step. Products begin it, panel by panel: of W_h and h,
   or of a matrix and vectors that segments before have left as rows. Then come a level's operations.

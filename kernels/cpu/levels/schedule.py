@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from kernels.definition import ACROSS, Definition, Operation, Program, Value
-from kernels.levels import Level, levels
 
 from ..emitting.cell import KernelCell
 from ..emitting.simd import Vector
+from .cutting import Level, levels
 
 
 class Product(NamedTuple):

@@ -3,7 +3,7 @@
 Two things wait for a whole row, and they cost unlike much. A product with a matrix is the array library's, so it ends a
 launch, and what it gives lies in memory. A mean asks no more than that the threads of a row, which are one block, meet.
 So a program is cut twice: into *stages*, a launch each, with products between them; and a stage into *phases*, with
-means between them. (kernels/levels.py cuts at both alike: by its levels every mean would take a launch as well.)
+means between them.
 
 What reads nothing but the program's inputs is done where it is first wanted: inputs lie in memory, and any phase can
 read them. What else is read in a later phase than its own is stored, in a *slot*.

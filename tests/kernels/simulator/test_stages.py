@@ -8,7 +8,7 @@ import numpy as np
 
 from kernels.cuda.planning.stages import Product, cut
 from kernels.definition import ACROSS, Operation, Program, Value
-from tests.kernels.test_levels import program
+from tests.kernels.programs import program
 
 APPLY = {
     "add": np.add, "subtract": np.subtract, "multiply": np.multiply, "tanh": np.tanh, "negative": np.negative,

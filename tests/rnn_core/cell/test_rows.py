@@ -10,7 +10,6 @@ import pytest
 
 import kernels.cpu
 from kernels.contract import DefinedParameters
-from kernels.definition import check_within
 from kernels.given import Outline, Sizes, check_backward, check_forward
 from rnn_core import LanguageModel, SequenceClassifier, equations, load, save
 from rnn_core.cell import define
@@ -19,7 +18,7 @@ from rnn_core.checking.cells import check_step
 from rnn_core.checking.suite import OPTIONS, cell_cases
 from tests.cell_checks import products_in_a_step_round
 from tests.rnn_core.cell.cells import OwnLSTM, lstm, lstm_backward
-from tests.rnn_core.cell.rows import ALL, Before, Blended, Heads, Normed, Projected
+from tests.rnn_core.cell.rows import ALL, Before, Blended, Heads, Projected
 
 T, B, I, H, P = 6, 3, 2, 4, 2
 LENGTHS = np.array([6, 1, 4])
@@ -299,9 +298,6 @@ def test_a_backend_without_it_says_so(monkeypatch):
     assert Heads(I, H, num_heads=2).backend == "cpu"
     with pytest.raises(RuntimeError, match=r"Before: backend must be one that runs cells that look at a whole .*cpu"):
         Before(I, H, backend="cpu")
-    with pytest.raises(RuntimeError, match=r"there: cell 'Normed' looks at a whole row of units \(mean\)"):
-        check_within("there", Normed.definition)
-    check_within("there", Heads.definition)
 
 
 def test_what_a_projected_cell_is_given():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .definition import ACROSS, Program, Value
+from kernels.definition import ACROSS, Program, Value
 
 
 class Level(NamedTuple):
@@ -17,7 +17,6 @@ class Level(NamedTuple):
 
     across: tuple[int, ...]  # values of operations across the units, done before the level begins; none in the first
     within: tuple[int, ...]  # values of operations of one unit alone, in order
-    left: tuple[int, ...]  # values of `within`, and inputs, that operations after this level read
     outputs: tuple[int, ...]  # which of the program's outputs are there at its end
 
 
@@ -25,9 +24,7 @@ def levels(program: Program) -> tuple[Level, ...]:
     """Return the levels of a program, in order: one where nothing looks at other units.
 
     An operation stands in the first level that has all that it reads, and an output in that of its value. Inputs are
-    there from the first level on, and are `left` in it if a later one reads them: most lie in memory anyway. Matrices
-    are no numbers of a unit, and are never left. What an operation across the units gives is there for all later
-    levels; it is left by none.
+    there from the first level on, and what an operation across the units gives is there for all later levels.
     """
     inputs = len(program.inputs)
     of = [0] * inputs
@@ -38,20 +35,13 @@ def levels(program: Program) -> tuple[Level, ...]:
 
     across: list[list[int]] = [[] for _ in range(count)]
     within: list[list[int]] = [[] for _ in range(count)]
-    last = list(of)  # the last level that reads a value: what is across the units ends the level before its own
     for number, operation in enumerate(program.operations, start=inputs):
-        is_across = operation.name in ACROSS
-        (across if is_across else within)[of[number]].append(number)
-        for operand in operation.operands[operation.name.startswith("product") :]:  # without the matrix
-            if isinstance(operand, Value):
-                last[operand.number] = max(last[operand.number], of[number])
+        (across if operation.name in ACROSS else within)[of[number]].append(number)
     outputs = [of[o.number] if isinstance(o, Value) else 0 for o in program.outputs]
-    own = [k < inputs or program.operations[k - inputs].name not in ACROSS for k in range(len(of))]
     return tuple(
         Level(
             tuple(across[level]),
             tuple(within[level]),
-            tuple(k for k in range(len(of)) if own[k] and of[k] == level < last[k]),
             tuple(k for k, at in enumerate(outputs) if at == level),
         )
         for level in range(count)
