@@ -48,6 +48,8 @@ def name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", [path for path in DOCUMENTS if runnable(path)], ids=name)
 def test_python_blocks_run(path, tmp_path, monkeypatch):
+    if any("rnn_core.torch" in block.body for block in runnable(path)):
+        pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     for block in runnable(path):
