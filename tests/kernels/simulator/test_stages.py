@@ -24,7 +24,7 @@ def by_stages(whole: Program, matrices: int, inputs: list[np.ndarray], wanted: t
     slots, factors, results = (
         [np.full(inputs[0].shape, np.nan) for _ in range(n)] for n in (stages.slots, stages.factors, stages.results)
     )
-    outputs = {}
+    outputs: dict = {}
     for stage in stages.stages:
         for product in stage.products:
             name = "product_transposed" if product.transposed else "product"

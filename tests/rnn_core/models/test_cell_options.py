@@ -73,8 +73,8 @@ def test_those_that_are_as_usual_change_no_number(given):
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("cell", ["lstm", "LeakyRNN"])
 def test_an_empty_mapping_changes_no_file(kind, cell, tmp_path):
-    for name, more in (("plain", {}), ("empty", {"cell_options": {}})):
-        save(model_of(kind, cell=cell, **more), tmp_path / name)
+    save(model_of(kind, cell=cell), tmp_path / "plain")
+    save(model_of(kind, cell=cell, cell_options={}), tmp_path / "empty")
     assert (tmp_path / "plain").read_bytes() == (tmp_path / "empty").read_bytes()
     assert "cell_options" not in json.loads(read_metadata(tmp_path / "empty")["config"])
 

@@ -63,7 +63,12 @@ def test_in_any_other_task(mine, tmp_path, capsys) -> None:
 
 def test_regularisers_are_of_both_sides_and_may_be_said_again(tmp_path, capsys, monkeypatch) -> None:
     data, out, studies, sides = corpus(tmp_path / "d.txt"), tmp_path / "out", [], gathering_tasks._sides
-    monkeypatch.setattr(gathering_tasks, "_sides", lambda study: studies.append(study) or sides(study))
+
+    def noted(study):
+        studies.append(study)
+        return sides(study)
+
+    monkeypatch.setattr(gathering_tasks, "_sides", noted)
     more = ["--steps", 10, "--batch-size", 4, "--methods", "fine-tuned", "--quick", "--workers", 1]
     said, given = ["--zoneout", 0.25, "--weight-drop", 0.5], {"zoneout": 0.25, "weight_drop": 0.5}
     transferred(capsys, "language", "--source", data, "--target", data, *more, *said, "--out", out)
