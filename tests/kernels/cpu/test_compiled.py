@@ -48,18 +48,18 @@ def nothing_before_it_is_called():
     x, state0 = np.ones((2, 1, 3), "f4"), (np.zeros((1, 4), "f4"),)
     cell.infer(params, x, state0)
     assert made.count("make_loop") == 1
-    assert "make_backward" not in made
+    assert "make_loop_back" not in made
     *_, tape = cell.forward(params, x, state0)
     assert made.count("make_loop") == 2  # another, that writes a tape
-    assert "make_backward" not in made
+    assert "make_loop_back" not in made
     assert cell.backward(params, tape, None, (None,), frozenset())[0] is None
-    assert "make_backward" not in made  # nothing is needed, so nothing runs
+    assert "make_loop_back" not in made  # nothing is needed, so nothing runs
     before = len(made)
     cell.infer(params, x[:1], state0)
     cell.forward(params, x[:1], state0)
     assert len(made) == before  # other sizes, the same code
     cell.backward(params, tape, None, (None,), frozenset({"x"}))
-    assert made.count("make_backward") == 1
+    assert made.count("make_loop_back") == 1
 
 
 def test_only_what_is_called_is_compiled():
