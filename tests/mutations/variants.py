@@ -199,7 +199,7 @@ def _bugs() -> Iterator[Mutation]:
     ):
         target = "rnn_core.variants.across.normalisation:normalised_backward"
         for cell in ("LayerNormLSTM", "LayerNormGRU"):
-            yield Mutation(f"normalisation: {bug}", target, old, new, variant_step, (cell,))
+            yield Mutation(f"normalisation in {cell}: {bug}", target, old, new, variant_step, (cell,))
 
 
 MUTATIONS = (*_bugs(),)
