@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels.cuda.assembly import assemble_definition
 from rnn_core import SequenceRegressor, gradcheck
 from rnn_core.cell import Number, define, sigmoid, tanh
 from rnn_core.data import Examples
@@ -82,6 +81,8 @@ def main() -> None:
     timed = min(timeit.repeat(lambda: layer.backward(layer.forward(x[:64])[2], np.ones((64, 20, 256), "f")), number=1))
     print(f"timed: {1e3 * timed:.1f} ms for 64 steps forward and back on the backend {layer.backend!r}")
     subprocess.run([sys.executable, __file__], env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}, check=True)
+    from kernels.cuda.assembly import assemble_definition  # wants numba-cuda
+
     for kernel, found in assemble_definition(PeepholeCell.definition, {("sm_90", "float32"): ((256,), (32,))}):
         print(f"assembled: {kernel.kernel}, {found.registers} registers, {found.spills} bytes spilled")
 
