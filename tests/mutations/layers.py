@@ -86,7 +86,7 @@ def _layer_bugs() -> Iterator[Mutation]:
     )
     yield bug(
         "layers: dropout is not scaled",
-        "layers.dropout:dropout_mask",
+        "layers.dropout:drawn_mask",
         "(1 / (1 - p))",
         "1",
         checks.dropout_masks_hold,

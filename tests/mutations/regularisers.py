@@ -12,20 +12,25 @@ AROUND, CORE = "rnn_core.cell.wrapping:_Around", "rnn_core.layers.regularised.co
 
 LAYERS = (
     ("the cell gets all of a held state's gradient", f"{AROUND}.step_backward", "(1 - z_k) * ds[k]", "ds[k]",
+     "LSTM", "zoneout"),
+    ("what is held has no gradient", f"{AROUND}.step_backward", "_sum(dprev[k], z_k * ds[k])", "dprev[k]", "LSTM",
      "zoneout"),
-    ("what is held has no gradient", f"{AROUND}.step_backward", "_sum(dprev[k], z_k * ds[k])", "dprev[k]", "zoneout"),
-    ("the cell's backward sees what was held", f"{AROUND}.step_backward", "state[k] = s", "pass", "zoneout"),
+    ("the cell's backward sees what was held", f"{AROUND}.step_backward", "state[k] = s", "pass", "SLSTM",
+     "zoneout"),
     ("what is kept of the step was held", f"{AROUND}.step", "[state[k] for k in self.fresh]",
-     "[prev[k] for k in self.fresh]", "zoneout"),
-    ("W_h's part of dh is lost", f"{AROUND}.step_backward", "ds[0] + d_h * dr", "ds[0]", "recurrent_dropout"),
-    ("W_h's part of dh has no mask", f"{AROUND}.step_backward", "ds[0] + d_h * dr", "ds[0] + dr",
+     "[prev[k] for k in self.fresh]", "LSTM", "zoneout"),
+    ("W_h's part of dh is lost", f"{AROUND}.step_backward", "ds[0] + d_h * dr", "ds[0]", "LSTM",
      "recurrent_dropout"),
-    ("dh_0 has no mask", f"{CORE}.backward", "rest[0] + d * dread", "rest[0] + dread", "recurrent_dropout"),
-    ("dh_0 is W_h's alone", f"{CORE}.backward", "rest[0] + d * dread", "d * dread", "recurrent_dropout"),
+    ("W_h's part of dh has no mask", f"{AROUND}.step_backward", "ds[0] + d_h * dr", "ds[0] + dr", "LSTM",
+     "recurrent_dropout"),
+    ("dh_0 has no mask", f"{CORE}.backward", "rest[0] + d * dread", "rest[0] + dread", "LSTM",
+     "recurrent_dropout"),
+    ("dh_0 is W_h's alone", f"{CORE}.backward", "rest[0] + d * dread", "d * dread", "GRU",
+     "recurrent_dropout"),
     ("dW_h has no mask", f"{CORE}.backward", "noise.weight * gradients.weight_hh", "gradients.weight_hh",
-     "weight_drop"),
+     "LSTM", "weight_drop"),
     ("dh goes through the whole W_h", f"{CORE}.backward", "params, noise, own = tape", "_, noise, own = tape",
-     "weight_drop"),
+     "LSTM", "weight_drop"),
 )  # fmt: skip
 
 STEPS = {
@@ -44,8 +49,8 @@ STEPS = {
 
 
 def _bugs() -> Iterator[Mutation]:
-    for bug, target, old, new, what in LAYERS:
-        yield Mutation(f"regularisers: {bug}", target, old, new, regularised_gradients, ("LSTM", what))
+    for bug, target, old, new, *how in LAYERS:
+        yield Mutation(f"regularisers: {bug}", target, old, new, regularised_gradients, tuple(how))
     for cell, bugs in STEPS.items():
         for bug, old, new in bugs:
             target = f"rnn_core.cell.built_in:{cell}_backward"
