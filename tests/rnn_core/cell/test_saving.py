@@ -233,4 +233,4 @@ def test_what_is_no_cell_is_said_in_a_line():
             LanguageModel(20, 8, cell=given)
     with pytest.raises(ValueError, match="cell must be one of") as caught:
         LanguageModel(20, 8, cell=list(range(10000)))
-    assert len(str(caught.value)) < 500
+    assert "9999" not in str(caught.value)  # the cells are listed, however many there are; what came is cut short

@@ -89,6 +89,7 @@ def test_another_word_is_refused(wrong):
 
 
 def test_the_gpu_refuses_it():
+    pytest.importorskip("numba_cuda")
     from kernels import cuda
 
     with pytest.raises(ValueError, match="precision must be 'float32' with backend='cuda', .* take backend='cpu'"):
