@@ -43,7 +43,7 @@ from .turns import Turn, Turns
 _config: Any = numba.config
 
 PATIENCE = 100_000
-"""Turns of watching before a worker goes to sleep: 0.5 ms on Cascade Lake, longer by how long a processor's pause is."""
+"""Turns of watching before a worker goes to sleep: 0.5 ms on Cascade Lake, more where a pause takes longer."""
 
 TURNS = 1000
 """Of waiting, after which a thread offers its core."""
