@@ -128,25 +128,29 @@ def test_the_bits_of_what_is_built_in(name, definition, dtype):
         same(run(cpu.defined_cell(definition, call.precision), call), built_in(name, call))
 
 
-def all_threads():
-    """In a process of its own: each result on one to four threads."""
+def same_bits_on_threads(*cells):
+    """Each result of these cells, with their dtypes, on one to four threads, which part the units, or the rows."""
     pool = observe()
-    for definition, dtypes in ((THREE, DTYPES), (ALONE, DTYPES[:1])):
-        for dtype in dtypes:
-            for call, of_plan in (
-                (drawn(definition, dtype, 5, 19, 7, 40), {"SUM": 40, "MEETING": 0}),
-                (drawn(definition, dtype, 6, 3, 7, 210, lengths=(2, 6, 1)), {"SUM": 6, "MEETING": 0}),
-                (drawn(definition, dtype, 6, 5, 7, 210, lengths=LENGTHS), {"NEAR": 1, "AHEAD": 10, "MEETING": 0}),
-            ):
-                cell = cpu.defined_cell(definition, call.precision)
-                with settings(**of_plan):
-                    numba.set_num_threads(1)
-                    wanted = run(cell, call)
-                    for count in (2, 3, 4):
-                        pool.counts.clear()
-                        numba.set_num_threads(count)
-                        same(run(cell, call), wanted)
-                        assert count in pool.counts
+    for definition, dtype in cells:
+        for call, of_plan in (
+            (drawn(definition, dtype, 5, 19, 7, 40), {"SUM": 40, "MEETING": 0}),
+            (drawn(definition, dtype, 6, 3, 7, 210, lengths=(2, 6, 1)), {"SUM": 6, "MEETING": 0}),
+            (drawn(definition, dtype, 6, 5, 7, 210, lengths=LENGTHS), {"NEAR": 1, "AHEAD": 10, "MEETING": 0}),
+        ):
+            cell = cpu.defined_cell(definition, call.precision)
+            with settings(**of_plan):
+                numba.set_num_threads(1)
+                wanted = run(cell, call)
+                for count in (2, 3, 4):
+                    pool.counts.clear()
+                    numba.set_num_threads(count)
+                    same(run(cell, call), wanted)
+                    assert count in pool.counts
+
+
+def all_threads():
+    """In a process of its own."""
+    same_bits_on_threads(*((THREE, dtype) for dtype in DTYPES), (ALONE, DTYPES[0]))
 
 
 def test_the_number_of_threads_changes_no_bit():

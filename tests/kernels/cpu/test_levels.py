@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 
-import numba
 import numpy as np
 import pytest
 
@@ -17,8 +16,8 @@ from tests.kernels.cpu import definitions
 from tests.kernels.cpu.definitions import drawn, run
 from tests.kernels.cpu.levelled import BEFORE, MIXED, NORM, PROJECTED
 from tests.kernels.cpu.setup import in_a_process, settings
-from tests.kernels.cpu.test_defined import LENGTHS, check, same
-from tests.kernels.cpu.test_threads import FOUR, observe
+from tests.kernels.cpu.test_defined import LENGTHS, check, same, same_bits_on_threads
+from tests.kernels.cpu.test_threads import FOUR
 
 GRID = [
     pytest.param(definition, dtype, id=f"{definition.name}-{dtype}")
@@ -74,23 +73,8 @@ def test_needs(definition):
 
 
 def all_threads():
-    """In a process of its own: each result on one to four threads, which part the units, or the rows."""
-    pool = observe()
-    for definition, dtype in ((NORM, "float32"), (MIXED, "float32"), (MIXED, "bfloat16")):
-        for call, of_plan in (
-            (drawn(definition, dtype, 5, 19, 7, 40), {"SUM": 40, "MEETING": 0}),
-            (drawn(definition, dtype, 6, 3, 7, 210, lengths=(2, 6, 1)), {"SUM": 6, "MEETING": 0}),
-            (drawn(definition, dtype, 6, 5, 7, 210, lengths=LENGTHS), {"NEAR": 1, "AHEAD": 10, "MEETING": 0}),
-        ):
-            cell = cpu.defined_cell(definition, call.precision)
-            with settings(**of_plan):
-                numba.set_num_threads(1)
-                wanted = run(cell, call)
-                for count in (2, 3, 4):
-                    pool.counts.clear()
-                    numba.set_num_threads(count)
-                    same(run(cell, call), wanted)
-                    assert count in pool.counts
+    """In a process of its own."""
+    same_bits_on_threads((NORM, "float32"), (MIXED, "float32"), (MIXED, "bfloat16"))
 
 
 def test_the_number_of_threads_changes_no_bit():
