@@ -74,9 +74,9 @@ def make_sum(length: int) -> Any:
     return _function("add(a, b)", f"return {_tuple(f'a[{k}] + b[{k}]' for k in range(length))}")
 
 
-def make_quotient(length: int) -> Any:
-    """Return a function divide(a, n): a tuple's numbers, each divided by n."""
-    return _function("divide(a, n)", f"return {_tuple(f'a[{k}] / n' for k in range(length))}")
+def make_scaled(length: int) -> Any:
+    """Return a function scaled(a, n): a tuple's numbers, each times n."""
+    return _function("scaled(a, n)", f"return {_tuple(f'a[{k}] * n' for k in range(length))}")
 
 
 def make_sums(sums: Sequence[str], from_x: Sequence[str], from_h: Sequence[str]) -> Any:

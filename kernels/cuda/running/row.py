@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..language.device import WARP, cuda, device_function, shared_memory
-from ..language.unrolled import make_quotient, make_read, make_sum, make_write
+from ..language.unrolled import make_read, make_scaled, make_sum, make_write
 
 
 class Work(NamedTuple):
@@ -79,9 +79,9 @@ def _make_total(summed: int, most: int, turn: int, warps: int, real: Any) -> Cal
     Shared memory has the numbers of all threads, and behind them the sums of the warps, twice: those of one phase are
     read while a quicker warp writes those of the next. Before it writes the next but one, all have met.
     """
-    THREADS, WARPS, SUMMED = warps * WARP, warps, summed
+    THREADS, WARPS, SUMMED, ONE = warps * WARP, warps, summed, real(1)
     SUMS = most * (THREADS + turn * warps)
-    write, read, add, divide = make_write(summed), make_read(summed), make_sum(summed), make_quotient(summed)
+    write, read, add, scaled = make_write(summed), make_read(summed), make_sum(summed), make_scaled(summed)
 
     @device_function
     def total(own, H):
@@ -102,6 +102,6 @@ def _make_total(summed: int, most: int, turn: int, warps: int, real: Any) -> Cal
         found = read(shared, SUMS, WARPS)
         for warp in range(1, WARPS):
             found = add(found, read(shared, SUMS + warp, WARPS))
-        return divide(found, real(H))
+        return scaled(found, ONE / real(H))  # one division: many at once want more registers than there are
 
     return total
