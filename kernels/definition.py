@@ -118,6 +118,7 @@ class Definition:
     module: str = ""  # where it was defined
     matrices: tuple[str, ...] = ()  # parameters that `product` and `product_transposed` read
     projection: str = ""  # the one of them that makes h, where h is of another size than the rest
+    recurrent: tuple[str, ...] = ()  # those of them that are a part of W_h to what regularises a layer's recurrence
 
     @cached_property
     def across(self) -> tuple[str, ...]:

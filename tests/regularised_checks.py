@@ -15,6 +15,7 @@ from rnn_core.layers.stack import Recurrent
 from rnn_core.variants import (
     SLSTM,
     CoupledLSTM,
+    GateBeforeMGU,
     IndRNN,
     LeakyRNN,
     MinGRU,
@@ -31,7 +32,7 @@ CELLS: dict[str, tuple[type[Recurrent], dict[str, Any]]] = {
     "GRU": (GRU, {}),
     **{name: (RNN, {"nonlinearity": name}) for name in ("tanh", "relu", "sigmoid")},
     **{kind.__name__: (kind, {}) for kind in (PeepholeLSTM, CoupledLSTM, SLSTM, MinimalGatedUnit, LeakyRNN)},
-    **{kind.__name__: (kind, {}) for kind in (MinGRU, MinLSTM, IndRNN, Strange, ResetBeforeGRU)},
+    **{kind.__name__: (kind, {}) for kind in (MinGRU, MinLSTM, IndRNN, Strange, ResetBeforeGRU, GateBeforeMGU)},
 }
 WITHOUT_W_H = {"MinGRU", "MinLSTM", "IndRNN"}
 NO_CANDIDATE = {"Strange"}

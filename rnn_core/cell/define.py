@@ -16,7 +16,7 @@ from ..foreign import shown
 from ..layers.defined import SHIPPED, Cell, Defining, Initial, register, signature, spec_of, taken_names
 from .derived import derived, dropped_of
 from .mistakes import Place, caller, mistake
-from .names import Group, Ones, check_names, checked_flag, group, options_of, reached
+from .names import Group, Ones, check_names, checked_flag, group, heard, options_of, reached
 from .projection import check_projection, projected
 from .writing import Written
 
@@ -38,6 +38,7 @@ def define(
     initial: Mapping[str, Initial] | None = None,
     matrices: Any = None,
     projection: str | None = None,
+    recurrent: Iterable[str] | None = None,
     heads: bool = False,
     bias: bool = True,
 ) -> type[Cell]:
@@ -86,6 +87,9 @@ def define(
         One of the matrices: h is ``product(p.name, v)`` and has P numbers, the layer's `proj_size`. The matrix is
         (P, H), weight_hh is (rows, P), and all else has H. Then `step` doesn't read prev.h, dprev.h is 0, and dstate.h
         stands in ``product_transposed(p.name, dstate.h)`` and ``outer(dstate.h, v)`` alone.
+    recurrent : tuple of str, optional
+        Those of the matrices through which a step hears the step before, as it does through W_h: `weight_drop` and
+        `recurrent_dropout` are of them, too. None without it.
     heads : bool
         A layer takes `num_heads`: W_h is block-diagonal, and weight_hh is (rows, H/num_heads).
     bias : bool
@@ -124,10 +128,9 @@ def define(
     programs = _programs(forward, backward, (a, v.called("p"), w.called("p")), (m, *own))
     definition = Definition(
         name, a.names, x, h, s.names, k.names, m.names, v.names, tuple(defaults), *programs, (forward, backward),
-        forward.function.__module__, w.names, projected(place, projection, w.names),
+        forward.function.__module__, w.names, projected(place, projection, w.names), heard(place, recurrent, w.names),
     )  # fmt: skip
-    if definition.projection:
-        check_projection(definition, forward, backward)
+    check_projection(definition, forward, backward)
     body = {
         "cell": name, "definition": definition, "its_spec": spec_of(definition), "defaults": defaults,
         "file": forward.function.__code__.co_filename, "initial": _initial(place, definition, initial, bias=bias),

@@ -178,3 +178,12 @@ def reached(
         message = f"gate {neither[0]!r} must be in from_x or from_h, or nothing would add to it"
         raise mistake(place, "define", message, quoted=False)
     return x, h
+
+
+def heard(place: Place, given: Iterable[str] | None, matrices: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the matrices that are a part of W_h to what regularises a layer's recurrence: none without a word."""
+    names = group(place, "p", "matrix", "recurrent", given).names
+    if unknown := [name for name in names if name not in matrices]:
+        there = ", ".join(matrices) or "of which there are none"
+        raise mistake(place, "define", f"recurrent must hold matrices, {there}, got {unknown[0]!r}", quoted=False)
+    return names

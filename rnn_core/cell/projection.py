@@ -26,13 +26,15 @@ def projected(place: Place, name: Any, matrices: tuple[str, ...]) -> str:
 
 
 def check_projection(definition: Definition, step: Written, step_backward: Written) -> None:
-    """Raise an error of the line where a projected cell mixes what has P numbers with what has H.
+    """Raise an error of the line where a cell, if it is projected, mixes what has P numbers with what has H.
 
     Raises
     ------
     CellError
         h is not the matrix times a vector, or something else reads h, its gradient or the matrix.
     """
+    if not definition.projection:
+        return
     W = f"p.{definition.projection}"
     _check_step(definition.step, step, W)
     _check_step_backward(definition.step_backward, step_backward, W)

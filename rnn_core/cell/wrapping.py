@@ -7,6 +7,9 @@
 
 z_t and d are streams while a layer trains. Without training z_t is its expectation, the probability p, and d is 1.
 
+A matrix W_n of the definition's `recurrent` is a part of W_h to (RG2): W_n (d ⊙ v) stands in the place of W_n v, with
+the same d. A unit that a gate lets through, v = r ⊙ h_{t−1}, is heard by neither of them.
+
 W_h reads the first state of a definition. So with (RG2) that is r_t = d ⊙ h_t, and h_t itself comes behind it, as
 "whole_h": it is what the cell's own step reads of the step before, and what whoever runs the loop takes for y.
 
@@ -21,6 +24,7 @@ from typing import Any, NamedTuple
 
 from kernels.definition import ACROSS, OPERATIONS, Definition, Program, Value
 
+from ..equations.across import Read, dropped
 from .derived import derived
 from .number import Number, Writing
 
@@ -42,6 +46,11 @@ class _Around(NamedTuple):
         used = self.inner.step_backward.used
         return tuple(k for k in self.zoned if f"state.{self.inner.states[k]}" in used)
 
+    @property
+    def masked(self) -> tuple[int, ...]:
+        """The matrices that read d ⊙ v, by their place."""
+        return tuple(map(self.inner.matrices.index, self.inner.recurrent))
+
     def read(self, numbers: Sequence[Any], *counts: int) -> Iterator[Row]:
         """Yield groups of numbers; then what comes with each step or with the layer, as `_Given` has it."""
         its, rest = self.inner, iter(numbers)
@@ -51,6 +60,9 @@ class _Around(NamedTuple):
             yield list(islice(rest, count))
         order = "mdpzW" if self.expected else "mzdpW"
         found = {word: list(islice(rest, of[word])) for word in order}
+        for d in found["d"]:
+            for k in self.masked:
+                found["W"][k] = dropped(found["W"][k], d)  # (RG2)
         yield [*found["m"], *found["p"], *found["W"]]
         yield found["z"]
         yield found["d"]
@@ -87,6 +99,10 @@ class _Around(NamedTuple):
         dprev, others = found[: len(prev)], found[len(prev) :]
         for z_k, k in zip(z, self.zoned, strict=True):
             dprev[k] = _sum(dprev[k], z_k * ds[k])  # (RG1′)
+        for d_v in d:
+            for k in self.masked:
+                v = len(its.sums) + len(its.vectors) + 2 * k + 1  # where the second factor of dW_n is
+                others[v] = d_v * others[v]  # (RG2′)
         return [*(0 for _ in d), *dprev, *others]  # what r_{t−1} gets comes through W_h alone
 
 
@@ -120,8 +136,14 @@ class _OnNumbers(NamedTuple):
         return Program(inputs, tuple(writing.operations), results, outputs, (0,) * len(results))
 
 
-def _writes(writing: Writing, name: str) -> Callable[..., Number]:
-    return lambda *operands: writing.add(name, operands)
+def _writes(writing: Writing, name: str) -> Callable[..., Any]:
+    def write(*operands: Any) -> Any:
+        if not isinstance(operands[0], Read):
+            return writing.add(name, operands)
+        (W, _, d), v = operands
+        return writing.add(name, (W, d * v)) if name == "product" else d * writing.add(name, (W, v))  # (RG2), (RG2′)
+
+    return write
 
 
 def wrapped(inner: Definition, zoned: tuple[int, ...], expected: bool, recurrent: bool) -> Definition:
@@ -136,7 +158,8 @@ def wrapped(inner: Definition, zoned: tuple[int, ...], expected: bool, recurrent
     expected : bool
         Whether z_t is a constant for each of them, behind the cell's own, for inference; or a stream.
     recurrent : bool
-        Whether W_h reads d ⊙ h_{t−1}, d being a stream behind all others; the state h is then behind what W_h reads.
+        Whether W_h reads d ⊙ h_{t−1}, and the cell's recurrent matrices d ⊙ v, d being a stream behind all others; the
+        state h is then behind what W_h reads.
     """
     around = _Around(inner, zoned, expected, recurrent)
     z = tuple(f"zoneout_{inner.states[k]}" for k in zoned)

@@ -31,6 +31,12 @@ LAYERS = (
      "LSTM", "weight_drop"),
     ("dh goes through the whole W_h", f"{CORE}.backward", "params, noise, own = tape", "_, noise, own = tape",
      "LSTM", "weight_drop"),
+    ("dW_n has no mask of elements", f"{CORE}.backward", "self._masked(gradients, noise)", "gradients",
+     "ResetBeforeGRU", "weight_drop"),
+    ("dW_n has no mask of what W_n reads", f"{AROUND}.step_backward", "d_v * others[v]", "others[v]",
+     "ResetBeforeGRU", "recurrent_dropout"),
+    ("W_n reads all, and dW_n has a mask", "rnn_core.equations.across:Read.masked", "self.d * v", "v",
+     "GateBeforeMGU", "recurrent_dropout"),
 )  # fmt: skip
 
 STEPS = {

@@ -175,13 +175,14 @@ class Stack(Layer):
 
     def _drawn(self, rng: np.random.Generator, T: int, B: int) -> list[list[Noise]] | None:
         """Return the masks of a call, by layer and direction; None where the layer has none."""
-        if self._noisy is None:
+        core = self._noisy
+        if core is None:
             return None
-        given, masks, sizes = self.regularisers, self._noisy.masks, (T, B, self.hidden_size)
+        given, sizes = self.regularisers, (T, B, self.hidden_size)
 
         def drawn(k: int, d: int) -> Noise:
-            W_h = self._read(k, d).weight_hh if given.weight_drop else None
-            return draw(rng, given, masks, W_h, sizes, self.dtype, self.namespace)
+            weights = core.weights(self._read(k, d)) if given.weight_drop else (None,)
+            return draw(rng, given, core.masks, weights, sizes, self.dtype, self.namespace)
 
         return [[drawn(k, d) for d in range(self.directions)] for k in range(self.num_layers)]
 

@@ -20,7 +20,7 @@ States = tuple[Array | None, ...]
 class RegularisedTape(NamedTuple):
     """What the backward needs."""
 
-    params: Any  # with the W_h that was read
+    params: Any  # with the W_h and the matrices that were read
     noise: Noise  # its d has a row for each state
     tape: Any  # the cell's own
 
@@ -33,6 +33,7 @@ class RegularisedCore(NamedTuple):
     masks: int = 0  # of candidates, that it has
     held_at: int = 0  # where in the parameters' `extra` the constants of zoneout begin, which are for inference alone
     held: int = 0  # and how many there are
+    recurrent: tuple[int, ...] = ()  # where in `extra` matrices are that are dropped as W_h is, counted from its end
 
     @property
     def cuts(self) -> bool:
@@ -76,7 +77,20 @@ class RegularisedCore(NamedTuple):
             dstate0 = (None if dread is None else rest[0] + d * dread, *rest[1:])  # (RG2′)
         if noise.weight is not None and "weight_hh" in needs:
             gradients = gradients._replace(weight_hh=noise.weight * gradients.weight_hh)  # (RG4′)
-        return dx, dstate0, gradients
+        return dx, dstate0, self._masked(gradients, noise)  # (RG4′)
+
+    def weights(self, params: Any) -> tuple[Array | None, ...]:
+        """Return what weight drop is of: W_h, or None, and the cell's recurrent matrices."""
+        return (params.weight_hh, *(params.extra[at] for at in self.recurrent))
+
+    def _masked(self, params: Any, noise: Noise) -> Any:
+        """Return parameters or their gradients with the recurrent matrices M ⊙ W; a gradient may be None."""
+        if not noise.matrices:
+            return params
+        extra = list(params.extra)
+        for at, mask in zip(self.recurrent, noise.matrices, strict=True):
+            extra[at] = None if extra[at] is None else mask * extra[at]
+        return params._replace(extra=tuple(extra))
 
     def _read(self, params: Any, noise: Noise) -> Any:
         """Return a cell's parameters as these loops read them."""
@@ -87,7 +101,7 @@ class RegularisedCore(NamedTuple):
             params = DefinedParameters(W_x, W_h, b_x, b_h, own)
         if noise.weight is not None:
             params = params._replace(weight_hh=noise.weight * params.weight_hh)  # (RG4)
-        return params
+        return self._masked(params, noise)  # (RG4)
 
 
 def built_in(name: str, dropped: bool = False) -> Definition:
@@ -124,15 +138,16 @@ def core_of(
         The backend runs no definitions.
     """
     _check(its, dropped, given)
+    recurrent = tuple([its.matrices.index(name) - len(its.matrices) for name in its.recurrent])
     if not given.around:
-        return RegularisedCore(core)
+        return RegularisedCore(core, recurrent=recurrent)
     if not hasattr(backend, "defined_cell"):
         raise RuntimeError(f"backend must be one that runs definitions, got {backend.NAME!r}; 'numpy' runs all")
     inner = dropped if given.candidate_dropout and dropped else its
     outer = _wrapped(inner, given.zoned, expected=False, recurrent=bool(given.recurrent_dropout))
     return RegularisedCore(
         backend.defined_cell(outer, precision), True, len(inner.streams), len(its.vectors) + len(its.constants),
-        len(given.zoned),
+        len(given.zoned), recurrent,
     )  # fmt: skip
 
 
@@ -151,7 +166,7 @@ def _check(its: Definition, dropped: Definition | None, given: Regularisers) -> 
             f"{given.candidate_dropout:g}; name its masks in define, as docs/cells.md tells"
         )
     for name, p in (("recurrent_dropout", given.recurrent_dropout), ("weight_drop", given.weight_drop)):
-        if p and not its.from_h:
+        if p and not (its.from_h or its.recurrent):
             raise ValueError(f"{name} must be 0 for the cell {its.name!r}, which has no W_h, got {p:g}; leave it out")
     if its.projection and (given.recurrent_dropout or 0 in given.zoned):
         name = "recurrent_dropout" if given.recurrent_dropout else "zoneout of h"

@@ -75,5 +75,6 @@ def step_backward(
 
 GateBeforeMGU = define(
     "GateBeforeMGU", step, step_backward,
-    gates=Gates, states=States, kept=Gates, matrices=Matrices, from_h=("f",), masks=Masks,
+    gates=Gates, states=States, kept=Gates, matrices=Matrices, recurrent=("weight_hn",),
+    from_h=("f",), masks=Masks,
 )  # fmt: skip

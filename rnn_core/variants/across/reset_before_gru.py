@@ -80,5 +80,6 @@ def step_backward(
 
 ResetBeforeGRU = define(
     "ResetBeforeGRU", step, step_backward,
-    gates=Gates, states=States, kept=Gates, matrices=Matrices, from_h=("r", "z"), masks=Masks,
+    gates=Gates, states=States, kept=Gates, matrices=Matrices, recurrent=("weight_hn",),
+    from_h=("r", "z"), masks=Masks,
 )  # fmt: skip
