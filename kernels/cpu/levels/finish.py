@@ -68,7 +68,7 @@ class _Row:
             return self.narrow.load(self.side.layout.mean_at(self.units, number))
         return self.apply[name](
             *(self._value(o.number) if isinstance(o, Value) else self.narrow.splat(o) for o in operands)
-        )  # fmt: skip
+        )
 
     def _lanes(self, value: ir.Value, count: int) -> ir.Value:
         """Return the first lane in as many as these."""

@@ -33,9 +33,7 @@ def make_forward(cell: LevelledCell, lanes: Lanes, keep: bool) -> Any:
     def after_panels(job, mine, step):
         after_first(job, mine, step, 0, no_part(job))
 
-    return make_loop(
-        cell, lanes, Products(cell, lanes), keep=keep, finish=first, after_panels=after_panels
-    )  # fmt: skip
+    return make_loop(cell, lanes, Products(cell, lanes), keep=keep, finish=first, after_panels=after_panels)
 
 
 class Segment(Finish):

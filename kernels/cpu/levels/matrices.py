@@ -72,9 +72,7 @@ def panels_of(
     return ProductPanels(blocks, np.array([block.address for block in blocks], np.int64))
 
 
-def wanted_of(
-    cell: KernelCell, params: Parameters | DefinedParameters, needs: frozenset[str]
-) -> MatrixGradients:  # fmt: skip
+def wanted_of(cell: KernelCell, params: Parameters | DefinedParameters, needs: frozenset[str]) -> MatrixGradients:
     """Return memory for the gradients of the matrices."""
     pairs = zip(cell.matrices, matrices_of(cell, params), strict=True)
     found = tuple(array(W.shape, W.dtype) if name in needs else None for name, W in pairs)

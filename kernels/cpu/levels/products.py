@@ -35,7 +35,7 @@ class MatrixProducts:
 
     def _multiply(
         self, job: Job, panel: Panel, tile: RowTile, number: int, operand: int, K: int, packed: int, out: View
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Out = a panel of a matrix times rows of K numbers; the panel has as many rows as `packed` numbers need."""
         at = self.at
         panels = word_at(job.products + 8 * number) + panel.first * at.words(packed) * at.width

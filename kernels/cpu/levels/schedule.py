@@ -76,9 +76,7 @@ class LevelledCell(KernelCell):
 
     def weights(self, I: int, H: int, P: int) -> int:
         """Return how many weights a step multiplies by, where h has P numbers."""
-        return super().weights(I, H, P) + sum(
-            (P if k == self.projection else H) * H for k in range(len(self.matrices))
-        )  # fmt: skip
+        return super().weights(I, H, P) + sum((P if k == self.projection else H) * H for k in range(len(self.matrices)))
 
 
 def levelled(definition: Definition, alike: bool = True) -> dict[str, Any]:
