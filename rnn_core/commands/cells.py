@@ -22,8 +22,9 @@ from ..data.files.lines import named
 from ..foreign import one_line, shown
 from ..layers.defined import DEFINED, SHIPPED, Cell, cells_by_name, cells_of
 from ..layers.first_values import undrawn
+from ..layers.regularised import NAMES
 from ..models.cores import CORES, kind_of_core, recurrent_core, taken_by
-from ..tasks.options import cell_options
+from ..tasks.options import cell_options, flag
 from ..tasks.task import Add
 from ..weights import load
 from ..weights.cells import UndefinedCell
@@ -96,11 +97,14 @@ def check_cell(args: argparse.Namespace, usual: str, hidden_size: int) -> None:
     for name in options:
         if name not in takes:
             raise ValueError(f"--cell-option must be one that {cell} takes, {', '.join(takes)}, got {shown(name)}")
-    with undrawn():
-        recurrent_core(
-            "--cell-option", cell=cell, nonlinearity="tanh", input_size=1, hidden_size=hidden_size, dropout=0.0,
-            num_layers=1, cell_options=options,
-        )  # fmt: skip
+    typed = [name for name in NAMES if getattr(args, name, None) is not None]  # options of the command's own
+    others = {name: value for name, value in options.items() if name not in typed}
+    for where, more in (("--cell-option", {}), *((flag(name), {name: options[name]}) for name in typed)):
+        with undrawn():
+            recurrent_core(
+                where, cell=cell, nonlinearity="tanh", input_size=1, hidden_size=hidden_size, dropout=0.0,
+                num_layers=1, cell_options=others | more,
+            )  # fmt: skip
 
 
 def cells_in(file: str, called: str = "FILE") -> list[type[Cell]]:

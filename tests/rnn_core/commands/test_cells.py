@@ -161,6 +161,12 @@ def test_another_cell_is_not_trained_on(change, message, leaky, tmp_path, capsys
         (("--cell-file", "leaky.py", "--cell-option", "leak=much"), "--cell-option: Leaky: leak must be a number"),
         (("--cell-file", "leaky.py", "--cell-option", "leak=nan"), "--cell-option: Leaky: leak must be finite"),
         (("--cell-option", "hidden_size=3"), "--cell-option must be one that lstm takes, bias"),
+        (("--weight-drop", "1"), "error: --weight-drop: LSTM: weight_drop must be at least 0 and below 1, got 1.0"),
+        (("--cell-option", "weight_drop=1", "--zoneout", "0.1"), "error: --cell-option: LSTM: weight_drop must be"),
+        (("--zoneout", "2", "--cell-option", "bias=false"), "error: --zoneout: LSTM: zoneout must be at least 0 and"),
+        (("--zoneout", "0", "0.1", "0"), "error: --zoneout: LSTM: zoneout must be a number, or one for each state"),
+        (("--cell", "MinGRU", "--recurrent-dropout", "0.1"), "error: --recurrent-dropout: MinGRU: recurrent_dropout"),
+        (("--cell", "ProjectedLSTM", "--zoneout", "0.1", "--cell-option", "proj_size=4"), "error: --zoneout: Project"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_read(options, message, leaky, tmp_path, capsys, monkeypatch) -> None:
