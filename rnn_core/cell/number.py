@@ -64,7 +64,9 @@ class Writing:
 
     def outer(self, d: Any, v: Any) -> Outer:
         """Return the gradient of a matrix, for `dp`."""
-        return Outer(Number(self, self.unit("outer", d)), Number(self, self.unit("outer", v)), self)
+        line = line_within(self.code)
+        d, v = (Factor(self, self.unit("outer", one), line) for one in (d, v))
+        return Outer(d, v, self)
 
     def unit(self, name: str, value: Any) -> Value:
         """Return what an operation reads that takes a number of one unit, and no constant."""
@@ -274,6 +276,16 @@ class Number:
 
     def __repr__(self) -> str:
         return f"<a number of {self._writing.where}>"
+
+
+class Factor(Number):
+    """One of both factors of the gradient of a matrix; it knows the line on which that was made."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, writing: Writing, value: Value, line: int):
+        super().__init__(writing, value)
+        self.line = line
 
 
 def as_constant(value: Any) -> float | None:

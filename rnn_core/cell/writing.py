@@ -16,7 +16,7 @@ from ..layers.layout import describe
 from .matrix import Matrix, Outer
 from .mistakes import CellError, Place, failed_at, mistake, returned_at
 from .names import Group, Ones
-from .number import Number, Writing, as_constant
+from .number import Factor, Number, Writing, as_constant
 
 
 class Written(NamedTuple):
@@ -52,10 +52,11 @@ class Written(NamedTuple):
         except Exception as error:  # noqa: BLE001  # whatever it is, it came up in a line of the user's
             self._explain(error, arguments)
         outputs: list[Value | float] = []
-        names = tuple(self._names(self.returns))
-        for name, result in zip(names, self._flat(results), strict=True):
+        names, flat = tuple(self._names(self.returns)), self._flat(results)
+        for name, result in zip(names, flat, strict=True):
             outputs.append(self._output(writing, name, result))
-        return _pruned(writing, inputs, names, outputs, self._end)
+        lines = [result.line if isinstance(result, Factor) else 0 for result in flat]
+        return _pruned(writing, inputs, names, outputs, lines, self._end)
 
     def masked(self) -> Written:
         """Return the same where masks are numbers, which come where the function takes them."""
@@ -175,9 +176,10 @@ class Written(NamedTuple):
 
 
 def _pruned(
-    writing: Writing, inputs: tuple[str, ...], names: tuple[str, ...], outputs: list[Value | float], end: Place
-) -> Program:
-    """Return the program without operations that no output depends on."""
+    writing: Writing, inputs: tuple[str, ...], names: tuple[str, ...], outputs: list[Value | float],
+    lines_of_outer: list[int], end: Place,
+) -> Program:  # fmt: skip
+    """Return the program without operations that no output depends on; the gradient of a matrix is made by `outer`."""
     count = len(inputs)
     wanted = {value.number for value in outputs if isinstance(value, Value)}
     for k in reversed(range(len(writing.operations))):
@@ -193,7 +195,8 @@ def _pruned(
         Operation(one.name, tuple(map(moved, one.operands)), one.line) for one in (writing.operations[k] for k in kept)
     )
     lines = [*(end.line for _ in inputs), *(one.line for one in writing.operations)]
-    made = [lines[value.number] if isinstance(value, Value) else end.line for value in outputs]
+    own = [lines[value.number] if isinstance(value, Value) else end.line for value in outputs]
+    made = [by_outer or line for by_outer, line in zip(lines_of_outer, own, strict=True)]
     return Program(inputs, operations, tuple(map(moved, outputs)), names, tuple(made))
 
 

@@ -124,7 +124,9 @@ class StepReport:
         return f": {one_line(text, 80)}" if text else ""
 
 
-def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0) -> StepReport:
+def check_step(
+    kind: type[Cell], *, method: str = "complex-step", seed: int = 0, options: Mapping[str, float] | None = None
+) -> StepReport:
     """Check the `step_backward` of a user's cell by itself, on random numbers in float64.
 
     Parameters
@@ -135,6 +137,8 @@ def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0)
         The reference, as of `gradcheck`.
     seed : int
         Draws the numbers.
+    options : mapping, optional
+        What the cell's options are; those that are left out, as they are by default.
 
     Raises
     ------
@@ -142,7 +146,7 @@ def check_step(kind: type[Cell], *, method: str = "complex-step", seed: int = 0)
         As `gradcheck`: the step isn't finite at the numbers that were drawn, or isn't analytic.
     """
     its = _definition(kind)
-    problem = _problem(kind, seed)
+    problem = _problem(kind, seed, {**kind.defaults, **(options or {})})
     report = gradcheck(problem, method=method, seed=seed)
     by_name = {name: [row for row in report.rows if row.name == name] for row in report.rows for name in [row.name]}
     bad = {name: [row for row in rows if not row.passed] for name, rows in by_name.items()}
@@ -231,10 +235,10 @@ def _definition(kind: type[Cell]) -> Definition:
     return kind.dropped or kind.definition
 
 
-def _problem(kind: type[Cell], seed: int) -> Problem:
+def _problem(kind: type[Cell], seed: int, options: Mapping[str, float]) -> Problem:
     """Return the problem of one step: values are all that it depends on, outputs are the states after it."""
     its = _definition(kind)
-    drawn = _drawn(kind, np.random.default_rng(seed))
+    drawn = _drawn(kind, options, np.random.default_rng(seed))
     names = [f"a.{name}" for name in its.sums] + [f"prev.{name}" for name in its.states]
     names += [f"p.{name}" for name in (*its.vectors, *its.matrices)]
     shapes = {f"d{name}": drawn[name].shape for name in names}
@@ -278,13 +282,13 @@ def _that_matter(its: Definition, names: list[str], gradients: Any) -> set[str]:
     }
 
 
-def _drawn(kind: type[Cell], rng: np.random.Generator) -> dict[str, np.ndarray]:
+def _drawn(kind: type[Cell], options: Mapping[str, float], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Return numbers for all that comes into a step."""
     found = {}
     for name, shape in _sizes(_definition(kind)).items():
         word, _, own = name.partition(".")
         if word == "p" and own in kind.defaults:
-            found[name] = np.full(shape, kind.defaults[own])
+            found[name] = np.full(shape, float(options[own]))
         elif word == "p" and own in kind.initial:
             begin = kind.initial[own]
             found[name] = np.array(begin(rng, shape) if callable(begin) else around(begin, rng, shape), np.float64)

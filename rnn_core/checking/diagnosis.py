@@ -82,6 +82,8 @@ class Wrong:
         As `ratio`, of that time step alone.
     exchanged : tuple of pairs
         Gates of which the claim for the first is the reference of the second.
+    transposed : bool
+        Whether the claim is the transpose of the reference.
     says : tuple of str
         All this in words, a line each.
     """
@@ -93,6 +95,7 @@ class Wrong:
     time_step: int | None
     step_ratio: float | None
     exchanged: tuple[tuple[str, str], ...]
+    transposed: bool
     says: tuple[str, ...]
 
 
@@ -140,12 +143,15 @@ def diagnose(claimed: np.ndarray, reference: np.ndarray, error: np.ndarray, tole
             says.append(f"at time step {step} {_times(step_ratio)}")
     for gate, other in exchanged:
         says.append(f"what is claimed for gate {gate} is the reference of gate {other}: exchanged?")
-    if ratio is not None and not exchanged:
+    transposed = claimed.ndim == 2 and _same(claimed.T, reference, tolerance)
+    if transposed:
+        says.append("claimed is the transpose of the reference: the factors of its outer product are swapped")
+    elif ratio is not None and not exchanged:
         says.append(f"{_times(ratio)}")
     elif claimed[wrong].size and (near := _distance(claimed[wrong], reference[wrong])) < SAME:
         says.append(f"claimed is within {near:.1g} of the reference: a small term, or rounding beyond the tolerance")
     says.append(str(elements[0]))
-    return Wrong(int(wrong.sum()), elements, ratio, found, step, step_ratio, exchanged, tuple(says))
+    return Wrong(int(wrong.sum()), elements, ratio, found, step, step_ratio, exchanged, transposed, tuple(says))
 
 
 def first_wrong(
@@ -230,9 +236,14 @@ def _exchanged(
     parts = dict(gate_blocks(axes, reference.shape))
     for gate in wrong:
         for other, part in parts.items():
-            mine, theirs = claimed[parts[gate]], reference[part]
-            if other != gate and theirs.any() and (abs(mine - theirs) <= 100 * tolerance * abs(theirs).max()).all():
+            if other != gate and _same(claimed[parts[gate]], reference[part], tolerance):
                 yield gate, other
+
+
+def _same(mine: np.ndarray, theirs: np.ndarray, tolerance: float) -> bool:
+    """Return whether a claim is the reference of something else, which is not all zeros."""
+    close = mine.shape == theirs.shape and theirs.any()
+    return bool(close and (abs(mine - theirs) <= 100 * tolerance * abs(theirs).max()).all())
 
 
 def _gates(gates: tuple[str, ...]) -> str:

@@ -6,7 +6,7 @@ the cells of rnn_core.variants, which are made when they are asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,7 +92,13 @@ class Case(NamedTuple):
 
 
 def standard_cases(
-    *, backend: str | None = None, dtype: Any = np.float64, steps: int = 50, options: tuple[str, ...] | None = None
+    *,
+    backend: str | None = None,
+    dtype: Any = np.float64,
+    steps: int = 50,
+    options: tuple[str, ...] | None = None,
+    cells: Iterable[str] | None = None,
+    cell_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Case]:
     """Return the standard cases, made one by one: each of `CELLS` with each of `OPTIONS`, or with those named.
 
@@ -106,6 +112,10 @@ def standard_cases(
         T of the option "long".
     options : tuple of str, optional
         A selection of `OPTIONS`.
+    cells : iterable of str, optional
+        A selection of `CELLS`.
+    cell_options : mapping, optional
+        What the layers are made with besides, by keyword.
 
     Raises
     ------
@@ -113,7 +123,7 @@ def standard_cases(
         There is no such option.
     """
     chosen = [_known(option) for option in (OPTIONS if options is None else options)]
-    return _cases(chosen, backend, dtype, steps)
+    return _cases(chosen, backend, dtype, steps, [*(CELLS if cells is None else cells)], dict(cell_options or {}))
 
 
 def _known(option: str) -> str:
@@ -123,10 +133,13 @@ def _known(option: str) -> str:
     return option
 
 
-def _cases(options: list[str], backend: str | None, dtype: Any, steps: int) -> Iterator[Case]:
-    for cell, (layer_type, arguments) in CELLS.items():
+def _cases(
+    options: list[str], backend: str | None, dtype: Any, steps: int, cells: list[str], cell_options: dict[str, Any]
+) -> Iterator[Case]:
+    for cell in cells:
+        layer_type, arguments = CELLS[cell]
         for option in options:
-            yield _case(cell, option, layer_type, arguments, backend, dtype, steps)
+            yield _case(cell, option, layer_type, arguments | cell_options, backend, dtype, steps)
 
 
 def cell_cases(
@@ -136,10 +149,11 @@ def cell_cases(
     dtype: Any = np.float64,
     steps: int = 50,
     options: tuple[str, ...] | None = None,
+    cell_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Case]:
     """Return the standard cases of a cell that a user has defined, made one by one; arguments as `standard_cases`."""
     for option in [_known(option) for option in (OPTIONS if options is None else options)]:
-        yield _case(kind.__name__, option, kind, {}, backend, dtype, steps)
+        yield _case(kind.__name__, option, kind, dict(cell_options or {}), backend, dtype, steps)
 
 
 def variant_cases(
@@ -149,10 +163,13 @@ def variant_cases(
     dtype: Any = np.float64,
     steps: int = 50,
     options: tuple[str, ...] | None = None,
+    cell_options: Mapping[str, Any] | None = None,
 ) -> Iterator[Case]:
     """Return the standard cases of rnn_core.variants, or of those named; other arguments as `standard_cases`."""
     for name in names:
-        yield from cell_cases(shipped(name), backend=backend, dtype=dtype, steps=steps, options=options)
+        yield from cell_cases(
+            shipped(name), backend=backend, dtype=dtype, steps=steps, options=options, cell_options=cell_options
+        )
 
 
 def _case(
@@ -165,10 +182,9 @@ def _case(
     steps: int,
 ) -> Case:
     settings = dict(OPTIONS[option])
-    T, B, I, H = (steps if settings.pop("T", None) else 7), 3, 2, 3
+    T, B, I = (steps if settings.pop("T", None) else 7), 3, 2
     ragged, put_back = settings.pop("ragged", False), settings.pop("resets", False)
-    if issubclass(layer_type, Cell):
-        H, arguments = _sizes_of(layer_type, arguments)
+    H, arguments = sizes_of(layer_type, arguments)
     layer = layer_type(I, H, **arguments, **settings, backend=backend, dtype=dtype, seed=SEEDS.get(cell, 1))
     rng = np.random.default_rng(2)
     if isinstance(layer, Cell):
@@ -194,8 +210,10 @@ def _move(layer: Cell, rng: np.random.Generator) -> None:
             array[...] = layer.namespace.asarray(around(begin, rng, array.shape).astype(array.dtype))
 
 
-def _sizes_of(kind: type[Cell], arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Return hidden_size, and with it the other sizes that a cell is to be given."""
+def sizes_of(kind: type[Recurrent], arguments: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Return hidden_size, and the arguments with the other sizes that a cell is to be given."""
+    if not issubclass(kind, Cell):
+        return 3, arguments
     sizes = ({"proj_size": 2} if kind.definition.projection else {}) | ({"num_heads": 2} if kind.heads else {})
     return 4 if kind.heads or kind.definition.across else 3, sizes | ARGUMENTS.get(kind.__name__, {}) | arguments
 

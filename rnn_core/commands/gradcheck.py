@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -30,11 +31,16 @@ from ..checking.suite import (
     Case,
     cell_cases,
     layer_cases,
+    sizes_of,
     standard_cases,
     variant_cases,
 )
 from ..foreign import shown
-from ..layers.defined import SHIPPED
+from ..layers.defined import SHIPPED, shipped
+from ..layers.first_values import undrawn
+from ..layers.stack import Recurrent
+from ..models.cores import taken_by
+from ..tasks.options import CELL, cell_options
 from ..written import json_bytes
 from .cells import cells_in
 
@@ -58,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag, type=read, action="append", metavar="NAME", help=f"only this one of {known}; may be repeated"
         )
+    parser.add_argument("--cell-option", **CELL["cell_option"])
     parser.add_argument("--steps", type=int, default=50, help="time steps of the option 'long' (50)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every row of every report here too")
 
@@ -68,19 +75,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--steps must be at least 1, got {args.steps}")
     if args.json and (args.json.is_dir() or not os.access(args.json.parent, os.W_OK)):  # now, not after all the work
         raise OSError(f"--json must name a file in a folder that can be written to, got {args.json}")
-    if args.option and (others := [name for name in args.cell or () if name in LAYERS]):
-        raise ValueError(f"--option must be left out with --cell {others[0].lower()}, which is no cell and has none")
-    dtype = np.dtype(args.dtype)
-    steps: list[StepReport] = []
-    if args.file:
-        steps, chosen = _of_file(args, dtype)
-    else:
-        how = {"backend": args.backend, "dtype": dtype}
-        cases = standard_cases(**how, steps=args.steps, options=args.option and tuple(args.option))
-        more = iter(()) if args.option else layer_cases(**how)
-        asked = [name for name in SHIPPED if name in (args.cell or ())]
-        variants = variant_cases(asked, **how, steps=args.steps, options=args.option and tuple(args.option))
-        chosen = (case for case in chain(cases, variants, more) if args.cell is None or case.cell in args.cell)
+    for flag in ("option", "cell_option"):
+        if getattr(args, flag) and (others := [name for name in args.cell or () if name in LAYERS]):
+            typed = f"--{flag.replace('_', '-')}"
+            raise ValueError(f"{typed} must be left out with --cell {others[0].lower()}, which is no cell and has none")
+    steps, chosen = _of_file(args) if args.file else ([], _of_library(args))
     began = time.perf_counter()
     reports: list[tuple[Case, GradientReport]] = []
     console = Console()
@@ -104,24 +103,68 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed or not all(steps) else 0
 
 
-def _of_file(args: argparse.Namespace, dtype: np.dtype) -> tuple[list[StepReport], Iterator[Case]]:
+def _of_library(args: argparse.Namespace) -> Iterator[Case]:
+    """Return the cases of cells and other layers of rnn_core: of those that are named, or of all but the variants."""
+    how: dict[str, Any] = {"backend": args.backend, "dtype": np.dtype(args.dtype)}
+    options = _checked_options(args)
+    cells, variants, layers = (
+        [name for name in names if name in (args.cell or unless)]
+        for names, unless in ((CELLS, CELLS), (SHIPPED, ()), (LAYERS, LAYERS))
+    )
+    for kind in (*(CELLS[name][0] for name in cells), *map(shipped, variants)):
+        _check_taken(kind, options)
+    chosen = {**how, "steps": args.steps, "options": args.option and tuple(args.option), "cell_options": options}
+    others = layer_cases(**how) if not args.option and not options else ()
+    return chain(
+        standard_cases(**chosen, cells=cells), variant_cases(variants, **chosen),
+        (case for case in others if case.cell in layers),
+    )  # fmt: skip
+
+
+def _of_file(args: argparse.Namespace) -> tuple[list[StepReport], Iterator[Case]]:
     """Check and print the steps of a file's cells; return what was found, and the cases of their layers.
 
     Of a cell whose step is wrong one case is enough: it tells the time step.
     """
     if args.cell:
         raise ValueError("--cell must be left out with a file, whose cells are all checked")
-    kinds = cells_in(args.file)
-    steps = [check_step(kind, method=args.method) for kind in kinds]
+    kinds, given = cells_in(args.file), _checked_options(args)
+    for kind in kinds:
+        _check_taken(kind, given)
+    steps = [check_step(kind, method=args.method, options=given) for kind in kinds]
     for step in steps:
         print(step)
+    how: dict[str, Any] = {"backend": args.backend, "dtype": np.dtype(args.dtype), "steps": args.steps}
     options = args.option and tuple(args.option)
     return steps, chain.from_iterable(
-        cell_cases(
-            kind, backend=args.backend, dtype=dtype, steps=args.steps, options=options if step else ("ragged",)
-        )
+        cell_cases(kind, **how, options=options if step else ("ragged",), cell_options=given)
         for kind, step in zip(kinds, steps, strict=True)
     )
+
+
+def _checked_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the cells are to be made with, without what the cases decide."""
+    given = cell_options(args)
+    for option, settings in OPTIONS.items():
+        if decided := [name for name in given if name in settings]:
+            raise ValueError(f"--cell-option must leave out {decided[0]}, which --option {option} is for")
+    return given
+
+
+def _check_taken(kind: type[Recurrent], given: dict[str, Any]) -> None:
+    """Raise an error that names --cell-option if a cell's layer doesn't take what it is to be made with."""
+    takes = [name for name in taken_by(kind) if not any(name in settings for settings in OPTIONS.values())]
+    for name in given:
+        if name not in takes:
+            raise ValueError(
+                f"--cell-option must be one that {kind.__name__} takes, {', '.join(takes)}, got {shown(name)}"
+            )
+    size, arguments = sizes_of(kind, given)
+    try:
+        with undrawn():
+            kind(1, size, backend="numpy", **arguments)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"--cell-option: {error}") from None
 
 
 def _cell(typed: str) -> str:

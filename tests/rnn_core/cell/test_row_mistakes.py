@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from rnn_core import gradcheck
 from rnn_core.cell import CellError, mean, outer, product
 from rnn_core.checking.cells import check_step
 from rnn_core.commands.cells import cells_in
@@ -189,6 +190,7 @@ def test_a_wrong_gradient_names_its_line(tmp_path):
     for old, new, name, line in (
         (DU, "dU = outer(-dm, prev.c)", "dp.U", "dU = outer(-dm, prev.c)"),
         (DU, "dU = outer(dm, prev.c * 2)", "dp.U", "dU = outer(dm, prev.c * 2)"),
+        (DU, "dU = outer(dg, prev.c)", "dp.U", "dU = outer(dg, prev.c)"),
         ("dm = dg - mean(dg)", "dm = dg + mean(dg)", "dp.U", "dm = dg + mean(dg)"),
     ):
         path = tmp_path / "rows.py"
@@ -199,6 +201,23 @@ def test_a_wrong_gradient_names_its_line(tmp_path):
         one = next(wrong for wrong in report.wrong if wrong.name == name)
         text = path.read_text(encoding="utf-8").splitlines()
         assert line in [text[number - 1].strip() for number in one.lines], str(report)
+
+
+def test_swapped_factors_of_an_outer_product_are_said_to_be_so(tmp_path):
+    path = tmp_path / "rows.py"
+    path.write_text(FILE.replace(DU, "dU = outer(prev.c, dm)"), encoding="utf-8")
+    [kind] = cells_in(str(path))
+    report = check_step(kind)
+    assert [one.name for one in report.wrong] == ["dp.U"]
+    rows = [row for row in report.report.rows if row.name == "p.U" and row.wrong is not None]
+    assert {(row.upstream, row.wrong.transposed) for row in rows} == {("h", True), ("c", True)}
+    line = 1 + FILE.splitlines().index(f"    {DU}")
+    assert f"rows.py:{line}: dp.U is wrong: dU = outer(prev.c, dm)\n" in str(report)
+    says = "claimed is the transpose of the reference: the factors of its outer product are swapped"
+    assert f"  ∂h/∂p.U: {says}\n  ∂c/∂p.U: {says}\n" in str(report)
+    layer = kind(2, 4, proj_size=3, dtype="float64", backend="numpy", seed=0)
+    whole = gradcheck(layer, np.random.default_rng(0).standard_normal((3, 2, 2)))
+    assert says in str(whole)
 
 
 def test_operators_on_arrays():

@@ -10,7 +10,7 @@ import pytest
 
 from rnn_core import cli, gradcheck
 from rnn_core.checking import standard_cases
-from rnn_core.checking.suite import CELLS, LAYERS, OPTIONS, layer_cases
+from rnn_core.checking.suite import CELLS, LAYERS, OPTIONS, layer_cases, variant_cases
 from rnn_core.layers import Attention
 from rnn_core.layers.defined import SHIPPED
 from tests.mutations import MUTATIONS
@@ -146,6 +146,77 @@ def test_an_unknown_name_is_refused_with_the_list(arguments, known, capsys) -> N
     with pytest.raises(SystemExit, match="2"):
         cli.main(["gradcheck", *arguments])
     assert f"must be one of {known}" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_cells_are_made_with_what_is_asked_for(capsys) -> None:
+    options = ["zoneout=[0.1, 0.4]", "recurrent_dropout=0.3", "weight_drop=0.3"]
+    assert cli.main(["gradcheck", "--cell", "lstm", "--backend", "numpy", *QUICK, "--cell-option", *options]) == 0
+    assert "1 of 1 layers passed" in capsys.readouterr().out
+    own = ["--cell", "leakyrnn", "--cell", "projectedlstm", "--backend", "numpy", *QUICK]
+    assert cli.main(["gradcheck", *own, "--cell-option", "weight_drop=0.3"]) == 0
+    assert "2 of 2 layers passed" in capsys.readouterr().out
+    how = {"backend": "numpy", "options": ("ragged",)}
+    (case,) = standard_cases(**how, cells=("LSTM",), cell_options={"zoneout": (0.1, 0.4)})
+    assert case.layer.config["zoneout"] == [0.1, 0.4]
+    (case,) = variant_cases(("LeakyRNN",), **how, cell_options={"alpha": 0.3})
+    assert case.layer.options == {"alpha": 0.3}
+    (case,) = variant_cases(("ProjectedLSTM",), **how, cell_options={"proj_size": 3})
+    assert case.layer.proj_size == 3
+
+
+LEAKY = """
+from typing import NamedTuple
+
+from rnn_core.cell import define, tanh
+
+
+class Options(NamedTuple):
+    leak: float = 0.5
+
+
+def step(a, prev, p):
+    g = tanh(a.a)
+    return ((1 - p.leak) * prev.h + p.leak * g,), (g,)
+
+
+def step_backward(kept, prev, state, dstate, p):
+    return (dstate.h * p.leak,), (dstate.h * p.leak * (1 - kept.g**2),)
+
+
+HalfRight = define("HalfRight", step, step_backward, gates=("a",), states=("h",), kept=("g",), options=Options)
+"""
+
+
+def test_a_bug_that_an_option_hides_is_found_with_another(tmp_path, capsys) -> None:
+    file = tmp_path / "half_right.py"
+    file.write_text(LEAKY, encoding="utf-8")
+    asked = ["gradcheck", str(file), "--backend", "numpy", *QUICK]
+    assert cli.main(asked) == 0
+    assert "HalfRight: step_backward is that of step: " in capsys.readouterr().out
+    assert cli.main([*asked, "--cell-option", "leak=0.3"]) == 1
+    out = capsys.readouterr().out
+    assert "half_right.py:17: dprev.h is wrong: return (dstate.h * p.leak,)" in out
+    assert "∂h/∂prev.h: claimed is 0.428571 times the reference throughout" in out
+    assert "0 of 1 layers passed" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("lstm", "alpha=0.3"), "--cell-option must be one that LSTM takes, zoneout, recurrent_dropout, "),
+        (("lstm", "hidden_size=3"), "--cell-option must be one that LSTM takes, zoneout, recurrent_dropout, "),
+        (("lstm", "bias=false"), "--cell-option must leave out bias, which --option no-bias is for"),
+        (("lstm", "weight_drop=1"), "--cell-option: LSTM: weight_drop must be at least 0 and below 1, got 1"),
+        (("lstm", "weight_drop"), "--cell-option must be NAME=VALUE, as alpha=0.3, got 'weight_drop'"),
+        (("leakyrnn", "alpha=much"), "--cell-option: LeakyRNN: alpha must be a number, got str 'much'"),
+        (("projectedlstm", "proj_size=4"), "--cell-option: ProjectedLSTM: proj_size must be below hidden_size = 4"),
+        (("conv1d", "kernel_size=3"), "--cell-option must be left out with --cell conv1d, which is no cell"),
+    ],
+)
+def test_an_option_that_a_cell_does_not_take_is_refused(words, says, capsys) -> None:
+    cell, option = words
+    assert cli.main(["gradcheck", "--cell", cell, "--cell-option", option]) == 2
+    assert f"error: {says}" in capsys.readouterr().err
 
 
 def test_standard_cases_take_the_former_names_and_refuse_others() -> None:
