@@ -8,7 +8,9 @@ import pytest
 from tests.regularised_checks import REGULARISERS, I, made, random
 
 
-@pytest.mark.parametrize(("name", "what"), [("LSTM", "all"), ("GRU", "zoneout"), ("IndRNN", "zoneout")])
+@pytest.mark.parametrize(
+    ("name", "what"), [("LSTM", "all"), ("GRU", "zoneout"), ("IndRNN", "zoneout"), ("GateBeforeMGU", "all")]
+)
 def test_masks_and_numbers_are_those_of_the_equations(name, what):
     x = random(4, 3, I)
     results = []
