@@ -16,7 +16,8 @@ So this one is made for the purpose, and small. Workers are Python threads that 
   on the number of threads, so nobody can tell.
 - After a fork the child has no workers; it makes its own when it needs them.
 
-The number of threads is numba's (`numba.set_num_threads`, NUMBA_NUM_THREADS).
+The number of threads is numba's (`numba.set_num_threads`, NUMBA_NUM_THREADS), unless the calling thread is `within`
+somebody else's: then it is theirs, and where they have a team of threads (teams.py), these do the jobs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import platform
 import threading
 from contextlib import suppress
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
 import numba
 import numpy as np
@@ -279,9 +280,13 @@ class Pool:
         except BaseException:
             _swap(self._memory + AWAKE, 0)
             raise
-        late = waited > WORTH and waited * ((now := monotonic()) - begin) > LATE
+        self.judge(waited, monotonic() - begin, woken)
+
+    def judge(self, waited: float, seconds: float, woken: bool) -> None:
+        """Take note of a job: how long it took, the share of it that was waiting, whether somebody had to be woken."""
+        late = waited > WORTH and waited * seconds > LATE
         if late and (self._late or not woken):
-            self.retreat_until = now + RETREAT
+            self.retreat_until = monotonic() + RETREAT
         self._late = late
 
     def awake(self, threads: int) -> bool:
@@ -362,8 +367,46 @@ if hasattr(os, "register_at_fork"):
 atexit.register(lambda: _pool.close())
 
 
+class Team(Protocol):
+    """Threads of somebody else's, which do a job when the thread that they belong to calls."""
+
+    def awake(self) -> bool:
+        """Return whether they are likely to be awake, as far as it can be told."""
+
+    def run(self, job: int, arguments: int, threads: int, meeting: int, groups: int) -> float | None:
+        """Do a job as `Pool.run`; return the share of its time that was waiting, or None if there are too few."""
+
+
+class _Here(threading.local):
+    """Whose threads the calling thread works with."""
+
+    count = 0  # numba's
+    team: Team | None = None
+
+
+_here = _Here()
+
+
+class within:
+    """``with within(count, team):`` the caller's jobs have at most `count` threads, those of a team if there is one."""
+
+    __slots__ = ("_count", "_team")
+
+    def __init__(self, count: int, team: Team | None = None):
+        self._count, self._team = count, team
+
+    def __enter__(self) -> None:
+        self._count, _here.count = _here.count, self._count
+        self._team, _here.team = _here.team, self._team
+
+    def __exit__(self, *error: object) -> None:
+        _here.count, _here.team = self._count, self._team
+
+
 def _thread_count() -> int:
     """Return numba's number of threads; to ask numba itself would start its own pool, if nobody has before."""
+    if _here.count:
+        return _here.count
     return numba.get_num_threads() if parallel._is_initialized else _config.NUMBA_NUM_THREADS
 
 
@@ -382,10 +425,10 @@ class share:
         self._turn: Turn | None = None
 
     def __enter__(self) -> int:
-        pool, count = _pool, min(_thread_count(), MOST - 1)
+        pool, team, count = _pool, _here.team, min(_thread_count(), MOST - 1)
         alone = count == 1 or is_least(self._work) or pool.closed or monotonic() < pool.retreat_until
         self._turn = None if alone else pool.turns.take()
-        if self._turn is not None and self._work < SMALL and not pool.awake(count):
+        if self._turn is not None and self._work < SMALL and not (pool.awake(count) if team is None else team.awake()):
             self._turn = None
         return 1 if self._turn is None else count
 
@@ -407,5 +450,11 @@ def run(job: int, arguments: int, threads: int, meeting: int = 0, groups: int = 
     """
     if threads == 1:
         _alone(job, arguments)
-    else:
-        _pool.run(job, arguments, threads, meeting, groups)
+        return
+    if (team := _here.team) is not None:
+        begin = monotonic()
+        waited = team.run(job, arguments, threads, meeting, groups)
+        if waited is not None:
+            _pool.judge(waited, monotonic() - begin, woken=True)
+            return
+    _pool.run(job, arguments, threads, meeting, groups)
