@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from kernels.contract import CELLS, Parameters
+from kernels.contract import CELLS, DefinedParameters, Parameters
 
 from .. import backends
 from ..layers.passes import Cells
+from ..layers.small.calls import SmallCalls
 
 BACKEND = "cpu"
 """Where it runs."""
@@ -22,6 +25,7 @@ class Options(NamedTuple):
     """What a module of torch's says of its stack."""
 
     cell: str  # as the contract calls it
+    projected: bool  # an LSTM whose h is a product of what it would be, as `ProjectedLSTM`
     names: tuple[str, ...]  # of the parameters, in torch's order
     num_layers: int
     directions: int
@@ -39,18 +43,74 @@ class Borrowed(Cells):
     """The passes of a stack over parameters that belong to torch."""
 
     def __init__(self, options: Options, weights: Sequence[torch.Tensor]):
-        arrays = dict(zip(options.names, map(kept_view, weights), strict=True))
+        views = tuple(map(kept_view, weights))
+        arrays = dict(zip(options.names, views, strict=True))
         self.num_layers, self.directions = options.num_layers, options.directions
         self.cell, self.spec = options.cell, CELLS[options.cell]
-        self._core = backends.get(BACKEND).cell(options.cell)
+        self._core, self._own = _core_of(options)
         self.parameters = arrays
-        self._cell_parameters = [
-            [
-                Parameters(*(arrays.get(self._name(field, k, d)) for field in Parameters._fields))
-                for d in range(self.directions)
-            ]
-            for k in range(self.num_layers)
-        ]
+        at = [[(k, d) for d in range(self.directions)] for k in range(self.num_layers)]
+        self._cell_parameters = [[self._gathered_at(*place) for place in layer] for layer in at]
+        self._first, self._views = weights[0], views
+
+    def infer(
+        self, x: np.ndarray, states: tuple[np.ndarray, ...], lengths: np.ndarray | None
+    ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
+        """Return y and the final states, of small shapes by a call of its own."""
+        small = None if lengths is not None or self._own else self._desks()
+        if small is not None and (found := small(x, states if len(states) > 1 else states[0])) is not None:
+            return found[0], found[1] if len(states) > 1 else (found[1],)
+        (y,), finals = self._through_cells(x, states, lengths, every=False)
+        if small is not None:
+            small.met(x)
+        return y, finals
+
+    def _desks(self) -> SmallCalls | None:
+        """Return what small calls of these parameters work at; None where they are no module's."""
+        if not isinstance(self._first, torch.nn.Parameter):
+            return None
+        key, views, made = id(self._first), self._views, (self.cell, self.num_layers, self.directions)
+        kept = _small.get(key)
+        if kept is None or kept.made != made or not all(map(operator.is_, kept.views, views)):
+            made_of = BACKEND, self.cell, self._cell_parameters, views[0].dtype, False, _Unwatched(), "float32"
+            kept = _small[key] = _Desks(views, made, SmallCalls(*made_of))
+        return kept.calls
+
+    def _gathered_at(self, layer: int, direction: int) -> Parameters | DefinedParameters:
+        """Return the parameters of a layer in a direction, as its core reads them."""
+
+        def found(fields: tuple[str, ...]) -> tuple[np.ndarray | None, ...]:
+            return tuple([self.parameters.get(self._name(field, layer, direction)) for field in fields])
+
+        usual = Parameters(*found(Parameters._fields))
+        return DefinedParameters(*usual, found(self._own)) if self._own else usual
+
+    @property
+    def _fields(self) -> tuple[str, ...]:
+        return (*Parameters._fields, *self._own)
+
+    def _taken(self, gradients: Any, field: str) -> Any:
+        return gradients.extra[self._own.index(field)] if field in self._own else getattr(gradients, field)
+
+
+@cache
+def _core(cell: str) -> Any:
+    """Return the time loops of a cell."""
+    return backends.get(BACKEND).cell(cell)
+
+
+@cache
+def _projected_core() -> tuple[Any, tuple[str, ...]]:
+    """Return the time loops of an LSTM with a projection, and the name of its matrix."""
+    from ..variants import ProjectedLSTM  # whoever has no such module pays nothing for it
+
+    its = ProjectedLSTM.definition
+    return backends.get(BACKEND).defined_cell(its), its.matrices
+
+
+def _core_of(options: Options) -> tuple[Any, tuple[str, ...]]:
+    """Return the time loops, and the parameters that a cell has beside the usual ones."""
+    return _projected_core() if options.projected else (_core(options.cell), ())
 
 
 def view(tensor: torch.Tensor) -> np.ndarray:
@@ -69,6 +129,25 @@ class _Kept(NamedTuple):
 _views: dict[int, _Kept] = {}
 
 
+class _Unwatched:
+    """Weights that torch may write into at any time: each call looks at them."""
+
+    def stamp(self) -> None:
+        """Return what stands for that."""
+
+
+class _Desks(NamedTuple):
+    """Where small calls of a stack work."""
+
+    views: tuple[np.ndarray, ...]  # of its parameters, in torch's order
+    made: tuple[str, int, int]  # its cell, layers and directions: several stacks may share what they are made of
+    calls: SmallCalls
+
+
+_small: dict[int, _Desks] = {}
+"""By the first parameter, as in `_views`."""
+
+
 def kept_view(tensor: torch.Tensor) -> np.ndarray:
     """Return a parameter's view, the same again while it lives: by that the kernels know weights they have packed."""
     if not isinstance(tensor, torch.nn.Parameter):
@@ -85,3 +164,4 @@ def _forget(key: int, of: weakref.ref[torch.Tensor]) -> None:
     kept = _views.get(key)
     if kept is not None and kept.of is of:
         del _views[key]
+        _small.pop(key, None)

@@ -17,6 +17,7 @@ from torch import _VF, Tensor
 from ..layers.passes import Pass
 from .borrowed import Borrowed, Options, view
 from .packed import Packing
+from .sharing import as_torch
 
 
 class Kept(NamedTuple):
@@ -46,7 +47,8 @@ def run(options: Options, x: Tensor, states: Sequence[Tensor], weights: Sequence
     x_read, initial = _padded(packing, x), tuple(map(view, states))
     if options.dropout:  # without a gradient, but in training
         return _outward(packing, *_forward(stack, options, packing, x_read, initial)[:2])
-    (y,), finals = stack._through_cells(x_read, initial, _lengths(packing), every=False)
+    with as_torch():
+        y, finals = stack.infer(x_read, initial, _lengths(packing))
     return _outward(packing, y, finals)
 
 
@@ -94,7 +96,8 @@ def _forward(
         mask = view(torch.nn.functional.dropout(ones, options.dropout))
         return mask if packing is None else packing.padded(mask)
 
-    (y,), finals, tape = stack._forward_cells(x, states, _lengths(packing), mask_of, all_states=False)
+    with as_torch():
+        (y,), finals, tape = stack._forward_cells(x, states, _lengths(packing), mask_of, all_states=False)
     return y, finals, tape
 
 
@@ -111,7 +114,8 @@ def _backward(
     dy = None if first is None else _padded(packing, first)
     dfinal = tuple([None if d is None else view(d) for d in last])
     state_needs = needs.intersection(names[1 : 1 + len(last)])
-    dx, dstates0, grads = stack._back_cells(kept.tape, [dy], dfinal, needs, state_needs)
+    with as_torch():
+        dx, dstates0, grads = stack._back_cells(kept.tape, [dy], dfinal, needs, state_needs)
     found = dict(zip(names, (dx, *dstates0), strict=False)) | grads
     if packing is not None and dx is not None:
         found["x"] = packing.packed(dx)

@@ -55,11 +55,13 @@ def _run(module: Any, x: Tensor, states: list[Tensor], batch_sizes: Tensor | Non
     directions = 2 if module.bidirectional else 1
     dropout = module.dropout if module.training and module.num_layers > 1 else 0.0
     names = tuple(module._flat_weights_names)
-    options = Options(module.mode.lower(), names, module.num_layers, directions, module.bias, dropout, batch_sizes)
+    cell, projected = module.mode.lower(), module.proj_size > 0
+    options = Options(cell, projected, names, module.num_layers, directions, module.bias, dropout, batch_sizes)
     if not states:
         B = x.shape[1] if batch_sizes is None else int(batch_sizes[0])
         zeros = x.new_zeros(module.num_layers * directions, B, module.hidden_size)
-        states = [zeros] * options.states
+        h = x.new_zeros(*zeros.shape[:2], module.proj_size) if projected else zeros
+        states = [h, zeros][: options.states]
     y, *finals = run(options, x, states, module._flat_weights)
     return y, finals
 

@@ -24,8 +24,6 @@ def why_not_module(module: Any) -> str:
     """Return why a module's calls are all left to torch as it is now; "" where they are not."""
     if why := backends.status()[BACKEND]:
         return f"the CPU kernels can't be used here: {why}"
-    if module.proj_size:
-        return f"proj_size is {module.proj_size}; the kernels have no projection"
     weights = module._flat_weights
     if any(not _plain(weight) for weight in weights):
         return "a weight is no plain tensor"
@@ -70,8 +68,9 @@ def why_not_call(module: Any, input: Any, hx: Any) -> str:
         return "a weight has another shape"
     rows = int(input.batch_sizes[0]) if packed else x.shape[0 if module.batch_first else 1] if x.dim() == 3 else None
     stacked = module.num_layers * (2 if module.bidirectional else 1)
-    shape = (stacked, module.hidden_size) if rows is None else (stacked, rows, module.hidden_size)
-    if any(state.shape != shape for state in states):
+    first = (stacked,) if rows is None else (stacked, rows)
+    sizes = (module.proj_size or module.hidden_size, module.hidden_size)
+    if any(state.shape != (*first, size) for state, size in zip(states, sizes, strict=False)):
         return "hx has another shape"
     if packed and int(input.batch_sizes.sum()) != len(x):
         return "batch_sizes don't add up to the rows"
@@ -108,11 +107,13 @@ def _finite(tensor: Tensor) -> bool:
 
 def _weights_fit(module: Any) -> bool:
     """Return whether all weights have the shapes that they were made with."""
-    G = {"LSTM": 4, "GRU": 3}.get(module.mode, 1) * module.hidden_size
-    D, each = 2 if module.bidirectional else 1, 4 if module.bias else 2
+    H, D = module.hidden_size, 2 if module.bidirectional else 1
+    G, P = {"LSTM": 4, "GRU": 3}.get(module.mode, 1) * H, module.proj_size or H
+    each = (4 if module.bias else 2) + (module.proj_size > 0)
     for k, weight in enumerate(module._flat_weights):
         layer, kind = k // (each * D), k % each
-        I = D * module.hidden_size if layer else module.input_size
-        if weight.shape != ((G, I), (G, module.hidden_size), (G,), (G,))[kind]:
+        I = D * P if layer else module.input_size
+        shapes = ((G, I), (G, P), *(((G,), (G,)) if module.bias else ()), (P, H))
+        if weight.shape != shapes[kind]:
             return False
     return len(module._flat_weights) == each * D * module.num_layers

@@ -45,6 +45,22 @@ def test_gradcheck_and_gradgradcheck(kind, lengths):
     assert torch.autograd.gradgradcheck(as_function(module, lengths), given, fast_mode=True)
 
 
+@pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
+def test_gradcheck_and_gradgradcheck_of_a_projection():
+    module = ours.LSTM(1, 3, proj_size=2, dtype=torch.float64)
+    names = [name for name, _ in module.named_parameters()]
+
+    def call(x, h0, c0, *parameters):
+        y, final = torch.func.functional_call(module, dict(zip(names, parameters, strict=True)), (x, (h0, c0)))
+        return y, *final
+
+    given = [torch.randn(size, dtype=torch.float64) for size in ((3, 2, 1), (1, 2, 2), (1, 2, 3))]
+    given = [t.requires_grad_() for t in (*given, *(p.detach() for p in module.parameters()))]
+    assert module.why_not(given[0], tuple(given[1:3])) == ""
+    assert torch.autograd.gradcheck(call, given)
+    assert torch.autograd.gradgradcheck(call, given, fast_mode=True)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_second_derivative_drops_what_the_first_has_dropped(kind):
     x = torch.randn(4, 2, 3, dtype=torch.float64)

@@ -92,7 +92,6 @@ LEFT = {
     patched: "its forward has been replaced",
     scripted: "it is TorchScript, which is compiled already",
     lambda: Mine(3, 4): "Mine is a class of its own, and may compute something else",
-    lambda: torch.nn.LSTM(3, 4, proj_size=2): "proj_size is 2; the kernels have no projection",
     lambda: torch.nn.LSTM(3, 4).half(): "the weights are torch.float16; the kernels take float32 or float64",
     lambda: torch.nn.LSTM(3, 4, device="meta"): "the weights are on meta; the kernels are the CPU's",
     lambda: torch.nn.LSTMCell(3, 4): "LSTMCell takes one step at a time; LSTM takes a sequence",
