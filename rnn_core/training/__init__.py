@@ -1,5 +1,6 @@
 """Training: `fit`, and what it is made of: losses, optimizers, schedules, clipping, updates, the history."""
 
+from .callbacks import Callback, CSVLog, JSONLog, StepRecord, TensorBoard
 from .clipping import clip_by_global_norm
 from .history import EpochRecord, History
 from .loop import TrainingInterrupted, fit
@@ -24,6 +25,11 @@ __all__ = [
     "History",
     "EpochRecord",
     "TrainingInterrupted",
+    "Callback",
+    "StepRecord",
+    "CSVLog",
+    "JSONLog",
+    "TensorBoard",
     "SoftmaxCrossEntropy",
     "BinaryCrossEntropy",
     "SquaredError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from rich.console import Console
 from ..data.batches import checked_source
 from ..data.source import Source
 from ..layers.checks import positive_int
+from .callbacks import Callback, watching
+from .callbacks.callback import check_callbacks
 from .checkpoint import LAST
 from .history import HIGHER_IS_BETTER, History
 from .optimizers import Optimizer
@@ -55,6 +57,7 @@ def fit(
     checkpoint_every: int | None = None,
     resume: bool | str = False,
     progress: bool | Console = True,
+    callbacks: Sequence[Callback] = (),
 ) -> History:
     """Train a model.
 
@@ -96,6 +99,8 @@ def fit(
         lost by accident.
     progress : bool or Console
         A bar on standard error, or some lines where that is no terminal. A rich console says where else to write.
+    callbacks : sequence of Callback
+        What is told of every update and epoch, and may end the run: `CSVLog`, `JSONLog`, `TensorBoard`, or your own.
 
     Returns
     -------
@@ -119,8 +124,8 @@ def fit(
 
     Notes
     -----
-    When resuming, `epochs`, `patience`, `restore_best`, `checkpoint_every` and `progress` may differ: they decide when
-    to stop and what to show, not what a step does.
+    When resuming, `epochs`, `patience`, `restore_best`, `checkpoint_every`, `progress` and `callbacks` may differ: they
+    decide when to stop and what to show, not what a step does.
     """
     epochs = positive_int("fit", "epochs", epochs)
     patience = None if patience is None else positive_int("fit", "patience", patience)
@@ -131,6 +136,7 @@ def fit(
         raise ValueError(f"fit: resume must be True, False or 'auto', got {resume!r}")
     if not isinstance(progress, bool | Console):
         raise TypeError(f"fit: progress must be True, False or a rich Console, got {_kind(progress)}")
+    callbacks = check_callbacks("fit", callbacks)
     if checkpoint == "":
         raise ValueError("fit: checkpoint must name a folder, got ''; '.' is the current one, None keeps nothing")
     if checkpoint is None and (resume or every):
@@ -150,11 +156,13 @@ def fit(
     )
     try:
         run.begin(resume if resume == "auto" else bool(resume))
-        with Reporter(progress, epochs, len(train), run.position.step) as reporter:
+        told = (Reporter(progress, epochs, len(train)), *callbacks)
+        with watching(told, model, run.history, run.position.step) as watched:
             while run.position.epoch < epochs and (patience is None or run.history.stale < patience):
-                run.one_epoch(reporter, every)
-        if restore_best:
-            run.put(run.best)
+                if run.one_epoch(watched, every):
+                    break
+            if restore_best:
+                run.put(run.best)
     except KeyboardInterrupt:
         kept = run.kept()
         way_out = "call fit again with resume=True" if kept else "checkpoint=FOLDER keeps one for the next time"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from time import perf_counter
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .callbacks.callback import Callback, StepRecord
 from .history import EpochRecord, History
 
 REFRESH = 0.1
@@ -18,8 +18,8 @@ LINES = 20
 """About as many lines as a log gets, however many epochs there are."""
 
 
-class Reporter:
-    """Show how a run gets on. As a context manager it takes the bar down, also after an error.
+class Reporter(Callback):
+    """Show how a run gets on; the bar is taken down at the end, also after an error.
 
     Parameters
     ----------
@@ -27,18 +27,17 @@ class Reporter:
         False for silence, True for standard error; or where else to write.
     epochs, batches : int
         Epochs in all, and batches in each of them.
-    done : int
-        Updates made before.
     """
 
-    def __init__(self, progress: bool | Console, epochs: int, batches: int, done: int) -> None:
-        self.epochs, self.batches, self.done = epochs, batches, done
+    def __init__(self, progress: bool | Console, epochs: int, batches: int) -> None:
+        self.epochs, self.batches = epochs, batches
         self.console = Console(stderr=True) if progress is True else progress or None
         self.bar: Progress | None = None
         self.next_picture = 0.0
         self.validation = ""
 
-    def __enter__(self) -> Self:
+    def begin(self, model: Any, history: History, step: int) -> None:
+        """Put up the bar."""
         if self.console is not None and self.console.is_terminal:
             self.bar = Progress(
                 TextColumn("{task.description}"),
@@ -48,28 +47,18 @@ class Reporter:
                 console=self.console,
                 auto_refresh=False,  # no second thread beside the kernels'
             )
-            self.task = self.bar.add_task("epoch", total=self.epochs * self.batches, completed=self.done, numbers="")
+            self.task = self.bar.add_task("epoch", total=self.epochs * self.batches, completed=step, numbers="")
             self.bar.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if self.bar is not None:
-            self.bar.refresh()
-            self.bar.stop()
-
-    def due(self) -> bool:
-        """Return whether it is time for the next picture."""
-        return self.bar is not None and perf_counter() >= self.next_picture
-
-    def step(self, epoch: int, done: int, loss: float, rate: float) -> None:
-        """Tell of an update: in which epoch, how many were made in all, the loss so far, the learning rate."""
-        self.next_picture = perf_counter() + REFRESH
-        self._picture(epoch, done, f"loss {loss:.4f}{self.validation}  rate {rate:.1e}")
+    def step(self, record: StepRecord) -> None:
+        """Show an update, if it is time for the next picture."""
+        if self.bar is not None and perf_counter() >= self.next_picture:
+            self.next_picture = perf_counter() + REFRESH
+            numbers = f"loss {record.mean_loss:.4f}{self.validation}  rate {record.rate:.1e}"
+            self._picture(record.epoch, record.step, numbers)
 
     def epoch(self, history: History) -> None:
-        """Tell of the end of an epoch."""
+        """Show an epoch."""
         record = history[-1]
         if self.bar is not None:
             self.validation = _validation(record)
@@ -84,6 +73,12 @@ class Reporter:
                     highlight=False,
                     soft_wrap=True,
                 )
+
+    def end(self, history: History, error: BaseException | None) -> None:
+        """Take the bar down."""
+        if self.bar is not None:
+            self.bar.refresh()
+            self.bar.stop()
 
     def _picture(self, epoch: int, done: int, numbers: str) -> None:
         if self.bar is not None:

@@ -20,11 +20,12 @@ from ..data.source import Source
 from ..layers.base import Layer
 from ..layers.checks import check_finite
 from ..layers.home import move
+from .callbacks import StepRecord
+from .callbacks.callback import Watching
 from .checkpoint import BEST, LAST, Checkpoint, Position, check_run, fingerprint, read_facts
 from .clipping import clipping_factor
 from .history import EpochRecord, History
 from .optimizers import Optimizer
-from .progress import Reporter
 from .protocols import Trainable
 from .schedules import factor_at
 from .updates import Updates, add_penalties
@@ -107,20 +108,23 @@ class Run:
             (self.folder / BEST).unlink(missing_ok=True)  # an earlier run's, whose last.safetensors was removed
         self.write()
 
-    def one_epoch(self, reporter: Reporter, every: int | None) -> None:
-        """Make the steps that the epoch still lacks, evaluate, and keep the results."""
+    def one_epoch(self, watching: Watching, every: int | None) -> bool:
+        """Make the steps that the epoch still lacks, evaluate, and keep the results.
+
+        Return whether a callback ends the run; if it does so before the epoch is over, a checkpoint has been written.
+        """
         at, sums = self.position, self.position.sums
-        began = perf_counter() - sums.seconds
+        began, ends = perf_counter() - sums.seconds, False
         # A run that diverges says so once, by an error, and not by a warning from each product before.
         with np.errstate(over="ignore", invalid="ignore"):
             while at.index < len(self.train):
-                self.step()
-                if reporter.due():
-                    reporter.step(at.epoch + 1, at.step, sums.loss / sums.count, self.rate())
-                if every and at.step % every == 0 and at.index < len(self.train):
+                ends = watching.step(self.step())
+                if at.index < len(self.train) and (ends or (every and at.step % every == 0)):
                     sums.seconds = perf_counter() - began
                     self.check_parameters()
                     self.write()
+                    if ends:
+                        return True
             self.check_parameters()
             validation_loss, validation_accuracy = self.evaluate()
         record = EpochRecord(
@@ -141,9 +145,9 @@ class Run:
             self.best = {name: array.copy() for name, array in self.parameters.items()}
             self.write_best()
         self.write()
-        reporter.epoch(self.history)
+        return watching.epoch(self.history) or ends
 
-    def step(self) -> None:
+    def step(self) -> StepRecord:
         """Make one update."""
         at, sums = self.position, self.position.sums
         batch = self.train.batch(at.epoch, at.index)
@@ -177,6 +181,8 @@ class Run:
         sums.clipped += norm > limit
         at.index += 1
         at.step += 1
+        rate = self.optimizer.lr * factor
+        return StepRecord(at.epoch + 1, at.step, loss, sums.loss / sums.count, penalty, rate, float(norm))
 
     def factor(self, step: int) -> float:
         """Return the schedule's factor for the update after `step` others."""
