@@ -58,6 +58,7 @@ def dotted(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
 def arrows(package: str) -> dict[str, set[str]]:
     """Return the files of the same package that each file imports, by name; those for types alone count as well."""
     known = {dotted(path) for path in files(package)}

@@ -39,7 +39,7 @@ def test_a_layer(name):
         close(layer, other, normal(6, 3, 3))
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate),
+@settings(max_examples=3, deadline=None, derandomize=True, phases=(Phase.explicit, Phase.generate),
           suppress_health_check=[HealthCheck.too_slow])  # fmt: skip
 @given(compositions())
 def test_a_cell_composed_at_random(composition):

@@ -99,7 +99,7 @@ def test_steps(name):
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("name", ALL)
 def test_gradients(name, option):
-    [case] = cell_cases(ALL[name], backend="numpy", steps=12, options=(option,))
+    [case] = cell_cases(ALL[name], backend="numpy", steps=5, options=(option,))
     report = case.check()
     assert all(row.passed for row in report.rows), report
     assert not report.unjudged, report
