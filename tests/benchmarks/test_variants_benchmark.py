@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from benchmarks import timing
@@ -25,6 +26,16 @@ def test_the_loop_agrees(cell):
     assert variants.disagreement(ours(case).results(), theirs(torch, case, lambda loop: loop).results()) < 1e-5
 
 
+def test_a_gradient_may_differ_where_a_derivative_jumps_and_nowhere_else():
+    one, apart = {"y": np.ones(3)}, {"y": np.ones(3) + 1e-3}
+    gradients = {"u_l0": np.ones(3)}, {"u_l0": np.ones(3) + 1e-3}
+    variants.check(Case("IndRNN", 1, 3), one | gradients[0], one | gradients[1])
+    with pytest.raises(RuntimeError, match="but y differs by 1.0e-03"):
+        variants.check(Case("IndRNN", 1, 3), one, apart)
+    with pytest.raises(RuntimeError, match="but u_l0 differs by 1.0e-03"):
+        variants.check(Case("LeakyRNN", 1, 3), one | gradients[0], one | gradients[1])
+
+
 def test_tables_are_printed_unless_they_differ(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(timing, "REST", 0.0)
     monkeypatch.setattr(torch.jit, "script", lambda loop: loop)
@@ -39,4 +50,4 @@ def test_tables_are_printed_unless_they_differ(monkeypatch, capsys, tmp_path):
     assert found["targets"] == variants.TARGETS
     monkeypatch.setattr(variants, "disagreement", lambda *_: float("nan"))
     assert variants.main(words) == 1
-    assert "LeakyRNN B=1 H=64: variant and loop must agree, but differ by nan" in capsys.readouterr().err
+    assert "LeakyRNN B=1 H=64: variant and loop must agree, but y differs by nan" in capsys.readouterr().err
