@@ -38,12 +38,12 @@ NORMALISED = 1.8
 WARM = 10
 """Calls before torch's loop is timed: torch.jit.script changes its code in the first of them, up to the seventh."""
 
-RELU = ("IndRNN",)
-"""Cells whose derivative jumps."""
+BOUNDS = {"IndRNN": (AGREEMENT["float32"], 1e-2), "LayerNormLSTM": (2e-3, 2e-3)}
+"""How far y and gradients may be apart, relative to the largest element, where that is more than usual.
 
-KINK = 1e-2
-"""How far their gradients may be apart, relative to the largest element: a sum that rounding carries across 0 has
-another derivative, and of half a million some are as near."""
+A sum of a ReLU's that rounding carries across 0 has another derivative, and of half a million some are as near. And
+W_h h_{t−1} is normalised while h is still near 0: what rounding has left of it grows to the size of everything else,
+in torch's float32 as in ours (B=8, H=64: 2.5e-4 and 2.7e-4 from float64)."""
 
 RESULTS = Path(__file__).parents[1] / "results"
 Row = dict[str, Any]
@@ -78,8 +78,10 @@ def row(torch: Any, case: Case, how: Callable[[Any], Any], **options: float) -> 
 
 def check(case: Case, found: Results, expected: Results) -> None:
     """Raise if the variant's numbers and the loop's differ by more than rounding."""
-    bounds = {name: KINK if case.cell in RELU and name != "y" else AGREEMENT["float32"] for name in found}
-    for name, bound in bounds.items():
+    usual = AGREEMENT["float32"]
+    of_y, of_gradients = BOUNDS.get(case.cell, (usual, usual))
+    for name in found:
+        bound = of_y if name == "y" else of_gradients
         if not (apart := disagreement({name: found[name]}, {name: expected[name]})) <= bound:
             raise RuntimeError(f"{case}: variant and loop must agree, but {name} differs by {apart:.1e}")
 
