@@ -132,16 +132,10 @@ def fit(
     every = None if checkpoint_every is None else positive_int("fit", "checkpoint_every", checkpoint_every)
     _check_parts(model, train, validation, optimizer, schedule)
     _check_numbers(seed, clip_norm)
-    if resume not in (True, False, "auto"):
-        raise ValueError(f"fit: resume must be True, False or 'auto', got {resume!r}")
+    _check_keeping(checkpoint, every, resume)
     if not isinstance(progress, bool | Console):
         raise TypeError(f"fit: progress must be True, False or a rich Console, got {_kind(progress)}")
     callbacks = check_callbacks("fit", callbacks)
-    if checkpoint == "":
-        raise ValueError("fit: checkpoint must name a folder, got ''; '.' is the current one, None keeps nothing")
-    if checkpoint is None and (resume or every):
-        name, value = ("resume", resume) if resume else ("checkpoint_every", every)
-        raise ValueError(f"fit: {name} must come with a folder, got {name}={value!r} and checkpoint=None")
     run = Run(
         model,
         train,
@@ -203,6 +197,17 @@ def _check_parts(model: Any, train: Any, validation: Any, optimizer: Any, schedu
         raise TypeError(f"fit: optimizer must be an optimizer, such as SGD or Adam, got {_kind(optimizer)}")
     if schedule is not None and not callable(schedule):
         raise TypeError(f"fit: schedule must be a function of the step, such as Cosine, got {_kind(schedule)}")
+
+
+def _check_keeping(checkpoint: Any, every: int | None, resume: Any) -> None:
+    """Raise if what is to be kept, or gone on from, has no place."""
+    if resume not in (True, False, "auto"):
+        raise ValueError(f"fit: resume must be True, False or 'auto', got {resume!r}")
+    if checkpoint == "":
+        raise ValueError("fit: checkpoint must name a folder, got ''; '.' is the current one, None keeps nothing")
+    if checkpoint is None and (resume or every):
+        name, value = ("resume", resume) if resume else ("checkpoint_every", every)
+        raise ValueError(f"fit: {name} must come with a folder, got {name}={value!r} and checkpoint=None")
 
 
 def _check_numbers(seed: Any, clip_norm: Any) -> None:
