@@ -26,7 +26,7 @@ myst_heading_anchors = 3
 # `name` in a docstring is code, and a link where there is something of that name.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
-autodoc_mock_imports = ["torch"]  # rnn_core.torch stands upon it, and a page about that wants it no more than others do
+autodoc_mock_imports = ["torch", "onnx"]  # rnn_core.torch and rnn_core.onnx stand upon them
 numpydoc_show_class_members = False
 suppress_warnings = ["ref.citation"]  # a module cites its papers without numpydoc's [1]_
 

@@ -23,6 +23,9 @@ FENCE = re.compile(
 )
 LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]+)(?:#[^)\s]*)?\)")
 
+WANTED = {"rnn_core.torch": ("torch",), "export_onnx": ("onnx", "onnxruntime")}
+"""What a page's code wants that may be missing, by what stands in it."""
+
 
 class Block(NamedTuple):
     """A fenced block of a document."""
@@ -60,8 +63,10 @@ def no_cells_of_tests(forgotten):  # noqa: F811
 @pytest.mark.parametrize("path", [path for path in DOCUMENTS if runnable(path)], ids=name)
 @pytest.mark.usefixtures("no_cells_of_tests")
 def test_python_blocks_run(path, tmp_path, monkeypatch):
-    if any("rnn_core.torch" in block.body for block in runnable(path)):
-        pytest.importorskip("torch")
+    for word, packages in WANTED.items():
+        if any(word in block.body for block in runnable(path)):
+            for package in packages:
+                pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "__main__"}
     for block in runnable(path):

@@ -59,8 +59,7 @@ KINDS = (
     Kind(rb"\x1f\x8b", b"", "packed with gzip", "unpack it first"),
     # Protocol buffers have no mark: an ir_version, then the producer, the graph or the opset.
     Kind(rb"\x08[\x01-\x1f][\x12\x1a\x22\x3a\x42]", b"", "an ONNX file",
-         "{i.name: onnx.numpy_helper.to_array(i) for i in onnx.load(path).graph.initializer} are its arrays, for "
-         "rnn_core.save"),
+         "rnn_core.formats.load_onnx(path) makes layers of it"),
 )  # fmt: skip
 """Kinds that people have weights in, the narrower before the wider."""
 

@@ -84,7 +84,7 @@ KINDS = {
     b"\x80\x04\x95" + bytes(99): "a pickle, as torch.save and joblib write; in torch: ",
     b"\x89HDF\r\n\x1a\n" + bytes(99): "an HDF5 file (.h5), as Keras writes; in Keras: ",
     b"\x93NUMPY" + bytes(99): "an array of NumPy's (.npy); rnn_core.save({name: np.load(path)}",
-    b"\x08\x08\x12\x07pytorch\x1a\x052.1.0" + bytes(99): "an ONNX file; {i.name: onnx.numpy_helper.to_array(i)",
+    b"\x08\x08\x12\x07pytorch\x1a\x052.1.0" + bytes(99): "an ONNX file; rnn_core.formats.load_onnx(path)",
     b"\n\n<!DOCTYPE html><html><body>404</body></html>": "a web page; download the file itself",
     b"version https://git-lfs.github.com/spec/v1\noid": "a pointer of Git LFS; `git lfs pull`",
     b"\x1f\x8b\x08" + bytes(99): "packed with gzip; unpack it",

@@ -1,0 +1,1 @@
+"""From layers and models of ours to ONNX files."""
