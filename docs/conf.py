@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from typing import Any
 
@@ -26,7 +27,10 @@ myst_heading_anchors = 3
 # `name` in a docstring is code, and a link where there is something of that name.
 default_role = "py:obj"
 autodoc_member_order = "bysource"
-autodoc_mock_imports = ["torch", "onnx"]  # rnn_core.torch and rnn_core.onnx stand upon them
+# rnn_core.torch and rnn_core.onnx stand upon them. What stands for torch is no torch to scipy, which scikit-learn has
+# look for one while it is imported: so that is imported before.
+autodoc_mock_imports = ["torch", "onnx"]
+importlib.import_module("sklearn.linear_model")
 numpydoc_show_class_members = False
 suppress_warnings = ["ref.citation"]  # a module cites its papers without numpydoc's [1]_
 
