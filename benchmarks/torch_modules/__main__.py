@@ -12,14 +12,11 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import geometric_mean
 from typing import Any
 
-from rnn_core.atomic import write_atomically
-from rnn_core.written import json_bytes
-
-from ..machine import Others, facts, processor, require, threads
+from ..commands import add_json, ended
+from ..machine import Others, facts, require, threads
 from ..sides import AGREEMENT, disagreement
 from ..timing import alternate
 
@@ -32,7 +29,6 @@ CURVE = 1e-4
 STEPS = 50
 """Of a curve."""
 
-RESULTS = Path(__file__).parents[1] / "results"
 Row = dict[str, Any]
 
 
@@ -158,25 +154,14 @@ def measure(args: argparse.Namespace, torch: Any) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Print tables of medians; return 0, 1 if results disagree, or 2 where torch is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.torch_modules", description=__doc__)
-    file = RESULTS / f"torch-{processor()}.json"
     parser.add_argument("--quick", action="store_true", help="small sizes, short times; ratios are rough")
     parser.add_argument("--only", default="", metavar="TEXT", help="what has this in its name: 'tagger', 'GRU float64'")
     parser.add_argument(
         "--threads", type=int, action="append", metavar="N", help="for either side, can be repeated (1 and 2)"
     )
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", nargs="?", const=file,
-        help=f"write machine and every row here too; without FILE into benchmarks/results/{file.name}",
-    )  # fmt: skip
+    add_json(parser, "torch")
     args = parser.parse_args(argv)
-    try:
-        found = measure(args, require("torch"))
-        if args.json:
-            write_atomically(args.json, json_bytes(found), where="benchmarks.torch_modules --json")
-    except RuntimeError as error:
-        print(f"benchmarks.torch_modules: error: {error}", file=sys.stderr)
-        return 1 if "must agree" in str(error) else 2
-    return 0
+    return ended("benchmarks.torch_modules", lambda: measure(args, require("torch")), args.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import geometric_mean
 from time import perf_counter
 from typing import Any
@@ -20,10 +19,9 @@ from typing import Any
 import numpy as np
 
 from rnn_core import variants
-from rnn_core.atomic import write_atomically
-from rnn_core.written import json_bytes
 
-from ..machine import Others, facts, processor, require, threads
+from ..commands import add_json, ended
+from ..machine import Others, facts, require, threads
 from ..sides import AGREEMENT, disagreement
 from ..timing import Pair, in_turn, paired
 from .cases import PLAIN, Case, Results, cases, ours, theirs
@@ -45,7 +43,6 @@ A sum of a ReLU's that rounding carries across 0 has another derivative, and of 
 W_h h_{t−1} is normalised while h is still near 0: what rounding has left of it grows to the size of everything else,
 in torch's float32 as in ours (B=8, H=64: 2.5e-4 and 2.7e-4 from float64)."""
 
-RESULTS = Path(__file__).parents[1] / "results"
 Row = dict[str, Any]
 
 
@@ -178,24 +175,13 @@ def measure(args: argparse.Namespace, torch: Any) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Print tables of medians; return 0, 1 if results disagree, or 2 where torch is missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.variants", description=__doc__)
-    file = RESULTS / f"variants-{processor()}.json"
     parser.add_argument("--quick", action="store_true", help="one small shape, short times; ratios are rough")
     parser.add_argument("--compile", action="store_true", help="torch.compile for torch's loops: minutes a case more")
     parser.add_argument("--only", default="", metavar="TEXT", help="cases whose name contains this: 'SLSTM B=8 H=64'")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="for either side (2)")
-    parser.add_argument(
-        "--json", type=Path, metavar="FILE", nargs="?", const=file,
-        help=f"write machine and every row here too; without FILE into benchmarks/results/{file.name}",
-    )  # fmt: skip
+    add_json(parser, "variants")
     args = parser.parse_args(argv)
-    try:
-        found = measure(args, require("torch"))
-        if args.json:
-            write_atomically(args.json, json_bytes(found), where="benchmarks.variants --json")
-    except RuntimeError as error:
-        print(f"benchmarks.variants: error: {error}", file=sys.stderr)
-        return 1 if "must agree" in str(error) else 2
-    return 0
+    return ended("benchmarks.variants", lambda: measure(args, require("torch")), args.json)
 
 
 if __name__ == "__main__":
