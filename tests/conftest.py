@@ -1,15 +1,15 @@
-"""Settings for every test: threads, pictures, hypothesis, and whether torch may be missing.
+"""Settings for every test: threads, pictures, hypothesis, and whether what tests compare with may be missing.
 
 Environment variables
 ---------------------
-RNN_CORE_REQUIRE_TORCH
-    If set to anything but "0", a missing torch ends the run before the first test. Without it the parity tests skip
-    themselves, because no user needs torch. `.ci/run` sets it.
+RNN_CORE_REQUIRE_PEERS
+    If set to anything but "0", one of `PEERS` missing ends the run before the first test. Without it the tests that
+    compare with them skip themselves, because no user needs them. `.ci/run` sets it.
 """
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 import signal
 
@@ -42,17 +42,20 @@ settings.register_profile("thorough", settings.get_profile("house"), max_example
 settings.load_profile("house")
 
 
+PEERS = ("torch", "onnx", "onnxruntime", "onnxscript", "h5py", "keras", "sklearn")
+"""What the extra `peers` brings."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse to run without torch where RNN_CORE_REQUIRE_TORCH says so."""
-    if os.environ.get("RNN_CORE_REQUIRE_TORCH", "0") == "0" or hasattr(config, "workerinput"):
+    """Refuse to run without the peers where RNN_CORE_REQUIRE_PEERS says so."""
+    if os.environ.get("RNN_CORE_REQUIRE_PEERS", "0") == "0" or hasattr(config, "workerinput"):
         return
-    try:
-        importlib.import_module("torch")
-    except ImportError as error:
+    missing = [name for name in PEERS if importlib.util.find_spec(name) is None]
+    if missing:
         raise pytest.UsageError(
-            f"RNN_CORE_REQUIRE_TORCH is set, so that the parity tests must run, but torch can't be imported: {error}; "
-            "install it (pip install --editable '.[bench]'), or unset the variable and let them skip"
-        ) from error
+            f"RNN_CORE_REQUIRE_PEERS is set, so that no comparison may be left out, but {', '.join(missing)} can't be "
+            "found; install them (pip install --editable '.[peers]'), or unset the variable and let the tests skip"
+        )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
