@@ -15,10 +15,15 @@ from collections.abc import Iterator
 from statistics import geometric_mean
 from typing import Any
 
+from rnn_core.atomic import write_atomically
+from rnn_core.written import json_bytes
+
 from ..commands import add_json, ended
 from ..machine import Others, facts, require, threads
 from ..sides import AGREEMENT, disagreement
 from ..timing import alternate
+
+NAME = "benchmarks.torch_modules"
 
 TARGETS = {"LSTM float32": 1.2, "GRU, RNN, float64, packed, projected": 2.0}
 """The least geometric mean of torch ÷ ours by group; no program is to be slower than with torch's own."""
@@ -127,13 +132,18 @@ def summary(programs: list[Row], modules: list[Row]) -> Iterator[str]:
 def measure(args: argparse.Namespace, torch: Any) -> dict[str, Any]:
     """Time everything, print it as it comes, and return it as plain data."""
     options: dict[str, float] = (
-        {"pairs": 2, "block": 0.002, "rest": 0.0} if args.quick else {"pairs": 11, "block": 0.25, "budget": 8.0}
+        {"pairs": 2, "block": 0.002, "rest": 0.0} if args.quick else {"pairs": 11, "block": 0.25, "budget": args.budget}
     )
     counts = args.threads or sorted({1, min(2, os.cpu_count() or 1)})
     others, machine = Others(), facts(torch, "cpu", max(counts))
     print(f"{machine['cpu']} ({machine['processor']}), load {machine['load']} before, torch {torch.__version__}\n")
     programs: list[Row] = []
     modules: list[Row] = []
+
+    def found() -> dict[str, Any]:
+        shares = {"others": others.share(), "targets": TARGETS}
+        return {"machine": machine, **shares, "programs": programs, "modules": modules}
+
     for head, rows, make, line in (
         (PROGRAM_HEAD, programs, lambda n: program_rows(torch, n, args.quick, args.only, **options), program_line),
         (MODULE_HEAD, modules, lambda n: module_rows(n, args.quick, args.only, **options), module_line),
@@ -144,11 +154,13 @@ def measure(args: argparse.Namespace, torch: Any) -> dict[str, Any]:
                 for row in make(count):
                     rows.append(row)
                     print(line(row), flush=True)
+                    if args.json:  # a run that is cut keeps its rows
+                        write_atomically(args.json, json_bytes(found()), where=f"{NAME} --json")
         print()
     print(*summary(programs, modules), sep="\n")
-    share = others.share()
-    print("" if share is None else f"\nother programs had {share:.1%} of the cores")
-    return {"machine": machine, "others": share, "targets": TARGETS, "programs": programs, "modules": modules}
+    whole = found()
+    print("" if whole["others"] is None else f"\nother programs had {whole['others']:.1%} of the cores")
+    return whole
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -159,9 +171,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--threads", type=int, action="append", metavar="N", help="for either side, can be repeated (1 and 2)"
     )
+    parser.add_argument(
+        "--budget", type=float, default=8.0, metavar="SECONDS", help="after which a row has its fewest blocks (8)"
+    )
     add_json(parser, "torch")
     args = parser.parse_args(argv)
-    return ended("benchmarks.torch_modules", lambda: measure(args, require("torch")), args.json)
+    return ended(NAME, lambda: measure(args, require("torch")), args.json)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import operator
 import weakref
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ class Options(NamedTuple):
     bias: bool
     dropout: float  # 0 where nothing is dropped
     batch_sizes: torch.Tensor | None = None  # of a packed batch: the rows of each step
+    precision: str = "float32"  # or "bfloat16": in what products read their operands
 
     @property
     def states(self) -> int:
@@ -51,7 +53,7 @@ class Borrowed(Cells):
         self.parameters = arrays
         at = [[(k, d) for d in range(self.directions)] for k in range(self.num_layers)]
         self._cell_parameters = [[self._gathered_at(*place) for place in layer] for layer in at]
-        self._first, self._views = weights[0], views
+        self._first, self._views, self._precision = weights[0], views, options.precision
 
     def infer(
         self, x: np.ndarray, states: tuple[np.ndarray, ...], lengths: np.ndarray | None
@@ -69,10 +71,11 @@ class Borrowed(Cells):
         """Return what small calls of these parameters work at; None where they are no module's."""
         if not isinstance(self._first, torch.nn.Parameter):
             return None
-        key, views, made = id(self._first), self._views, (self.cell, self.num_layers, self.directions)
+        key, views = id(self._first), self._views
+        made = self.cell, self.num_layers, self.directions, self._precision
         kept = _small.get(key)
         if kept is None or kept.made != made or not all(map(operator.is_, kept.views, views)):
-            made_of = BACKEND, self.cell, self._cell_parameters, views[0].dtype, False, _Unwatched(), "float32"
+            made_of = BACKEND, self.cell, self._cell_parameters, views[0].dtype, False, _Unwatched(), self._precision
             kept = _small[key] = _Desks(views, made, SmallCalls(*made_of))
         return kept.calls
 
@@ -94,23 +97,24 @@ class Borrowed(Cells):
 
 
 @cache
-def _core(cell: str) -> Any:
+def _core(cell: str, precision: str) -> Any:
     """Return the time loops of a cell."""
-    return backends.get(BACKEND).cell(cell)
+    return backends.get(BACKEND).cell(cell, precision)
 
 
 @cache
-def _projected_core() -> tuple[Any, tuple[str, ...]]:
+def _projected_core(precision: str) -> tuple[Any, tuple[str, ...]]:
     """Return the time loops of an LSTM with a projection, and the name of its matrix."""
     from ..variants import ProjectedLSTM  # whoever has no such module pays nothing for it
 
     its = ProjectedLSTM.definition
-    return backends.get(BACKEND).defined_cell(its), its.matrices
+    return backends.get(BACKEND).defined_cell(its, precision), its.matrices
 
 
 def _core_of(options: Options) -> tuple[Any, tuple[str, ...]]:
     """Return the time loops, and the parameters that a cell has beside the usual ones."""
-    return _projected_core() if options.projected else (_core(options.cell), ())
+    precision = options.precision
+    return _projected_core(precision) if options.projected else (_core(options.cell, precision), ())
 
 
 def view(tensor: torch.Tensor) -> np.ndarray:
@@ -127,6 +131,7 @@ class _Kept(NamedTuple):
 
 
 _views: dict[int, _Kept] = {}
+atexit.register(_views.clear)  # what the kernels keep of them must go before the kernels' modules do
 
 
 class _Unwatched:
@@ -140,7 +145,7 @@ class _Desks(NamedTuple):
     """Where small calls of a stack work."""
 
     views: tuple[np.ndarray, ...]  # of its parameters, in torch's order
-    made: tuple[str, int, int]  # its cell, layers and directions: several stacks may share what they are made of
+    made: tuple[str, int, int, str]  # cell, layers, directions, precision: stacks may share parameters
     calls: SmallCalls
 
 

@@ -146,6 +146,7 @@ def _differentiable(
     sizes = (options.bias, options.num_layers, options.dropout, generator is not None, options.directions == 2)
     with (
         torch.random.fork_rng(devices=[], enabled=generator is not None),
+        torch.autocast("cpu", enabled=False),
         _without_onednn(),
     ):
         if generator is not None:

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from .borrowed import Options
 from .function import run
-from .serving import why_not_call, why_not_module, why_not_now
+from .serving import rounded, why_not_call, why_not_module, why_not_now
 
 
 class Served:
@@ -18,7 +18,7 @@ class Served:
 
     def why_not(self: Any, input: Any, hx: Any = None) -> str:
         """Return why a call with these arguments is left to torch's own forward; "" where the kernels serve it."""
-        return why_not_now() or why_not_module(self) or why_not_call(self, input, hx)
+        return why_not_now(self) or why_not_module(self) or why_not_call(self, input, hx)
 
     def forward(self: Any, input: Any, hx: Any = None) -> Any:
         """As torch's own, in arguments, results and errors."""
@@ -36,6 +36,21 @@ class Served:
         if not batched:
             return y.squeeze(1), _as_given([final.squeeze(1) for final in finals])
         return y.transpose(0, 1) if turned else y, _as_given(finals)
+
+
+def _leave_as_it_is(function: Any) -> None:
+    """Have `torch.compile` run a function, and what it calls, as it is: what follows is a break in the graph.
+
+    Left to itself it would compile `why_not` alone, which then says for ever that it is being compiled.
+    `torch.compiler.disable` does the same, but imports the compiler, for a second or more.
+    """
+    inner = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
+    if inner is not None and hasattr(inner, "set_code_exec_strategy"):  # without it torch's own modules do the work
+        strategy = inner._FrameExecStrategy(inner._FrameAction.SKIP, inner._FrameAction.SKIP)
+        inner.set_code_exec_strategy(function.__code__, strategy)
+
+
+_leave_as_it_is(Served.forward)
 
 
 class RNN(Served, torch.nn.RNN):
@@ -56,13 +71,21 @@ def _run(module: Any, x: Tensor, states: list[Tensor], batch_sizes: Tensor | Non
     dropout = module.dropout if module.training and module.num_layers > 1 else 0.0
     names = tuple(module._flat_weights_names)
     cell, projected = module.mode.lower(), module.proj_size > 0
-    options = Options(cell, projected, names, module.num_layers, directions, module.bias, dropout, batch_sizes)
+    precision, kinds = "float32", None
+    if torch.is_autocast_enabled("cpu"):
+        kinds = rounded(module, x, states, batch_sizes is not None)
+        precision, x, states = "bfloat16", x.float(), [state.float() for state in states]
+    options = Options(
+        cell, projected, names, module.num_layers, directions, module.bias, dropout, batch_sizes, precision
+    )
     if not states:
         B = x.shape[1] if batch_sizes is None else int(batch_sizes[0])
         zeros = x.new_zeros(module.num_layers * directions, B, module.hidden_size)
         h = x.new_zeros(*zeros.shape[:2], module.proj_size) if projected else zeros
         states = [h, zeros][: options.states]
     y, *finals = run(options, x, states, module._flat_weights)
+    if kinds is not None:
+        y, finals = y.to(kinds[0]), [final.to(kind) for final, kind in zip(finals, kinds, strict=True)]
     return y, finals
 
 

@@ -6,6 +6,7 @@ torch then reports in its own words.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -35,8 +36,8 @@ def why_not_module(module: Any) -> str:
     return ""
 
 
-def why_not_now() -> str:
-    """Return what surrounds a call that torch alone can follow: compilation, transforms, autocast; "" for nothing."""
+def why_not_now(module: Any) -> str:
+    """Return what surrounds a call that torch alone can follow: compilation, transforms; "" for nothing."""
     if torch.compiler.is_compiling() or torch.jit.is_tracing():
         return "it is being traced or compiled"
     if torch._C._are_functorch_transforms_active():
@@ -46,7 +47,9 @@ def why_not_now() -> str:
     if torch._C._len_torch_dispatch_stack() > 0:
         return "a dispatch mode is on"
     if torch.is_autocast_enabled("cpu"):
-        return "autocast is on"
+        kind = torch.get_autocast_dtype("cpu")
+        if kind != torch.bfloat16 or module._flat_weights[0].dtype != torch.float32:
+            return f"autocast is on; the kernels take bfloat16 in it beside weights in float32, got {kind}"
     return ""
 
 
@@ -58,7 +61,8 @@ def why_not_call(module: Any, input: Any, hx: Any) -> str:
     if states is None or not _plain(x) or not all(map(_plain, states)):
         return "an argument is no plain tensor"
     dtype = module._flat_weights[0].dtype
-    if any(tensor.dtype != dtype or tensor.device.type != "cpu" for tensor in (x, *states)):
+    dtypes = (dtype, torch.bfloat16) if torch.is_autocast_enabled("cpu") else (dtype,)
+    if any(tensor.dtype not in dtypes or tensor.device.type != "cpu" for tensor in (x, *states)):
         return f"an argument is not {dtype} on the CPU, as the weights are"
     if x.dim() != 2 and (packed or x.dim() != 3):
         return "input has another number of axes"
@@ -75,6 +79,21 @@ def why_not_call(module: Any, input: Any, hx: Any) -> str:
     if packed and int(input.batch_sizes.sum()) != len(x):
         return "batch_sizes don't add up to the rows"
     return "" if all(map(_finite, (x, *states))) else "an argument holds a NaN or an infinity"
+
+
+def rounded(module: Any, x: Tensor, states: Sequence[Tensor], packed: bool) -> tuple[torch.dtype, ...]:
+    """Return the dtypes that torch gives the final states under autocast, y that of the first.
+
+    Its products are bfloat16; where they are added to a state that is not, as c is and a GRU's h, so is not the sum.
+    """
+    last = states[-1].dtype if states else x.dtype
+    if module.mode == "GRU":
+        return (last,)
+    if module.mode != "LSTM":
+        return (torch.bfloat16,)
+    if module.proj_size:
+        return torch.bfloat16, last
+    return (last, last) if packed else (torch.bfloat16, torch.bfloat16)
 
 
 def _states(module: Any, hx: Any) -> tuple[Any, ...] | None:
@@ -99,7 +118,7 @@ def _plain(tensor: Any) -> bool:
 def _finite(tensor: Tensor) -> bool:
     """Return whether there is neither a NaN nor an infinity: of these torch's gradients are other than the kernels'."""
     try:
-        check_finite("", "", view(tensor))
+        check_finite("", "", view(tensor if tensor.dtype in DTYPES else tensor.float()))
     except ValueError:
         return False
     return True

@@ -44,3 +44,18 @@ def test_tables_are_printed_unless_losses_differ(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(command, "CURVE", -1.0)
     assert command.main(words) == 1
     assert "regressor float32: losses must agree to -1" in capsys.readouterr().err
+
+
+def test_a_run_that_is_cut_keeps_its_rows(monkeypatch, tmp_path):
+    def cut(*_, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(timing, "REST", 0.0)
+    monkeypatch.setattr(command, "STEPS", 2)
+    monkeypatch.setattr(command, "module_rows", cut)
+    file = tmp_path / "found.json"
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["--quick", "--only", "regressor GRU float32", "--threads", "1", "--json", str(file)])
+    found = json.loads(file.read_text())
+    assert [row["program"] for row in found["programs"]] == ["regressor"]
+    assert found["machine"]

@@ -7,6 +7,7 @@ from . import (
     defined,
     dialogue,
     forecasting,
+    inside_torch,
     layers,
     regularisers,
     sensitivity,
@@ -31,6 +32,7 @@ MUTATIONS = (
     *sensitivity.MUTATIONS,
     *variants.MUTATIONS,
     *regularisers.MUTATIONS,
+    *inside_torch.MUTATIONS,
 )
 
 __all__ = ["MUTATIONS", "Mutation"]

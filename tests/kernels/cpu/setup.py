@@ -73,8 +73,8 @@ def keeps_subnormals() -> bool:
     return bool((numbers * np.float32(1)).view(np.int32).all())
 
 
-def in_a_process(function: Callable[[], None], limit: float = 300, **environment: str) -> None:
-    """Run a test module's function in a process of its own, with warnings as errors.
+def in_a_process(function: Callable[[], None], limit: float = 300, **environment: str) -> str:
+    """Run a test module's function in a process of its own, with warnings as errors; return what it has complained of.
 
     The limit in seconds measures nothing: a thread that waits in vain in compiled code can't be ended from inside.
     """
@@ -84,3 +84,4 @@ def in_a_process(function: Callable[[], None], limit: float = 300, **environment
         capture_output=True, timeout=limit, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stderr

@@ -221,16 +221,6 @@ def test_what_the_kernels_do_not_serve_is_torchs(case):
     assert x.is_meta or torch.allclose(found, expected, rtol=0, atol=0, equal_nan=True)
 
 
-def test_autocast_is_torchs():
-    theirs, mine = pair("GRU", 3, 4)
-    x = torch.randn(5, 2, 3)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert mine.why_not(x) == "autocast is on"
-        expected, found = theirs(x)[0], mine(x)[0]
-    assert found.dtype == expected.dtype
-    assert torch.equal(found, expected)
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # in torch itself
 def test_transforms_are_torchs():
     theirs, mine = pair("GRU", 3, 4, dtype=torch.float64)

@@ -72,6 +72,11 @@ def normed():
     return torch.nn.utils.parametrizations.weight_norm(torch.nn.GRU(3, 4), "weight_hh_l0")
 
 
+def spectral():
+    """Return a module with the older spectral norm, which is made of hooks."""
+    return torch.nn.utils.spectral_norm(torch.nn.LSTM(3, 4), "weight_hh_l0")
+
+
 def patched():
     """Return a module whose forward somebody has replaced."""
     module = torch.nn.GRU(3, 4)
@@ -89,6 +94,7 @@ def scripted():
 LEFT = {
     hooked: "it has forward hooks",
     normed: "it has parametrizations",
+    spectral: "it has forward pre hooks",
     patched: "its forward has been replaced",
     scripted: "it is TorchScript, which is compiled already",
     lambda: Mine(3, 4): "Mine is a class of its own, and may compute something else",
