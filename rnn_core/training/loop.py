@@ -58,6 +58,7 @@ def fit(
     resume: bool | str = False,
     progress: bool | Console = True,
     callbacks: Sequence[Callback] = (),
+    optimizer_state: dict[str, Any] | None = None,
 ) -> History:
     """Train a model.
 
@@ -101,6 +102,9 @@ def fit(
         A bar on standard error, or some lines where that is no terminal. A rich console says where else to write.
     callbacks : sequence of Callback
         What is told of every update and epoch, and may end the run: `CSVLog`, `JSONLog`, `TensorBoard`, or your own.
+    optimizer_state : dict, optional
+        What the optimizer remembers of an earlier run, to go on from: ``optimizer.init(model.parameters)`` makes one,
+        and each run that is given it leaves in it what the next goes on from. Without it a run begins afresh.
 
     Returns
     -------
@@ -147,6 +151,7 @@ def fit(
         int(seed),
         None if checkpoint is None else Path(checkpoint),
         History(monitor=_monitor(monitor, validation, patience)),
+        remembered=optimizer_state,
     )
     try:
         run.begin(resume if resume == "auto" else bool(resume))

@@ -57,6 +57,7 @@ class Run:
     position: Position = field(default_factory=Position)
     best: dict[str, Array] = field(default_factory=dict)
     carried: Any = None
+    remembered: Mapping[str, Array] | None = None  # by the optimizer, of a run before; written into
 
     def __post_init__(self) -> None:
         self.parameters = {name: self.model.parameters[name] for name in self.updates.trainable}
@@ -66,6 +67,8 @@ class Run:
         # Models of others may not know the question.
         self.by_rows = {"rows": True} if "rows" in signature(self.model.loss_and_gradients).parameters else {}
         self.optimizer_state = self.optimizer.init(self.parameters)
+        if self.remembered is not None:
+            self.optimizer_state = remembered_of(self.optimizer_state, self.remembered)
 
     def begin(self, resume: bool | str) -> None:
         """Put the last checkpoint back if that is wanted, and write one: a folder that can't be written ends here."""
@@ -301,6 +304,23 @@ class Run:
         ran_away = "must be finite, got" in str(error) and all(map(_is_finite, batch))
         advice = "If training ran away, try a lower learning rate, clip_norm or a warm-up. " if ran_away else ""
         return ValueError(f"{error}; met {place}. {advice}{self.kept() or 'No checkpoint was asked for'}")
+
+
+def remembered_of(fresh: Mapping[str, Array], remembered: Any) -> dict[str, Array]:
+    """Return the arrays of an earlier run that stand for the fresh ones, if all are there."""
+    if not isinstance(remembered, Mapping):
+        raise TypeError(
+            f"fit: optimizer_state must be what optimizer.init(model.parameters) returned, got "
+            f"{type(remembered).__name__}"
+        )
+    for key, array in fresh.items():
+        if key not in remembered or tuple(remembered[key].shape) != tuple(array.shape):
+            got = f"shape {tuple(remembered[key].shape)}" if key in remembered else "none"
+            raise ValueError(
+                f"fit: optimizer_state must hold {key} of shape {tuple(array.shape)}, got {got}; it goes with one "
+                "model and one kind of optimizer: optimizer.init(model.parameters) makes it"
+            )
+    return {key: remembered[key] for key in fresh}
 
 
 def _as_home(array: Array, home: Array) -> Array:

@@ -20,6 +20,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from kernels.contract import Array
+from rnn_core.data.source import Source
 from rnn_core.layers.base import Layer
 from rnn_core.models import Model
 from rnn_core.showing.table import table
@@ -29,6 +30,7 @@ from rnn_core.training.updates import Updates
 from ..parameters.groups import Patterns, by_pattern, checked_model, listed
 from ..parameters.values import arrays_of, checked_value
 from .freezing import Unfreezing
+from .stages import Stage, stages_of
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,36 @@ class Plan:
             }
             | {name: (decays[name], _zeros(model.parameters[name])) for name in trainable if decays.get(name)},  # (X11)
         )
+
+    def stages(
+        self,
+        model: Model,
+        train: Source,
+        epochs: int,
+        reference: Layer | Mapping[str, Any] | None = None,
+        *,
+        where: str = "Plan.stages",
+    ) -> list[Stage]:
+        """Return what `fit` is given in each stage of the plan, unfreezing and schedule included; `fit_plan` runs them.
+
+        Parameters
+        ----------
+        model, reference
+            As for `resolve`, which is asked once, so that θ_s is the same in every stage.
+        train : Source
+            Training batches.
+        epochs : int
+            The whole budget, for all stages together.
+        where : str
+            What errors name.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `resolve`; or the stages don't fit into the epochs, or what makes the schedule returns none.
+        """
+        updates = replace(self, unfreezing=None, schedule=None).resolve(model, reference)
+        return stages_of(where, model, train, updates, self.unfreezing, self.schedule, epochs)
 
     def describe(self, model: Model) -> str:
         """Return a table of what this plan means for a model: each parameter's numbers, rate and anchor.

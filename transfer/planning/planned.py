@@ -6,25 +6,22 @@ stage before stopped, and so does the schedule, which spans the whole run. The o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from rnn_core.data import Repeated
 from rnn_core.data.batches import checked_source
 from rnn_core.data.source import Source
 from rnn_core.layers.base import Layer
 from rnn_core.layers.checks import positive_int
 from rnn_core.models import Model
-from rnn_core.training import History, Optimizer, Updates, fit
+from rnn_core.training import History, Optimizer, fit
 from rnn_core.training.checkpoint import LAST, read_facts
 
 from ..parameters.groups import checked_model
-from .freezing import Unfreezing, gradually
 from .plan import Plan
 
 
@@ -103,27 +100,21 @@ def fit_plan(
     if checkpoint == "":
         raise ValueError("fit_plan: checkpoint must name a folder, got ''; '.' is the current one, None keeps nothing")
     epochs = positive_int("fit_plan", "epochs", epochs)
-    # Resolved once, so that θ_s is the same in every stage.
-    updates = replace(plan, unfreezing=None, schedule=None).resolve(model, reference)
-    stages = [updates.trainable] if plan.unfreezing is None else gradually(model, updates.trainable)
-    parts = _parts(train, plan.unfreezing, len(stages), epochs)
-    schedule = None if plan.schedule is None else plan.schedule(sum(part.length * passes for part, passes in parts))
-    if not (schedule is None or callable(schedule)):
-        raise TypeError(f"fit_plan: plan.schedule must return a function of the step, got {schedule!r}")
+    stages = plan.stages(model, train, epochs, reference, where="fit_plan")
     folders = [None if checkpoint is None else Path(checkpoint) / f"stage-{k}" for k in range(1, len(stages) + 1)]
-    _check_order(folders, [passes for _, passes in parts])
+    _check_order(folders, [stage.epochs for stage in stages])
     histories = []
-    for k, (names, (part, passes), folder) in enumerate(zip(stages, parts, folders, strict=True)):
+    for k, (stage, folder) in enumerate(zip(stages, folders, strict=True)):
         histories.append(
             fit(
                 model,
-                part,
+                stage.train,
                 optimizer=optimizer,
-                epochs=passes,
+                epochs=stage.epochs,
                 validation=validation,
-                schedule=_later(schedule, part.start),
+                schedule=stage.schedule,
                 clip_norm=clip_norm,
-                updates=_only(names, updates),
+                updates=stage.updates,
                 seed=_stage_seed(seed, k),
                 monitor=monitor,
                 restore_best=restore_best,
@@ -134,27 +125,6 @@ def fit_plan(
             )
         )
     return histories
-
-
-def _parts(train: Source, unfreezing: Unfreezing | None, stages: int, epochs: int) -> list[tuple[Repeated, int]]:
-    """Return each stage's batches, and how many times it goes through them."""
-    n = len(train)
-    each, passes = 0, 1
-    if unfreezing is not None and unfreezing.epochs is not None:
-        each, passes = n, unfreezing.epochs
-    elif unfreezing is not None and unfreezing.steps is not None:
-        each = unfreezing.steps
-    start = (stages - 1) * each * passes
-    left = epochs * n - start
-    if left < 1:
-        raise ValueError(
-            f"fit_plan: epochs must leave something for the last of {stages} stages, got epochs={epochs}: {epochs * n} "
-            f"steps, of which the stages before take {start} (plan.unfreezing: {unfreezing})"
-        )
-    last = -(-left // n)
-    return [(Repeated(train, each, start=k * each * passes), passes) for k in range(stages - 1)] + [
-        (Repeated(train, left // last, start=start), last)
-    ]
 
 
 def _check_order(folders: list[Path | None], passes: list[int]) -> None:
@@ -170,20 +140,6 @@ def _check_order(folders: list[Path | None], passes: list[int]) -> None:
                 f"epochs in {str(before)!r}, and {str(after / LAST)!r} besides; undo what has changed, or name another "
                 "folder"
             )
-
-
-def _only(names: tuple[str, ...], updates: Updates) -> Updates:
-    """Return updates for some of the parameters alone."""
-    return Updates(
-        names,
-        {name: rate for name, rate in updates.rates.items() if name in names},
-        {name: anchor for name, anchor in updates.anchors.items() if name in names},
-    )
-
-
-def _later(schedule: Callable[[int], float] | None, start: int) -> Callable[[int], float] | None:
-    """Return a schedule as a stage sees it whose first step is number `start` of the run."""
-    return schedule if schedule is None or not start else lambda step: schedule(step + start)
 
 
 def _stage_seed(seed: int, stage: int) -> int:

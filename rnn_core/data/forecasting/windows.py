@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...foreign import shown
-from ...layers.checks import check_seed, checked_dtype, flag, positive_int
+from ...layers.checks import as_array, check_seed, checked_dtype, flag, positive_int
 from ..batches import Batch, EpochOrder, checked_place
 from .encoding import Encoding
 from .window import WindowSpec
@@ -33,6 +33,8 @@ class Windows:
     shuffle : bool
         Draw a new order each epoch, from the seed and the epoch's number.
     seed : int
+    weights : array, shape (number of series,), optional
+        How much each target of a series counts, at least 0; 1 without it.
     dtype : dtype
         The model's.
 
@@ -64,6 +66,7 @@ class Windows:
         shuffle: bool = True,
         seed: int = 0,
         dtype: Any = np.float32,
+        weights: Any = None,
     ) -> None:
         where = "Windows"
         if not isinstance(spec, WindowSpec):
@@ -75,6 +78,7 @@ class Windows:
         self.shuffle, self.seed = flag(where, "shuffle", shuffle), check_seed(where, seed) or 0
         self.dtype = checked_dtype(where, dtype)
         self.encoding = Encoding(where, series, spec)
+        self.weights = None if weights is None else _weights(where, weights, len(self.encoding.series))
         if self.last is not None and self.last < spec.horizon:
             raise ValueError(f"{where}: last must be at least the horizon of {spec.horizon} steps, got {last}")
         found = [self._origins(where, k) for k in range(len(self.encoding.series))]
@@ -119,6 +123,8 @@ class Windows:
             horizon, asked = self.spec.horizon, self.spec.asked
             steps = origins[:, None] + np.arange(horizon - asked, horizon)
             counted = counted & (steps >= self.encoding.lengths[rows][:, None] - self.last)
+        if self.weights is not None:
+            counted = counted * self.weights[rows, None]
         return Batch(found.x.astype(self.dtype), found.targets.astype(self.dtype), None, counted.astype(self.dtype))
 
     def _origins(self, where: str, k: int) -> np.ndarray:
@@ -136,3 +142,14 @@ class Windows:
         whole = (seen[origins] > seen[origins - C]) & (seen[origins + h] > seen[origins])
         self.left_out += int((~whole).sum())
         return origins[whole]
+
+
+def _weights(where: str, weights: Any, N: int) -> np.ndarray:
+    """Return how much each of N series counts, in float64."""
+    found = np.asarray(as_array(where, "weights", weights), np.float64)
+    if found.shape != (N,):
+        raise ValueError(f"{where}: weights must have shape ({N},), one for each series, got {found.shape}")
+    if not (np.isfinite(found) & (found >= 0)).all():
+        k = int(np.argmin(np.isfinite(found) & (found >= 0)))
+        raise ValueError(f"{where}: weights must be finite and at least 0, got {found[k]} of series {k}")
+    return found

@@ -1,0 +1,1 @@
+"""The estimators: scikit-learn's own checks, and what these leave open."""
