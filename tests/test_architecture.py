@@ -19,7 +19,7 @@ BELOW = {"kernels": set(), "rnn_core": {"kernels"}, "transfer": {"kernels", "rnn
 MOST_FILES = 12
 """Files of a room, its ``__init__.py`` not counted."""
 
-EXTRAS = {"rnn_core.torch": {"torch"}, "rnn_core.onnx": {"onnx"}}
+EXTRAS = {"rnn_core.torch": {"torch"}, "rnn_core.onnx": {"onnx"}, "rnn_core.sklearn": {"sklearn"}}
 """What a room may import besides because it is for whoever has that already; nothing else here imports the room."""
 
 MOST_LINES = 60

@@ -23,7 +23,7 @@ FENCE = re.compile(
 )
 LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]+)(?:#[^)\s]*)?\)")
 
-WANTED = {"rnn_core.torch": ("torch",), "export_onnx": ("onnx", "onnxruntime")}
+WANTED = {"rnn_core.torch": ("torch",), "export_onnx": ("onnx", "onnxruntime"), "rnn_core.sklearn": ("sklearn",)}
 """What a page's code wants that may be missing, by what stands in it."""
 
 

@@ -2,9 +2,9 @@
 
 ==============  =====================================================================================================
 estimator.py    `RNNEstimator`: what all share; from what was read to a run of `fit`
+sequence_…      `OfSequences`: an estimator of sequences; labels.py: of those whose answers are classes
 classifier.py   `RNNClassifier`, and regressor.py, tagger.py, forecaster.py: what is learned, and what is answered
-sequences.py    what X may be
-answers.py      what y and weights may be
+reading/        what X, y and weights may be
 learning.py     optimizers by name, and when a run is over
 carrying.py     what another network has learned, as the beginning of this one
 files.py        `save` and `load`

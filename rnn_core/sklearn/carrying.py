@@ -1,6 +1,7 @@
 """What another network has learned, as the beginning of this one: its core, and its head where it says the same.
 
-Where parts of another shape are to be taken, `transfer.copy_parameters` makes a model that has them, which goes in here.
+Where parts of another shape are to be taken, `transfer.copy_parameters` makes a model that has them, and that goes in
+here.
 """
 
 from __future__ import annotations

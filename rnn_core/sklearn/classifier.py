@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 
 from ..models import SequenceClassifier
-from .answers import codes_of, read_classes, weights_of_classes
 from .labels import Labels
+from .reading.answers import codes_of, read_classes, weights_of_classes
+from .reading.sequences import Sequences
 from .sequence_estimator import Answers
-from .sequences import Sequences
 
 
 class RNNClassifier(ClassifierMixin, Labels):

@@ -65,7 +65,7 @@ class RNNEstimator(Saved, BaseEstimator, metaclass=ABCMeta):
     _columns: bool
 
     _monitor = "validation_loss"  # by which the best epoch is told where something is held out
-    _model_takes = (
+    _model_takes: tuple[str, ...] = (
         "cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "nonlinearity", "cell_options",
         "backend",
     )  # fmt: skip

@@ -27,7 +27,7 @@ KEY, VERSION = "rnn_core.estimator", 1
 LEFT_OUT = ("transfer_from", "plan", "callbacks", "backend")
 """Parameters that no file holds: they belong to a run, or to a machine."""
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {kind.__name__: kind for kind in (SGD, Adam, AdamW)}
+OPTIMIZERS: dict[str, Any] = {kind.__name__: kind for kind in (SGD, Adam, AdamW)}
 
 LISTS = {"loss_curve": list[float], "validation_scores": list[float] | None, "transferred": list[str]}
 """What a file says of the runs, by name, with its type."""
@@ -130,6 +130,8 @@ class Saved:
         for name, kind in LISTS.items():
             check_value(name, kind, facts[name])
             setattr(mine, f"{name}_", facts[name])
+        if not facts["loss_curve"]:
+            raise ValueError("loss_curve must have an epoch at least, got none")
         mine.transferred_ = tuple(facts["transferred"])
         mine._features, mine._columns, mine.n_iter_ = facts["features"], facts["columns"], facts["n_iter"]
         if facts["n_features_in"] is not None:

@@ -14,9 +14,9 @@ from ..layers.checks import positive_int
 from ..models import Forecaster, Model
 from ..models.forecasting import Forecast
 from ..training.history import EpochRecord
-from .answers import read_weights
 from .estimator import Data, RNNEstimator
-from .series import Read, read_series, series_of, stored_series, tail
+from .reading.answers import read_weights
+from .reading.series import Read, read_series, series_of, stored_series, tail
 
 
 class RNNForecaster(RNNEstimator):

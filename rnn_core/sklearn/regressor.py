@@ -12,9 +12,9 @@ from ..data import Examples
 from ..data.scaling import Scaling
 from ..models import Model, SequenceRegressor
 from ..training.history import EpochRecord
-from .answers import read_numbers
+from .reading.answers import read_numbers
+from .reading.sequences import Sequences
 from .sequence_estimator import Answers, OfSequences
-from .sequences import Sequences
 
 
 class RNNRegressor(RegressorMixin, OfSequences):

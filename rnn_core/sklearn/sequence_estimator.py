@@ -16,9 +16,9 @@ from ..layers.checks import flag
 from ..layers.home import HOST, move, to_host
 from ..models import Model
 from ..training.history import EpochRecord
-from .answers import read_weights, together
 from .estimator import Data, RNNEstimator
-from .sequences import Sequences, read_sequences
+from .reading.answers import read_weights, together
+from .reading.sequences import Sequences, read_sequences
 
 
 class Answers(NamedTuple):
@@ -120,7 +120,7 @@ class OfSequences(RNNEstimator):
         check_is_fitted(self)
         return read_sequences(self, where, X, reset=False)
 
-    def _says(self, sequences: Sequences, call: Callable[[Model, Any, Any], Any]) -> Iterator[np.ndarray]:
+    def _says(self, sequences: Sequences, call: Callable[[Any, Any, Any], Any]) -> Iterator[np.ndarray]:
         """Yield what a model answers, on the host, one piece after another."""
         for x, lengths in sequences.batches(self._scaling, self._dtype):
             yield np.asarray(to_host(call(self.model_, move(x, self.model_.namespace), lengths)))

@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 
 from ..models import SequenceTagger
-from .answers import codes_of, read_tags, read_weights, weights_of_classes
 from .labels import Labels
+from .reading.answers import codes_of, read_tags, read_weights, weights_of_classes
+from .reading.sequences import Sequences
 from .sequence_estimator import Answers
-from .sequences import Sequences
 
 
 class RNNTagger(Labels):
@@ -54,7 +54,8 @@ class RNNTagger(Labels):
 
     _by_step = True
     _model_takes = (
-        "crf", "cell", "hidden_size", "num_layers", "bidirectional", "dropout", "nonlinearity", "cell_options", "backend",
+        "crf", "cell", "hidden_size", "num_layers", "bidirectional", "dropout", "nonlinearity", "cell_options",
+        "backend",
     )  # fmt: skip
 
     def __init__(

@@ -7,10 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from rnn_core import gradcheck
 from rnn_core.data import TimeSeries, Windows, WindowSpec, fourier
 from rnn_core.data.forecasting import SeriesScaling
 from tests import forecasting_checks as checks
-from tests.forecasting_checks import STRATEGIES, some_series
+from tests.forecasting_checks import STRATEGIES, model_of, some_series
 
 SCALINGS = ("window", "standard", "mean-abs")
 
@@ -173,3 +174,30 @@ def spec(**options):
 def test_what_does_not_fit_is_named(call, error, says):
     with pytest.raises(error, match=says):
         call()
+
+
+def test_weights_are_those_of_the_series():
+    """A weight of 2 is a series twice, one of 0 none: in the loss, and in every gradient."""
+    series = some_series(30, 26, 28, covariates=False)
+    model = model_of(series, strategy="multioutput")
+    again = TimeSeries(series[0].values, name="again")
+    weighed = Windows(series, model.window, shuffle=False, batch_size=500, weights=[2, 0, 1], dtype=np.float64)
+    copied = Windows(
+        [series[0], again, series[2]], model.window, shuffle=False, batch_size=500, dtype=np.float64
+    ).batch(0, 0)
+    one, other = (model.loss_and_gradients(batch) for batch in (weighed.batch(0, 0), copied))
+    assert one.loss == pytest.approx(other.loss, rel=1e-12)
+    assert one.count == other.count
+    for name, gradient in other.gradients.items():
+        np.testing.assert_allclose(one.gradients[name], gradient, rtol=1e-9, atol=1e-12)
+    assert gradcheck(model, weighed.batch(0, 0)).passed
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [([1.0], r"weights must have shape \(2,\)"), ([1, -1], "at least 0, got -1.0 of series 1"), ([np.nan, 1], "nan")],
+)
+def test_weights_that_are_refused(weights, words):
+    series = some_series(30, 26, covariates=False)
+    with pytest.raises(ValueError, match=words):
+        Windows(series, model_of(series).window, weights=weights)

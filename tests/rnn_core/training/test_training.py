@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from rnn_core import weights
-from rnn_core.data import TextStream
+from rnn_core.data import Examples, TextStream
 from rnn_core.training import SGD, Adam, Cosine, EpochRecord, History, Updates, fit
 from tests.training_cases import (
     TEXT,
@@ -582,3 +582,30 @@ def test_a_schedule_is_any_function_of_the_step():
     quiet(plain, line_data(), schedule=lambda step: cosine(step))
     quiet(named, line_data(), schedule=cosine)
     assert bits(plain) == bits(named)
+
+
+@pytest.mark.parametrize("optimizer", [Adam(0.1), SGD(0.1, momentum=0.9)])
+def test_what_an_optimizer_remembers_is_handed_from_run_to_run(optimizer):
+    """Three epochs in one run, or in three that go on: the same bits. Without it they part."""
+    data = Examples(*(lambda x: (x, x.sum(axis=1)))(np.random.default_rng(0).standard_normal((8, 3))), shuffle=False)
+    whole, parts, apart = Line(), Line(), Line()
+    fit(whole, data, optimizer=optimizer, epochs=3, progress=False)
+    state = optimizer.init(parts.parameters)
+    for _ in range(3):
+        fit(parts, data, optimizer=optimizer, epochs=1, progress=False, optimizer_state=state)
+        fit(apart, data, optimizer=optimizer, epochs=1, progress=False)
+    np.testing.assert_array_equal(parts.parameters["w"], whole.parameters["w"])
+    assert (apart.parameters["w"] != whole.parameters["w"]).any()
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "words"),
+    [
+        ([1], TypeError, "optimizer_state must be what optimizer.init"),
+        ({}, ValueError, r"optimizer_state must hold w/m of shape \(3,\), got none"),
+        (Adam(0.1).init({"w": np.zeros(2), "b": np.zeros(())}), ValueError, r"w/m of shape \(3,\), got shape \(2,\)"),
+    ],
+)
+def test_what_another_run_s_optimizer_remembers_is_refused(state, error, words):
+    with pytest.raises(error, match=words):
+        fit(Line(), line_data(), optimizer=Adam(0.1), epochs=1, progress=False, optimizer_state=state)

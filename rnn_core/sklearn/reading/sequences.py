@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
-from ..data.ragged import Ragged, pieces
-from ..data.scaling import Scaling
-from ..foreign import shown
-from ..layers.checks import as_array, check_finite
+from ...data.ragged import Ragged, pieces
+from ...data.scaling import Scaling
+from ...foreign import shown
+from ...layers.checks import as_array, check_finite
 
 LAYOUTS = ("channels_last", "channels_first")
 """Where the features of a step are: (cases, time, features), or as aeon and sktime have them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, assert_all_finite, check_array
 
-from ..foreign import shown
+from ...foreign import shown
 
 
 def check_given(estimator: Any, y: Any) -> None:
@@ -85,12 +86,12 @@ def read_weights(where: str, sample_weight: Any, N: int) -> np.ndarray | None:
     """Return how much each case counts, shape (N,); None where all count alike."""
     if sample_weight is None:
         return None
+    if not np.any(given := np.asarray(sample_weight)) and given.size:
+        raise ValueError(f"{where}: sample_weight must not all be zero; leave it out, and all cases count alike")
     weights: np.ndarray = _check_sample_weight(sample_weight, np.empty((N, 1)), dtype=np.float64)
     if (weights < 0).any():
         k = int(np.argmax(weights < 0))
         raise ValueError(f"{where}: sample_weight must be at least 0, got {weights[k]} at index {k}")
-    if not weights.any():
-        raise ValueError(f"{where}: sample_weight must not be all 0; leave it out, and all cases count alike")
     return weights
 
 
@@ -114,4 +115,4 @@ def weights_of_classes(where: str, class_weight: Any, classes: np.ndarray, codes
 def together(*weights: np.ndarray | None) -> np.ndarray | None:
     """Return the product of weights; None where there are none at all."""
     given = [one for one in weights if one is not None]
-    return np.prod(given, axis=0) if given else None
+    return reduce(np.multiply, given) if given else None

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
-from ..data import TimeSeries
-from ..foreign import shown
-from ..layers.checks import as_array
-from ..schema import check_value
+from ...data import TimeSeries
+from ...foreign import shown
+from ...layers.checks import as_array
+from ...schema import check_value
 from .sequences import FLOATS, LAYOUTS, remember
 
 MOST = 1 << 16
@@ -113,4 +113,6 @@ def series_of(stored: Any) -> tuple[TimeSeries, ...]:
 
 def _numbers(array: np.ndarray) -> list[Any]:
     """Return an array as lists, None for NaN."""
-    return np.where(np.isnan(array), None, array.astype(object)).tolist()
+    found = array.astype(object)
+    found[np.isnan(array)] = None
+    return found.tolist()

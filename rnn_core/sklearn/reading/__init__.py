@@ -1,0 +1,1 @@
+"""What X, y and weights may be, and what they become."""
