@@ -44,8 +44,7 @@ class Options(NamedTuple):
 class Borrowed(Cells):
     """The passes of a stack over parameters that belong to torch."""
 
-    def __init__(self, options: Options, weights: Sequence[torch.Tensor]):
-        views = tuple(map(kept_view, weights))
+    def __init__(self, options: Options, views: tuple[np.ndarray, ...], lasting: bool):
         arrays = dict(zip(options.names, views, strict=True))
         self.num_layers, self.directions = options.num_layers, options.directions
         self.cell, self.spec = options.cell, CELLS[options.cell]
@@ -53,31 +52,27 @@ class Borrowed(Cells):
         self.parameters = arrays
         at = [[(k, d) for d in range(self.directions)] for k in range(self.num_layers)]
         self._cell_parameters = [[self._gathered_at(*place) for place in layer] for layer in at]
-        self._first, self._views, self._precision = weights[0], views, options.precision
+        self.made, self.views = _made(options), views
+        self._desks: SmallCalls | None = None
+        if lasting and not self._own:
+            made_of = BACKEND, self.cell, self._cell_parameters, views[0].dtype, False, _Unwatched(), options.precision
+            self._desks = SmallCalls(*made_of)
+
+    def are(self, options: Options, views: tuple[np.ndarray, ...]) -> bool:
+        """Return whether a module of these options with these parameters has this stack."""
+        return self.made == _made(options) and all(map(operator.is_, self.views, views))
 
     def infer(
         self, x: np.ndarray, states: tuple[np.ndarray, ...], lengths: np.ndarray | None
     ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         """Return y and the final states, of small shapes by a call of its own."""
-        small = None if lengths is not None or self._own else self._desks()
+        small = None if lengths is not None else self._desks
         if small is not None and (found := small(x, states if len(states) > 1 else states[0])) is not None:
             return found[0], found[1] if len(states) > 1 else (found[1],)
         (y,), finals = self._through_cells(x, states, lengths, every=False)
         if small is not None:
             small.met(x)
         return y, finals
-
-    def _desks(self) -> SmallCalls | None:
-        """Return what small calls of these parameters work at; None where they are no module's."""
-        if not isinstance(self._first, torch.nn.Parameter):
-            return None
-        key, views = id(self._first), self._views
-        made = self.cell, self.num_layers, self.directions, self._precision
-        kept = _small.get(key)
-        if kept is None or kept.made != made or not all(map(operator.is_, kept.views, views)):
-            made_of = BACKEND, self.cell, self._cell_parameters, views[0].dtype, False, _Unwatched(), self._precision
-            kept = _small[key] = _Desks(views, made, SmallCalls(*made_of))
-        return kept.calls
 
     def _gathered_at(self, layer: int, direction: int) -> Parameters | DefinedParameters:
         """Return the parameters of a layer in a direction, as its core reads them."""
@@ -94,6 +89,22 @@ class Borrowed(Cells):
 
     def _taken(self, gradients: Any, field: str) -> Any:
         return gradients.extra[self._own.index(field)] if field in self._own else getattr(gradients, field)
+
+
+def borrowed(options: Options, weights: Sequence[torch.Tensor]) -> Borrowed:
+    """Return the stack of a module's weights: if they are parameters, the same again while they are where they were."""
+    views, key = tuple(map(kept_view, weights)), id(weights[0])
+    if any(type(weight) is not torch.nn.Parameter for weight in weights):
+        return Borrowed(options, views, lasting=False)
+    stack = _stacks.get(key)
+    if stack is None or not stack.are(options, views):
+        stack = _stacks[key] = Borrowed(options, views, lasting=True)
+    return stack
+
+
+def _made(options: Options) -> tuple[Any, ...]:
+    """Return what a stack is made of besides parameters: several may share these."""
+    return (*options[:6], options.precision)
 
 
 @cache
@@ -131,7 +142,6 @@ class _Kept(NamedTuple):
 
 
 _views: dict[int, _Kept] = {}
-atexit.register(_views.clear)  # what the kernels keep of them must go before the kernels' modules do
 
 
 class _Unwatched:
@@ -141,21 +151,20 @@ class _Unwatched:
         """Return what stands for that."""
 
 
-class _Desks(NamedTuple):
-    """Where small calls of a stack work."""
-
-    views: tuple[np.ndarray, ...]  # of its parameters, in torch's order
-    made: tuple[str, int, int, str]  # cell, layers, directions, precision: stacks may share parameters
-    calls: SmallCalls
-
-
-_small: dict[int, _Desks] = {}
+_stacks: dict[int, Borrowed] = {}
 """By the first parameter, as in `_views`."""
+
+
+@atexit.register
+def _end() -> None:
+    """Let views go while the kernels, which keep something of each, are still there."""
+    _stacks.clear()
+    _views.clear()
 
 
 def kept_view(tensor: torch.Tensor) -> np.ndarray:
     """Return a parameter's view, the same again while it lives: by that the kernels know weights they have packed."""
-    if not isinstance(tensor, torch.nn.Parameter):
+    if type(tensor) is not torch.nn.Parameter:
         return view(tensor)
     key, place = id(tensor), (tensor.data_ptr(), tensor.shape, tensor.stride())
     kept = _views.get(key)
@@ -169,4 +178,4 @@ def _forget(key: int, of: weakref.ref[torch.Tensor]) -> None:
     kept = _views.get(key)
     if kept is not None and kept.of is of:
         del _views[key]
-        _small.pop(key, None)
+        _stacks.pop(key, None)

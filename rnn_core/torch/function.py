@@ -15,7 +15,7 @@ import torch
 from torch import _VF, Tensor
 
 from ..layers.passes import Pass
-from .borrowed import Borrowed, Options, view
+from .borrowed import Borrowed, Options, borrowed, view
 from .packed import Packing
 from .sharing import as_torch
 
@@ -43,7 +43,7 @@ def run(options: Options, x: Tensor, states: Sequence[Tensor], weights: Sequence
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given):
         found: tuple[Tensor, ...] = StackFunction.apply(options, *given)
         return found
-    stack, packing = Borrowed(options, weights), _packing(options)
+    stack, packing = borrowed(options, weights), _packing(options)
     x_read, initial = _padded(packing, x), tuple(map(view, states))
     if options.dropout:  # without a gradient, but in training
         return _outward(packing, *_forward(stack, options, packing, x_read, initial)[:2])
@@ -64,7 +64,7 @@ class StackFunction(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         if options.dropout:
             ctx.generator = torch.get_rng_state()
-        stack, packing = Borrowed(options, weights), _packing(options)
+        stack, packing = borrowed(options, weights), _packing(options)
         y, finals, tape = _forward(stack, options, packing, _padded(packing, x), tuple(map(view, states)))
         if torch._C._autograd._top_saved_tensors_default_hooks(False) is None:
             ctx.kept = Kept(stack, tape)  # otherwise somebody wants nothing kept, as checkpoints do
@@ -125,7 +125,7 @@ def _backward(
 def _kept_again(options: Options, given: Sequence[Tensor], generator: Tensor | None) -> Kept:
     """Return what forward would have kept."""
     x, states, weights = _parts(options, given)
-    stack, packing = Borrowed(options, weights), _packing(options)
+    stack, packing = borrowed(options, weights), _packing(options)
     with torch.random.fork_rng(devices=[], enabled=generator is not None):
         if generator is not None:
             torch.set_rng_state(generator)

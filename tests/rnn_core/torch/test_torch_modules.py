@@ -115,11 +115,11 @@ def test_small_calls_see_every_change_of_a_weight(kind):
             for module in (theirs, mine):
                 module.weight_hh_l1_reverse[0, turn % 4] += 0.5
     assert all(torch.allclose(a, b, rtol=1e-12) for a, b in kept)
-    assert mine.weight_ih_l0.data_ptr() == borrowed._small[id(mine.weight_ih_l0)].views[0].ctypes.data
+    assert mine.weight_ih_l0.data_ptr() == borrowed._stacks[id(mine.weight_ih_l0)].views[0].ctypes.data
     key = id(mine.weight_ih_l0)
     del mine, module
     gc.collect()
-    assert key not in borrowed._small
+    assert key not in borrowed._stacks
 
 
 def test_modules_that_share_their_weights_have_a_small_call_each():
