@@ -58,6 +58,13 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse names that hold an object's address: the processes of `pytest -n` must all find the same tests."""
+    other = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if other:
+        raise pytest.UsageError(f"{other[0]}: its name is another in each process; give its parameters ids")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many planted bugs were caught and, with -v, by which check each."""
     caught = [

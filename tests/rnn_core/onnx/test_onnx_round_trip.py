@@ -47,7 +47,7 @@ def test_a_layer_comes_back(cell, tmp_path, data):
 
 
 @pytest.mark.parametrize("layer", [Linear(3, 4, seed=0), Linear(3, 1, bias=False, seed=0), Embedding(5, 3, seed=0)],
-                         ids=repr)  # fmt: skip
+                         ids=["linear", "linear without a bias", "embedding"])  # fmt: skip
 def test_layers_without_time_come_back(tmp_path, layer):
     chain = back(tmp_path, layer)
     part = type(layer).__name__.lower()
