@@ -87,6 +87,7 @@ def add_training(parser: argparse.ArgumentParser, task: Task[Any, Any, Any]) -> 
     add("--out", metavar="DIR", help=f"where to write (runs/{task.name})")
     add("--overwrite", action="store_true", help="over the results that are there")
     add("--resume", action="store_true", help="go on where a run was interrupted, to the same bits")
+    add("--log", metavar="FILE", help="the curves as they grow: .csv, .jsonl, or a folder DIR/ for TensorBoard")
     every = usual["checkpoint_every"]
     add("--checkpoint-every", type=int, metavar="N", help=f"updates, and after each epoch ({every})")
 

@@ -18,6 +18,9 @@ from .kinds import LOOKED_AT, kind_of
 
 Path = str | os.PathLike[str]
 
+NAME = "model.safetensors"
+"""The file in a folder that is named for a model: as ``rnn-core train`` and Hugging Face's libraries call theirs."""
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -71,6 +74,7 @@ def opened(where: str, path: Path, name: str = "path") -> Iterator[Contents]:
     where : str
         The function to name in errors.
     path : path
+        The file, or a folder with a `NAME` in it.
     name : str
         What that function calls it.
 
@@ -85,6 +89,7 @@ def opened(where: str, path: Path, name: str = "path") -> Iterator[Contents]:
         path = os.fsdecode(path)
     except TypeError:
         raise TypeError(f"{where}: path must be a path, got {shown(path)}") from None
+    path = _in_folder(where, path)
     start, end = _read_ends(where, path)
     with contextlib.ExitStack() as stack:
         try:
@@ -132,6 +137,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     with opened("read_arrays", path) as contents:
         return contents.arrays()
+
+
+def _in_folder(where: str, path: str) -> str:
+    """Return the file that is meant: of a folder the one that is called `NAME`."""
+    if not os.path.isdir(path):
+        return path
+    found = os.path.join(path, NAME)
+    if not os.path.lexists(found):
+        raise FileNotFoundError(f"{where}: {path!r} can't be read: it is a folder, and must have {NAME} in it")
+    return found
 
 
 def _read_ends(where: str, path: str) -> tuple[bytes, bytes]:

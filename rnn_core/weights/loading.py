@@ -43,6 +43,7 @@ def load(path: Path, *, backend: str | None = None, dtype: Any = None, precision
     Parameters
     ----------
     path : path
+        The file, or a folder with ``model.safetensors`` in it, which is read and nothing else there.
     backend : {"numpy", "cpu", "cuda"}, optional
         Where its core runs, and so where its arrays live; the best one present on the host by default.
     dtype : dtype, optional

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,15 @@ from ..layers.home import to_host
 from ..layers.quantized import Quantized, is_quantized
 from . import beside, checksums
 from .cells import CELLS, described
+from .file import NAME
 from .loading import FORMAT, NOT_THE_FILES, QUANTIZED, VERSION, class_named
 
 RESERVED = (
     "format", "format_version", "class", "config", QUANTIZED, CELLS, beside.KEY, checksums.ARRAYS, checksums.STRINGS,
 )  # fmt: skip
 """Keys of the header that are not the user's."""
+
+_SLASHES = tuple({"/", os.sep})
 
 
 def save(
@@ -56,7 +60,8 @@ def save(
         What to write, from the host or the GPU. Of a layer or model NaN and infinity are refused; plain arrays may hold
         anything. Which parameters are `frozen` is not kept: it belongs to a training run, not to the weights.
     path : path
-        The file, by custom ``….safetensors``. Its folder must exist.
+        The file, by custom ``….safetensors``. Its folder must exist. Of a folder that is there, or a path that ends
+        in a slash, it is ``model.safetensors`` in it; that folder is made, and what else is in it stays as it is.
     metadata : mapping of str to str, optional
         Anything else to keep, for `read_metadata`. The keys format, format_version, class, config,
         quantized, cells, rnn_core.beside, rnn_core.checksums and rnn_core.checksum are taken.
@@ -111,7 +116,36 @@ def save(
         data = to_bytes(stored, metadata=checksums.with_checksums(header, stored))
     except SafetensorError as error:  # of a header beyond 100 MB, which nothing would read again
         raise ValueError(f"save: the file's header must hold names and metadata: {one_line(error)}") from error
-    write_atomically(path, _sorted_header(data), where="save")
+    with _file_for(path) as file:
+        write_atomically(file, _sorted_header(data), where="save")
+
+
+@contextlib.contextmanager
+def _file_for(path: str | os.PathLike[str]) -> Iterator[str | os.PathLike[str]]:
+    """Give the file to write: in a folder, where one is named, which is taken away again if nothing could be written.
+
+    Raises
+    ------
+    OSError
+        The folder can't be made.
+    """
+    name = os.fspath(path)
+    is_there = os.path.isdir(name)
+    if not is_there and not name.endswith(_SLASHES):
+        yield path
+        return
+    if not is_there:
+        try:
+            os.mkdir(name)
+        except OSError as error:
+            raise type(error)(f"save: the folder {name!r} can't be made: {error.strerror}") from error
+    try:
+        yield os.path.join(name, NAME)
+    except OSError:
+        if not is_there:
+            with contextlib.suppress(OSError):
+                os.rmdir(name)
+        raise
 
 
 def _sorted_header(data: bytes) -> bytes:

@@ -30,7 +30,7 @@ RUN = "run.json"
 
 VERSION = 1
 
-FREE = ("epochs", "patience", "checkpoint_every", "out", "overwrite", "resume", "task")
+FREE = ("epochs", "patience", "checkpoint_every", "out", "overwrite", "resume", "log", "task")
 """Options that may differ where a run is resumed: they decide when it stops, not what a step does."""
 
 

@@ -17,9 +17,10 @@ from ...showing.terminal import Parts, new_console
 from ...tasks.options import network, usual, words
 from ...tasks.shown import curves_exhibit
 from ...tasks.task import Role, Task, must_go_with
-from ...training import Adam, AdamW, Cosine, History, TrainingInterrupted, fit
+from ...training import Adam, AdamW, Callback, Cosine, History, TrainingInterrupted, fit
 from ...training.checkpoint.fingerprint import checksum
 from .folder import Folder, run_facts
+from .log import log_of
 from .outcome import Outcome
 from .report import facts_table, pages, scores_table
 
@@ -61,6 +62,7 @@ def run(task: AnyTask, args: argparse.Namespace) -> int:
     """
     folder = Folder(Path(args.out or f"runs/{task.name}"))
     folder.check(args)
+    log = log_of(args)
     parts = Parts(new_console())
     with parts.part("reading", "Data"):
         sides = gather(task, args)
@@ -74,7 +76,7 @@ def run(task: AnyTask, args: argparse.Namespace) -> int:
         digests = {side: _digest(source) for side, source in sides.batches.items()}
         folder.begin(args, run_facts(args, digests, model))
     with parts.part("training", "Training"):
-        history = _train(task, args, model, sides, folder, parts)
+        history = _train(task, args, model, sides, folder, parts, log)
     with parts.part("scores", "Scores"):
         outcome = _outcome(task, args, model, sides, facts, history, parts)
         parts.plain(scores_table(outcome.scores) if outcome.scores else "there is nothing to score by")
@@ -124,8 +126,9 @@ def gather(task: AnyTask, args: argparse.Namespace) -> Sides:
 
 
 def _train(
-    task: AnyTask, args: argparse.Namespace, model: Model, sides: Sides, folder: Folder, parts: Parts
-) -> History:
+    task: AnyTask, args: argparse.Namespace, model: Model, sides: Sides, folder: Folder, parts: Parts,
+    log: list[Callback],
+) -> History:  # fmt: skip
     """Train until it gets no better, or the epochs are over."""
     epochs, rate, decay = usual(task, args, "epochs"), usual(task, args, "rate"), args.weight_decay
     steps = epochs * len(sides.batches["data"])
@@ -147,6 +150,7 @@ def _train(
             checkpoint_every=usual(task, args, "checkpoint_every"),
             resume=bool(args.resume),
             progress=parts.console,
+            callbacks=log,
         )
     except TrainingInterrupted as interrupt:
         place = str(interrupt).removeprefix("fit: ").partition(";")[0]
