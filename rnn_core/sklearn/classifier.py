@@ -110,6 +110,8 @@ class RNNClassifier(ClassifierMixin, Labels):
     ['up', 'down']
     """
 
+    _kind = SequenceClassifier
+
     def __init__(
         self,
         *,
@@ -217,4 +219,4 @@ class RNNClassifier(ClassifierMixin, Labels):
         return Answers(y, weights_of_classes(where, self.class_weight, self.classes_, y), strata=y)
 
     def _new_model(self, where: str) -> None:
-        self._begin(where, SequenceClassifier, len(self.classes_), input_size=self._features)
+        self._begin(where, len(self.classes_), input_size=self._features)

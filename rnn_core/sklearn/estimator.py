@@ -118,9 +118,9 @@ class RNNEstimator(Saved, BaseEstimator, metaclass=ABCMeta):
         """Return the next seed."""
         return int(self._random.randint(SEEDS))
 
-    def _begin(self, where: str, kind: type[Model], *leading: Any, **given: Any) -> None:
+    def _begin(self, where: str, *leading: Any, **given: Any) -> None:
         """Make the model, and forget all runs before. `leading` and `given` are what is the subclass's to say of it."""
-        options = {name: getattr(self, name) for name in self._model_takes}
+        options, kind = {name: getattr(self, name) for name in self._model_takes}, self._kind
         try:
             dtype = checked_dtype(kind.__name__, self.dtype)
             if dtype.kind == "c":

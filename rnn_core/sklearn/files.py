@@ -37,6 +37,7 @@ class Saved:
     """Can be saved and loaded. A subclass says what it keeps of a fit by `_facts`, and takes it back by `_recall`."""
 
     model_: Any
+    _kind: type[Model]  # of the model that is learned
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a fitted estimator to a safetensors file, for `load`; nothing in it is ever executed.
@@ -91,7 +92,10 @@ class Saved:
                 f"{where}: path must be a file that {cls.__name__}.save wrote, got {shown(os.fsdecode(path))} with "
                 f"{what}; rnn_core.load reads a model, and transfer_from= takes one"
             )
-        page = _page(where, header[KEY])
+        try:
+            page = _page(header[KEY])
+        except ValueError as error:
+            raise _liar(where, path, error) from error
         if page["class"] != cls.__name__:
             raise ValueError(
                 f"{where}: path must be a file that {cls.__name__}.save wrote, got {shown(os.fsdecode(path))} of "
@@ -102,10 +106,8 @@ class Saved:
             found = cls(**_params(cls, page["params"]))
             vars(found)["backend"] = backend
             found._recall(page["fitted"], model)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ValueError(
-                f"{where}: {shown(os.fsdecode(path))} does not hold what it says it holds: {one_line(error)}"
-            ) from error
+        except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
+            raise _liar(where, path, error) from error
         return found
 
     def _facts(self) -> dict[str, Any]:
@@ -122,6 +124,8 @@ class Saved:
     def _recall(self, facts: Mapping[str, Any], model: Model) -> None:
         """Take back what `_facts` wrote, and the model."""
         mine: Any = self
+        if type(model) is not self._kind:
+            raise ValueError(f"its model must be a {self._kind.__name__}, got a {type(model).__name__}")
         for name in ("features", "n_iter"):
             check_value(name, int, facts[name])
         check_value("n_features_in", int | None, facts["n_features_in"])
@@ -172,17 +176,21 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _page(where: str, text: str) -> dict[str, Any]:
+def _liar(where: str, path: str | os.PathLike[str], error: Exception) -> ValueError:
+    """Return the error of a file whose page is none, or not that of an estimator."""
+    return ValueError(f"{where}: {shown(os.fsdecode(path))} does not hold what it says it holds: {one_line(error)}")
+
+
+def _page(text: str) -> dict[str, Any]:
     """Return what a header says of an estimator."""
-    page = parse_json(where, f"the header's {KEY}", text, unique=True)
+    page = parse_json("its header", KEY, text, unique=True)
     check_value(KEY, dict[str, Any], page)
     if page.get("version") != VERSION:
         raise ValueError(
-            f"{where}: the version of {KEY} must be {VERSION}, got {shown(page.get('version'))}, which takes a newer "
-            "rnn_core"
+            f"the version of {KEY} must be {VERSION}, got {shown(page.get('version'))}, which takes a newer rnn_core"
         )
     for name, kind in (("class", str), ("params", dict[str, Any]), ("fitted", dict[str, Any])):
-        check_value(f"{where}: {name} in {KEY}", kind, page.get(name))
+        check_value(f"{name} in {KEY}", kind, page.get(name))
     return page
 
 

@@ -13,6 +13,7 @@ from ..foreign import shown
 from ..layers.checks import positive_int
 from ..models import Forecaster, Model
 from ..models.forecasting import Forecast
+from ..schema import check_value
 from ..training.history import EpochRecord
 from .estimator import Data, RNNEstimator
 from .reading.answers import read_weights
@@ -75,6 +76,7 @@ class RNNForecaster(RNNEstimator):
     (3,)
     """
 
+    _kind = Forecaster
     _model_takes = ("cell", "hidden_size", "num_layers", "dropout", "nonlinearity", "cell_options", "backend")
     _single: bool
 
@@ -233,7 +235,7 @@ class RNNForecaster(RNNEstimator):
                 )
             except (ValueError, TypeError) as error:
                 raise type(error)(f"{where}: {error}") from None
-            self._begin(where, Forecaster, spec, loss=self.loss, quantiles=self.quantiles)
+            self._begin(where, spec, loss=self.loss, quantiles=self.quantiles)
         self._run(where, self._data(where, series, train, weights, last), once)
         self.series_ = tuple(tail(one, self.model_.window.context) for one in series)
         self._single = read.single
@@ -313,7 +315,12 @@ class RNNForecaster(RNNEstimator):
 
     def _recall(self, facts: Mapping[str, Any], model: Model) -> None:
         super()._recall(facts, model)
-        self.series_, self._single = series_of(facts["series"]), bool(facts["single"])
+        self.series_, self._single = series_of(facts["series"]), facts["single"]
+        check_value("single", bool, facts["single"])
+        window = self.model_.window
+        for one in self.series_:
+            if (one.past.shape[1], one.known.shape[1]) != (window.past, window.known) or len(one) > window.context:
+                raise ValueError(f"its series must be ends as its window reads them, got {one!r}")
 
 
 def _minus_the_loss(record: EpochRecord) -> float:

@@ -72,4 +72,7 @@ class Labels(OfSequences):
         dtype = np.dtype(stored["dtype"])
         if dtype.kind not in "biufUO" or len(stored["labels"]) != len(model.classes or ()):
             raise ValueError(f"its classes must be as many as the model's, got {shown(stored)}")
-        self.classes_ = np.array(stored["labels"], dtype)
+        # A text's dtype may claim any length: that of the longest is enough.
+        self.classes_ = np.array(stored["labels"], np.str_ if dtype.kind == "U" else dtype)
+        if self.classes_.tolist() != stored["labels"] or not np.array_equal(np.unique(self.classes_), self.classes_):
+            raise ValueError(f"its classes must be different, and rise, got {shown(stored)}")

@@ -51,6 +51,8 @@ class RNNRegressor(RegressorMixin, OfSequences):
     (4,)
     """
 
+    _kind = SequenceRegressor
+
     def __init__(
         self,
         *,
@@ -144,7 +146,7 @@ class RNNRegressor(RegressorMixin, OfSequences):
         return Answers(z[:, 0] if self.n_outputs_ == 1 else z)
 
     def _new_model(self, where: str) -> None:
-        self._begin(where, SequenceRegressor, self.n_outputs_, input_size=self._features)
+        self._begin(where, self.n_outputs_, input_size=self._features)
 
     def _describe(self, model: Model) -> None:
         model.scaling, model.target_scaling = self._scaling, self._target_scaling

@@ -127,4 +127,6 @@ class OfSequences(RNNEstimator):
 
     def _recall(self, facts: Mapping[str, Any], model: Model) -> None:
         super()._recall(facts, model)
+        if self._features != model.config["input_size"]:
+            raise ValueError(f"features must be {model.config['input_size']}, as its model reads, got {self._features}")
         self._scaling = model.scaling

@@ -52,6 +52,7 @@ class RNNTagger(Labels):
     [['high', 'low'], ['low']]
     """
 
+    _kind = SequenceTagger
     _by_step = True
     _model_takes = (
         "crf", "cell", "hidden_size", "num_layers", "bidirectional", "dropout", "nonlinearity", "cell_options",
@@ -180,7 +181,7 @@ class RNNTagger(Labels):
         return Answers(_padded(y, flat), None if by_class is None else _padded(y, by_class))
 
     def _new_model(self, where: str) -> None:
-        self._begin(where, SequenceTagger, len(self.classes_), input_size=self._features)
+        self._begin(where, len(self.classes_), input_size=self._features)
 
 
 def _padded(rows: list[np.ndarray], flat: np.ndarray) -> np.ndarray:

@@ -131,6 +131,14 @@ def network(found: Any) -> str | None:
     return layer(model)
 
 
+def estimator(found: Any) -> str | None:
+    """Check what an estimator's `load` returns."""
+    x = None if hasattr(found, "series_") and found.series_ else np.ones((2, 40, found._features))
+    if len(found.predict(x)) == 0:
+        return "an estimator must answer"
+    return layer(found.model_)
+
+
 def tokenizer(found: Any) -> str | None:
     """Check `Tokenizer.from_dict`'s result."""
     found.encode("the cat sat")

@@ -104,6 +104,12 @@ def _network(path: Path, _: dict[str, Any]) -> Any:
     return load_network(str(path))
 
 
+def _estimator(path: Path, _: dict[str, Any]) -> Any:
+    from rnn_core.sklearn import RNNClassifier, RNNForecaster
+
+    return (RNNForecaster if "forecaster" in path.name else RNNClassifier).load(path, backend="numpy")
+
+
 def _resume(path: Path, options: dict[str, Any]) -> Any:
     model, data = stored.classifier(), stored.examples()
     given: dict[str, Any] = {"validation": data if options.get("validation") else None, "progress": False}
@@ -211,6 +217,7 @@ READERS: dict[str, Reader] = {
     "read_metadata": Reader(stored.arrays, _calling(read_metadata), _safe, checks.metadata, 1),
     "fit, resumed": Reader(stored.checkpoints, _resume, _safe, checks.resumed, 3),
     "load_network": Reader(stored.networks, _network, _safe, checks.network, 3),
+    "estimators": Reader(stored.estimators, _estimator, _safe, checks.estimator, 2),
     "rnn-core predict": Reader(commands.files, _to_predict, commands.DAMAGE, checks.encoded, 2, commands.OPTIONS),
     "rnn-core transfer": Reader(
         commands.files, _to_transfer, commands.DAMAGE, checks.encoded, 2, commands.OPTIONS, False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -140,6 +141,22 @@ def networks() -> list[Case]:
         cases.append(one("model.safetensors", _written(save_network, model, saved)))
         cases.append(one("model.safetensors", _written(save, model, metadata={"transfer": _as_it_was(saved)})))
     return cases
+
+
+def estimators() -> list[Case]:
+    """Return fitted estimators of scikit-learn."""
+    from rnn_core.sklearn import RNNClassifier, RNNForecaster
+
+    given: dict[str, Any] = {"cell": "rnn", "hidden_size": 2, "max_iter": 1, "backend": "numpy", "random_state": 0}
+    x = np.sin(np.arange(24.0)).reshape(4, 3, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one epoch converges to nothing
+        classifier = RNNClassifier(**given, class_weight={"no": 2.0}).fit(x, ["no", "no", "yes", "yes"])
+        forecaster = RNNForecaster(**given, context=3, horizon=2).fit(np.sin(np.arange(9.0)))
+    return [
+        one("classifier.safetensors", _written(lambda model, path: model.save(path), classifier)),
+        one("forecaster.safetensors", _written(lambda model, path: model.save(path), forecaster)),
+    ]
 
 
 def _as_it_was(saved: Saved) -> str:
