@@ -32,7 +32,42 @@ class Tape(NamedTuple):
     mask: Array | None  # None where nothing is dropped
 
 
-def dropout_mask(x: Array, p: float, rng: np.random.Generator | int | None = None) -> Array:
+class RowsOf(np.random.Generator):
+    """A generator for some rows of a batch, that gives them the very numbers that they would have in the whole.
+
+    All are drawn, and those of other rows left out: parts of a batch, each computed on its own, have the masks of the
+    batch. What is drawn for no row in particular, a mask of weights for instance, is the same in every part.
+
+    Parameters
+    ----------
+    bits : BitGenerator
+    rows : slice
+        Which rows the part has.
+    count : int
+        Rows of the whole batch.
+    """
+
+    def __init__(self, bits: np.random.BitGenerator, rows: slice, count: int) -> None:
+        super().__init__(bits)
+        self.rows, self.count = rows, count
+
+    def of_rows(self, shape: tuple[int, ...], axis: int) -> np.ndarray:
+        """Return numbers in [0, 1) of a shape whose `axis` is the part's rows."""
+        own = self.rows.stop - self.rows.start
+        if shape[axis] != own:
+            raise ValueError(f"RowsOf: axis {axis} must be the part's {own} rows, got the shape {shape}")
+        whole = self.random((*shape[:axis], self.count, *shape[axis + 1 :]), dtype=np.float32)
+        return whole[(slice(None),) * axis + (self.rows,)]
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...], rows: int | None) -> np.ndarray:
+    """Return float32 numbers in [0, 1); `rows` is the axis of the batch's rows, None where there is none."""
+    if rows is not None and isinstance(rng, RowsOf):
+        return rng.of_rows(shape, rows)
+    return rng.random(shape, dtype=np.float32)
+
+
+def dropout_mask(x: Array, p: float, rng: np.random.Generator | int | None = None, *, rows: int = 0) -> Array:
     """Return a mask for x: 1/(1 − p) where a unit stays, 0 with probability p.
 
     Parameters
@@ -44,13 +79,17 @@ def dropout_mask(x: Array, p: float, rng: np.random.Generator | int | None = Non
     rng : Generator or int, optional
         Draws the mask, on the host, so that one seed gives one mask on every backend and in every dtype; for an x on
         the GPU it is then moved there.
+    rows : int
+        The axis of the batch's rows.
     """
-    return drawn_mask(generator(rng), tuple(x.shape), p, x.dtype, array_namespace(x))
+    return drawn_mask(generator(rng), tuple(x.shape), p, x.dtype, array_namespace(x), rows)
 
 
-def drawn_mask(rng: np.random.Generator, shape: tuple[int, ...], p: float, dtype: Any, xp: Any) -> Array:
-    """Return a mask of a shape, for arrays of a dtype and a namespace."""
-    kept = rng.random(shape, dtype=np.float32) >= p
+def drawn_mask(
+    rng: np.random.Generator, shape: tuple[int, ...], p: float, dtype: Any, xp: Any, rows: int | None
+) -> Array:
+    """Return a mask of a shape, for arrays of a dtype and a namespace; `rows` as `uniform`'s."""
+    kept = uniform(rng, shape, rows) >= p
     real = xp.float32 if dtype == xp.float32 else xp.float64
     return xp.astype(xp.asarray(kept), real) * (1 / (1 - p))
 

@@ -172,12 +172,12 @@ class Recurrent(Cells):
         if segments is None:
 
             def mask_of(_: int, y: Array) -> Array | None:
-                return dropout_mask(y, dropout, rng) if dropout else None
+                return dropout_mask(y, dropout, rng, rows=1) if dropout else None
 
             ys, finals, kept = self._forward_cells(x, states, lengths, mask_of, all_states, noise)
         else:  # the masks of the whole batch, so that a seed drops the same places with resets and without
             y = self.namespace.empty((layout.T, layout.B, self.directions * self._sizes[0]), dtype=self.dtype)
-            masks = [dropout_mask(y, dropout, rng) if dropout else None for _ in range(self.num_layers - 1)]
+            masks = [dropout_mask(y, dropout, rng, rows=1) if dropout else None for _ in range(self.num_layers - 1)]
 
             def run(group: Group, x: Array, states: State) -> tuple[list[Array], State, Pass]:
                 def mask_of(k: int, _: Array) -> Array | None:

@@ -12,6 +12,7 @@ from rich.console import Console
 from ..data.batches import checked_source
 from ..data.source import Source
 from ..layers.checks import positive_int
+from .alone import Parallel, checked_parallel
 from .callbacks import Callback, watching
 from .callbacks.callback import check_callbacks
 from .checkpoint import LAST
@@ -59,6 +60,7 @@ def fit(
     progress: bool | Console = True,
     callbacks: Sequence[Callback] = (),
     optimizer_state: dict[str, Any] | None = None,
+    parallel: Parallel | None = None,
 ) -> History:
     """Train a model.
 
@@ -105,6 +107,9 @@ def fit(
     optimizer_state : dict, optional
         What the optimizer remembers of an earlier run, to go on from: ``optimizer.init(model.parameters)`` makes one,
         and each run that is given it leaves in it what the next goes on from. Without it a run begins afresh.
+    parallel : MPI, optional
+        Several processes, which all call `fit` alike, share every batch: see `rnn_core.parallel`. One of them writes
+        checkpoints, shows progress and calls callbacks; on all the same model comes out.
 
     Returns
     -------
@@ -150,26 +155,37 @@ def fit(
         resolve("fit", model, updates, optimizer.lr),
         int(seed),
         None if checkpoint is None else Path(checkpoint),
+        checked_parallel("fit", parallel),
         History(monitor=_monitor(monitor, validation, patience)),
         remembered=optimizer_state,
     )
-    try:
-        run.begin(resume if resume == "auto" else bool(resume))
-        told = (Reporter(progress, epochs, len(train)), *callbacks)
-        with watching(told, model, run.history, run.position.step) as watched:
-            while run.position.epoch < epochs and (patience is None or run.history.stale < patience):
-                if run.one_epoch(watched, every):
-                    break
-            if restore_best:
-                run.put(run.best)
-    except KeyboardInterrupt:
-        kept = run.kept()
-        way_out = "call fit again with resume=True" if kept else "checkpoint=FOLDER keeps one for the next time"
-        raise TrainingInterrupted(
-            f"fit: interrupted {run.place()}; {kept or 'there is no checkpoint'}; {way_out}",
-            run.folder / LAST if run.folder is not None and kept else None,
-        ) from None
+    reporter = Reporter(progress, epochs, len(train))
+    with run.parallel.running(run.kept):
+        try:
+            run.parallel.check({"epochs": epochs, "patience": patience, "checkpoint_every": every})
+            run.begin(resume if resume == "auto" else bool(resume))
+            if run.parallel.ranks > 1:
+                reporter.say(str(run.parallel) if run.parallel.first else "")
+            told = (reporter, *callbacks) if run.parallel.first else ()
+            with watching(told, model, run.history, run.position.step) as watched:
+                while run.position.epoch < epochs and (patience is None or run.history.stale < patience):
+                    if run.one_epoch(watched, every):
+                        break
+                if restore_best:
+                    run.put(run.best)
+        except KeyboardInterrupt:
+            raise _interrupted(run) from None
     return run.history
+
+
+def _interrupted(run: Run) -> TrainingInterrupted:
+    """Return what Ctrl-C becomes."""
+    kept = run.kept()
+    way_out = "call fit again with resume=True" if kept else "checkpoint=FOLDER keeps one for the next time"
+    return TrainingInterrupted(
+        f"fit: interrupted {run.place()}; {kept or 'there is no checkpoint'}; {way_out}",
+        run.folder / LAST if run.folder is not None and kept else None,
+    )
 
 
 def _monitor(monitor: str | None, validation: Source | None, patience: int | None) -> str | None:

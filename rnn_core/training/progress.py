@@ -36,6 +36,11 @@ class Reporter(Callback):
         self.next_picture = 0.0
         self.validation = ""
 
+    def say(self, line: str) -> None:
+        """Show a line, where anything is shown."""
+        if self.console is not None and line:
+            self.console.print(line, highlight=False, soft_wrap=True)
+
     def begin(self, model: Any, history: History, step: int) -> None:
         """Put up the bar."""
         if self.console is not None and self.console.is_terminal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from inspect import signature
 from math import inf, isfinite
 from pathlib import Path
@@ -20,9 +21,12 @@ from ..data.source import Source
 from ..layers.base import Layer
 from ..layers.checks import check_finite
 from ..layers.home import move
+from .alone import Parallel
 from .callbacks import StepRecord
 from .callbacks.callback import Watching
-from .checkpoint import BEST, LAST, Checkpoint, Position, check_run, fingerprint, read_facts
+from .checkpoint import BEST, LAST, Checkpoint, Position, check_run, fingerprint
+from .checkpoint.fingerprint import checksum
+from .checkpoint.folder import at_in_words, found
 from .clipping import clipping_factor
 from .history import EpochRecord, History
 from .optimizers import Optimizer
@@ -52,6 +56,7 @@ class Run:
     updates: Updates  # in full: see `updates.resolve`
     seed: int
     folder: Path | None
+    parallel: Parallel
 
     history: History
     position: Position = field(default_factory=Position)
@@ -72,24 +77,29 @@ class Run:
 
     def begin(self, resume: bool | str) -> None:
         """Put the last checkpoint back if that is wanted, and write one: a folder that can't be written ends here."""
-        if not (resume and self.folder is not None and (self.folder / LAST).exists()):  # nothing is put over them
-            for name, array in self.model.parameters.items():
-                check_finite("fit", name, array)
-        if self.folder is None:
+        together = self.parallel
+        last = None if self.folder is None else self.folder / LAST
+        resumes = together.by_first(lambda: bool(resume and last is not None and last.exists()))
+        if not resumes:  # nothing is put over what the model has
+            together.each(self.check_starting_values)
+        if last is None and together.ranks == 1:
             return
-        last = self.folder / LAST
-        if resume is True and not last.exists():
-            raise FileNotFoundError(
-                f"fit: with resume=True there must be a checkpoint, got no file {str(last)!r}; "
-                "resume='auto' begins afresh then"
-            )
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise type(error)(
-                f"fit: checkpoint must be a folder, got {str(self.folder)!r}, which can't be made: {error.strerror}"
-            ) from error
-        self.fingerprint = fingerprint(
+        self.fingerprint = together.each(self.known_by)
+        together.check(self.fingerprint | {"starting values": checksum(self.model.parameters.values())})
+        if last is not None:
+            stored = together.by_first(lambda: found(last, resume))
+            if stored is not None:
+                self.load(last, stored)
+            self.write()
+
+    def check_starting_values(self) -> None:
+        """Raise if a parameter is NaN or infinite before the first step."""
+        for name, array in self.model.parameters.items():
+            check_finite("fit", name, array)
+
+    def known_by(self) -> dict[str, Any]:
+        """Return what must be the same for a resumed run to be this one, and on every rank."""
+        return fingerprint(
             self.model,
             self.train,
             self.validation,
@@ -99,17 +109,8 @@ class Run:
             clip_norm=self.clip_norm,
             seed=self.seed,
             monitor=self.history.monitor,
+            **self.parallel.facts,
         )
-        if resume and last.exists():
-            self.load(last)
-        elif last.exists() and read_facts(last)["position"]["step"]:  # before the first update there is nothing to lose
-            raise FileExistsError(
-                f"fit: checkpoint must be a folder without an earlier run, got {str(self.folder)!r}, which holds "
-                f"{_at(last)}; resume=True goes on with it; to begin afresh, name another folder or remove {LAST}"
-            )
-        else:
-            (self.folder / BEST).unlink(missing_ok=True)  # an earlier run's, whose last.safetensors was removed
-        self.write()
 
     def one_epoch(self, watching: Watching, every: int | None) -> bool:
         """Make the steps that the epoch still lacks, evaluate, and keep the results.
@@ -121,7 +122,8 @@ class Run:
         # A run that diverges says so once, by an error, and not by a warning from each product before.
         with np.errstate(over="ignore", invalid="ignore"):
             while at.index < len(self.train):
-                ends = watching.step(self.step())
+                record = self.step()
+                ends = self.parallel.by_first(partial(watching.step, record))
                 if at.index < len(self.train) and (ends or (every and at.step % every == 0)):
                     sums.seconds = perf_counter() - began
                     self.check_parameters()
@@ -129,8 +131,10 @@ class Run:
                     if ends:
                         return True
             self.check_parameters()
+            if self.parallel.ranks > 1:
+                self.parallel.check({"parameters after an epoch": checksum(self.parameters.values())})
             validation_loss, validation_accuracy = self.evaluate()
-        record = EpochRecord(
+        record_of_epoch = EpochRecord(
             epoch=at.epoch + 1,
             step=at.step,
             loss=sums.loss / sums.count,
@@ -142,13 +146,13 @@ class Run:
             validation_accuracy=validation_accuracy,
             seconds=perf_counter() - began,
         )
-        self.history.records.append(record)
+        self.history.records.append(record_of_epoch)
         self.position = Position(at.epoch + 1, 0, at.step)
-        if self.history.best is record:
+        if self.history.best is record_of_epoch:
             self.best = {name: array.copy() for name, array in self.parameters.items()}
             self.write_best()
         self.write()
-        return watching.epoch(self.history) or ends
+        return self.parallel.by_first(lambda: watching.epoch(self.history)) or ends
 
     def step(self) -> StepRecord:
         """Make one update."""
@@ -156,18 +160,20 @@ class Run:
         batch = self.train.batch(at.epoch, at.index)
         limit = inf if self.clip_norm is None else self.clip_norm
         try:
-            step = self.model.loss_and_gradients(
+            step = self.parallel.step(
+                self.model,
                 batch,
-                state=self.carried if batch.carry else None,
-                needs=self.needs,
-                rng=np.random.default_rng([self.seed, at.epoch, at.index, DROPOUT]),
-                **self.by_rows,
+                self.carried if batch.carry else None,
+                self.needs,
+                [self.seed, at.epoch, at.index, DROPOUT],
+                self.by_rows,
             )
             penalty, gradients = add_penalties(self.updates.anchors, self.parameters, step.gradients)
             loss = float(step.loss) + penalty
             if not isfinite(loss):
                 raise ValueError(f"fit: the loss must be finite, got {loss}")
-            scale, norm = clipping_factor(gradients, limit, backend=self.backend)
+            # Of one rank, so that all have the same bits, however an array lies in memory.
+            scale, norm = self.parallel.by_first(lambda: clipping_factor(gradients, limit, backend=self.backend))
         except ValueError as error:
             raise self.failed(error, self.place(), batch) from error
         factor = self.factor(at.step)
@@ -205,7 +211,7 @@ class Run:
         try:
             for index in range(len(self.validation)):
                 batch = self.validation.batch(0, index)
-                result = self.model.evaluate(batch, state=state if batch.carry else None)
+                result = self.parallel.evaluate(self.model, batch, state if batch.carry else None)
                 state = result.state
                 total += result.loss
                 count += result.count
@@ -225,25 +231,27 @@ class Run:
     def write(self) -> None:
         """Write a checkpoint, if there is a folder for it."""
         if self.folder is not None:
-            Checkpoint(
+            last, carried = self.folder / LAST, self.parallel.whole(self.carried)
+            whole = Checkpoint(
                 self.fingerprint,
                 self.position,
                 self.history,
                 self.model.parameters,
                 self.optimizer_state,
                 self.best,
-                self.carried,
-            ).write(self.folder / LAST)
+                carried,
+            )
+            self.parallel.by_first(lambda: whole.write(last))
 
     def write_best(self) -> None:
         """Write the model as it is now, if there is a folder for it."""
         if self.folder is not None:
             # A model that is no Layer can't be rebuilt by `load`; its arrays can be read by `read_arrays`.
-            weights.save(self.model if isinstance(self.model, Layer) else self.model.parameters, self.folder / BEST)
+            what, best = self.model if isinstance(self.model, Layer) else self.model.parameters, self.folder / BEST
+            self.parallel.by_first(lambda: weights.save(what, best))
 
-    def load(self, last: Path) -> None:
+    def load(self, last: Path, stored: Checkpoint) -> None:
         """Put everything back as it was, if this is the run that the checkpoint was written by."""
-        stored = Checkpoint.read(last)
         check_run(
             last,
             stored,
@@ -261,11 +269,13 @@ class Run:
             array[...] = _as_home(stored.optimizer_state[key], array)
         home = next(iter(self.parameters.values()))
         if isinstance(stored.carried, tuple):
-            self.carried = tuple(_as_home(array, home) for array in stored.carried)
+            carried: Any = tuple(_as_home(array, home) for array in stored.carried)
         else:
-            self.carried = None if stored.carried is None else _as_home(stored.carried, home)
+            carried = None if stored.carried is None else _as_home(stored.carried, home)
+        self.carried = self.parallel.own(carried)
         self.put(stored.parameters)
-        if self.best and self.folder is not None and not (self.folder / BEST).exists():
+        folder = last.parent
+        if self.best and not self.parallel.by_first(lambda: (folder / BEST).exists()):
             self.put(self.best)  # so that last.safetensors alone is enough to go on elsewhere
             self.write_best()
             self.put(stored.parameters)
@@ -296,7 +306,7 @@ class Run:
         """Return what there is to resume from, in words; "" if nothing."""
         if self.folder is None or not (last := self.folder / LAST).exists():
             return ""
-        return f"{last} holds {_at(last)}"
+        return f"{last} holds {at_in_words(last)}"
 
     def failed(self, error: ValueError, place: str, batch: Any = ()) -> ValueError:
         """Return the error of a step with what the step could not know: where in training it happened."""
@@ -331,9 +341,3 @@ def _as_home(array: Array, home: Array) -> Array:
 def _is_finite(part: Any) -> bool:
     """Return whether a part of a batch has no NaN and no infinity; what is no array has none."""
     return not hasattr(part, "dtype") or bool(array_namespace(part).isfinite(part).all())
-
-
-def _at(path: Path) -> str:
-    """Return how far a checkpoint has come, in words."""
-    position = read_facts(path)["position"]
-    return f"the state after step {position['step']}, with {position['epoch']} epochs done"

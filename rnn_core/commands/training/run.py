@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
 
 from ... import load, save
 from ...data.source import Source
 from ...layers.base import Layer
 from ...models import Model
+from ...parallel import MPI, launched
 from ...showing.surroundings import check_folder
 from ...showing.terminal import Parts, new_console
 from ...tasks.options import network, usual, words
 from ...tasks.shown import curves_exhibit
 from ...tasks.task import Role, Task, must_go_with
 from ...training import Adam, AdamW, Callback, Cosine, History, TrainingInterrupted, fit
+from ...training.alone import Alone, Parallel
 from ...training.checkpoint.fingerprint import checksum
 from .folder import Folder, run_facts
 from .log import log_of
@@ -60,23 +65,60 @@ def run(task: AnyTask, args: argparse.Namespace) -> int:
     OSError
         A file can't be read, or the folder not written to.
     """
+    together = _together()
+    try:
+        with together.running(str):
+            _run(task, args, together)
+    except (Exception, KeyboardInterrupt):
+        if together.first:
+            raise
+        sys.exit(2)  # all ranks have raised it, and one says so
+    return 0
+
+
+def _run(task: AnyTask, args: argparse.Namespace, together: Parallel) -> None:
+    """Do the same, as one of several ranks: all read and train, the first writes."""
     folder = Folder(Path(args.out or f"runs/{task.name}"))
-    folder.check(args)
-    log = log_of(args)
-    parts = Parts(new_console())
+    together.by_first(lambda: folder.check(args))
+    log = together.each(lambda: log_of(args))
+    parts = Parts(new_console() if together.first else Console(quiet=True))
     with parts.part("reading", "Data"):
-        sides = gather(task, args)
-        model = task.build(sides.how, network(task, args), args)
+        sides = together.each(lambda: gather(task, args))
+        model = together.each(lambda: task.build(sides.how, network(task, args), args))
         facts = {side: task.facts(sides.how, examples) for side, examples in sides.examples.items()}
         parts.plain(facts_table(facts))
         for note in sides.notes:
             parts.plain(f"- {note}")
-        check_folder(folder.place)
-        _rehearse(task, sides.how, model, folder.place)
         digests = {side: _digest(source) for side, source in sides.batches.items()}
-        folder.begin(args, run_facts(args, digests, model))
+        together.check(digests)
+        together.by_first(lambda: _begin(task, args, sides, model, digests, folder))
     with parts.part("training", "Training"):
-        history = _train(task, args, model, sides, folder, parts, log)
+        history = _train(task, args, model, sides, folder, parts, log, together)
+    together.by_first(lambda: _finish(task, args, model, sides, facts, history, folder, parts))
+
+
+def _together() -> Parallel:
+    """Return the ranks that mpiexec has started, or one process."""
+    if not launched():
+        return Alone()
+    ranks: Parallel = MPI()
+    return ranks
+
+
+def _begin(
+    task: AnyTask, args: argparse.Namespace, sides: Sides, model: Model, digests: dict[str, str], folder: Folder
+) -> None:
+    """See that all can be written in the end, and write down which run this is."""
+    check_folder(folder.place)
+    _rehearse(task, sides.how, model, folder.place)
+    folder.begin(args, run_facts(args, digests, model))
+
+
+def _finish(
+    task: AnyTask, args: argparse.Namespace, model: Model, sides: Sides, facts: dict[str, dict[str, Any]],
+    history: History, folder: Folder, parts: Parts,
+) -> None:  # fmt: skip
+    """Score, and write everything."""
     with parts.part("scores", "Scores"):
         outcome = _outcome(task, args, model, sides, facts, history, parts)
         parts.plain(scores_table(outcome.scores) if outcome.scores else "there is nothing to score by")
@@ -86,7 +128,6 @@ def run(task: AnyTask, args: argparse.Namespace) -> int:
             pages(outcome), lambda path: save(model, path, task=task.name, record=record, **task.kept(sides.how))
         )
     _conclude(outcome, folder, parts)
-    return 0
 
 
 def gather(task: AnyTask, args: argparse.Namespace) -> Sides:
@@ -127,7 +168,7 @@ def gather(task: AnyTask, args: argparse.Namespace) -> Sides:
 
 def _train(
     task: AnyTask, args: argparse.Namespace, model: Model, sides: Sides, folder: Folder, parts: Parts,
-    log: list[Callback],
+    log: list[Callback], together: Parallel,
 ) -> History:  # fmt: skip
     """Train until it gets no better, or the epochs are over."""
     epochs, rate, decay = usual(task, args, "epochs"), usual(task, args, "rate"), args.weight_decay
@@ -151,6 +192,7 @@ def _train(
             resume=bool(args.resume),
             progress=parts.console,
             callbacks=log,
+            parallel=together,
         )
     except TrainingInterrupted as interrupt:
         place = str(interrupt).removeprefix("fit: ").partition(";")[0]

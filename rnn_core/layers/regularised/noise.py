@@ -13,7 +13,7 @@ import numpy as np
 
 from kernels.contract import Array, Cut
 
-from ..dropout import drawn_mask
+from ..dropout import drawn_mask, uniform
 from ..layout import turn
 from .arguments import Regularisers
 
@@ -53,18 +53,18 @@ def draw(
         T, B and H.
     """
 
-    def mask(shape: tuple[int, ...], p: float) -> Array:
-        return drawn_mask(rng, shape, p, dtype, xp)
+    def mask(shape: tuple[int, ...], p: float, rows: int | None = None) -> Array:
+        return drawn_mask(rng, shape, p, dtype, xp, rows)
 
     def held(p: float) -> Array:
         """1 with probability p, where a unit keeps its old value."""
         real = xp.float32 if dtype == xp.float32 else xp.float64
-        return xp.astype(xp.asarray(rng.random(sizes, dtype=np.float32) < p), real)
+        return xp.astype(xp.asarray(uniform(rng, sizes, 1) < p), real)
 
     W_h, *matrices = weights
     weight = mask(tuple(W_h.shape), given.weight_drop) if given.weight_drop and W_h is not None else None
-    recurrent = mask(sizes[1:], given.recurrent_dropout) if given.recurrent_dropout else None
-    dropped = [mask(sizes, given.candidate_dropout) for _ in range(candidates if given.candidate_dropout else 0)]
+    recurrent = mask(sizes[1:], given.recurrent_dropout, 0) if given.recurrent_dropout else None
+    dropped = [mask(sizes, given.candidate_dropout, 1) for _ in range(candidates if given.candidate_dropout else 0)]
     streams = (*dropped, *(held(p) for p in given.zoneout if p))
     others = tuple([mask(tuple(W.shape), given.weight_drop) for W in matrices if W is not None and given.weight_drop])
     return Noise(weight, others, recurrent, streams)

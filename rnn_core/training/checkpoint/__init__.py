@@ -8,7 +8,8 @@ last.safetensors     to resume from: parameters, the optimizer's state, the stat
 best.safetensors     the model as it was at its best epoch, for `rnn_core.load`
 ===================  ================================================================================================
 
-`contents` has the file, `fingerprint` that proof, and `fitting` what must fit besides.
+`contents` has the file, `folder` what is there before a run, `fingerprint` that proof, and `fitting` what must fit
+besides.
 """
 
 from .contents import BEST, LAST, Checkpoint, Position, Sums, read_facts
