@@ -195,6 +195,8 @@ class MPI:
         losses = [(float(one.loss) * float(one.count), float(one.count)) for one in found]
         told = self.comm.allgather((losses, kinds))
         total = fsum(count for losses, _ in told for _, count in losses)
+        if total == 0:
+            raise ValueError("fit: weights must not all be zero; leave this batch out")
         every = {name for _, kinds in told for name in kinds}
         names = [name for name in model.parameters if name in every]
         by_rows = frozenset(name for name in names if all(kinds.get(name, True) for _, kinds in told))

@@ -10,9 +10,13 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from .agreement import say
+
+LINGER = 0.5
+"""Seconds that whoever has said so stays: a launcher that sees another one end may end the rest unheard."""
 
 
 class Watch:
@@ -65,4 +69,5 @@ class Watch:
         for descriptor, _ in poll.poll():
             if descriptor in self._descriptors and not self._over:
                 say(self._said(self._descriptors[descriptor]))
+                time.sleep(LINGER)
                 os._exit(1)

@@ -155,9 +155,9 @@ def fit(
         resolve("fit", model, updates, optimizer.lr),
         int(seed),
         None if checkpoint is None else Path(checkpoint),
-        checked_parallel("fit", parallel),
         History(monitor=_monitor(monitor, validation, patience)),
         remembered=optimizer_state,
+        parallel=checked_parallel("fit", parallel),
     )
     reporter = Reporter(progress, epochs, len(train))
     with run.parallel.running(run.kept):

@@ -21,7 +21,7 @@ from ..data.source import Source
 from ..layers.base import Layer
 from ..layers.checks import check_finite
 from ..layers.home import move
-from .alone import Parallel
+from .alone import Alone, Parallel
 from .callbacks import StepRecord
 from .callbacks.callback import Watching
 from .checkpoint import BEST, LAST, Checkpoint, Position, check_run, fingerprint
@@ -56,13 +56,13 @@ class Run:
     updates: Updates  # in full: see `updates.resolve`
     seed: int
     folder: Path | None
-    parallel: Parallel
 
     history: History
     position: Position = field(default_factory=Position)
     best: dict[str, Array] = field(default_factory=dict)
     carried: Any = None
     remembered: Mapping[str, Array] | None = None  # by the optimizer, of a run before; written into
+    parallel: Parallel = field(default_factory=Alone)
 
     def __post_init__(self) -> None:
         self.parameters = {name: self.model.parameters[name] for name in self.updates.trainable}
@@ -85,7 +85,8 @@ class Run:
         if last is None and together.ranks == 1:
             return
         self.fingerprint = together.each(self.known_by)
-        together.check(self.fingerprint | {"starting values": checksum(self.model.parameters.values())})
+        start = [*self.model.parameters.values(), *self.optimizer_state.values()]
+        together.check(self.fingerprint | {"starting values": checksum(start)})
         if last is not None:
             stored = together.by_first(lambda: found(last, resume))
             if stored is not None:
