@@ -164,9 +164,7 @@ def fit(
         try:
             run.parallel.check({"epochs": epochs, "patience": patience, "checkpoint_every": every})
             run.begin(resume if resume == "auto" else bool(resume))
-            if run.parallel.ranks > 1:
-                reporter.say(str(run.parallel) if run.parallel.first else "")
-            told = (reporter, *callbacks) if run.parallel.first else ()
+            told = _told(run, reporter, callbacks)
             with watching(told, model, run.history, run.position.step) as watched:
                 while run.position.epoch < epochs and (patience is None or run.history.stale < patience):
                     if run.one_epoch(watched, every):
@@ -176,6 +174,15 @@ def fit(
         except KeyboardInterrupt:
             raise _interrupted(run) from None
     return run.history
+
+
+def _told(run: Run, reporter: Reporter, callbacks: Sequence[Callback]) -> Sequence[Callback]:
+    """Return what this rank tells of the run: the first one all, after it has said how many there are."""
+    if not run.parallel.first:
+        return ()
+    if run.parallel.ranks > 1:
+        reporter.say(str(run.parallel))
+    return (reporter, *callbacks)
 
 
 def _interrupted(run: Run) -> TrainingInterrupted:
