@@ -210,12 +210,19 @@ def test_every_key_has_files_of_its_own(compile_nothing, tmp_path):
 COMPILE_ONE = """
 import sys
 from tests.cases import CASES
-from tests.conformance import check_equations
+from tests.conformance import assert_close, outputs
 from kernels import cpu
+from rnn_core import equations
 case = next(case for case in CASES if case.name == "tails-of-tiles")
 for name in sys.argv[1:]:
-    check_equations(cpu.cell(name), case.problem(name, "float64"))
+    problem = case.problem(name, "float64")
+    found, expected = (
+        outputs(problem, *made.infer(problem.params, problem.x, problem.state0, problem.lengths))
+        for made in (cpu.cell(name), equations.cell(name))
+    )
+    assert_close(found, expected, problem)
 """
+"""Inference alone: a loop that compiles in a second. test_defined.py does the same with loops back."""
 
 
 def test_code_of_two_processes_stays_apart_in_a_third(tmp_path):

@@ -136,13 +136,13 @@ def test_complex_step_with_any_resets(kind, num_layers, bidirectional, batch_fir
     rng = np.random.default_rng(seed)
     T, B = int(rng.integers(1, 7)), int(rng.integers(1, 4))
     layer = kind(
-        2, 3, num_layers, bidirectional=bidirectional, batch_first=batch_first, dropout=0.3 * (num_layers - 1),
+        1, 2, num_layers, bidirectional=bidirectional, batch_first=batch_first, dropout=0.3 * (num_layers - 1),
         dtype=np.float64, backend=backend, seed=seed,
     )  # fmt: skip
-    x, resets = rng.standard_normal((T, B, 2)), rng.random((T, B)) < share
+    x, resets = rng.standard_normal((T, B, 1)), rng.random((T, B)) < share
     if batch_first:
         x, resets = x.swapaxes(0, 1), resets.T
-    state = whole([rng.standard_normal((num_layers * layer.directions, B, 3)) for _ in layer.spec.states])
+    state = whole([rng.standard_normal((num_layers * layer.directions, B, 2)) for _ in layer.spec.states])
     reset_to = {"state0": None, "zeros": "zeros", "given": state}[to]
     report = gradcheck(
         layer, x, lengths=rng.integers(1, T + 1, B) if ragged else None, resets=resets, reset_to=reset_to, seed=seed
