@@ -75,6 +75,13 @@ def test_the_page_and_the_code_know_the_same_numbers():
     assert set(DEFINED) == IN_CODE
 
 
+@pytest.mark.parametrize("backend", ["kernels/cpu", "kernels/cuda"])
+def test_a_backend_carries_every_number_of_the_cells(backend):
+    """At a line that computes it: products and loops are written once for all cells, and carry the numbers of each."""
+    lines = "\n".join(line for path in (ROOT / backend).rglob("*.py") for line in re.findall(r"#.*", code(path)))
+    assert {number for number in DEFINED if letters(number) in ("R", "L", "G")} <= numbers(lines)
+
+
 def test_numbers_run_from_one_without_gaps():
     forward = [number for number in DEFINED if not number.endswith("′")]
     for family in set(map(letters, forward)):

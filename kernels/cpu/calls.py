@@ -175,6 +175,7 @@ def state_views(
 def all_states(cell: KernelCell, tape: Tape) -> State:
     """Return every state at every step, (T, B, H) each, with zeros past the end of each sequence."""
     rows, shape, S = tape.rows, tape.shape, len(tape.rows.order)
+    # y_t and, of a cell with more than h, z_t: (R3), (L8), (L9), (G6)
     views = state_views(cell, tape.memory, shape.tape, S + rows.count, shape.Hp, shape.lanes, shape.Pp)
     P, H = (int(shape.job[PLACE[size]]) for size in ("P", "H"))
     return tuple(

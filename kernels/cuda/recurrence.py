@@ -92,7 +92,7 @@ class Recurrence(NamedTuple):
                 stepwise.run_forward(cell, W_h, arrays, given, rows, keep=keep)
             else:
                 persistent.run_forward(cell, choice, xp.ascontiguousarray(W_h), arrays, given, rows, keep=keep)
-            y = h[1:, :, :H]
+            y = h[1:, :, :H]  # (R3), (L8), (G6)
             # The tape keeps h, and the caller may write into y.
             y = y.copy() if keep else xp.ascontiguousarray(y)
         return y, (h_T, *c_T) if C else (h_T,), Tape(x, rows, h, c, kept, given.streams) if keep else None
@@ -100,7 +100,7 @@ class Recurrence(NamedTuple):
     def states(self, tape: Tape) -> State:
         """Return every state at every step, (T, B, H) each, zero past a row's length."""
         H, C = tape.kept.shape[-1], len(self._cell(tape.x.dtype).spec.states) - 1
-        others = (zero_past(tape.c[1:, k], tape.rows).copy() for k in range(C))
+        others = (zero_past(tape.c[1:, k], tape.rows).copy() for k in range(C))  # (L9)
         return tape.h[1:, :, :H].copy(), *others
 
     def backward(
@@ -124,6 +124,7 @@ class Recurrence(NamedTuple):
         check_backward(self._outline(cell), sizes, params, dy, dstate_T, dstates)
         with memory(f"cuda.{self.name}", T, B, H):
             da_x, da_h, dstate0, dvectors = self._walk_back(cell, params, tape, dy, dstate_T, dstates[1:], needs)
+            # (R1′), (L1′); of a GRU (G1′), (G2′) and, from x, (G4′), from h, (G3′)
             h_prev = tape.h[:T].reshape(T * B, -1)
             db_ih = da_x.sum(axis=0) if "bias_ih" in needs else None
             db_hh = None

@@ -228,7 +228,7 @@ def make_finish(cell: KernelCell, lanes: Lanes, *, keep: bool) -> Callable[..., 
             if keep:
                 for k, value in enumerate(kept):
                     code.store(as_vector(code, value), units.kept(len(cell.kept)), k * lanes.width)
-            units.store_caller(new[0], units.caller(at["y"], at["y_row"]))
+            units.store_caller(new[0], units.caller(at["y"], at["y_row"]))  # y_t = h_t: (R3), (L8), (G6)
 
         _rows_and_vectors(code, at["rows"], at["vectors"], body)
 
@@ -253,9 +253,9 @@ def make_finish_backward(cell: KernelCell, lanes: Lanes, *, upstream: bool = Fal
             dy = units.load_caller(units.caller(at["dy"], at["dy_row"]))
             sums = code.load(units.place(at["sums"], (row, at["sums_row"]), (vector, lanes.width)))
             dstate = [code.load(units.carry(k)) for k in every]
-            dstate[0] = dstate[0] + sums + dy
+            dstate[0] = dstate[0] + sums + dy  # (R3′), (L8′), (G6′)
             if upstream:
-                dstate[1:] = [value + units.upstream(k) for k, value in enumerate(dstate[1:], start=1)]
+                dstate[1:] = [value + units.upstream(k) for k, value in enumerate(dstate[1:], start=1)]  # (L9′)
             prev, state = (states(*(code.load(units.state(when, k)) for k in every)) for when in ("prev", "next"))
             kept_at = units.kept(len(cell.kept))
             gates = kept(*(code.load(kept_at, k * lanes.width) for k in range(len(cell.kept))))

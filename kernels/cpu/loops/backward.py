@@ -192,6 +192,7 @@ class StepBack:
         zeros, weights, K = View(job.zeros, 0), at.w_back(job, panel), at.words(at.count)
         coming = at.w_back(job, following(panel, mine, job.back_panel, job.vectors)).at
         ahead = upcoming(self.lanes, tile.turn, da.blocks * K, coming)
+        # dh_t, as the step after hands it on by W_h: (R1′), (L1′), (G1′)–(G3′)
         self.product(rows, panel.vectors, self._sums(mine, panel), zeros, da, K, weights, at.count, ahead)
 
     def nothing_from_after(self, job: Job, mine: Mine, panel: Panel, tile: RowTile, going_on: int) -> None:

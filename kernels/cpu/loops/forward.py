@@ -179,6 +179,7 @@ class Products:
         for first, count in self.parts_x:
             out, bias = at.slot(sums, at.first_x + first, panel), at.bias(job, at.first_x + first, panel)
             w = at.w_x(job, panel).along(first * panel.vectors * at.width)
+            # W_x x_t + b, what (R1), (L1), (G1), (G2) and (G4) have of the input
             self.product(tile.rows, count * panel.vectors, out, bias, x, K, w, at.count, ahead)
 
     def of_state(self, job: Job, mine: Mine, panel: Panel, step: Step, tile: RowTile, sums: View) -> None:
@@ -186,12 +187,13 @@ class Products:
         at = self.at
         if at.slots > at.from_x:  # a GRU's m has a bias, and nothing of the input
             rest, bias = at.slot(sums, at.from_x, panel), at.bias(job, at.from_x, panel)
-            self.copy(tile.rows, (at.slots - at.from_x) * panel.vectors, *rest, *bias)
+            self.copy(tile.rows, (at.slots - at.from_x) * panel.vectors, *rest, *bias)  # b_hn of (G3)
         h, K = Factor(*at.h_read(job, step.prev + tile.first)), at.words(job.P)
         ahead = upcoming(self.lanes, tile.turn, K, at.w_h(job, following(panel, mine, job.panel, job.vectors)).at)
         for first, count in self.parts_h:
             own = at.slot(sums, at.first_h + first, panel)
             w = at.w_h(job, panel).along(first * panel.vectors * at.width)
+            # + W_h h_{t−1}: with it (R1), (L1), (G3) and what (G1) and (G2) apply σ to are whole
             self.product(tile.rows, count * panel.vectors, own, own, h, K, w, at.count, ahead)
 
 

@@ -69,6 +69,7 @@ class InputGradient:
         da = at.gates(job, part.da, at.first_x, at.from_x, row)
         valid = least(at.count, job.I - (panel.first + panel.vectors - 1) * at.count)
         K = at.words(at.count)
+        # dx_t = W_xᵀ da_t: (R1′), (L1′), (G1′), (G2′), (G4′)
         self.product(rows, panel.vectors, dx, View(job.zeros, 0), da, K, at.w_dx(job, panel), valid)
 
 
@@ -190,4 +191,5 @@ class WeightGradient:
         vector = (at.da_pairs(job, slot) if self.pairs else at.da(job, part.da, slot, 0)).below(item)
         da, K = Factor(vector.at + first * at.size, at.width), at.words(part.rows)
         x = View(columns.at, columns.row)
+        # dW_x += Σ da_t x_tᵀ and dW_h += Σ da_t h_{t−1}ᵀ: (R1′), (L1′), (G1′)–(G4′)
         self.product(end - first, columns.vectors, out, start, da, K, x, columns.valid)

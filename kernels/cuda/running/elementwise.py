@@ -94,7 +94,7 @@ def make_backward(cell: KernelCell, real: Any, *, vectors: bool, every: bool) ->
             for back in range(length):
                 t = length - 1 - back
                 recalled, m = recall(t, row, unit, B, H, H, h, c, kept), stream(streams, t, row, unit, B, H)
-                dy_t = dy[(t * B + row) * H + unit] if with_dy else zero
+                dy_t = dy[(t * B + row) * H + unit] if with_dy else zero  # (R3′), (L8′), (G6′)
                 dstate = complete(carry[0] + dy_t, others(carry), upstream(dstates, t, row, unit, B, H))
                 carry, dp = retreat(recalled, dstate, m, p, t, row, unit, B, H, H, da_x, da_h)
                 total = add(total, dp)

@@ -212,7 +212,7 @@ def make_backward(cell: KernelCell, tile: Tile, real: Any, *, vectors: bool, eve
                     product(shared, da_h, (t + 1) * B * K, source, K, w_row, thread)
                     carry = states(carry[0] + (shared[sums_at] if t + 1 < length else zero), others(carry))  # (V1)
                 if t < length:  # past it da stays the zero that it began as (V1)
-                    dstate = complete(carry[0] + dy_t, others(carry), up)
+                    dstate = complete(carry[0] + dy_t, others(carry), up)  # (R3′), (L8′), (G6′)
                     carry, dp = retreat(recalled, dstate, m, p, t, row, unit, B, H, Hq, da_x, da_h)
                     total = add(total, dp)
                 if t > 0 or with_dh0:

@@ -174,7 +174,7 @@ def _backward(cell: StagedCell, stages: Stages, phase: Phase, real: Any, *, ever
         if OF_H and t + 1 < length:  # (V1)
             dh += first(sums, place)
         if with_dy:
-            dh += first(dy, t * stride + place)
+            dh += first(dy, t * stride + place)  # (R3′), (L8′), (G6′)
         dstate = complete(dh, dothers, upstream(dstates, t, row, unit, B, H))
         m, p = stream(streams, t, row, unit, B, H), parameter(parameters, unit, H)
         found, given = before(slots, results, place, stride)

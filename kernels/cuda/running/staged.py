@@ -60,7 +60,7 @@ def make_dh(cell: StagedCell, real: Any) -> Callable[..., Any]:
             if t < length:
                 up = sums[place] if t + 1 < length else last[place]  # (V1)
                 if with_dy:
-                    up += dy[t * B * P + place]
+                    up += dy[t * B * P + place]  # (R3′), (L8′), (G6′)
                 found[t * B * P + place] = up
 
     return dh

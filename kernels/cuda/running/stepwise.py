@@ -106,7 +106,7 @@ def make_step_backward(cell: KernelCell, real: Any, *, vectors: bool, every: boo
                 if with_sums and t + 1 < length:  # (V1)
                     up += sums[place]
                 if with_dy:
-                    up += dy[(t * B + row) * H + unit]
+                    up += dy[(t * B + row) * H + unit]  # (R3′), (L8′), (G6′)
                 recalled = recall(t, row, unit, B, H, Hp, h, c, kept)
                 m, p = stream(streams, t, row, unit, B, H), parameter(parameters, unit, H)
                 dstate = complete(up, read_others(dc, place, B * H), upstream(dstates, t, row, unit, B, H))

@@ -176,7 +176,7 @@ def make_upstream(cell: CellNumbers, *, every: bool) -> tuple[Callable[..., Any]
     @device_function
     def complete(dh, dothers, up):
         if EVERY:
-            dothers = add(dothers, up)
+            dothers = add(dothers, up)  # (L9′)
         return states(dh, dothers)
 
     return upstream, complete
