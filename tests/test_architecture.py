@@ -19,7 +19,12 @@ BELOW = {"kernels": set(), "rnn_core": {"kernels"}, "transfer": {"kernels", "rnn
 MOST_FILES = 12
 """Files of a room, its ``__init__.py`` not counted."""
 
-EXTRAS = {"rnn_core.torch": {"torch"}, "rnn_core.onnx": {"onnx"}, "rnn_core.sklearn": {"sklearn"}}
+EXTRAS = {
+    "rnn_core.torch": {"torch"},
+    "rnn_core.onnx": {"onnx"},
+    "rnn_core.keras": {"h5py"},
+    "rnn_core.sklearn": {"sklearn"},
+}
 """What a room may import besides because it is for whoever has that already; nothing else here imports the room."""
 
 MOST_LINES = 60

@@ -2,6 +2,7 @@
 
 ==================================  ============================  =======
 `export_onnx`, `load_onnx`          `rnn_core.onnx`               [onnx]
+`load_keras`                        `rnn_core.keras`              [keras]
 ==================================  ============================  =======
 """
 
@@ -10,10 +11,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-ROOMS = {"export_onnx": "rnn_core.onnx", "load_onnx": "rnn_core.onnx"}
+ROOMS = {"export_onnx": "rnn_core.onnx", "load_onnx": "rnn_core.onnx", "load_keras": "rnn_core.keras"}
 """Where each function is; what they return is a `Chain`, of chain.py."""
 
-__all__ = ["export_onnx", "load_onnx"]  # by the function below
+__all__ = ["export_onnx", "load_keras", "load_onnx"]  # by the function below
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,7 @@ from ..layers.stack import Recurrent
 from ..models import LanguageModel, SequenceClassifier, SequenceRegressor, SequenceTagger
 from ..models.base import softmax
 from ..models.single_head import SingleHead
+from .passing import Passing, TokenMask, Zeroed, passed
 
 FUNCTIONS = {
     "relu": lambda z: np.maximum(z, 0),
@@ -35,19 +36,16 @@ MODELS = (SequenceClassifier, SequenceRegressor, SequenceTagger, LanguageModel)
 WORDS = {"RNN": "rnn", "LSTM": "lstm", "GRU": "gru"}
 """What models call a cell whose class has another name."""
 
-LAST_STEP = "last step"
-"""What takes the step that stands last, also of the direction that begins there."""
-
 
 class Stage(NamedTuple):
     """One thing that a chain does, in its order."""
 
     name: str  # of its layer, or what it is: a function, or how it pools
-    does: Any  # a Layer, a Pooling, a function of an array, or LAST_STEP
+    does: Any  # a Layer, a Pooling, a Marker, a function of an array, or LAST_STEP
 
 
 class Chain:
-    """Layers one after another: embedding, recurrent stacks, pooling, affine maps, and functions between them.
+    """Layers one after another: embedding, recurrent stacks, pooling, affine maps, and functions and masks between them.
 
     It computes; training is for a model, which `as_model` makes of it, or `copy_parameters` of its `state_dict()`.
 
@@ -82,6 +80,21 @@ class Chain:
         """The live arrays by name."""
         return {f"{part}.{name}": a for part, layer in self.layers.items() for name, a in layer.parameters.items()}
 
+    def named_for(self, names: Collection[str]) -> dict[str, Array]:
+        """Return `parameters` under the names of a model of ours, which calls its last affine map head.
+
+        Parameters
+        ----------
+        names : collection of str
+            The model's parameters. The last layer is called head where these have a head and no such layer.
+        """
+        last = next(reversed(self.layers), "")
+        as_head = isinstance(self.layers.get(last), Linear) and f"{last}.weight" not in names and "head.weight" in names
+        return {
+            f"head.{name.partition('.')[2]}" if as_head and name.partition(".")[0] == last else name: array
+            for name, array in self.parameters.items()
+        }
+
     def state_dict(self) -> dict[str, Array]:
         """Return a copy of every parameter by name."""
         return {name: array.copy() for name, array in self.parameters.items()}
@@ -100,7 +113,7 @@ class Chain:
         state0 : optional
             The initial state of the recurrent layer; of several a tuple, with a state or None for each.
         lengths : array of int, shape (B,), optional
-            Valid steps of each sequence.
+            Valid steps of each sequence. Where the chain takes a mask from its input, padding is known without them.
 
         Returns
         -------
@@ -124,19 +137,10 @@ class Chain:
             lengths = check_lengths(where, lengths, y.shape[1], y.shape[0])
         elif lengths is not None:
             raise ValueError(f"{where}: lengths must be left out, as no layer is recurrent, got {shown(lengths)}")
-        finals: list[Any] = []
-        stepped = bool(recurrent)
-        for one in self.stages:
-            if isinstance(one.does, Recurrent):
-                y, final = one.does(y, states[len(finals)], lengths)
-                finals.append(final)
-            elif isinstance(one.does, Pooling):
-                y, stepped = one.does(y, lengths), False
-            elif one.does == LAST_STEP:
-                y, stepped = y[:, -1], False
-            else:
-                y = one.does(y)
-        if stepped and self.batch_first == self._turned:
+        passing = Passing(y, lengths, bool(recurrent))
+        finals = passed([one.does for one in self.stages], passing, states)
+        y = passing.y
+        if passing.stepped and self.batch_first == self._turned:
             y = y.swapaxes(0, 1)
         y = y[..., 0] if self._flat else y
         return y, None if not finals else finals[0] if len(finals) == 1 else tuple(finals)
@@ -158,6 +162,10 @@ class Chain:
         ValueError
             The chain is not an embedding or nothing, one recurrent layer, a pooling (but where every step is answered)
             and an affine map, with or without a softmax or sigmoid; or it has another size than the model.
+
+        Notes
+        -----
+        A model takes no mask from its tokens: pad them behind, and call it with `lengths`.
         """
         where = "Chain.as_model"
         if kind not in MODELS:
@@ -199,7 +207,7 @@ class Chain:
         self, where: str, kind: type[SingleHead]
     ) -> tuple[Embedding | None, Recurrent, Pooling | None, Linear]:
         """Return the layers that a model is made of, if they stand in its order."""
-        left = [one.does for one in self.stages]
+        left = [one.does for one in self.stages if not isinstance(one.does, TokenMask | Zeroed)]
         embedding = left.pop(0) if left and isinstance(left[0], Embedding) else None
         rnn = left.pop(0) if left and isinstance(left[0], Recurrent) else None
         pooling = left.pop(0) if left and isinstance(left[0], Pooling) else None

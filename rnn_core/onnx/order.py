@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..layers.defined import SHIPPED, Cell, shipped
+from ..layers.first_values import undrawn
 from ..layers.home import to_host
 from ..layers.recurrent import GRU, LSTM, RNN
 from ..layers.stack import Recurrent
@@ -68,6 +69,12 @@ def form_of(layer: Recurrent) -> Form | None:
 def class_of(name: str) -> type[Recurrent]:
     """Return a class of `FORMS`."""
     return BUILT_IN[name] if name in BUILT_IN else shipped(name)
+
+
+def gates_of(kind: type[Recurrent]) -> tuple[str, ...]:
+    """Return the gates of a class in our order."""
+    with undrawn():
+        return tuple(kind(1, 1, backend="numpy").spec.gates._fields)  # type: ignore[attr-defined]
 
 
 def packed(layer: Recurrent, form: Form, k: int) -> Packed:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from rnn_core.formats.chain import Chain
 from rnn_core.layers.base import Layer
 
 from .fitting import Fitter, Fitting, Misfit
@@ -18,7 +19,7 @@ MISMATCHES = ("error", "skip", "overlap")
 
 
 def copy_parameters(
-    source: Layer | Mapping[str, Any],
+    source: Layer | Chain | Mapping[str, Any],
     target: Layer,
     *,
     include: Patterns | None = None,
@@ -33,8 +34,10 @@ def copy_parameters(
 
     Parameters
     ----------
-    source : Model, layer or mapping of str to array
-        Where values come from: a model, or a state_dict (also torch's, on the CPU).
+    source : Model, layer, Chain or mapping of str to array
+        Where values come from: a model, or a state_dict (also torch's, on the CPU). A chain that `load_keras` or
+        `load_onnx` has read has the names of a model: embedding, rnn and, where the target has a head, its last affine
+        map as head.
     target : Model or layer
         What is written into. A frozen parameter is written like any other: freezing is about training.
     include, exclude : str or iterable of str, optional
@@ -73,6 +76,8 @@ def copy_parameters(
     where = "copy_parameters"
     checked_layer(where, "target", target)
     check_float(where, "target", target)
+    if isinstance(source, Chain):
+        source = source.named_for(target.parameters)
     arrays = arrays_of(where, "source", source)
     if on_mismatch not in MISMATCHES:
         raise ValueError(f"{where}: on_mismatch must be 'error', 'skip' or 'overlap', got {on_mismatch!r}")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto
 
+from ...formats.steps import Affine, Function, Pooled
 from .folding import entries, integers
-from .stages import Affine, Function, Pooled
 from .taking import as_layers_read, concat, gather, slice_, split
 from .values import Atom, Axis, CantRead, Count, Flow, Known, Sizes, States, axis_of, entry_of, regrouped, size_of
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ...formats.chain import LAST_STEP
+from ...formats.passing import LAST_STEP
+from ...formats.steps import Looked, Pooled
 from ..order import Packed
 from .folding import integers, slices
-from .stages import Cells, Looked, Pooled
+from .stages import Cells
 from .values import Atom, Axis, CantRead, Flow, Known, States, axis_of, size_of
 
 Attributes = Mapping[str, Any]
