@@ -45,7 +45,7 @@ class Stage(NamedTuple):
 
 
 class Chain:
-    """Layers one after another: embedding, recurrent stacks, pooling, affine maps, and functions and masks between them.
+    """Layers one after another: embedding, recurrent stacks, pooling, affine maps, functions and masks between them.
 
     It computes; training is for a model, which `as_model` makes of it, or `copy_parameters` of its `state_dict()`.
 

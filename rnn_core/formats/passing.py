@@ -1,10 +1,9 @@
 """How a batch passes through a chain: its stages in order, with the steps that are padded, by lengths or by a mask.
 
-A mask says of each step of each sequence whether it counts, wherever in the sequence it stands. A recurrent layer passes
-over the steps that don't: its state is carried, and so is what it says, until there is a step that counts. That is
-Keras's rule. For a layer of ours the steps that count are brought together at the front, with their number as the
-length, and what it says is put back to where the steps were; so a mask gives the numbers of the steps without the
-padding, bit by bit.
+A mask says of each step of each sequence whether it counts, wherever in the sequence it stands. A recurrent layer
+passes over the steps that don't: its state is carried, and so is what it says, until there is a step that counts. That
+is Keras's rule. For a layer of ours the steps that count are brought together at the front, with their number as the
+length, and what it says is put back to where the steps were.
 """
 
 from __future__ import annotations
@@ -178,7 +177,7 @@ def over_mask(layer: Recurrent, x: Array, state0: Any, mask: np.ndarray) -> tupl
     state : ndarray or pair of ndarray
         Where no step of a sequence counts, the initial one.
     """
-    xp, (B, T) = array_namespace(x), mask.shape
+    xp = array_namespace(x)
     counts = mask.sum(axis=1)
     order = np.argsort(~mask, axis=1, kind="stable")[:, : max(int(counts.max()), 1)]  # those that count first
     close = xp.take_along_axis(x, xp.asarray(order)[..., None], axis=1)

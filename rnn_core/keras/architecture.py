@@ -104,11 +104,11 @@ def _straight(config: Mapping[str, Any]) -> list[Part]:
     entries = {part.name: entry for part, entry in zip(parts.values(), config["layers"], strict=False)}
     if len(parts) != len(config["layers"]):
         raise CantRead("layers must have names of their own")
+    calls = {name: _called(part, entries[name]) for name, part in parts.items() if part.kind != "InputLayer"}
     first, last = (_end(config, key, parts) for key in ("input_layers", "output_layers"))
-    calls = {name: _called(parts[name], entries[name]) for name in parts if name != first}
     line = [last]
     while line[-1] != first:
-        sources = calls[line[-1]].sources
+        sources = calls[line[-1]].sources if line[-1] in calls else ()
         if len(sources) != 1 or sources[0] not in parts or sources[0] in line:
             got = ", ".join(shown(one, 40) for one in sources) or "nothing"
             raise PartError(parts[line[-1]], f"it must be called on the output of one layer before it, got {got}")
@@ -190,7 +190,7 @@ def _check_masks(line: Sequence[str], parts: Mapping[str, Part], calls: Mapping[
     """Refuse a mask that isn't the one that Keras itself hands on from the nearest Embedding or Masking before."""
     current: tuple[str, Any] | None = None
     for name, before in zip(line[1:], line, strict=False):
-        part, mask = parts[name], calls[name].mask
+        part, mask = parts[name], calls[name].mask  # each was met on the way from the last to the first
         if mask and _origin(mask, parts, calls) != current:
             raise PartError(part, f"its mask must be that of the layers before it, got {shown(mask)}")
         if part.kind == "Embedding" and part.config.get("mask_zero"):

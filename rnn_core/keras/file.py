@@ -65,7 +65,7 @@ def opened(where: str, path: str | os.PathLike[str]) -> Iterator[Stored]:
     except TypeError:
         raise TypeError(f"{where}: path must be a path, got {shown(path)}") from None
     try:
-        file = Path(name).open("rb")
+        file = Path(name).open("rb")  # noqa: SIM115  # below, so that only what opening says is caught here
     except (OSError, ValueError) as error:  # the latter of a name with a NUL
         raise type(error)(f"{where}: {name!r} can't be read: {getattr(error, 'strerror', None) or error}") from error
     with file:

@@ -1,21 +1,9 @@
-"""Keras's layers, each as steps of a chain of ours: its configuration understood, its weights in our order.
-
-==================  ==================================================================================================
-kernel              (I, blocks·H): its transpose is our weight_ih, a block of H rows for each gate
-recurrent_kernel    (H, blocks·H): that of weight_hh
-bias                (blocks·H), our bias_ih; (2, blocks·H) of a GRU with reset_after: bias_ih, and bias_hh
-==================  ==================================================================================================
-
-Keras's LSTM has its blocks in our order, i, f, g, o, and its GRU in the order z, r, n. Nothing is computed, so that
-weights keep their bits. `unit_forget_bias` is about first values; what was trained is in the bias.
-"""
+"""Keras's layers, each as steps of a chain of ours: its settings understood, its weights in our order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
-
-import numpy as np
 
 from ..foreign import shown
 from ..formats.chain import FUNCTIONS
@@ -26,6 +14,8 @@ from ..layers.recurrent import GRU, LSTM, RNN
 from ..layers.stack import Recurrent
 from .architecture import Part, as_part
 from .file import Stored
+from .order import ORDER
+from .settings import dtype_of, flag, function_of, must_be, sequences_of, size
 from .weights import CantRead, Place, Shape, read_weights
 
 BLOCKS = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}
@@ -75,24 +65,24 @@ class Reader:
     def _input(self, part: Part, _: Place) -> None:
         shape = part.config.get("batch_shape", part.config.get("batch_input_shape"))
         for key in ("sparse", "ragged"):
-            _must_be(part.config, key, False)
+            must_be(part.config, key, False)
         if shape is not None:
             self._comes_in(shape)
 
     def _comes_in(self, shape: Any) -> None:
         if not isinstance(shape, list) or not 2 <= len(shape) <= 3:
-            raise CantRead(f"what comes in must be tokens (batch, time) or features (batch, time, I), got {shown(shape)}")
+            raise CantRead(f"what comes in must be tokens (batch, time) or (batch, time, features), got {shown(shape)}")
         self.axes = len(shape)
-        self.width = _size("the last axis of what comes in", shape[-1]) if shape[-1] and len(shape) == 3 else None
+        self.width = size("the last axis of what comes in", shape[-1]) if shape[-1] and len(shape) == 3 else None
 
     def _weights(self, part: Part, place: Place, shapes: Mapping[str, Shape], k: int = 0, of: int = 1) -> Any:
-        return read_weights(self.stored, place, shapes, _dtype(part.config), k, of)
+        return read_weights(self.stored, place, shapes, dtype_of(part.config), k, of)
 
     def _embedding(self, part: Part, place: Place) -> None:
-        sizes = tuple(_size(key, part.config.get(key)) for key in ("input_dim", "output_dim"))
+        sizes = tuple(size(key, part.config.get(key)) for key in ("input_dim", "output_dim"))
         if self.steps or self.axes not in (None, 2):
             raise CantRead("it must be the first layer, and read tokens (batch, time)")
-        if _flag(part.config, "mask_zero", False):
+        if flag(part.config, "mask_zero", False):
             self.steps.append(TokenMask())
             self.masked = True
         self.steps.append(Looked(self._weights(part, place, {"embeddings": sizes})["embeddings"]))
@@ -107,18 +97,18 @@ class Reader:
         self.masked = True
 
     def _dense(self, part: Part, place: Place) -> None:
-        units, bias = _size("units", part.config.get("units")), _flag(part.config, "use_bias", True)
+        units, bias = size("units", part.config.get("units")), flag(part.config, "use_bias", True)
         if self.axes == 2 and not self.steps:
             self.width = None  # it was taken for time
         shapes: dict[str, Shape] = {"kernel": (self.width, units)} | ({"bias": (units,)} if bias else {})
-        function = _function(part.config, "activation", "linear", ("linear", *FUNCTIONS))
+        function = function_of(part.config, "activation", "linear", ("linear", *FUNCTIONS))
         found = self._weights(part, place, shapes)
         self.steps.append(Affine(found["kernel"].T, found.get("bias")))
         self.width = units
         self._apply(function)
 
     def _activation(self, part: Part, _: Place) -> None:
-        self._apply(_function(part.config, "activation", None, ("linear", *FUNCTIONS)))
+        self._apply(function_of(part.config, "activation", None, ("linear", *FUNCTIONS)))
 
     def _apply(self, function: str) -> None:
         if function != "linear":
@@ -138,7 +128,7 @@ class Reader:
         self._must_have_steps()
         if self.masked:
             raise CantRead("it must not stand behind a mask; call a layer of ours with lengths, and Pooling")
-        _must_be(part.config, "keepdims", False)
+        must_be(part.config, "keepdims", False)
         if part.config.get("data_format", "channels_last") not in ("channels_last", None):
             raise CantRead(f"data_format must be channels_last, got {shown(part.config['data_format'])}")
         self.steps.append(Pooled(POOLINGS[part.kind]))
@@ -146,7 +136,7 @@ class Reader:
 
     def _alone(self, part: Part, place: Place) -> None:
         self._must_have_steps()
-        backwards, sequences = _flag(part.config, "go_backwards", False), _sequences(part.config)
+        backwards, sequences = flag(part.config, "go_backwards", False), sequences_of(part.config)
         if backwards and sequences and self.masked:
             raise CantRead(
                 "go_backwards must be false with return_sequences behind a mask: Keras hands on steps in the one order "
@@ -155,7 +145,7 @@ class Reader:
         cells = self._cells(part, place, ((("cell",), 0),))
         if backwards:
             self.steps.append(Reversed())
-        self._add(cells, sequences, zeroed=_flag(part.config, "zero_output_for_mask", False))
+        self._add(cells, sequences, zeroed=flag(part.config, "zero_output_for_mask", False))
 
     def _both_ways(self, part: Part, place: Place) -> None:
         self._must_have_steps()
@@ -167,15 +157,15 @@ class Reader:
             raise CantRead(f"the layer within it must be one of {', '.join(BLOCKS)}, got {shown(inner.kind)}")
         other = part.config.get("backward_layer")
         backward = inner if other is None else as_part(other)
-        if _flag(inner.config, "go_backwards", False) or not (
-            other is None or _flag(backward.config, "go_backwards", False)
+        if flag(inner.config, "go_backwards", False) or not (
+            other is None or flag(backward.config, "go_backwards", False)
         ):
             raise CantRead("the layer must go forwards, and its backward_layer backwards")
         unlike = [key for key in ALIKE if inner.config.get(key) != backward.config.get(key)]
         if backward.kind != inner.kind or unlike:
             raise CantRead(f"both directions must be alike, got {', '.join(unlike) or 'two classes'} that differ")
         _checked(backward)
-        sequences = _sequences(inner.config)
+        sequences = sequences_of(inner.config)
         directions = ((("forward_layer", "cell"), 0), (("backward_layer", "cell"), 1))
         self._add(self._cells(inner, place, directions), sequences, zeroed=sequences)
         if mode != "concat":
@@ -185,9 +175,9 @@ class Reader:
     def _cells(self, part: Part, place: Place, directions: tuple[tuple[tuple[str, ...], int], ...]) -> Cells:
         """Return a recurrent layer, in one direction or two."""
         kind, nonlinearity = _checked(part)
-        H, blocks, of = _size("units", part.config.get("units")), BLOCKS[part.kind], len(directions)
+        H, blocks, of = size("units", part.config.get("units")), BLOCKS[part.kind], len(directions)
         shapes: dict[str, Shape] = {"kernel": (self.width, blocks * H), "recurrent_kernel": (H, blocks * H)}
-        if _flag(part.config, "use_bias", True):
+        if flag(part.config, "use_bias", True):
             shapes["bias"] = (2, blocks * H) if kind is GRU else (blocks * H,)
         each = []
         for inner, k in directions:
@@ -239,92 +229,11 @@ def _checked(part: Part) -> tuple[type[Recurrent], str]:
     """Return the class of ours, and the nonlinearity of a vanilla RNN, if it has what this layer computes with."""
     config = part.config
     for key in ("stateful", "return_state", "time_major"):
-        _must_be(config, key, False)
+        must_be(config, key, False)
     if part.kind == "SimpleRNN":
-        return RNN, _function(config, "activation", "tanh", ("tanh", "relu", "sigmoid"))
-    _function(config, "activation", "tanh", ("tanh",))
-    _function(config, "recurrent_activation", "hard_sigmoid", ("sigmoid",))  # what Keras had before it wrote it down
+        return RNN, function_of(config, "activation", "tanh", ("tanh", "relu", "sigmoid"))
+    function_of(config, "activation", "tanh", ("tanh",))
+    function_of(config, "recurrent_activation", "hard_sigmoid", ("sigmoid",))  # what Keras had before it wrote it down
     if part.kind == "LSTM":
         return LSTM, ""
-    return (GRU if _flag(config, "reset_after", False) else shipped("ResetBeforeGRU")), ""
-
-
-def _lstm(found: Mapping[str, np.ndarray], kind: type[Recurrent]) -> dict[str, np.ndarray]:
-    """Return the parameters of an LSTM, or of a vanilla RNN: the blocks are in our order."""
-    fields = {"weight_ih": found["kernel"].T, "weight_hh": found["recurrent_kernel"].T}
-    if "bias" in found:
-        fields |= {"bias_ih": found["bias"], "bias_hh": np.zeros_like(found["bias"])}
-    return fields
-
-
-def _gru(found: Mapping[str, np.ndarray], kind: type[Recurrent]) -> dict[str, np.ndarray]:
-    """Return the parameters of either GRU: its blocks z, r, n as r, z, n."""
-    fields = {"weight_ih": _turned(found["kernel"].T), "weight_hh": _turned(found["recurrent_kernel"].T)}
-    bias = found.get("bias")
-    if kind is GRU:
-        return fields | ({} if bias is None else {"bias_ih": _turned(bias[0]), "bias_hh": _turned(bias[1])})
-    H = fields["weight_hh"].shape[1]
-    fields |= {"weight_hh": fields["weight_hh"][: 2 * H], "weight_hn": fields["weight_hh"][2 * H :]}
-    return fields | ({} if bias is None else {"bias_ih": _turned(bias), "bias_hh": np.zeros_like(bias[: 2 * H])})
-
-
-def _turned(stacked: np.ndarray) -> np.ndarray:
-    """Return blocks z, r, n as r, z, n."""
-    z, r, n = np.split(stacked, 3)
-    return np.concatenate([r, z, n])
-
-
-ORDER = {"SimpleRNN": _lstm, "LSTM": _lstm, "GRU": _gru}
-
-
-def _size(key: str, value: Any) -> int:
-    """Return a size of a configuration."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 40:
-        raise CantRead(f"{key} must be a size, at least 1, got {shown(value)}")
-    return value
-
-
-def _flag(config: Mapping[str, Any], key: str, default: bool) -> bool:
-    value = config.get(key, default)
-    if not isinstance(value, bool):
-        raise CantRead(f"{key} must be true or false, got {shown(value)}")
-    return value
-
-
-def _must_be(config: Mapping[str, Any], key: str, only: bool) -> None:
-    if _flag(config, key, only) != only:
-        raise CantRead(f"{key} must be {str(only).lower()}, got {str(not only).lower()}{INSTEAD.get(key, '')}")
-
-
-INSTEAD = {
-    "stateful": "; a chain hands states out, and takes them as state0",
-    "return_state": "; a chain hands states out by itself",
-}
-"""What takes the place of a setting that isn't read."""
-
-
-def _sequences(config: Mapping[str, Any]) -> bool:
-    return _flag(config, "return_sequences", False)
-
-
-def _function(config: Mapping[str, Any], key: str, default: str | None, known: tuple[str, ...]) -> str:
-    """Return the name of a function, if it is one that layers of ours have."""
-    value = config.get(key, default)
-    value = "linear" if value is None else value
-    if isinstance(value, str) and value in known:
-        return value
-    got = shown(value)
-    if isinstance(value, dict):  # a function of the user's, or a lambda with its code, which stays where it is
-        got = f"one of a class of its own, {shown(value.get('registered_name') or value.get('class_name'))}"
-    raise CantRead(f"{key} must be {' or '.join(known)}, as layers of ours have it, got {got}")
-
-
-def _dtype(config: Mapping[str, Any]) -> str | None:
-    """Return the dtype that a layer computes in."""
-    value = config.get("dtype")
-    if isinstance(value, dict):
-        inner = value.get("config")
-        value = inner.get("name") if isinstance(inner, dict) else value
-    if value is not None and value not in ("float32", "float64"):
-        raise CantRead(f"its dtype policy must be float32 or float64, got {shown(value)}; set it anew in Keras, and save")
-    return value
+    return (GRU if flag(config, "reset_after", False) else shipped("ResetBeforeGRU")), ""

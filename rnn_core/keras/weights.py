@@ -65,7 +65,8 @@ def read_weights(
     names = tuple(shapes)
     try:
         found = _by_name(stored, place, names, k, of) if stored.legacy else _by_number(stored, place, names)
-        return {name: _array(one, name, shapes[name], dtype, stored.most) for name, one in zip(names, found, strict=True)}
+        pairs = zip(names, found, strict=True)
+        return {name: _array(one, name, shapes[name], dtype, stored.most) for name, one in pairs}
     except CantRead:
         raise
     except Exception as error:  # of a damaged archive, whatever HDF5 makes of it

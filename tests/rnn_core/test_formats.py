@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
+import rnn_core
 from rnn_core import formats
+from rnn_core.formats.passing import over_mask
 
 EXTRAS = ("torch", "onnx", "onnxruntime", "h5py", "sklearn", "keras", "tensorboardX", "tensorboard", "matplotlib")
 
@@ -48,6 +51,7 @@ for code in {[*ROOMS.values()]}:
 
 def test_every_name_is_there():
     pytest.importorskip("onnx")
+    pytest.importorskip("h5py")
     for name in formats.__all__:
         assert callable(getattr(formats, name))
     assert {*formats.__all__} == {*formats.ROOMS} <= {*dir(formats)}
@@ -64,3 +68,41 @@ def test_a_missing_onnx_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match=r"pip install 'rnn_core\[onnx\]'"):
         formats.export_onnx  # noqa: B018
+
+
+def test_a_missing_h5py_says_what_to_install(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("rnn_core.keras")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(ImportError, match=r"pip install 'rnn_core\[keras\]'"):
+        formats.load_keras  # noqa: B018
+
+
+def test_reading_keras_imports_no_keras():
+    pytest.importorskip("h5py")
+    code = "import sys; from rnn_core.formats import load_keras; print({'keras', 'tensorflow'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_steps_that_do_not_count_are_passed_over(kind, both):
+    """Each row alone, with those steps cut out; what was said is carried on, in the order in which it was read."""
+    rng, (B, T, H) = np.random.default_rng(0), (20, 7, 3)
+    layer = getattr(rnn_core, kind)(2, H, 2, batch_first=True, bidirectional=both, backend="numpy", seed=0)
+    x, mask = rng.standard_normal((B, T, 2)).astype(np.float32), rng.random((B, T)) < 0.5
+    mask[0], mask[1] = False, True
+    y, final = over_mask(layer, x, None, mask)
+    for b in range(B):
+        row = np.zeros((T, y.shape[2]), np.float32)
+        steps, states = np.flatnonzero(mask[b]), np.zeros_like(np.stack(final)[..., b, :])
+        if steps.size:
+            said, state = layer(x[b : b + 1, steps])
+            states = np.stack(state)[..., 0, :]
+            for t in range(T):
+                before, after = np.flatnonzero(steps <= t), np.flatnonzero(steps >= t)
+                row[t, :H] = said[0, before[-1], :H] if before.size else 0
+                row[t, H:] = said[0, after[0], H:] if after.size else 0
+        np.testing.assert_allclose(y[b], row, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(np.stack(final)[..., b, :], states, rtol=0, atol=1e-6)

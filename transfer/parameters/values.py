@@ -22,8 +22,7 @@ def arrays_of(where: str, argument: str, source: Any) -> Mapping[str, Any]:
     if isinstance(source, Mapping):
         return source
     raise TypeError(
-        f"{where}: {argument} must be a model, a layer, a chain or a mapping of names to arrays, got "
-        f"{type(source).__name__}"
+        f"{where}: {argument} must be a model, a layer or a mapping of names to arrays, got {type(source).__name__}"
     )
 
 

@@ -1,0 +1,1 @@
+"""Files of Keras's: as Keras writes them, and written here by hand."""
