@@ -103,6 +103,13 @@ def layer(found: Any) -> str | None:
     return None
 
 
+def chain(found: Any) -> str | None:
+    """Check `load_keras`'s and `load_onnx`'s result."""
+    if not found.layers or not repr(found).isprintable():
+        return f"a chain must have layers, and be shown, got {found!r:.200}"
+    return layer(found)
+
+
 def arrays(found: Any) -> str | None:
     """Check `read_arrays`'s result."""
     if any(not isinstance(array, np.ndarray) for array in found.values()):

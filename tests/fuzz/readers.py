@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from rnn_core import load
+from rnn_core import formats, load
 from rnn_core.data import Tokenizer
 from rnn_core.data.files import (
     read_dialogues,
@@ -38,9 +38,10 @@ from transfer.inputs.saved import load_network
 
 from . import checks
 from .case import Case
-from .mutators import archives, containers, names, raw, trees
+from .mutators import archives, containers, models, names, raw, trees
 from .mutators.raw import Mutator
 from .seeds import commands, histories, pairs, series, sound, stored, tagged, texts, vectors
+from .seeds import models as others
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,11 @@ def _estimator(path: Path, _: dict[str, Any]) -> Any:
     from rnn_core.sklearn import RNNClassifier, RNNForecaster
 
     return (RNNForecaster if "forecaster" in path.name else RNNClassifier).load(path, backend="numpy")
+
+
+def _model(name: str) -> Callable[[Path, dict[str, Any]], Any]:
+    """Return a reader of another program's models, which is imported once it is called."""
+    return lambda path, _: getattr(formats, name)(path, backend="numpy")
 
 
 def _resume(path: Path, options: dict[str, Any]) -> Any:
@@ -222,6 +228,10 @@ READERS: dict[str, Reader] = {
     "rnn-core transfer": Reader(
         commands.files, _to_transfer, commands.DAMAGE, checks.encoded, 2, commands.OPTIONS, False
     ),
+    "load_keras": Reader(
+        others.keras, _model("load_keras"), (models.as_keras, models.as_keras, archives.as_zip), checks.chain, 4
+    ),
+    "load_onnx": Reader(others.onnx, _model("load_onnx"), (models.as_onnx,), checks.chain, 4),
     "tokenizer": Reader(stored.tokenizers, _tokenizer, (trees.as_json,), checks.tokenizer, 1, names_file=False),
 }
 """By the name under which they are counted."""

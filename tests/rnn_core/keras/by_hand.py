@@ -59,7 +59,8 @@ def both_ways(kind, I, H, mode="concat", seed=7, **config):
 
 def described(layers, first=None, modern=False):
     """Return a Sequential model's description, its layers' names, and those of their weights."""
-    counts, entries = {}, []
+    counts: dict[str, int] = {}
+    entries = []
     for kind, config, _ in layers:
         snake = SNAKES.get(kind, kind.lower())
         n = counts[snake] = counts.get(snake, -1) + 1
@@ -106,7 +107,7 @@ def archive_of(layers, root="layers"):
     """Return model.weights.h5 as Keras 3 writes it."""
     import h5py
 
-    stream, counts = io.BytesIO(), {}
+    stream, counts = io.BytesIO(), dict[str, int]()
     with h5py.File(stream, "w") as file:
         for kind, _, weights in layers:
             snake = SNAKES.get(kind, kind.lower())

@@ -11,12 +11,24 @@ import pytest
 
 h5py = pytest.importorskip("h5py")
 
-from rnn_core import SequenceClassifier, SequenceTagger
+from rnn_core import LSTM, SequenceClassifier
 from rnn_core.formats import load_keras
 from transfer import copy_parameters
 
-from .by_hand import F, archive_of, both_ways, dense, described, document, embedding, numbers, recurrent, write_h5
-from .by_hand import write_keras, zipped  # isort: skip
+from .by_hand import (
+    F,
+    archive_of,
+    both_ways,
+    dense,
+    described,
+    document,
+    embedding,
+    numbers,
+    recurrent,
+    write_h5,
+    write_keras,
+    zipped,
+)
 
 V, D, H, T = 20, 4, 3, 5
 TOKENS = np.array([[3, 1, 4, 1, 5], [9, 2, 6, 5, 3]])
@@ -26,8 +38,9 @@ def sigmoid(a):
     return 1 / (1 + np.exp(-a))
 
 
-def lstm(x, kernel, recurrent_kernel, bias, mask=None):
+def lstm(x, weights, mask=None):
     """Keras's LSTM, in its own words, in float64; masked steps pass the state on."""
+    kernel, recurrent_kernel, bias = weights
     h = c = np.zeros((len(x), recurrent_kernel.shape[0]))
     for t in range(x.shape[1]):
         i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent_kernel + bias, 4, axis=1)
@@ -38,8 +51,9 @@ def lstm(x, kernel, recurrent_kernel, bias, mask=None):
     return h
 
 
-def gru(x, kernel, recurrent_kernel, bias, reset_after):
+def gru(x, weights, reset_after):
     """Keras's GRU: blocks z, r and the candidate, and two rows of biases with reset_after."""
+    kernel, recurrent_kernel, bias = weights
     h, H = np.zeros((len(x), recurrent_kernel.shape[0])), recurrent_kernel.shape[0]
     b, b_h = bias if reset_after else (bias, np.zeros_like(bias))
     for t in range(x.shape[1]):
@@ -53,7 +67,7 @@ def gru(x, kernel, recurrent_kernel, bias, reset_after):
 def of_document(layers, tokens, mask_zero=False):
     """What the model of document 001 says."""
     (table,), weights, (kernel, bias) = (one[2] for one in layers)
-    h = lstm(table[tokens].astype(float), *weights, mask=tokens != 0 if mask_zero else None)
+    h = lstm(table[tokens].astype(float), weights, tokens != 0 if mask_zero else None)
     return sigmoid(h @ kernel + bias)
 
 
@@ -103,8 +117,8 @@ def test_its_best_model_goes_straight_into_copy_parameters(write):
     words = [f"word {n}" for n in range(V)]
     report = copy_parameters(chain, SequenceClassifier(1, H, **sizes), vocabulary=(words, words[::-1]))
     assert report.rows[0].status == "mapped"
-    renamed = copy_parameters(chain, SequenceTagger(1, H, **sizes), rename={"head.*": "head.*"}, include=["head", "rnn.*"])
-    assert {row.status for row in renamed.rows if row.name != "embedding.weight"} == {"copied"}
+    report = copy_parameters(chain, LSTM(D, H, backend="numpy"), rename={"rnn.*": "*"})
+    assert {row.status for row in report.rows} == {"copied"}
 
 
 @pytest.mark.parametrize("side", ["left", "right", "middle"])
@@ -121,14 +135,14 @@ def test_the_blocks_of_a_gru(write, reset_after):
     layers = [recurrent("GRU", D, H, reset_after=reset_after)]
     x = numbers(2, T, D)
     y, _ = load_keras(write(layers, first=[None, None, D]), backend="numpy")(x)
-    np.testing.assert_allclose(y, gru(x.astype(float), *layers[0][2], reset_after), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(y, gru(x.astype(float), layers[0][2], reset_after), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("mode", ["concat", "sum", "mul", "ave"])
 def test_both_ways(write, mode):
     layers, x = [both_ways("LSTM", D, H, mode), dense(2 * H if mode == "concat" else H, 2)], numbers(2, T, D)
     weights = layers[0][2]
-    forward, backward = lstm(x.astype(float), *weights[:3]), lstm(x[:, ::-1].astype(float), *weights[3:])
+    forward, backward = lstm(x.astype(float), weights[:3]), lstm(x[:, ::-1].astype(float), weights[3:])
     merged = {"concat": np.concatenate([forward, backward], 1), "sum": forward + backward, "mul": forward * backward,
               "ave": (forward + backward) / 2}[mode]  # fmt: skip
     kernel, bias = layers[1][2]
@@ -271,7 +285,6 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
     assert "kernel must have shape (4, 12), got (5, 12)" in damaged(tmp_path, put(np.zeros((5, 12), F)))
     assert "kernel must be float32, got float16" in damaged(tmp_path, put(np.zeros((D, 12), np.float16)))
     assert "kernel must be float32, got |S1" in damaged(tmp_path, put(np.full((D, 12), b"x")))
-    assert "finite" in str(pytest.raises(ValueError, lambda: _nan(tmp_path)).value)
 
     def remove(group, file):
         del group[PLACE]
@@ -281,7 +294,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
     def fewer(group, file):
         group.attrs["weight_names"] = [b"lstm/lstm_cell/kernel:0"]
 
-    assert "its weights must be kernel, recurrent_kernel, bias, got 'lstm/lstm_cell/kernel:0'" in damaged(tmp_path, fewer)
+    assert "must be kernel, recurrent_kernel, bias, got 'lstm/lstm_cell/kernel:0'" in damaged(tmp_path, fewer)
 
     def none(group, file):
         del group.attrs["weight_names"]
@@ -289,10 +302,11 @@ def test_weights_that_do_not_fit_are_named(tmp_path):
     assert "must have the attribute weight_names" in damaged(tmp_path, none)
 
 
-def _nan(tmp_path):
+def test_weights_that_are_not_finite_are_refused(write):
     layers = document(V, D, H)
     layers[1][2][0][1, 2] = np.nan
-    load_keras(write_h5(tmp_path / "nan.h5", layers))
+    with pytest.raises(ValueError, match="^load_keras: .*must be finite, got nan"):
+        load_keras(write(layers))
 
 
 def test_links_that_lead_elsewhere_are_not_followed(tmp_path):

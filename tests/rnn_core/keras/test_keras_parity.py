@@ -88,9 +88,9 @@ def compare(keras, path, layers, shape, x, functional):
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_model_says_what_keras_says(keras, tmp_path, data):
-    draw = lambda *options: data.draw(st.sampled_from(options))  # noqa: E731
+    draw = lambda *options: data.draw(st.sampled_from(options))
     mask, deep, sequences = draw("none", "mask_zero", "Masking"), draw(False, True), draw(False, True)
-    tokens = mask == "mask_zero" or draw(False, True) and mask == "none"
+    tokens = mask == "mask_zero" or (draw(False, True) and mask == "none")
     front = []
     if tokens:
         front = [keras.layers.Embedding(V, I, mask_zero=mask == "mask_zero")]
@@ -155,8 +155,10 @@ def refused(keras, path, layers, shape=(None, I)):
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 def test_what_keras_itself_can_write_and_we_do_not_read_is_named(keras, tmp_path, suffix):
+    theirs: type = keras.layers.GRU
+
     @keras.saving.register_keras_serializable("ours")
-    class GRU(keras.layers.GRU):  # of the name of Keras's own
+    class GRU(theirs):  # of the name of Keras's own
         pass
 
     layers, path = keras.layers, tmp_path / f"model.{suffix}"
