@@ -29,7 +29,7 @@ default_role = "py:obj"
 autodoc_member_order = "bysource"
 # rnn_core.torch and rnn_core.onnx stand upon them. What stands for torch is no torch to scipy, which scikit-learn has
 # look for one while it is imported: so that is imported before.
-autodoc_mock_imports = ["torch", "onnx"]
+autodoc_mock_imports = ["torch", "onnx", "h5py"]
 importlib.import_module("sklearn.linear_model")
 numpydoc_show_class_members = False
 suppress_warnings = ["ref.citation"]  # a module cites its papers without numpydoc's [1]_

@@ -17,9 +17,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # Before NumPy is first imported: the arrays of the tests are small, and two workers with two BLAS threads each only
-# wait for one another. No window opens.
+# wait for one another. No window opens, and Keras computes with what is there.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 # In the background, as ``make test &`` starts it, a shell has this signal ignored, and every process that is begun
 # inherits that; but tests interrupt what they run.

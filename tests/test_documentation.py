@@ -23,7 +23,12 @@ FENCE = re.compile(
 )
 LINK = re.compile(r"\]\((?!\w+:)(?P<path>[^)#\s]+)(?:#[^)\s]*)?\)")
 
-WANTED = {"rnn_core.torch": ("torch",), "export_onnx": ("onnx", "onnxruntime"), "rnn_core.sklearn": ("sklearn",)}
+WANTED = {
+    "rnn_core.torch": ("torch",),
+    "export_onnx": ("onnx", "onnxruntime"),
+    "load_keras": ("h5py", "torch", "keras"),
+    "rnn_core.sklearn": ("sklearn",),
+}
 """What a page's code wants that may be missing, by what stands in it."""
 
 
@@ -62,6 +67,7 @@ def no_cells_of_tests(forgotten):  # noqa: F811
 
 @pytest.mark.parametrize("path", [path for path in DOCUMENTS if runnable(path)], ids=name)
 @pytest.mark.usefixtures("no_cells_of_tests")
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's, of torch
 def test_python_blocks_run(path, tmp_path, monkeypatch):
     for word, packages in WANTED.items():
         if any(word in block.body for block in runnable(path)):

@@ -15,10 +15,7 @@ _TORCH = (
     "in torch: safetensors.torch.save_file(torch.load(path, weights_only=True), new), then read_arrays(new) and "
     "load_state_dict here"
 )
-_KERAS = (
-    "in Keras: rnn_core.save({w.path: w.numpy() for w in model.weights}, new), then read_arrays(new); its matrices are "
-    "transposed"
-)
+_KERAS = "rnn_core.formats.load_keras(path) makes layers of it"
 _ARRAYS = "rnn_core.save(dict(np.load(path)), new), or load_state_dict with its arrays"
 _TORCH_MARK = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 """The number that torch pickled first, before version 1.6."""

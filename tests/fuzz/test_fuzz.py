@@ -57,7 +57,8 @@ FILES = {
     "a/a.txt": "texts: folders", "a.txt": "series: tables", "b.tsv": "series: tables", "a.ts": "series: .ts",
     "a.arff": "series: ARFF", "a/a.wav": "waveforms: WAV", "a/a.flac": "waveforms: FLAC, OGG", "a.vec": "vectors: text",
     "a.bin": "vectors: binary", "a.gz": "vectors: packed", "a.safetensors": "load", "b.safetensors": "read_arrays",
-    "a.keras": "load_keras", "a.h5": "load_keras", "a.onnx": "load_onnx", "last.safetensors": "fit, resumed", "model.safetensors": "load_network",
+    "a.keras": "load_keras", "a.h5": "load_keras", "a.onnx": "load_onnx",
+    "last.safetensors": "fit, resumed", "model.safetensors": "load_network",
 }  # fmt: skip
 
 

@@ -81,8 +81,8 @@ def _change(rng: Random, h5py: Any, file: Any, place: str) -> None:
         case 4:
             file[place] = old.T.copy() if rng.random() < 0.5 else old.ravel()
         case 5:
-            options: Any = {"chunks": tuple(min(size, 8) for size in sizes), "compression": "gzip"} if all(sizes) else {}
-            file.create_dataset(place, sizes, "f4", **(options if sizes and rng.random() < 0.7 else {}))
+            packed: dict[str, Any] = {"chunks": tuple(min(size, 8) for size in sizes), "compression": "gzip"}
+            file.create_dataset(place, sizes, "f4", **(packed if sizes and all(sizes) and rng.random() < 0.7 else {}))
         case 6:
             file.create_dataset(place, old.shape, "f4", external=[("/etc/passwd", 0, max(old.nbytes, 4))])
         case 7:

@@ -73,8 +73,9 @@ def _written(write: Callable[..., Any], *arguments: Any) -> bytes:
 def _functional(layers: Any) -> dict[str, Any]:
     """Return the description of the same model as a functional one."""
     entries = by_hand.described(layers, modern=True)["config"]["layers"]
-    first = {"module": "keras.layers", "class_name": "InputLayer", "registered_name": None, "inbound_nodes": [],
-             "config": {"name": "given", "batch_shape": [None, None], "dtype": "float32"}, "name": "given"}  # fmt: skip
+    given = {"name": "given", "batch_shape": [None, None], "dtype": "float32"}
+    first: dict[str, Any] = {"module": "keras.layers", "class_name": "InputLayer", "registered_name": None,
+                             "config": given, "inbound_nodes": [], "name": "given"}  # fmt: skip
     before = "given"
     for entry in entries:
         tensor = {"class_name": "__keras_tensor__", "config": {"keras_history": [before, 0, 0]}}

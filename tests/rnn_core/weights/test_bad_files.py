@@ -82,7 +82,7 @@ KINDS = {
     b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
     + bytes(99): "an old file of torch.save (.pt, .pth); in torch",
     b"\x80\x04\x95" + bytes(99): "a pickle, as torch.save and joblib write; in torch: ",
-    b"\x89HDF\r\n\x1a\n" + bytes(99): "an HDF5 file (.h5), as Keras writes; in Keras: ",
+    b"\x89HDF\r\n\x1a\n" + bytes(99): "an HDF5 file (.h5), as Keras writes; rnn_core.formats.load_keras",
     b"\x93NUMPY" + bytes(99): "an array of NumPy's (.npy); rnn_core.save({name: np.load(path)}",
     b"\x08\x08\x12\x07pytorch\x1a\x052.1.0" + bytes(99): "an ONNX file; rnn_core.formats.load_onnx(path)",
     b"\n\n<!DOCTYPE html><html><body>404</body></html>": "a web page; download the file itself",
