@@ -72,8 +72,8 @@ def _bring_in(where: str, path: str, tensor: onnx.TensorProto, folder: Path) -> 
     said = {one.key: one.value for one in tensor.external_data}
     what = f"{where}: the weight {shown(tensor.name)} of {path!r} must lie in a file beside it"
     location = said.get("location", "")
-    file = Path(os.path.realpath(folder / location))
-    if not location or not file.is_relative_to(folder):
+    file = Path(os.path.realpath(folder / location.replace("\0", "")))
+    if not location or "\0" in location or not file.is_relative_to(folder):
         raise ValueError(f"{what}, got the place {shown(location)}")
     try:
         offset, length = int(said.get("offset", 0)), int(said["length"]) if "length" in said else None

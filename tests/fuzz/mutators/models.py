@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -19,9 +20,22 @@ DTYPES = ("<f4", ">f4", "<f8", "<f2", "<i4", "|S3", "?", "<c8")
 
 
 def as_keras(rng: Random, data: bytes) -> bytes:
-    """Change what a .keras or .h5 file says of its model, or the weights."""
+    """Change what a .keras or .h5 file says of its model, or the weights; bytes of what is no such file (any more)."""
+    with contextlib.suppress(Exception):
+        return _in_keras(rng, data)
+    return rng.choice(raw.RAW)(rng, data)
+
+
+def as_onnx(rng: Random, data: bytes) -> bytes:
+    """Change a node, an attribute, a weight or an input of a graph; bytes of what is no such file (any more)."""
+    with contextlib.suppress(Exception):
+        return _in_onnx(rng, data)
+    return rng.choice(raw.RAW)(rng, data)
+
+
+def _in_keras(rng: Random, data: bytes) -> bytes:
     if not data.startswith(b"PK"):
-        return as_hdf5(rng, data)
+        return _in_hdf5(rng, data)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
     name = rng.choice(("config.json", "config.json", "model.weights.h5"))
@@ -31,11 +45,11 @@ def as_keras(rng: Random, data: bytes) -> bytes:
         case 1:
             members[name] = rng.choice(raw.RAW)(rng, members[name])
         case _:
-            members[name] = (trees.as_json if name.endswith("json") else as_hdf5)(rng, members[name])
+            members[name] = (trees.as_json if name.endswith("json") else _in_hdf5)(rng, members[name])
     return zipped(list(members.items()), rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
 
 
-def as_hdf5(rng: Random, data: bytes) -> bytes:
+def _in_hdf5(rng: Random, data: bytes) -> bytes:
     """Change an attribute, an array or a link."""
     import h5py
 
@@ -90,11 +104,11 @@ def _change(rng: Random, h5py: Any, file: Any, place: str) -> None:
             layout[...] = h5py.VirtualSource("/etc/passwd", "x", old.shape)
             file.create_virtual_dataset(place, layout)
         case _:
-            file[place] = np.full(old.shape, rng.choice((np.nan, np.inf, 1e39, 1e-320)), rng.choice(("f4", "f8")))
+            with np.errstate(over="ignore", under="ignore"):
+                file[place] = np.full(old.shape, rng.choice((np.nan, np.inf, 1e39, 1e-320)), rng.choice(("f4", "f8")))
 
 
-def as_onnx(rng: Random, data: bytes) -> bytes:
-    """Change a node, an attribute, a weight or an input of a graph."""
+def _in_onnx(rng: Random, data: bytes) -> bytes:
     import onnx
 
     model = onnx.load_model_from_string(data)

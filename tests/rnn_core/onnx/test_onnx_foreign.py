@@ -346,7 +346,7 @@ def test_weights_beside_the_file_are_read_and_missed(tmp_path):
         load_onnx(path)
 
 
-@pytest.mark.parametrize("place", ["../secret", "/etc/passwd", "link", ""])
+@pytest.mark.parametrize("place", ["../secret", "/etc/passwd", "link", "", "a\0b"])
 def test_weights_elsewhere_are_not_read(tmp_path, place):
     (tmp_path / "room").mkdir()
     path, data = beside(tmp_path / "room")
