@@ -1,8 +1,8 @@
 """Our models as estimators of scikit-learn: fit, predict, score; in pipelines, searches and cross-validation.
 
 ==============  =====================================================================================================
-estimator.py    `RNNEstimator`: what all share; from what was read to a run of `fit`
-sequence_…      `OfSequences`: an estimator of sequences; labels.py: of those whose answers are classes
+estimator.py    `RNNEstimator`: what all share; from what was read to a run of `fit`. sequence_estimator.py: what those
+                of sequences share; labels.py: those among them whose answers are classes
 classifier.py   `RNNClassifier`, and regressor.py, tagger.py, forecaster.py: what is learned, and what is answered
 reading/        what X, y and weights may be
 learning.py     optimizers by name, and when a run is over

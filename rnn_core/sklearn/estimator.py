@@ -19,8 +19,9 @@ from ..foreign import shown
 from ..layers.checks import checked_dtype, flag, positive_int
 from ..models import Model
 from ..training import fit
+from ..training.callbacks import Onward
 from ..training.callbacks.callback import check_callbacks
-from ..training.history import EpochRecord
+from ..training.history import EpochRecord, History
 from .carrying import carry, source_of
 from .files import Saved
 from .learning import Convergence, number, optimizer_of
@@ -160,13 +161,19 @@ class RNNEstimator(Saved, BaseEstimator, metaclass=ABCMeta):
         patience = inf if once or self._spans(self.plan) else self.n_iter_no_change
         convergence = Convergence(float(self.tol), patience, data.score)
         callbacks = check_callbacks(where, [] if self.callbacks is None else self.callbacks)
+        histories: list[History] = []
         for k, (train, passes, updates, schedule) in enumerate(stages):
-            fit(
+            told = [Onward(callback, histories) for callback in callbacks]
+            history = fit(
                 self.model_, train, optimizer=optimizer, epochs=passes, validation=data.validation, schedule=schedule,
                 clip_norm=self.clip_norm, updates=updates, seed=self._draw(), monitor=self._watched(data),
                 restore_best=data.validation is not None, progress=bool(self.verbose),
-                callbacks=[*callbacks, convergence], optimizer_state=None if k else self._optimizer_state,
+                callbacks=[*told, convergence], optimizer_state=None if k else self._optimizer_state,
             )  # fmt: skip
+            histories.append(history)
+            if any(callback.over for callback in told):
+                convergence.over = True
+                break
         self._conclude(convergence, once)
 
     def _watched(self, data: Data) -> str | None:

@@ -6,7 +6,7 @@ stage before stopped, and so does the schedule, which spans the whole run. The o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from rnn_core.data.source import Source
 from rnn_core.layers.base import Layer
 from rnn_core.layers.checks import positive_int
 from rnn_core.models import Model
-from rnn_core.training import History, Optimizer, fit
+from rnn_core.training import Callback, History, Optimizer, fit
+from rnn_core.training.callbacks import Onward
+from rnn_core.training.callbacks.callback import check_callbacks
 from rnn_core.training.checkpoint import LAST, read_facts
 
 from ..parameters.groups import checked_model
@@ -42,6 +44,7 @@ def fit_plan(
     checkpoint_every: int | None = None,
     resume: bool | str = False,
     progress: bool | Console = True,
+    callbacks: Sequence[Callback] = (),
 ) -> list[History]:
     """Train a model as a plan says, its unfreezing and its schedule included.
 
@@ -68,11 +71,14 @@ def fit_plan(
     resume : bool or "auto"
         As for `fit`: True goes on in the stage where the run stopped, to the same bits as if it never had. A plan with
         anchors wants the model as it was at the beginning, or `reference`.
+    callbacks : sequence of Callback
+        As for `fit`. They hear of the stages as of one run, in which epochs and updates are counted through; `begin`
+        and `end` come once a stage. One that ends the run ends it for all stages.
 
     Returns
     -------
     histories : list of History
-        One for each stage.
+        One for each stage that was begun.
 
     Raises
     ------
@@ -103,8 +109,11 @@ def fit_plan(
     stages = plan.stages(model, train, epochs, reference, where="fit_plan")
     folders = [None if checkpoint is None else Path(checkpoint) / f"stage-{k}" for k in range(1, len(stages) + 1)]
     _check_order(folders, [stage.epochs for stage in stages])
-    histories = []
+    callbacks = check_callbacks("fit_plan", callbacks)
+    histories: list[History] = []
     for k, (stage, folder) in enumerate(zip(stages, folders, strict=True)):
+        # Behind which another has begun, a stage is over, and whoever listens has heard of it.
+        told = [] if _begun(folders[k + 1 : k + 2]) else [Onward(callback, histories) for callback in callbacks]
         histories.append(
             fit(
                 model,
@@ -122,9 +131,17 @@ def fit_plan(
                 checkpoint_every=checkpoint_every,
                 resume="auto" if k and resume else resume,
                 progress=progress,
+                callbacks=told,
             )
         )
+        if any(callback.over for callback in told):
+            break
     return histories
+
+
+def _begun(folders: list[Path | None]) -> bool:
+    """Return whether a stage has a checkpoint."""
+    return any(folder is not None and (folder / LAST).exists() for folder in folders)
 
 
 def _check_order(folders: list[Path | None], passes: list[int]) -> None:

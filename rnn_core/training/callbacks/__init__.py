@@ -2,6 +2,7 @@
 
 from .callback import Callback, StepRecord, watching
 from .logs import CSVLog, JSONLog
+from .onward import Onward
 from .tensorboard import TensorBoard
 
-__all__ = ["Callback", "StepRecord", "watching", "CSVLog", "JSONLog", "TensorBoard"]
+__all__ = ["Callback", "StepRecord", "watching", "CSVLog", "JSONLog", "Onward", "TensorBoard"]

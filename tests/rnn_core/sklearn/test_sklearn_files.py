@@ -18,7 +18,7 @@ from rnn_core import LSTM, SequenceClassifier, load, save
 from rnn_core.data import TimeSeries
 from rnn_core.sklearn import RNNClassifier, RNNForecaster, RNNRegressor, RNNTagger
 from rnn_core.sklearn.files import KEY
-from rnn_core.training import Adam, SlantedTriangular
+from rnn_core.training import Adam, Callback, CSVLog, SlantedTriangular
 from rnn_core.weights import read_metadata
 from tests.rnn_core.sklearn.test_sklearn_estimators import QUICK, cases
 from transfer import Plan, Unfreezing, copy_parameters
@@ -212,16 +212,29 @@ def test_anchors_hold_a_core_to_where_it_began_in_every_run():
     assert way(10.0) < 0.3 * way(0.0)
 
 
-def test_a_plan_that_spans_a_run_is_followed_to_its_end(recwarn):
-    """No convergence ends it, and none is missed; a group more trains in each stage."""
+def test_a_plan_that_spans_a_run_is_followed_to_its_end(tmp_path, recwarn):
+    """No convergence ends it, and none is missed; a group more trains in each stage, and a log hears of one run."""
     plan = Plan(unfreezing=Unfreezing(epochs=2), schedule=SlantedTriangular)
-    model = RNNClassifier(**QUICK, tol=100.0, n_iter_no_change=1, plan=plan, early_stopping=True).fit(X, WORDS)
+    told = {"plan": plan, "callbacks": [CSVLog(tmp_path / "log.csv")]}
+    model = RNNClassifier(**QUICK, tol=100.0, n_iter_no_change=1, **told, early_stopping=True).fit(X, WORDS)
     assert model.n_iter_ == len(model.validation_scores_) == 8
+    epochs = [row.split(",")[0] for row in (tmp_path / "log.csv").read_text().splitlines()[1:]]
+    assert epochs == [str(epoch) for epoch in range(1, 9)]
     assert not recwarn
     with pytest.raises(ValueError, match="plan must have neither unfreezing nor schedule"):
         model.set_params(early_stopping=False).partial_fit(X, WORDS)
     with pytest.raises(ValueError, match=r"RNNClassifier.fit: epochs must leave something for the last of 2 stages"):
         RNNClassifier(**QUICK, plan=Plan(unfreezing=Unfreezing(epochs=8))).fit(X, WORDS)
+
+
+def test_a_callback_that_ends_a_run_leaves_nothing_to_warn_of(recwarn):
+    class Once(Callback):
+        def epoch(self, history):
+            return True
+
+    options = QUICK | {"tol": 0.0, "n_iter_no_change": 99, "callbacks": [Once()]}
+    assert RNNClassifier(**options).fit(X, WORDS).n_iter_ == 1
+    assert not recwarn
 
 
 def test_a_pickle_goes_on_where_it_stopped():
