@@ -132,7 +132,7 @@ def test_a_page_that_says_something_else_is_refused(tmp_path, change):
     page = json.loads(read_metadata(path)[KEY])
     change(page)
     save(model.model_, path, metadata={KEY: json.dumps(page)})
-    with pytest.raises(ValueError, match=r"RNNClassifier\.load: '.*m.safetensors' does not hold what it says"):
+    with pytest.raises(ValueError, match=r"RNNClassifier\.load: '.* does not hold what it says"):  # a long path is cut
         RNNClassifier.load(path)
 
 
