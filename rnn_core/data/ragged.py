@@ -1,4 +1,4 @@
-"""`Ragged`: sequences of different lengths, padded only where some of them are taken."""
+"""Sequences of different lengths: read from a list, and as a `Ragged`, padded only where some of them are taken."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..layers.checks import as_array, check_finite
 from ..layers.layout import describe
 
 MOST_STEPS = 1 << 18
@@ -94,6 +95,54 @@ class Ragged:
     def take(self, rows: Any) -> Ragged:
         """Return some sequences, still apart."""
         return Ragged([self._rows[k] for k in np.arange(len(self))[rows]])
+
+
+def is_list(X: Any) -> bool:
+    """Return whether X is a list of sequences, and no array."""
+    return isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "O")
+
+
+def rows_of(where: str, X: Any, *, tokens: bool = False, turned: bool = False) -> list[np.ndarray]:
+    """Return the sequences of a list, each checked: (T_k,) of tokens or (T_k, I) of features.
+
+    Parameters
+    ----------
+    where : str
+        The function to name in errors.
+    X : sequence of array_like
+        (T_k,) of integers with `tokens`; otherwise (T_k,), of one feature, or (T_k, I).
+    tokens : bool
+    turned : bool
+        Each has its features first, (I, T_k).
+
+    Raises
+    ------
+    ValueError
+        There is none, one is empty or of another shape, NaN or infinite, or they differ in features.
+    TypeError
+        One is no array of numbers.
+    """
+    if len(X) == 0:
+        raise ValueError(f"{where}: X must have at least one sequence, got none")
+    shape, kinds = ("(T,) of integers", "iu") if tokens else ("(T,) or (T, I) of numbers", "biuf")
+    rows: list[np.ndarray] = []
+    for k, sequence in enumerate(X):
+        row = as_array(where, f"X[{k}]", sequence)
+        if row.ndim not in ((1,) if tokens else (1, 2)) or 0 in row.shape or row.dtype.kind not in kinds:
+            raise ValueError(
+                f"{where}: X must have sequences of shape {shape}, with at least one, got {row.dtype} of shape "
+                f"{row.shape} in sequence {k}; a single sequence goes in a list"
+            )
+        if not tokens:
+            row = row[:, None] if row.ndim == 1 else row.T if turned else row
+            check_finite(where, f"X[{k}]", row)
+            if rows and row.shape[1] != rows[0].shape[1]:
+                raise ValueError(
+                    f"{where}: X must have sequences of {rows[0].shape[1]} features, as the first has, got "
+                    f"{row.shape[1]} in sequence {k}"
+                )
+        rows.append(row)
+    return rows
 
 
 def pieces(lengths: np.ndarray, most: int) -> Iterator[slice]:

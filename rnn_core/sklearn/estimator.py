@@ -72,7 +72,11 @@ class RNNEstimator(Saved, BaseEstimator, metaclass=ABCMeta):
     )  # fmt: skip
 
     def _take(self, given: dict[str, Any]) -> None:
-        """Keep a constructor's arguments as they are: scikit-learn wants them unchanged, and read in `fit`."""
+        """Keep a constructor's arguments as they are: scikit-learn wants them unchanged, and read in `fit`.
+
+        Each class writes them all out, the common ones too: scikit-learn takes an estimator's parameters, and editors
+        what they offer, from the constructor's own signature, and refuses ``**kwargs`` there.
+        """
         for name, value in given.items():
             if name != "self":
                 setattr(self, name, value)

@@ -139,7 +139,7 @@ class RNNTagger(Labels):
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each tag at each step, (N, T, K) or a list of (T_k, K); of a CRF the marginals."""
         sequences = self._asked("RNNTagger.predict_proba", X)
-        if self.crf:
+        if self.model_.config["crf"]:  # what was learned: the parameter may have been set since
             return self._by_case(sequences, lambda model, x, lengths: model.predict_proba(x, lengths), lambda p: p)
         return self._by_case(sequences, lambda model, x, lengths: model(x, lengths), self._shares)
 

@@ -62,20 +62,15 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
         formats.load_tensorflow  # noqa: B018
 
 
-def test_a_missing_onnx_says_what_to_install(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("rnn_core.onnx")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(ImportError, match=r"pip install 'rnn_core\[onnx\]'"):
-        formats.export_onnx  # noqa: B018
-
-
-def test_a_missing_h5py_says_what_to_install(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("rnn_core.keras")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ImportError, match=r"pip install 'rnn_core\[keras\]'"):
-        formats.load_keras  # noqa: B018
+@pytest.mark.parametrize(
+    ("name", "room", "package"), [("export_onnx", "onnx", "onnx"), ("load_keras", "keras", "h5py")]
+)
+def test_a_missing_package_says_what_to_install(name, room, package, monkeypatch):
+    for loaded in [loaded for loaded in sys.modules if loaded.startswith(f"rnn_core.{room}")]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=rf"pip install 'rnn_core\[{room}\]'"):
+        getattr(formats, name)
 
 
 def test_reading_keras_imports_no_keras():

@@ -18,7 +18,8 @@ import numpy as np
 
 from rnn_core import SequenceClassifier
 from rnn_core.data import pad_sequences
-from rnn_core.layers.checks import as_array, check_finite, check_lengths, positive_int
+from rnn_core.data.ragged import is_list, rows_of
+from rnn_core.layers.checks import check_finite, check_lengths, positive_int
 from rnn_core.layers.home import to_host
 from rnn_core.layers.pooling import POOLINGS, Pooling
 
@@ -203,10 +204,10 @@ class RNNFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         tokens = model is not None and model.embedding is not None
         x: list[np.ndarray] | np.ndarray
-        if isinstance(X, list | tuple) or (getattr(X, "ndim", 0) == 1 and X.dtype.kind == "O"):
+        if is_list(X):
             if lengths is not None:
                 raise ValueError(f"{where}: lengths must be left out with sequences, which have their own, got some")
-            x = _rows(where, X, tokens)
+            x = rows_of(where, X, tokens=tokens)
             lengths, columns, features = np.array([len(row) for row in x]), False, x[0].shape[-1]
         else:
             columns = not tokens and getattr(X, "ndim", 2) != 3
@@ -253,28 +254,3 @@ def _kinds(pooling: Any) -> tuple[str, ...]:
             f"RNNFeatures: pooling must be one of {', '.join(map(repr, POOLINGS))}, or a tuple of them, got {pooling!r}"
         )
     return tuple(kinds)
-
-
-def _rows(where: str, X: Any, tokens: bool) -> list[np.ndarray]:
-    """Return sequences as arrays, each (T_k,) of tokens or (T_k, I) of features."""
-    if len(X) == 0:
-        raise ValueError(f"{where}: X must have at least one sequence, got none")
-    rows: list[np.ndarray] = []
-    shape, kinds = ("(T,) of integers", "iu") if tokens else ("(T,) or (T, I) of numbers", "biuf")
-    for k, sequence in enumerate(X):
-        row = as_array(where, f"X[{k}]", sequence)
-        if row.ndim not in ((1,) if tokens else (1, 2)) or 0 in row.shape or row.dtype.kind not in kinds:
-            raise ValueError(
-                f"{where}: X must have sequences of shape {shape}, with at least one, got {row.dtype} of shape "
-                f"{row.shape} in sequence {k}"
-            )
-        if not tokens:
-            row = row.reshape(len(row), -1)
-            check_finite(where, f"X[{k}]", row)
-            if rows and row.shape[1] != rows[0].shape[1]:
-                raise ValueError(
-                    f"{where}: X must have sequences of {rows[0].shape[1]} features, as the first has, "
-                    f"got {row.shape[1]} in sequence {k}"
-                )
-        rows.append(row)
-    return rows

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
-from ...data.ragged import Ragged, pieces
+from ...data.ragged import Ragged, is_list, pieces, rows_of
 from ...data.scaling import Scaling
 from ...foreign import shown
-from ...layers.checks import as_array, check_finite
 
 LAYOUTS = ("channels_last", "channels_first")
 """Where the features of a step are: (cases, time, features), or as aeon and sktime have them."""
@@ -83,11 +82,6 @@ class Sequences:
             yield x[piece], None if self.lengths is None else self.lengths[piece]
 
 
-def is_list(X: Any) -> bool:
-    """Return whether X is a list of sequences, and no array."""
-    return isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype.kind == "O")
-
-
 def _is_table(X: Any) -> bool:
     """Return whether a list is an array (N, T) that has been written out, as ``X.tolist()`` writes it."""
     rows = all(isinstance(row, list | tuple) and len(row) == len(X[0]) for row in X)
@@ -110,7 +104,7 @@ def read_sequences(estimator: Any, where: str, X: Any, *, reset: bool) -> Sequen
             f"{where}: layout must be one of {', '.join(map(repr, LAYOUTS))}, got {shown(estimator.layout)}"
         )
     if is_list(X) and not (reset and _is_table(X)):
-        found = Sequences(_rows(where, X, turned))
+        found = Sequences(_of_one_dtype(rows_of(where, X, turned=turned)))
     elif getattr(X, "ndim", 2) == 3:
         array = check_array(X, allow_nd=True, dtype=FLOATS, input_name="X")
         if 0 in array.shape:
@@ -140,25 +134,7 @@ def remember(estimator: Any, features: int, columns: bool, *, reset: bool) -> No
             del estimator.feature_names_in_
 
 
-def _rows(where: str, X: Any, turned: bool) -> list[np.ndarray]:
-    """Return the sequences of a list, each (T_k, I)."""
-    if len(X) == 0:
-        raise ValueError(f"{where}: X must have at least one sequence, got none")
-    rows: list[np.ndarray] = []
-    for k, sequence in enumerate(X):
-        row = as_array(where, f"X[{k}]", sequence)
-        if row.ndim not in (1, 2) or 0 in row.shape or row.dtype.kind not in "biuf":
-            raise ValueError(
-                f"{where}: X must have sequences of shape (T,) or (T, I) of numbers, with at least one, got "
-                f"{row.dtype} of shape {row.shape} in sequence {k}; a single sequence goes in a list"
-            )
-        row = row[:, None] if row.ndim == 1 else row.T if turned else row
-        check_finite(where, f"X[{k}]", row)
-        if rows and row.shape[1] != rows[0].shape[1]:
-            raise ValueError(
-                f"{where}: X must have sequences of {rows[0].shape[1]} features, as the first has, got "
-                f"{row.shape[1]} in sequence {k}"
-            )
-        rows.append(row)
+def _of_one_dtype(rows: list[np.ndarray]) -> list[np.ndarray]:
+    """Return sequences in float32 if all are, else in float64."""
     dtype = np.float32 if all(row.dtype == np.float32 for row in rows) else np.float64
     return [row.astype(dtype, copy=False) for row in rows]
