@@ -255,8 +255,9 @@ def run_backward(
         "dvectors": at + work["dvectors"] if needs & set(cell.vectors) else 0,
     }  # fmt: skip
     if dy is not None:
-        dy = dy if dy.flags.c_contiguous else np.ascontiguousarray(dy)
-        addresses.update(dy=dy.ctypes.data, dy_row=dy.strides[1], dy_step=dy.strides[0])
+        dy, row = np.ascontiguousarray(dy), P * dtype.itemsize
+        # Not dy's own strides: of an axis of one sequence that may be anything, and a cut batch counts rows beyond it.
+        addresses.update(dy=dy.ctypes.data, dy_row=row, dy_step=B * row)
     if dstates is not None and any(one is not None for one in dstates[1:]):
         upstream = Table.of_upstream(dstates[1:], (T, B, H), dtype, at_zeros)
         addresses["upstream"] = upstream.address

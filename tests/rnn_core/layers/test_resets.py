@@ -126,6 +126,21 @@ def assert_alone(layer, reset_to, ragged, rough=False):
             assert not dx[length:, b].any()
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_row_whose_strides_mean_nothing(kind):
+    """Of an axis of length 1 NumPy keeps whatever stride the array had before its axes were swapped."""
+    rng, resets = np.random.default_rng(0), np.array([[False, False, True, False, True, False]])
+    x, dy = rng.standard_normal((1, 6, 2)), rng.standard_normal((1, 6, 3))
+    found = []
+    for backend in ("numpy", "cpu"):
+        layer = kind(2, 3, batch_first=True, dtype=np.float64, backend=backend, seed=0)
+        _, _, tape = layer.forward(x, resets=resets)
+        dx, _, gradients = layer.backward(tape, dy)
+        found.append({"x": dx, **gradients})
+    for name, expected in found[0].items():
+        np.testing.assert_allclose(found[1][name], expected, rtol=0, atol=1e-13, err_msg=name)
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     kind=st.sampled_from(KINDS), num_layers=st.integers(1, 2), bidirectional=st.booleans(), batch_first=st.booleans(),
