@@ -24,6 +24,7 @@ DERIVATIONS = {
     "CV": "convolution", "CP": "convolution",
     "FC": "forecasting",
     "RG": "regularisers",
+    "DA": "domains",
     **dict.fromkeys(
         ("PL", "CL", "LR", "IR", "MG", "MN", "MT", "SL", "PS", "PJ", "RB", "GB", "LN", "LL", "LG"), "variants"
     ),

@@ -8,6 +8,7 @@ Rooms, each upon those above it:
 - ``maps``: a target's parameters as a linear map of the source's.
 - ``features``: a core that stays as it is, as the maker of features.
 - ``instances``: the source's examples among the target's: weighted, boosted, aligned.
+- ``domains``: a source with labels and a target without, trained on at once.
 - ``federated``: clients that share a core and keep their data.
 - ``choosing``: which source, which hidden size, how strongly to hold on.
 - ``comparing``: studies, arms, runs and verdicts.
@@ -31,6 +32,18 @@ from .comparing.classification import ClassificationStudy, Text
 from .comparing.comparison import ARMS, CROSS_DOMAIN_ARMS, Arm, Comparison, Difference, Study, compare
 from .comparing.data_study import Budget, DataStudy, Joint
 from .comparing.task_study import Score, SourceTask, TargetTask, TaskStudy
+from .domains.batches import DomainBatch, SideBySide, Unlabelled
+from .domains.calibration import Calibration, calibrate, calibration_error
+from .domains.losses.adversarial import DomainAdversarial
+from .domains.losses.conditional import ConditionalAdversarial
+from .domains.losses.confusion import ClassConfusion
+from .domains.losses.correlation import DeepCORAL
+from .domains.losses.discrepancy import MMD
+from .domains.losses.entropy import EntropyMinimisation
+from .domains.losses.loss import DomainLoss, Pull, Seen
+from .domains.losses.pseudo_labels import PseudoLabels
+from .domains.losses.reversal import reversal_strength
+from .domains.model import DomainAdapted
 from .features.caching import HeadOf, cached_features
 from .federated.averaging import average, set_shared, shared_arrays
 from .federated.client import LocalClient, LocalScore, LocalUpdate
@@ -117,6 +130,24 @@ __all__ = [
     "Alignment",
     "coral",
     "subspace_alignment",
+    "DomainAdapted",
+    "SideBySide",
+    "DomainBatch",
+    "Unlabelled",
+    "DomainLoss",
+    "Seen",
+    "Pull",
+    "MMD",
+    "DeepCORAL",
+    "DomainAdversarial",
+    "reversal_strength",
+    "ConditionalAdversarial",
+    "ClassConfusion",
+    "EntropyMinimisation",
+    "PseudoLabels",
+    "calibrate",
+    "calibration_error",
+    "Calibration",
     "h_score",
     "leep",
     "logme",

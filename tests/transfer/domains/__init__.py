@@ -1,0 +1,1 @@
+"""A source with labels, a target without."""
