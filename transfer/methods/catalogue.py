@@ -10,12 +10,19 @@ from rnn_core.training import OneCycle, SlantedTriangular
 
 from ..comparing.arms import BASELINE, Arm
 from ..comparing.data_study import DataStudy
+from ..domains.losses.adversarial import DomainAdversarial
+from ..domains.losses.conditional import ConditionalAdversarial
+from ..domains.losses.confusion import ClassConfusion
+from ..domains.losses.correlation import DeepCORAL
+from ..domains.losses.discrepancy import MMD
+from ..domains.losses.entropy import EntropyMinimisation
 from ..parameters.groups import listed, select
 from ..planning.freezing import Unfreezing
 from ..planning.plan import Plan
 from ..planning.rates import discriminative_rates
 from .learning import Apart, ChosenStrength, Mapped, Together
 from .pretraining import MetaLearned, Weighted
+from .unlabelled import Adapted, HeldOut, SelfTrained
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,14 @@ METHODS = {
     "TrAdaBoost": "networks that vote, trained on examples of both",
     "CORAL": "logistic regression on examples of both, their covariances made one",
     "subspace": "logistic regression on examples of both, their principal directions made one",
+    "one head": "examples of both train one head and one core, and nothing brings the domains together",
+    "MMD": "the same, and the states of both have one mean in the space of some kernels",
+    "deep CORAL": "the same, and the states of both have one covariance",
+    "domain-adversarial": "the same, and a critic can't tell the states of both apart",
+    "conditional adversarial": "the same, the critic seeing states together with answers",
+    "class confusion": "the same, and the target's inputs don't hesitate between the same two classes",
+    "entropy minimisation": "the same, and the answers to the target's inputs are sure",
+    "pseudo-labels": "the same, and answers that are sure, calibrated first, count as labels",
     BASELINE: "nothing carries over: the baseline",
     "random core": "control: a fresh core that stays; the head trains",
     "random features": "control: logistic regression on a fresh core's features",
@@ -149,6 +164,14 @@ def _arms(study: DataStudy) -> tuple[Arm, ...]:
         Arm("TrAdaBoost", "trained", plan=tuned, method=Boosted()),
         Arm("CORAL", "trained", method=Aligned("coral")),
         Arm("subspace", "trained", method=Aligned("subspace")),
+        Arm("one head", "trained", plan=tuned, method=Adapted(EntropyMinimisation(), weight=0.0)),
+        Arm("MMD", "trained", plan=tuned, method=Adapted(MMD())),
+        Arm("deep CORAL", "trained", plan=tuned, method=Adapted(DeepCORAL(), weight=100.0)),
+        Arm("domain-adversarial", "trained", plan=tuned, method=Adapted(DomainAdversarial())),
+        Arm("conditional adversarial", "trained", plan=tuned, method=Adapted(ConditionalAdversarial())),
+        Arm("class confusion", "trained", plan=tuned, method=Adapted(ClassConfusion())),
+        Arm("entropy minimisation", "trained", plan=tuned, method=Adapted(EntropyMinimisation(), weight=0.1)),
+        Arm("pseudo-labels", HeldOut(), plan=tuned, method=SelfTrained()),
         Arm(BASELINE),
         Arm("random core", frozen_core=True),
         Arm("random features", method=Features("logistic")),

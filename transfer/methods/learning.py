@@ -261,3 +261,10 @@ def no_inputs_in_common(study: DataStudy) -> str:
     if not isinstance(source, Labelled):
         return f"a {'trained model' if isinstance(source, Model) else 'text'} brings no examples of its classes"
     return "" if classification(study).same_inputs else "source and target have no inputs in common"
+
+
+def shared_question(study: DataStudy) -> str:
+    """Return why a source's examples can't stand beside the target's as examples of the same classes, if they can't."""
+    if reason := no_inputs_in_common(study):
+        return reason
+    return "" if classification(study).same_classes else "source and target have different classes"

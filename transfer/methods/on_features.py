@@ -25,7 +25,7 @@ from ..comparing.data_study import BOOSTED, DataStudy
 from ..features.estimator import RNNFeatures
 from ..instances.alignment import Alignment, coral, subspace_alignment
 from ..instances.boosting import MisleadingSource, SequenceLearner, TrAdaBoost
-from .learning import classification, no_classes, no_inputs_in_common
+from .learning import classification, no_classes, shared_question
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Aligned(Method):
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        return _shared_question(study)
+        return shared_question(study)
 
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Align with all of the target's training inputs, whose labels are not looked at, and fit the head."""
@@ -120,7 +120,7 @@ class Boosted(Method):
 
     def why_not(self, study: DataStudy) -> str:
         """Return why this can't be used on a study, or an empty string if it can."""
-        return _shared_question(study)
+        return shared_question(study)
 
     def train(self, study: DataStudy, start: Start) -> Trained:
         """Boost, beginning each round with the arm's model."""
@@ -241,10 +241,3 @@ def _directions(rows: np.ndarray) -> int:
     """Return how many directions hold 99 % of the variance."""
     variance = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False) ** 2
     return int(np.searchsorted(np.cumsum(variance) / variance.sum(), 0.99)) + 1
-
-
-def _shared_question(study: DataStudy) -> str:
-    """Return why a source's examples can't stand beside the target's, if they can't."""
-    if reason := no_inputs_in_common(study):
-        return reason
-    return "" if classification(study).same_classes else "source and target have different classes"

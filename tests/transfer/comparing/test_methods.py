@@ -50,7 +50,7 @@ def test_every_method_has_an_arm_that_runs() -> None:
 
 def test_workers_change_no_bit() -> None:
     study = study_of()
-    arms = arms_for(study, ["low-rank map", "kernel weights", "SVM"])[0]
+    arms = arms_for(study, ["low-rank map", "kernel weights", "SVM", "domain-adversarial", "pseudo-labels"])[0]
     alone, spread = (compare(study, sizes=[12], seeds=2, arms=arms, workers=n) for n in (1, 2))
     assert [run.score for run in alone.runs] == [run.score for run in spread.runs]
 

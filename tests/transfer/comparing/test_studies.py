@@ -30,29 +30,36 @@ from transfer.methods.catalogue import METHODS, arms_for
 from transfer.methods.learning import Mapped
 from transfer.methods.on_features import Aligned
 
+ADAPTED = (
+    "one head", "MMD", "deep CORAL", "domain-adversarial", "conditional adversarial", "class confusion",
+    "entropy minimisation", "pseudo-labels",
+)  # fmt: skip
+
 
 @pytest.mark.parametrize(
     ("study", "missing", "reason"),
     [
         (
             study_of(target=labelled(1, classes=("d", "e"))),
-            {"TrAdaBoost", "CORAL", "subspace"},
+            {"TrAdaBoost", "CORAL", "subspace", *ADAPTED},
             "source and target have different classes",
         ),
         (
             study_of(target=labelled(1, features=3)),
-            {"source and target", "two clients", "kernel weights", "ratio weights", "TrAdaBoost", "CORAL", "subspace"},
+            {"source and target", "two clients", "kernel weights", "ratio weights", "TrAdaBoost", "CORAL", "subspace",
+             *ADAPTED},
             "source and target have no inputs in common",
         ),
         (
             study_of(words(0), words(1)),
-            {"source and target", "two clients", "kernel weights", "ratio weights", "TrAdaBoost", "CORAL", "subspace"},
+            {"source and target", "two clients", "kernel weights", "ratio weights", "TrAdaBoost", "CORAL", "subspace",
+             *ADAPTED},
             "source and target have no inputs in common",
         ),
         (
             study_of(SequenceClassifier(2, 6, input_size=2, cell="gru", seed=0)),
             {"source and target", "two clients", "Reptile", "MAML", "kernel weights", "ratio weights", "TrAdaBoost",
-             "CORAL", "subspace", "shuffled labels"},
+             "CORAL", "subspace", "shuffled labels", *ADAPTED},
             "",
         ),
     ],
