@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from . import __version__
-from .commands import backends, evaluate, generate, gradcheck, predict, reply, train
+from .commands import backends, evaluate, generate, gradcheck, predict, reply, trace, train
 from .foreign import one_line
 from .written import prepare
 
@@ -62,7 +62,7 @@ def commands() -> dict[str, Command]:
     """Return every subcommand by name: this package's and those found by entry point."""
     found: dict[str, Command] = {
         "train": train, "predict": predict.command, "evaluate": evaluate.command, "generate": generate.command,
-        "reply": reply, "gradcheck": gradcheck, "backends": backends,
+        "reply": reply, "gradcheck": gradcheck, "trace": trace.command, "backends": backends,
     }  # fmt: skip
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
         if entry.name in found:  # of an older installation, most likely
