@@ -14,7 +14,7 @@ from .base import generator
 from .checks import check_needs, flag
 from .dropout import dropout_mask
 from .layout import Layout, describe
-from .passes import Cells, Group, Pass, Tapes, back_through, through
+from .passes import Cells, Group, Pass, Ready, Tapes, back_through, through
 from .small.stream import Stream
 
 
@@ -198,6 +198,7 @@ class Recurrent(Cells):
         dstate: Any = None,
         needs: Iterable[str] | None = None,
         dstates: tuple[Array | None, ...] | None = None,
+        ready: Ready | None = None,
     ) -> tuple[Array | None, Any, dict[str, Array]]:
         """Gradients of a loss L from ∂L/∂y and ∂L/∂state.
 
@@ -215,6 +216,9 @@ class Recurrent(Cells):
         dstates : tuple of ndarray, optional
             ∂L/∂ all states at every step, as `all_states` returns them, with None in a place for zeros. The first is
             ∂L/∂y: it stands here or in `dy`, and not in both.
+        ready : callable, optional
+            Is given gradients of parameters by name, not to be changed, as soon as they are final: layer by layer, the
+            top one's first. With `resets` it may be given none, as all of them are final together.
 
         Returns
         -------
@@ -243,7 +247,7 @@ class Recurrent(Cells):
         dys = self._checked_upstream(where, dy, dstates, layout, lengths)
         firsts = [f"{s}0" for s in self.spec.states]
         state_needs = frozenset(s for s, back in zip(firsts, back_names, strict=True) if needs & {s, back})
-        dx, dstates0, dback, grads = self._back(tape, dys, dfinal, needs, state_needs)
+        dx, dstates0, dback, grads = self._back(tape, dys, dfinal, needs, state_needs, ready)
         return (
             layout.outward(dx) if "x" in needs else None,
             self._outward_state(
@@ -255,11 +259,11 @@ class Recurrent(Cells):
 
     def _back(
         self, tape: Tape, dys: list[Array | None], dfinal: tuple[Array | None, ...], needs: frozenset[str],
-        state_needs: frozenset[str],
+        state_needs: frozenset[str], ready: Ready | None,
     ) -> tuple[Array | None, tuple[Array | None, ...], tuple[Array | None, ...], dict[str, Array]]:  # fmt: skip
         """Return the gradients of x, of the first states, of what states were put back to, and of parameters."""
         if isinstance(tape.kept, Pass):
-            dx, first, grads = self._back_cells(tape.kept, dys, dfinal, needs, state_needs)
+            dx, first, grads = self._back_cells(tape.kept, dys, dfinal, needs, state_needs, ready)
             given = [ds is not None and tape.reset_to == "given" for ds in first]
             nothing = [self.namespace.zeros_like(ds) if g else None for ds, g in zip(first, given, strict=True)]
             return dx, first, tuple(nothing), grads

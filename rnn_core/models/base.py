@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,6 +14,7 @@ from kernels.contract import Array
 from ..data.batches import Batch
 from ..layers.base import Layer
 from ..layers.embedding import dense
+from ..layers.passes import Ready
 from ..layers.quantized import is_quantized, quantized_shell, sizes
 from ..weights.beside import Described, parts_of, put_beside
 
@@ -145,6 +146,10 @@ class Model(Layer, Described, ABC):
     ) -> Step:
         """Return the loss of a batch and its gradients; dropout is on.
 
+        A model may have two more arguments. With `rows` a gradient may be a `RowGradient`. `ready` is a callable: it is
+        given gradients by name, not to be changed, as soon as they are final, the topmost layer's first and none twice,
+        and with them `Step.count`. What it has not been given is final when the call returns.
+
         Parameters
         ----------
         batch : Batch
@@ -218,6 +223,16 @@ def needed(needs: frozenset[str], part: str) -> set[str]:
 def named(part: str, gradients: Mapping[str, Array]) -> dict[str, Array]:
     """Return a layer's gradients as the model calls them."""
     return {f"{part}.{name}": gradient for name, gradient in gradients.items()}
+
+
+def ready_with(ready: Callable[[Mapping[str, Array], float], None] | None, count: float) -> Ready | None:
+    """Return what is given gradients alone, and says how many targets they are of; None for None."""
+    return None if ready is None else lambda gradients: ready(gradients, count)
+
+
+def ready_of(part: str, ready: Ready | None) -> Ready | None:
+    """Return what is given a layer's gradients, and passes them on as the model calls them; None for None."""
+    return None if ready is None else lambda gradients: ready(named(part, gradients))
 
 
 def softmax(logits: Array) -> Array:

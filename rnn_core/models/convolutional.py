@@ -28,6 +28,7 @@ from ..layers.convolution.pointwise import Flatten, ReLU
 from ..layers.convolution.pools import GlobalAvgPool
 from ..layers.dropout import Dropout, mask_generator
 from ..layers.linear import Linear
+from ..layers.passes import Ready
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy
 from .base import named, needed, seeds
 from .inputs import as_targets
@@ -265,16 +266,19 @@ class ConvClassifier(OneLoss):
         return needed(needs, "head") | ({"x"} if below else set())
 
     def _backward_features(
-        self, tape: ConvTape, dp: Array | None, grads: dict[str, Array], needs: frozenset[str]
+        self, tape: ConvTape, dp: Array | None, grads: dict[str, Array], needs: frozenset[str], ready: Ready | None
     ) -> dict[str, Array]:
-        return self._backward_below(tape, dp, grads, needs)[1]
+        return self._backward_below(tape, dp, grads, needs, ready)[1]
 
     def _backward_below(
-        self, tape: ConvTape, dq: Array | None, grads: dict[str, Array], needs: frozenset[str]
-    ) -> tuple[Array | None, dict[str, Array]]:
+        self, tape: ConvTape, dq: Array | None, grads: dict[str, Array], needs: frozenset[str],
+        ready: Ready | None = None,
+    ) -> tuple[Array | None, dict[str, Array]]:  # fmt: skip
         """Return ∂L/∂x and ∂L/∂parameter from what the head's backward gives, as far as needed."""
         below = {name for name in needs if name == "x" or name.startswith("conv.")}
         hidden = needed(needs, "hidden") | ({"x"} if below else set())
+        tell = ready or (lambda _: None)
+        tell(grads)
         if dq is None:
             return None, grads
         dq = self.dropout.backward(tape.dropout, dq)  # (D1′)
@@ -283,6 +287,7 @@ class ConvClassifier(OneLoss):
                 tape.hidden, self.relu.backward(tape.relu, dq), hidden
             )  # (F1′), (CV2′)
             grads = grads | named("hidden", gradients)
+            tell(named("hidden", gradients))
         if not below:
             return None, grads
         dx, gradients = self.blocks.backward(tape.blocks, self.summary.backward(tape.summary, dq), below)  # (CP3′)

@@ -6,7 +6,7 @@ A new model says what its targets are, and no more.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,9 +20,10 @@ from ..layers.home import move
 from ..layers.layout import describe
 from ..layers.linear import Linear
 from ..layers.mixing.gates import sigmoid
+from ..layers.passes import Ready
 from ..training.losses import BinaryCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from ..training.losses.head import head_loss, head_score, kernels_of
-from .base import Evaluation, Model, Step, named, softmax
+from .base import Evaluation, Model, Step, named, ready_with, softmax
 from .inputs import total, total_of
 from .trunk import Branch, Tape, Trunk
 
@@ -63,9 +64,12 @@ class OneLoss(Model):
 
     @abstractmethod
     def _backward_features(
-        self, tape: Any, dp: Array | None, grads: dict[str, Array], needs: frozenset[str]
+        self, tape: Any, dp: Array | None, grads: dict[str, Array], needs: frozenset[str], ready: Ready | None
     ) -> dict[str, Array]:
-        """Return ∂L/∂parameter from ∂L/∂p and the gradients of what is above, as far as needed."""
+        """Return ∂L/∂parameter from ∂L/∂p and the gradients of what is above, as far as needed.
+
+        `ready` is given gradients, those of what is above too, as soon as they are final.
+        """
 
     @abstractmethod
     def _backward(
@@ -103,6 +107,7 @@ class OneLoss(Model):
         needs: Iterable[str] | None = None,
         rng: np.random.Generator | int | None = None,
         rows: bool = False,
+        ready: Callable[[Mapping[str, Array], float], None] | None = None,
     ) -> Step:
         """Return the mean loss of a batch, its gradients and the final state; see `Model.loss_and_gradients`.
 
@@ -114,7 +119,7 @@ class OneLoss(Model):
         state = state if self.carries else None
         p, state, tape = self._features_and_tape(f"{name}.forward", batch.inputs, state, batch.lengths, rng)
         loss, dp, count, above = self._learn(f"{name}.loss_and_gradients", batch, p, wanted)
-        gradients = self._backward_features(tape, dp, above, wanted)
+        gradients = self._backward_features(tape, dp, above, wanted, ready_with(ready, count))
         return Step(loss, self._in_order(gradients, rows), state if self.carries else None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
@@ -247,6 +252,6 @@ class SingleHead(Trunk, OneLoss):
         return self._head_needs(self._branch, needs)
 
     def _backward_features(
-        self, tape: Tape, dp: Array | None, grads: dict[str, Array], needs: frozenset[str]
+        self, tape: Tape, dp: Array | None, grads: dict[str, Array], needs: frozenset[str], ready: Ready | None
     ) -> dict[str, Array]:
-        return self._backward_below(tape, dp, grads, None, needs)[2]
+        return self._backward_below(tape, dp, grads, None, needs, ready)[2]

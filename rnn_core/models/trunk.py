@@ -26,9 +26,10 @@ from ..layers.checks import check_seed, checked_dtype, positive_int
 from ..layers.dropout import Dropout, mask_generator
 from ..layers.embedding import Embedding, summed
 from ..layers.linear import Linear
+from ..layers.passes import Ready
 from ..layers.pooling import Pooling
 from ..layers.stack import Recurrent
-from .base import Model, named, needed, seeds
+from .base import Model, named, needed, ready_of, seeds
 from .cores import kept_options, recurrent_core, word_of_cell
 from .fronts.front import Front
 from .fronts.making import front_of
@@ -229,17 +230,23 @@ class Trunk(Model):
         return needed(needs, branch.part) | weight | ({"x"} if core else set())
 
     def _backward_below(
-        self, tape: Tape, dy: Array | None, grads: dict[str, Array], dstate: Any, needs: frozenset[str]
-    ) -> tuple[Array | None, Any, dict[str, Array]]:
-        """Return the same from what a head's backward gives: ∂L/∂(m ⊙ p), if anything below needs it, and grads."""
+        self, tape: Tape, dy: Array | None, grads: dict[str, Array], dstate: Any, needs: frozenset[str],
+        ready: Ready | None = None,
+    ) -> tuple[Array | None, Any, dict[str, Array]]:  # fmt: skip
+        """Return the same from what a head's backward gives: ∂L/∂(m ⊙ p), if anything below needs it, and grads.
+
+        `ready` is given gradients as soon as they are final, but for those of the front.
+        """
         branch = tape.branch
+        if ready is not None:  # a tied matrix, which is no parameter of the head, has its other use below
+            ready({name: gradient for name, gradient in grads.items() if name in self.parameters})
         front, core = self._core_needs(needs)
         if not core:
             return None, self.rnn._state((None,) * len(self.rnn.spec.states)), grads
         dy = self.dropout.backward(tape.dropout_out, dy)  # (D1′)
         if branch.pooling is not None:
             dy = branch.pooling.backward(tape.pooling, dy)  # (T1′)–(T3′)
-        dx, dstate0, gradients = self._backward_core(tape.core, dy, dstate, needs)
+        dx, dstate0, gradients = self._backward_core(tape.core, dy, dstate, needs, ready)
         grads = grads | gradients
         if front and self.tied:
             grads["embedding.weight"] = summed(grads["embedding.weight"], grads.pop("head.weight"))
@@ -258,11 +265,11 @@ class Trunk(Model):
         return y, state, lengths, CoreTape(front, dropout_in, rnn)
 
     def _backward_core(
-        self, tape: CoreTape, dy: Array | None, dstate: Any, needs: frozenset[str]
+        self, tape: CoreTape, dy: Array | None, dstate: Any, needs: frozenset[str], ready: Ready | None = None
     ) -> tuple[Array | None, Any, dict[str, Array]]:
         """Return ∂L/∂x, ∂L/∂state0 and ∂L/∂parameter of core and front from ∂L/∂y and ∂L/∂state, as far as needed."""
         front, core = self._core_needs(needs)
-        dx, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, needs=core)
+        dx, dstate0, gradients = self.rnn.backward(tape.rnn, dy, dstate, needs=core, ready=ready_of("rnn", ready))
         grads = named("rnn", gradients)
         if "x" in core:
             if self.front.layers:

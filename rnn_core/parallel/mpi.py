@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
-from math import fsum, isfinite
+from inspect import signature
+from math import fsum
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,17 +22,15 @@ from ..models.base import Evaluation, Step
 from ..training.alone import Alone
 from ..training.protocols import Trainable
 from .agreement import check_same, come_together, described, raised, say
-from .shares import bounds, counted, cut, cut_state, generator_of, join_states, rows_of, rows_of_state
-from .sums import Exact, Rounded, finite_names, is_finite
+from .launching import threads_of, world
+from .shares import Share, bounds, counted, cut, cut_state, generator_of, join_states, rows_of, rows_of_state
+from .sums import Exact, Rounded, agree, check_step, told
 from .watching import Watch
 
 T = TypeVar("T")
 
 REDUCTIONS = ("sum", "exact")
 MOST_SHARES = 1024
-SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE", "MPI_LOCALNRANKS", "MV2_COMM_WORLD_SIZE")
-"""Where launchers say how many processes they have started."""
-
 
 class MPI:
     """Ranks that train one model together. Every process makes one, and calls `fit` with it and alike in all else.
@@ -53,7 +52,7 @@ class MPI:
     threads : int, optional
         Of a rank's kernels; by default the cores of its host divided by the ranks there, and not more than it may use.
     bucket : int
-        Bytes of gradients that are sent together.
+        Bytes of gradients that are sent together, once all of them are final.
 
     Attributes
     ----------
@@ -77,7 +76,7 @@ class MPI:
         reduction: str = "sum",
         shares: int = 8,
         threads: int | None = None,
-        bucket: int = 1 << 22,
+        bucket: int = 1 << 20,
     ) -> None:
         if not isinstance(reduction, str) or reduction not in REDUCTIONS:
             raise ValueError(f"MPI: reduction must be 'sum' or 'exact', got {shown(reduction)}")
@@ -86,19 +85,19 @@ class MPI:
             raise ValueError(f"MPI: shares must be at most {MOST_SHARES}, got {shares}")
         bucket = positive_int("MPI", "bucket", bucket)
         threads = None if threads is None else positive_int("MPI", "threads", threads)
-        world = _world() if comm is None else comm
-        # Messages of ours meet no others, and those of a failure none of ours.
-        self.comm, self._failures = world.Dup(), world.Dup()
-        self.rank, self.ranks, self.first = world.Get_rank(), world.Get_size(), world.Get_rank() == 0
+        every = world() if comm is None else comm
+        # Messages of ours meet no others; those of a failure, and sums that are under way, none of ours.
+        self.comm, self._failures = every.Dup(), every.Dup()
+        self.rank, self.ranks, self.first = every.Get_rank(), every.Get_size(), every.Get_rank() == 0
         self.reduction = reduction
         self._kept: Callable[[], str] | None = None
-        self._sums = (Exact if reduction == "exact" else Rounded)(self.comm, bucket)
+        self._sums = (Exact if reduction == "exact" else Rounded)(every.Dup(), bucket)
         self._host = socket.gethostname()
         places = self.comm.allgather((self._host, os.getpid()))
         self._names = [f"rank {rank} ({host})" for rank, (host, _) in enumerate(places)]
         self._peers = {pid: rank for rank, (host, pid) in enumerate(places) if host == self._host and rank != self.rank}
         self.hosts = len({host for host, _ in places})
-        self.threads = threads or _threads(1 + len(self._peers))
+        self.threads = threads or threads_of(1 + len(self._peers))
 
     def __str__(self) -> str:
         how = f"{self.shares} shares of each batch, added exactly" if self.reduction == "exact" else "a share each"
@@ -119,6 +118,7 @@ class MPI:
         kept : callable
             Tells in words what there is to resume from.
         """
+        self._sums.forget()
         if self._kept is not None:  # inside another one, which sees to errors, and now knows what there is
             before, self._kept = self._kept, kept
             yield
@@ -178,36 +178,32 @@ class MPI:
         """Return loss, gradients and count of a batch, and the states after this rank's shares of it."""
         if self.ranks == 1 and self.reduction == "sum":
             return Alone().step(model, batch, carried, needs, seeds, options)  # type: ignore[return-value]
+        asked = self._sums.early and "ready" in signature(model.loss_and_gradients).parameters
+        with self._sums.begin(model.parameters) as sending:
 
-        def share(rows: slice, part: Batch, state: Any, count: int) -> Any:
-            found = model.loss_and_gradients(
-                part, state=state, needs=needs, rng=generator_of(seeds, rows, count), **options
-            )
-            if not isfinite(loss := float(found.loss)):
-                raise ValueError(f"fit: the loss must be finite, got {loss}")
-            if (name := finite_names(found.gradients, is_finite)) is not None:
-                raise ValueError(f"fit: gradients must be finite, got NaN or infinity in that of {name}")
-            return found
+            def compute(share: Share) -> Any:
+                ready = {"ready": sending.ready} if asked and share.counts else {}
+                rng = generator_of(seeds, share.rows, share.of)
+                found = model.loss_and_gradients(
+                    share.batch, state=share.state, needs=needs, rng=rng, **options, **ready
+                )
+                check_step(found)
+                if self._sums.early and share.counts:
+                    sending.rest(found.gradients, float(found.count))
+                return found
 
-        found, states = self._shares(batch, carried, share)
-        terms = [(float(one.count), one.gradients) for one in found]
-        kinds = {name: hasattr(g, "rows") for _, gradients in terms for name, g in gradients.items()}
-        losses = [(float(one.loss) * float(one.count), float(one.count)) for one in found]
-        told = self.comm.allgather((losses, kinds))
-        total = fsum(count for losses, _ in told for _, count in losses)
-        if total == 0:
-            raise ValueError("fit: weights must not all be zero; leave this batch out")
-        every = {name for _, kinds in told for name in kinds}
-        names = [name for name in model.parameters if name in every]
-        by_rows = frozenset(name for name in names if all(kinds.get(name, True) for _, kinds in told))
-        gradients = self._sums(terms, names, by_rows, model.parameters, total)
-        return Step(fsum(loss for losses, _ in told for loss, _ in losses) / total, gradients, states, total)
+            found, states = self._shares(batch, carried, compute)
+            terms = [(float(one.count), one.gradients) for one in found]
+            losses = [(float(one.loss) * float(one.count), float(one.count)) for one in found]
+            agreed = agree(self.comm.allgather(told(losses, terms, sending)), model.parameters)
+            gradients = self._sums(terms, agreed, model.parameters, sending)
+        return Step(agreed.loss, gradients, states, agreed.total)
 
     def evaluate(self, model: Trainable, batch: Batch, carried: Any) -> Evaluation:
         """Return the sums over a batch, and the states after this rank's shares of it."""
         if self.ranks == 1 and self.reduction == "sum":
             return Alone().evaluate(model, batch, carried)  # type: ignore[return-value]
-        found, states = self._shares(batch, carried, lambda rows, part, state, count: model.evaluate(part, state=state))
+        found, states = self._shares(batch, carried, lambda share: model.evaluate(share.batch, state=share.state))
         told = [
             (float(one.loss), float(one.count), None if one.correct is None else float(one.correct)) for one in found
         ]
@@ -235,9 +231,7 @@ class MPI:
             return [bounds(rows, self.ranks)[self.rank]]
         return bounds(rows, self.shares)[bounds(self.shares, self.ranks)[self.rank]]
 
-    def _shares(
-        self, batch: Batch, carried: Any, do: Callable[[slice, Batch, Any, int], Any]
-    ) -> tuple[list[Any], list[Any]]:
+    def _shares(self, batch: Batch, carried: Any, do: Callable[[Share], Any]) -> tuple[list[Any], list[Any]]:
         """Return what is found for each of this rank's shares that counts, and the states after all of them.
 
         Where a share fails on one rank, all ranks raise.
@@ -252,7 +246,7 @@ class MPI:
                     states.append(None)
                     continue
                 part, counts = counted(cut(batch, rows))
-                one = do(rows, part, None if carried is None else carried[k], count)
+                one = do(Share(rows, count, part, None if carried is None else carried[k], counts))
                 states.append(one.state)
                 found += [one] if counts else []
             return found, states
@@ -274,29 +268,6 @@ class MPI:
         for rank, error in enumerate(told):
             if error is not None:
                 raise raised(error, f"; on {self._names[rank]} of {self.ranks}") from failed
-
-
-def launched() -> bool:
-    """Return whether a launcher, such as mpiexec, has started this process as one of several."""
-    return any(os.environ.get(name, "1").isdigit() and int(os.environ.get(name, "1")) > 1 for name in SIZES)
-
-
-def _world() -> Any:
-    """Return all ranks."""
-    try:
-        from mpi4py import MPI as library
-    except (ImportError, RuntimeError) as error:
-        raise RuntimeError(
-            f"MPI: mpi4py and an MPI must be there, got {error}; pip install 'rnn_core[mpi]', or mpi4py beside the "
-            "system's own MPI"
-        ) from error
-    return library.COMM_WORLD
-
-
-def _threads(ranks: int) -> int:
-    """Return how many threads each of so many ranks on this host has."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min((os.cpu_count() or 1) // ranks, allowed))
 
 
 def _tried(do: Callable[[], T]) -> tuple[T | None, Exception | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -13,6 +13,16 @@ from ..layers.dropout import RowsOf
 
 STATE_ROWS = 1
 """The axis of the rows in a state, (layers·directions, B, H)."""
+
+
+class Share(NamedTuple):
+    """Some rows of a batch, and what they are computed from."""
+
+    rows: slice
+    of: int  # rows of the whole batch
+    batch: Batch
+    state: Any
+    counts: bool  # or else the state after it alone is wanted
 
 
 def bounds(count: int, shares: int) -> list[slice]:

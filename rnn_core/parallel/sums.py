@@ -4,7 +4,7 @@
 
     g = Σ_s n_s g_s / Σ_s n_s        (MP1)   n_s targets in share s, g_s the gradient of the mean over them
 
-Dense gradients travel in buckets, each an ``Iallreduce``; what is zero outside a few rows travels as rows.
+Dense gradients travel in buckets, each an ``Iallreduce`` (sending.py); what is zero outside a few rows travels as rows.
 
 `Rounded` adds floating-point numbers, one share a rank. `Exact` adds integers: each term is cut to two limbs of a
 fixed point that the largest of all terms decides, ``x ≈ hi·2⁻ˢ + lo·2⁻ˢ⁻ᴸ``, and integers have the same sum in any
@@ -14,12 +14,14 @@ result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from math import fsum, isfinite
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..layers.embedding import RowGradient, dense
+from .sending import Gradients, Plan, Sending, buckets, places
 
 LIMB = 52
 """Bits of the second limb, L: with those of the first a term keeps 100 bits and more below the largest."""
@@ -27,57 +29,95 @@ LIMB = 52
 ROOM = 61
 """Bits that a sum in an int64 may take, a sign apart."""
 
-Gradients = Mapping[str, Any]
 Term = tuple[float, Gradients]
 """How many targets a share has, and its gradients."""
 
 
+class Told(NamedTuple):
+    """What a rank tells of its shares of a step."""
+
+    losses: list[tuple[float, float]]  # the sum over its targets, and how many there are, of each share
+    kinds: dict[str, bool]  # what has a gradient, and whether that is rows
+    heard: list[str]  # in which order gradients have been said to be final, where the step was sent by no plan
+
+
+class Agreed(NamedTuple):
+    """What all ranks then know."""
+
+    loss: float  # the mean over all targets
+    total: float  # how many there are
+    names: list[str]  # what has a gradient, in the model's order
+    by_rows: frozenset[str]  # those that have rows on every rank with a share
+    heard: list[str]  # of the first rank that has heard anything
+
+
 class Rounded:
-    """Sums of floating-point numbers: on a fixed number of ranks the same bits wherever MPI adds in one order."""
+    """Sums of floating-point numbers: on a fixed number of ranks the same bits wherever MPI adds in one order.
+
+    Buckets leave while a share is computed; which parameters go into one does not depend on when they do.
+
+    Parameters
+    ----------
+    comm : mpi4py.MPI.Comm
+        On which nobody else sends.
+    bucket : int
+        Bytes of a bucket.
+    """
+
+    early = True
+    """Whether anything can be sent before all shares of a step have been computed."""
 
     def __init__(self, comm: Any, bucket: int) -> None:
         self.comm, self.bucket = comm, bucket
+        self._plan = Plan()
+        self._sending: Sending | None = None
 
-    def __call__(
-        self, terms: Sequence[Term], names: Sequence[str], by_rows: frozenset[str], homes: Gradients, total: float
-    ) -> dict[str, Any]:
+    def forget(self) -> None:
+        """Send the next step's gradients by no plan: another run begins."""
+        self._plan = Plan()
+
+    def begin(self, homes: Gradients) -> Sending:
+        """Return what sends gradients of a step, as soon as they are final, as far as a plan tells which there are.
+
+        `homes` are the parameters, for shapes and dtypes.
+        """
+        if self._sending is not None:  # of a step that has been interrupted
+            self._sending.settle()
+        self._sending = Sending(self.comm, homes, self._plan, self.bucket)
+        return self._sending
+
+    def __call__(self, terms: Sequence[Term], agreed: Agreed, homes: Gradients, sending: Sending) -> dict[str, Any]:
         """Return (MP1).
 
         Parameters
         ----------
         terms : sequence of (float, mapping)
             This rank's shares.
-        names : sequence of str
-            What has a gradient, in the same order on all ranks.
-        by_rows : frozenset of str
-            Those that have rows on every rank with a share.
+        agreed : Agreed
         homes : mapping of str to ndarray
             Parameters, for shapes and dtypes.
-        total : float
-            Targets of all ranks.
+        sending : Sending
+            What `begin` has returned before this step.
         """
-        whole = [name for name in names if name not in by_rows]
-        found = self._dense(terms, whole, homes, total)
-        for name in names:
-            if name in by_rows:
-                found[name] = self._rows(terms, name, homes[name], total)
-        return {name: found[name] for name in names}
+        whole = [name for name in agreed.names if name not in agreed.by_rows]
+        found = self._dense(terms, whole, homes, agreed, sending)
+        for name in agreed.names:
+            if name in agreed.by_rows:
+                found[name] = self._rows(terms, name, homes[name], agreed.total)
+        return {name: found[name] for name in agreed.names}
 
-    def _dense(self, terms: Sequence[Term], names: list[str], homes: Gradients, total: float) -> dict[str, Any]:
-        sums, requests, found = [], [], {}
-        for part in buckets(names, homes, self.bucket):
-            flat = np.zeros(sum(homes[name].size for name in part), homes[part[0]].dtype)
-            for name, place in places(part, homes):
-                for count, gradients in terms:
-                    flat[place] += (dense(gradients[name]) * flat.dtype.type(count)).reshape(-1)
-            requests.append(self.comm.Iallreduce(_in_place(), flat))
-            sums.append((part, flat))
-        for (part, flat), request in zip(sums, requests, strict=True):
-            request.Wait()
-            flat /= flat.dtype.type(total)  # (MP1)
-            for name, place in places(part, homes):
-                found[name] = flat[place].reshape(homes[name].shape)
-        return found
+    def _dense(
+        self, terms: Sequence[Term], names: list[str], homes: Gradients, agreed: Agreed, sending: Sending
+    ) -> dict[str, Any]:
+        sending.rest({}, 0.0)
+        if sending.names != names:  # sent by no plan, or by one that has turned out to be wrong
+            sending.wait()
+            self._plan = Plan(names, agreed.heard) if agreed.heard else Plan()
+            sending = Sending(self.comm, homes, Plan(names), self.bucket)
+            for count, gradients in terms:
+                sending.rest(gradients, count)
+            sending.rest({}, 0.0)
+        return sending.sums(agreed.total)
 
     def _rows(self, terms: Sequence[Term], name: str, home: np.ndarray, total: float) -> RowGradient:
         rows = [gradients[name].rows for _, gradients in terms]
@@ -89,7 +129,11 @@ class Rounded:
 class Exact(Rounded):
     """Sums of integers: the same bits for any number of ranks."""
 
-    def _dense(self, terms: Sequence[Term], names: list[str], homes: Gradients, total: float) -> dict[str, Any]:
+    early = False  # the grid is known when all terms are
+
+    def _dense(
+        self, terms: Sequence[Term], names: list[str], homes: Gradients, agreed: Agreed, sending: Sending
+    ) -> dict[str, Any]:
         found = {}
         largest = self._largest([[_top(n, dense(g[name])) for name in names] for n, g in terms], len(names))
         scales = dict(zip(names, largest, strict=True))
@@ -100,7 +144,7 @@ class Exact(Rounded):
                     limbs[:, place] += fixed(dense(gradients[name]).reshape(-1), count, scales[name])
             self.comm.Allreduce(_in_place(), limbs)
             for name, place in places(part, homes):
-                g = floating(limbs[:, place], scales[name], total)  # (MP1)
+                g = floating(limbs[:, place], scales[name], agreed.total)  # (MP1)
                 found[name] = g.astype(homes[name].dtype).reshape(homes[name].shape)
         return found
 
@@ -146,29 +190,6 @@ def floating(limbs: np.ndarray, scale: int, total: float) -> np.ndarray:
     return (sums + rest) / total
 
 
-def buckets(names: Sequence[str], homes: Gradients, most: int) -> list[list[str]]:
-    """Return names in the order given, as many together as `most` bytes hold, of one dtype each."""
-    found: list[list[str]] = []
-    size = 0
-    for name in names:
-        array = homes[name]
-        if not found or size + array.nbytes > most or homes[found[-1][0]].dtype != array.dtype:
-            found.append([])
-            size = 0
-        found[-1].append(name)
-        size += array.nbytes
-    return found
-
-
-def places(names: Sequence[str], homes: Gradients) -> list[tuple[str, slice]]:
-    """Return where in a bucket each array lies."""
-    found, start = [], 0
-    for name in names:
-        found.append((name, slice(start, start + homes[name].size)))
-        start += homes[name].size
-    return found
-
-
 def gathered_rows(
     comm: Any, rows: list[np.ndarray], values: list[np.ndarray], width: int, dtype: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -205,13 +226,37 @@ def _maximum() -> Any:
     return MPI.MAX
 
 
-def finite_names(gradients: Gradients, is_finite: Callable[[np.ndarray], bool]) -> str | None:
-    """Return the first gradient that is not finite, or None."""
-    for name, g in gradients.items():
-        values = g.values if isinstance(g, RowGradient) else g
-        if not is_finite(values):
-            return name
-    return None
+def told(losses: list[tuple[float, float]], terms: Sequence[Term], sending: Sending) -> Told:
+    """Return what a rank tells of its shares, as the model said it of each."""
+    kinds = {name: hasattr(g, "rows") for _, gradients in terms for name, g in gradients.items()}
+    return Told(losses, kinds, [] if sending.names else sending.heard)
+
+
+def agree(ranks: Sequence[Told], parameters: Gradients) -> Agreed:
+    """Return what all know by what each has told.
+
+    Raises
+    ------
+    ValueError
+        Nothing counts.
+    """
+    losses = [one for rank in ranks for one in rank.losses]
+    total = fsum(count for _, count in losses)
+    if total == 0:
+        raise ValueError("fit: weights must not all be zero; leave this batch out")
+    names = [name for name in parameters if any(name in rank.kinds for rank in ranks)]
+    by_rows = frozenset(name for name in names if all(rank.kinds.get(name, True) for rank in ranks))
+    heard = next((rank.heard for rank in ranks if rank.heard), [])
+    return Agreed(fsum(loss for loss, _ in losses) / total, total, names, by_rows, heard)
+
+
+def check_step(found: Any) -> None:
+    """Raise ValueError where the loss of a share, or a gradient, is not finite."""
+    if not isfinite(loss := float(found.loss)):
+        raise ValueError(f"fit: the loss must be finite, got {loss}")
+    for name, g in found.gradients.items():
+        if not is_finite(g.values if isinstance(g, RowGradient) else g):
+            raise ValueError(f"fit: gradients must be finite, got NaN or infinity in that of {name}")
 
 
 def is_finite(values: np.ndarray) -> bool:

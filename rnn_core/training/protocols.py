@@ -6,7 +6,9 @@ A model has
 2. `frozen`: the names out of them that don't train.
 3. `config`: what it was built with, in types that JSON has; a checkpoint is told apart by it.
 4. `loss_and_gradients`: the loss of a batch and ∂L/∂parameter for each name in `needs`, fresh arrays. Where it has an
-   argument `rows`, `fit` sets it: a gradient that is zero outside a few rows may then be a `RowGradient`.
+   argument `rows`, `fit` sets it: a gradient that is zero outside a few rows may then be a `RowGradient`. Where it has
+   an argument `ready`, several processes that train together set it: a callable, which is given gradients by name and
+   their count as soon as they are final, so that they can travel while the rest is computed.
 5. `evaluate`: the loss alone, as a sum over the targets, and how many of them were right.
 
 Its data are a `Source`, of which `rnn_core.data.source` says the same.

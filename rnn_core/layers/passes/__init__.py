@@ -9,8 +9,8 @@ through.py   the segments through the cells, and back
 ===========  ==========================================================================================================
 """
 
-from .cells import Cells, Pass
+from .cells import Cells, Pass, Ready
 from .segments import Group
 from .through import Tapes, back_through, through
 
-__all__ = ["Cells", "Group", "Pass", "Tapes", "back_through", "through"]
+__all__ = ["Cells", "Group", "Pass", "Ready", "Tapes", "back_through", "through"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,9 @@ from kernels.contract import Array, Cut, State
 from ..layout import join, turn
 from ..regularised import Noise
 from .checked import Checked
+
+Ready = Callable[[Mapping[str, Array]], None]
+"""Is given gradients by name, as soon as they are final."""
 
 
 class Pass(NamedTuple):
@@ -78,7 +81,7 @@ class Cells(Checked):
 
     def _back_cells(
         self, kept: Pass, dys: list[Array | None], dfinal: tuple[Array | None, ...], needs: frozenset[str],
-        state_needs: frozenset[str],
+        state_needs: frozenset[str], ready: Ready | None = None,
     ) -> tuple[Array | None, tuple[Array | None, ...], dict[str, Array]]:  # fmt: skip
         """Walk back through the stack: the gradients of x, of the initial states and of parameters."""
         D, lengths = self.directions, kept.lengths
@@ -106,7 +109,10 @@ class Cells(Checked):
                 )
                 dxs.append(turn(dx_d, lengths, d) if wants_dx else None)
                 dstates0.append(dstate0)
-                grads.update({name: self._taken(gradients, field) for field, name in named.items()})
+                own = {name: self._taken(gradients, field) for field, name in named.items()}
+                grads.update(own)
+                if ready is not None:
+                    ready(own)
             dx = None if not wants_dx else dxs[0] if D == 1 else dxs[0] + dxs[1]
             if k > lowest:
                 mask = kept.masks[k - 1]

@@ -13,7 +13,7 @@ L_d is the mean over a half's targets (M1) of the softmax cross-entropy (S1). Pr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,9 +26,10 @@ from ...layers.checks import check_array, check_needs, check_seed, checked_dtype
 from ...layers.dropout import Dropout, mask_generator
 from ...layers.embedding import Embedding, summed
 from ...layers.layout import describe
+from ...layers.passes import Ready
 from ...training.losses import SoftmaxCrossEntropy
 from ...training.losses.head import learned, scored
-from ..base import Evaluation, Model, Step, named
+from ..base import Evaluation, Model, Step, named, ready_with
 from ..cores import kept_options, word_of_cell
 from ..fronts.front import Front
 from ..inputs import total_of, valid_steps
@@ -296,6 +297,7 @@ class BidirectionalLanguageModel(Model):
         state: Any = None,
         needs: Iterable[str] | None = None,
         rng: np.random.Generator | int | None = None,
+        ready: Callable[[Mapping[str, Array], float], None] | None = None,
     ) -> Step:
         """Return the mean loss of a batch over both halves' targets, and its gradients.
 
@@ -315,7 +317,8 @@ class BidirectionalLanguageModel(Model):
             mean, dp, gradients = learned(half.head, p, targets, weights, of_head, share=its / count)  # (CF3′)
             loss += its / count * mean  # (CF3)
             of_heads.append((dp, gradients))
-        return Step(loss, self._in_order(self._backward(tape, of_heads, wanted)), None, count)
+        gradients = self._backward(tape, of_heads, wanted, ready_with(ready, count))
+        return Step(loss, self._in_order(gradients), None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch over both halves' targets and how many were predicted right.
@@ -352,18 +355,25 @@ class BidirectionalLanguageModel(Model):
         front = self._front_needs(needs)
         return needs | ({"x"} if front else set()) | ({"head.weight"} if front and self.tied else set())
 
-    def _backward(self, tape: Tape, of_heads: Sequence[Any], needs: frozenset[str]) -> dict[str, Array]:
+    def _backward(
+        self, tape: Tape, of_heads: Sequence[Any], needs: frozenset[str], ready: Ready | None = None
+    ) -> dict[str, Array]:
         """Return ∂L/∂parameter from what the heads' backward gives, as far as needed: what isn't is not computed.
 
-        That is ∂L/∂p of each half, None if nothing below needs it, and the gradients of its head.
+        That is ∂L/∂p of each half, None if nothing below needs it, and the gradients of its head. `ready` is given
+        gradients as soon as they are final, but for those of the front.
         """
         front, wanted = self._front_needs(needs), self._wanted(needs)
         grads: dict[str, Array] = {}
         parts: list[Array] = []  # ∂L/∂e, of each half
-        for half, its, (dp, of_head) in zip(self.halves, tape.halves, of_heads, strict=True):
-            de, gradients = half.backward(its, dp, wanted)
-            for name, gradient in (named(half.head_part, of_head) | gradients).items():
+        for half, (_, of_head) in zip(self.halves, of_heads, strict=True):
+            for name, gradient in named(half.head_part, of_head).items():
                 grads[name] = grads[name] + gradient if name in grads else gradient
+        if ready is not None:  # a tied matrix, which is no parameter of the head, has its other use below
+            ready({name: gradient for name, gradient in grads.items() if name in self.parameters})
+        for half, its, (dp, _) in zip(self.halves, tape.halves, of_heads, strict=True):
+            de, gradients = half.backward(its, dp, wanted, ready)
+            grads |= gradients
             parts += [] if de is None else [de]
         if front:
             de = self.dropout.backward(tape.dropout_in, parts[0] + parts[1])  # (D1′)

@@ -23,8 +23,9 @@ from ...layers.dropout import Dropout
 from ...layers.home import to_host
 from ...layers.layout import turn
 from ...layers.linear import Linear
+from ...layers.passes import Ready
 from ...layers.stack import Recurrent
-from ..base import named, needed
+from ..base import named, needed, ready_of
 from ..inputs import as_targets, total, valid_steps
 
 PARTS = ("forward", "backward")
@@ -82,15 +83,20 @@ class Half(NamedTuple):
         return needed(needs, self.head_part) | ({"x"} if self._needed_of_core(needs) else set())
 
     def backward(
-        self, tape: HalfTape, dp: Array | None, needs: frozenset[str]
+        self, tape: HalfTape, dp: Array | None, needs: frozenset[str], ready: Ready | None = None
     ) -> tuple[Array | None, dict[str, Array]]:
-        """Return ∂L/∂e, if "x" is in `needs`, and the core's gradients that are, by the model's names."""
+        """Return ∂L/∂e, if "x" is in `needs`, and the core's gradients that are, by the model's names.
+
+        `ready` is given the latter as soon as they are final.
+        """
         if dp is None:
             return None, {}
         dy = self.dropout.backward(tape.dropout_out, self._turned(dp, tape.lengths))  # (D1′)
-        core = self._needed_of_core(needs)
-        de, _, gradients = self.core.backward(tape.rnn, dy, None, needs=core)  # (CF1′), (CF2′)
-        return None if de is None else self._turned(de, tape.lengths), named(PARTS[self.direction], gradients)
+        core, part = self._needed_of_core(needs), PARTS[self.direction]
+        de, _, gradients = self.core.backward(
+            tape.rnn, dy, None, needs=core, ready=ready_of(part, ready)
+        )  # (CF1′), (CF2′)
+        return None if de is None else self._turned(de, tape.lengths), named(part, gradients)
 
     def _needed_of_core(self, needs: frozenset[str]) -> set[str]:
         return needed(needs, PARTS[self.direction]) | needs.intersection({"x"})

@@ -6,7 +6,7 @@ What it computes stands in `network.py`, `decoder.py` and `rnn_core.layers.Atten
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ...layers.home import to_host
 from ...layers.layout import describe
 from ...training.losses import SoftmaxCrossEntropy
 from ...training.losses.head import learned, scored
-from ..base import Evaluation, Step, named
+from ..base import Evaluation, Step, named, ready_with
 from ..inputs import target_weights, total, total_of, valid_steps
 from ..trunk import arguments
 from .decoding import Hypothesis, decode, sample
@@ -264,6 +264,7 @@ class Seq2Seq(Network):
         state: Any = None,
         needs: Iterable[str] | None = None,
         rng: np.random.Generator | int | None = None,
+        ready: Callable[[Mapping[str, Array], float], None] | None = None,
     ) -> Step:
         """Return the mean loss of a batch and its gradients; see `Model.loss_and_gradients`."""
         wanted = check_needs("Seq2Seq.backward", self._trainable(needs), self.gradient_names)
@@ -273,8 +274,9 @@ class Seq2Seq(Network):
         rng = mask_generator(rng, self.dropout.p, where)
         u, _, tape = self._forward_written(where, batch.inputs, batch.lengths, before, written, rng)
         loss, du, gradients = learned(self.head, u, targets, weights, self._needed_of_head(wanted))
-        _, gradients = self._backward_written(tape, du, named("head", gradients), wanted)
-        return Step(loss, self._in_order(gradients), None, total(weights, targets.shape))
+        count = total(weights, targets.shape)
+        _, gradients = self._backward_written(tape, du, named("head", gradients), wanted, ready_with(ready, count))
+        return Step(loss, self._in_order(gradients), None, count)
 
     def evaluate(self, batch: Batch, *, state: Any = None) -> Evaluation:
         """Return the summed loss of a batch and how many tokens were predicted right, each from the right ones before.

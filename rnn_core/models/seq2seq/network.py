@@ -22,6 +22,7 @@ from kernels.contract import Array
 from ...layers.attention import Attention
 from ...layers.embedding import Embedding, dense
 from ...layers.linear import Linear
+from ...layers.passes import Ready
 from ...layers.stack import Recurrent
 from ..base import named, needed, seeds
 from ..cores import recurrent_core, width_of_core
@@ -162,9 +163,14 @@ class Network(Trunk):
         return head
 
     def _backward_written(
-        self, tape: Tape, du: Array | None, grads: dict[str, Array], needs: frozenset[str]
+        self, tape: Tape, du: Array | None, grads: dict[str, Array], needs: frozenset[str], ready: Ready | None = None
     ) -> tuple[Array | None, dict[str, Array]]:
-        """Return the same from what the head's backward gives: ∂L/∂u, if anything below needs it, and grads."""
+        """Return the same from what the head's backward gives: ∂L/∂u, if anything below needs it, and grads.
+
+        `ready` is given gradients as soon as they are final, but for those of embeddings and of the bridge.
+        """
+        tell = ready or (lambda _: None)
+        tell({name: gradient for name, gradient in grads.items() if name in self.parameters})  # not a tied matrix
         if du is None:
             return None, grads
         table, (_, core) = self.decoder.table, self._core_needs(needs)
@@ -174,17 +180,19 @@ class Network(Trunk):
         )
         tables = [wrote.grads.pop(table, None), grads.pop("head.weight") if self.tied and table in needs else None]
         grads |= wrote.grads
+        tell(wrote.grads)
         dx, dy, dstate = None, None, None
         if self.attention is not None and (core or remembering):
             wanted = needed(needs, "attention") | ({"keys"} if core else set())
             dy, gradients = self.attention.remember_backward(tape.memory, wrote.dkeys, wanted)
             grads |= named("attention", gradients)
+            tell(named("attention", gradients))
             dy = None if dy is None else dy + wrote.dvalues  # keys are values, too
         if core or crossing:
             dstate, gradients = self._bridge_backward(tape.bridge, wrote.dstate0, crossing)
             grads |= named("bridge", gradients)
         if core:
-            dx, _, gradients = self._backward_core(tape.core, dy, dstate, needs)
+            dx, _, gradients = self._backward_core(tape.core, dy, dstate, needs, ready)
             tables.append(gradients.pop(table, None))
             grads |= gradients
         found = [dense(some) for some in tables if some is not None]

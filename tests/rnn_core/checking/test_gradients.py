@@ -94,7 +94,7 @@ def test_vanished_gradients_are_still_checked() -> None:
     assert abs(dx[0]).max() < 1e-8
 
     class Slightly(LSTM):
-        def backward(self, tape, dy, dstate=None, needs=None, dstates=None):
+        def backward(self, tape, dy, dstate=None, needs=None, dstates=None, ready=None):
             dx, dstate0, grads = super().backward(tape, dy, dstate, needs)
             dx[0] *= 1 + 1e-6
             return dx, dstate0, grads
@@ -127,7 +127,7 @@ class Loud(LSTM):
 
     factor = 1e6
 
-    def backward(self, tape, dy, dstate=None, needs=None, dstates=None):
+    def backward(self, tape, dy, dstate=None, needs=None, dstates=None, ready=None):
         dx, dstate0, grads = super().backward(tape, dy, dstate, needs)
         dx[:10] *= self.factor
         return dx, dstate0, grads

@@ -19,7 +19,7 @@ def claiming(change: Change, kind: type[Recurrent] = LSTM, **options) -> Recurre
     """Return a layer of I = 2 and H = 3 whose dx, dstate0 and grads are changed in place by a function of the three."""
 
     class Claiming(kind):  # type: ignore[valid-type, misc]
-        def backward(self, tape, dy, dstate=None, needs=None, dstates=None):
+        def backward(self, tape, dy, dstate=None, needs=None, dstates=None, ready=None):
             claims = super().backward(tape, dy, dstate, needs)
             change(*claims)
             return claims

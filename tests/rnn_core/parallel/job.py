@@ -71,12 +71,13 @@ SOME = ("tied, with masks", "weights")
 """Cases that are run in every way."""
 
 
-def curves(parallel: Any, names: tuple[str, ...] = ()) -> dict[str, Any]:
+def curves(parallel: Any, names: tuple[str, ...] = (), change: Callable[[Any], Any] = lambda model: model) -> Any:
     """Return the losses of every case, or of some, and the parameters' digest."""
     found = {}
     for name, (model, train, validation) in cases().items():
         if names and name not in names:
             continue
+        model = change(model)
         history = fit(
             model, train, optimizer=Adam(0.01), epochs=EPOCHS, validation=validation, clip_norm=0.5, progress=False,
             parallel=parallel,
@@ -116,6 +117,8 @@ def said_of(parallel: MPI, **changes: Any) -> str:
             model.parameters[name].reshape(-1)[1] = number
         if "spoiled" in changes:
             spoil(model, changes["spoiled"])
+        if "broken" in changes:
+            broken_off(model, changes["broken"])
         options |= {name: value for name, value in changes.items() if name == "seed"}
     try:
         fit(
@@ -132,14 +135,90 @@ def spoil(model: Any, step: int) -> None:
     compute = model.loss_and_gradients
     calls: list[int] = []
 
-    def loss_and_gradients(batch, *, state, needs, rng, rows):
+    def loss_and_gradients(batch, *, ready, **options):
         calls.append(0)
-        found = compute(batch, state=state, needs=needs, rng=rng, rows=rows)
+        found = compute(batch, ready=ready, **options)
         if len(calls) == step:
             found.gradients["head.bias"][1] = np.nan
         return found
 
     model.loss_and_gradients = loss_and_gradients
+
+
+def broken_off(model: Any, step: int) -> None:
+    """Have the backward of one step fail when the head's gradients are final, and on their way from other ranks."""
+    compute = model.loss_and_gradients
+    calls: list[int] = []
+
+    def loss_and_gradients(batch, *, ready, **options):
+        calls.append(0)
+
+        def fails(gradients, count):
+            raise ValueError("broken off half way")
+
+        return compute(batch, ready=fails if len(calls) == step else ready, **options)
+
+    model.loss_and_gradients = loss_and_gradients
+
+
+def silent(model: Any) -> Any:
+    """Return a model that doesn't say which of its gradients are final: all leave when the backward is done."""
+    compute = model.loss_and_gradients
+
+    def loss_and_gradients(batch, *, state, needs, rng, rows):
+        return compute(batch, state=state, needs=needs, rng=rng, rows=rows)
+
+    model.loss_and_gradients = loss_and_gradients
+    return model
+
+
+class Noting:
+    """A communicator that notes in which order sums are begun, beside what else is noted."""
+
+    def __init__(self, comm: Any, events: list[str]) -> None:
+        self.comm, self.events = comm, events
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.comm, name)
+
+    def Dup(self) -> Noting:
+        """Return another one."""
+        return Noting(self.comm.Dup(), self.events)
+
+    def Iallreduce(self, sent: Any, received: Any) -> Any:
+        """See mpi4py."""
+        self.events.append(f"sends {received.size}")
+        return self.comm.Iallreduce(sent, received)
+
+
+def events() -> list[list[str]]:
+    """Return what happens in the first two steps: what is final, and how many numbers are then sent."""
+    from mpi4py import MPI as library
+
+    noted: list[str] = []
+    found: list[list[str]] = []
+    parallel = MPI(Noting(library.COMM_WORLD, noted), bucket=1)  # an array each
+    model, (train, _) = language_model(num_layers=2, **WIDE), text_streams()
+    compute = model.loss_and_gradients
+
+    def loss_and_gradients(batch, *, rows, ready, **options):
+        def note(gradients, count):
+            noted.append(f"{next(iter(gradients))} …")
+            ready(gradients, count)
+
+        step = compute(batch, rows=rows, ready=note, **options)
+        noted.append("over")
+        return step
+
+    def taken() -> bool:
+        found.append(noted.copy())
+        noted.clear()
+        return len(found) == 2
+
+    model.loss_and_gradients = loss_and_gradients
+    callbacks = [AtStep(1, taken), AtStep(2, taken)]
+    fit(model, train, optimizer=SGD(0.1), epochs=1, progress=False, parallel=parallel, callbacks=callbacks)
+    return found
 
 
 @contextmanager
@@ -166,6 +245,7 @@ def faults(parallel: MPI) -> dict[str, str]:
         "batches in an epoch": said_of(parallel, train=TextStream(TEXT[:60], batch_size=3, steps=9)),
         "vocab_size": said_of(parallel, model=wider()),
         "gradients must be finite": said_of(parallel, spoiled=6),
+        "broken off half way": said_of(parallel, broken=3),
         "no space left": said_of(parallel, callbacks=[AtStep(3, broken)]),
     }
 
@@ -179,11 +259,11 @@ def wider() -> Any:
 
 def all_facts(folder: Path) -> dict[str, Any]:
     """Return all that a job is asked for."""
-    exact, rounded = MPI(reduction="exact", shares=4), MPI()
+    exact, rounded = MPI(reduction="exact", shares=4), MPI(bucket=800)  # so that there are several buckets
     found = {"exact": curves(exact, SOME)}
     if rounded.ranks > 1:
-        found |= {"sum": curves(rounded), "again": curves(rounded, SOME), "faults": faults(rounded)}
-        found["said"], found["stopped"] = str(rounded), stopped(rounded)
+        found |= {"sum": curves(rounded), "again": curves(rounded, SOME, silent), "faults": faults(rounded)}
+        found |= {"said": str(rounded), "stopped": stopped(rounded), "events": events()}
     return found
 
 

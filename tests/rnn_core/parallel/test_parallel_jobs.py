@@ -81,9 +81,20 @@ def test_a_hundred_steps_are_those_of_one_process(found, alone, ranks, reduction
 
 
 @pytest.mark.parametrize("ranks", [2, 3])
-def test_the_same_bits_every_time(found, ranks):
+def test_the_same_bits_every_time_and_whenever_gradients_leave(found, ranks):
     first, second = found[ranks]["sum"], found[ranks]["again"]
     assert {name: first[name]["digest"] for name in SOME} == {name: second[name]["digest"] for name in SOME}
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_upper_layers_leave_while_lower_ones_are_computed(found, ranks):
+    """V = 7, H = 6; the embedding's rows follow when the backward is over."""
+    first, second = found[ranks]["events"]
+    says = ["head.weight …", "rnn.weight_ih_l1 …", "rnn.weight_ih_l0 …", "over"]
+    assert [event for event in first if not event.startswith("sends")] == says
+    assert first[: len(says)] == says  # which gradients there are is found out
+    layer = ["sends 144", "sends 144", "sends 24", "sends 24"]
+    assert second == [says[0], "sends 42", "sends 7", says[1], *layer, says[2], *layer, "over"]
 
 
 def test_exact_sums_have_the_same_bits_on_any_number_of_ranks(found):

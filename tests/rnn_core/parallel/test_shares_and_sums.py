@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from rnn_core import LSTM
 from rnn_core.layers.dropout import RowsOf, dropout_mask
 from rnn_core.parallel.agreement import check_same
+from rnn_core.parallel.sending import buckets
 from rnn_core.parallel.shares import bounds, cut_state, generator_of, join_states
-from rnn_core.parallel.sums import ROOM, SHARES_BITS, buckets, fixed, floating
+from rnn_core.parallel.sums import ROOM, SHARES_BITS, fixed, floating
 from rnn_core.training import SGD, fit
 from tests.training_cases import Line, line_data
 

@@ -141,8 +141,8 @@ def test_a_defined_cell(cell):
 class Doubled(SequenceClassifier):
     """Goes back another way."""
 
-    def _backward_below(self, tape, dy, grads, dstate, needs):
-        return super()._backward_below(tape, 2 * dy, grads, dstate, needs)
+    def _backward_below(self, tape, dy, grads, dstate, needs, ready=None):
+        return super()._backward_below(tape, 2 * dy, grads, dstate, needs, ready)
 
 
 def test_a_model_that_goes_another_way_is_asked_itself():
