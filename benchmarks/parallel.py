@@ -77,7 +77,17 @@ def run(case: tuple[int, int, int], count: int, ranks: int) -> dict[str, Any]:
     RuntimeError
         It failed, or there is no `mpiexec`.
     """
-    words = [sys.executable, "-m", NAME, "--work", *map(str, (*case, count))]
+    return output_of([sys.executable, "-m", NAME, "--work", *map(str, (*case, count))], ranks)
+
+
+def output_of(words: list[str], ranks: int) -> dict[str, Any]:
+    """Run a command in several ranks, or in one process, and return the line of JSON that it prints.
+
+    Raises
+    ------
+    RuntimeError
+        It failed, or there is no `mpiexec`.
+    """
     environment = dict(os.environ)
     if ranks > 1:
         beside = Path(sys.executable).parent / "mpiexec"
