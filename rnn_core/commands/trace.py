@@ -1,12 +1,14 @@
-"""``rnn-core trace``: a step of a cell, every number of it, in the terminal."""
+"""``rnn-core trace``: a step of a cell, every number of it, in the terminal or as a page."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ..layers.stack import Recurrent
+    from ..study import Trace
 
 HIDDEN, INPUT, STEPS, BATCH = 3, 2, 5, 1
 """Sizes where none are named: small enough that every number is shown."""
@@ -43,18 +45,19 @@ class TraceCommand:
         add("--depth", type=int, metavar="N", default=0, help="which layer of the stack, from 0 (0)")
         add("--reverse", action="store_true", help="the second direction, whose steps count from the end")
         add("--watch", metavar="NAME,…", help="follow lines through all steps: c,f")
+        add("--html", metavar="FILE", help="write a page instead, which needs no network")
         add("--dtype", choices=("float64", "float32"), default="float64", help="(float64)")
         add("--backend", choices=("numpy", "cpu"), default="numpy", help="whose tape it is (numpy)")
 
     def run(self, args: argparse.Namespace) -> int:
-        """Print the trace.
+        """Print the trace, or write it.
 
         Raises
         ------
         ValueError, TypeError, RuntimeError
             An option is out of range, or a layer, step or line is not there.
         OSError
-            A file can't be read.
+            A file can't be read or written.
         """
         from ..showing.terminal import new_console
         from ..study import trace
@@ -65,7 +68,10 @@ class TraceCommand:
         _check_place(args, layer, x)
         watch = [name.strip() for name in (args.watch or "").split(",") if name.strip()]
         found = trace(layer, x, t=args.t, depth=args.depth, reverse=args.reverse, watch=watch)
-        show(found, new_console())
+        if args.html is not None:
+            _write(found, args.html)
+        else:
+            show(found, new_console())
         return 0
 
 
@@ -85,6 +91,13 @@ def _check(args: argparse.Namespace) -> None:
     for name in ("steps", "batch"):
         if args.text is not None and getattr(args, name) is not None:
             raise ValueError(f"--{name} must be left out with --text, which is what is read")
+    if args.html is not None:
+        from ..atomic import check_writable
+
+        path = Path(args.html)
+        if path.suffix.lower() not in (".html", ".htm") or not path.parent.is_dir():
+            raise ValueError(f"--html must be a file .html in a folder that exists, got {args.html!r}")
+        check_writable(path, where="--html")
 
 
 def _check_place(args: argparse.Namespace, layer: Recurrent, x: Any) -> None:
@@ -148,6 +161,15 @@ def _drawn(layer: Recurrent, args: argparse.Namespace) -> Any:
     shape = (args.steps or STEPS, args.batch or BATCH)
     shape = shape[::-1] if layer.batch_first else shape
     return np.random.default_rng(args.seed).standard_normal((*shape, layer.input_size)).astype(layer.dtype)
+
+
+def _write(found: Trace, path: str) -> None:
+    """Write a page, and say so."""
+    from ..showing.terminal import new_console, say
+    from ..study import write_page
+
+    write_page(found, path)
+    say(new_console(), f"written to {path}")
 
 
 command = TraceCommand()

@@ -60,7 +60,7 @@ def trace(
     Returns
     -------
     Trace
-        Print it.
+        Print it, or `rnn_core.study.write_page` makes a page of it.
 
     Raises
     ------

@@ -46,6 +46,13 @@ def test_a_saved_layer_reads_random_numbers(tmp_path, capsys) -> None:
     assert capsys.readouterr().out.startswith("gru l0_reverse, step 2 of 0 … 3: B = 2, I = 3, H = 2")
 
 
+def test_a_page_is_written_in_place_of_the_terminal(tmp_path, capsys) -> None:
+    page = tmp_path / "trace.html"
+    assert cli.main(["trace", "--cell", "rnn", "--html", str(page)]) == 0
+    assert capsys.readouterr().out == f"written to {page}\n"
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -57,6 +64,7 @@ def test_a_saved_layer_reads_random_numbers(tmp_path, capsys) -> None:
         (["--text", "a"], "--text must go with --load FILE"),
         (["--load", "nowhere", "--cell", "gru"], "--cell must be left out with --load, whose file says it"),
         (["--cell", "nothing"], "--cell must be one of rnn, lstm, gru, "),
+        (["--html", "trace.txt"], "--html must be a file .html in a folder that exists, got 'trace.txt'"),
         (["--watch", "q"], "watch must hold lines of the step"),
     ],
 )
