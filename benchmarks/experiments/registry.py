@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from . import contextual, highlighting, pronunciation, sequences
 from .frame import Experiment
-from .known import adding, characters, convolutions, digits, sines
+from .known import adding, characters, convolutions, digits, sines, unlabelled
 from .series import carried, forecasts
 from .sounds import audio
 from .texts import replies, translation
@@ -18,6 +18,7 @@ ROWS = (
     sines.EXPERIMENT,
     digits.NEW_CLASSES,
     digits.ANOTHER_SCANNER,
+    unlabelled.EXPERIMENT,
     convolutions.EXPERIMENT,
     characters.EXPERIMENT,
     audio.EXPERIMENT,

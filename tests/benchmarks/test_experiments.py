@@ -13,7 +13,7 @@ pytest.importorskip("threadpoolctl")
 from benchmarks.experiments import __main__ as experiments
 from benchmarks.experiments import markdown
 from benchmarks.experiments.frame import Claim, Experiment, Outcome, markdown_table
-from benchmarks.experiments.known import adding, sines
+from benchmarks.experiments.known import adding, sines, unlabelled
 from benchmarks.experiments.registry import EXPERIMENTS, ROWS
 from transfer import compare
 from transfer.methods.catalogue import METHODS
@@ -63,9 +63,20 @@ def test_all_methods_in_quick_tables(tmp_path, capsys) -> None:
     for name in found:
         assert ran[name] | left_out[name] == set(METHODS)
         assert {run["arm"] for run in found[name]["results"]["runs"]} == ran[name]
-    assert left_out["digits"] == {"TrAdaBoost", "CORAL", "subspace"}
+    adapted = {"one head", *unlabelled.NAMES}
+    assert left_out["digits"] == {"TrAdaBoost", "CORAL", "subspace", *adapted}
     assert left_out["scanner"] == set()
     assert {"fine-tuned", "source and target", "low-rank map", "matched core"} <= ran["characters"]
+
+
+@pytest.mark.slow
+def test_without_labels_every_method_stands_beside_the_source_alone() -> None:
+    outcome = unlabelled.unlabelled(True, 1, lambda line: None)
+    found = outcome.results
+    assert set(found["against source alone"]) == {*unlabelled.NAMES, "scratch"}
+    assert all("few=False" in arm["method"] for arm in found["protocol"]["arms"] if arm["name"] != "scratch")
+    assert outcome.markdown.count("\n") == len(unlabelled.NAMES) + 3
+    assert "calibrated" in outcome.table
 
 
 def test_claims_stand_below_the_table_and_one_that_fails_is_a_result(monkeypatch, capsys, tmp_path) -> None:

@@ -64,13 +64,7 @@ def new_classes(quick: bool, workers: int, progress: Progress) -> Outcome:
 
 def another_scanner(quick: bool, workers: int, progress: Progress) -> Outcome:
     """From digits to the same digits, dimmed, noisy and a pixel to the right."""
-    parts = load_images()
-    x = np.concatenate([part.x for part in parts])
-    label = np.concatenate([part.label + CLASSES * k for k, part in enumerate(parts)])
-    whole = _labelled(Images(x, label))
-    here, there = whole.split(len(whole) // 2, SPLIT)
-    test, target = Labelled(scanned(np.asarray(here.inputs)), here.targets, here.classes).split(TEST, SPLIT)
-    study = ClassificationStudy(there, target, test, _network(quick), TINY if quick else Budget())
+    study = scanner_study(quick, TINY if quick else Budget())
     sizes = [2 * CLASSES * shots for shots in ((1,) if quick else (1, 4, 16))]
     protocol = {
         "task": "rows of 8 × 8 digits as time steps; source and target are 0–9, other images; the target's have half "
@@ -82,6 +76,17 @@ def another_scanner(quick: bool, workers: int, progress: Progress) -> Outcome:
     }
     _, outcome = every_method(study, sizes, _seeds(quick), workers, progress, protocol)
     return outcome
+
+
+def scanner_study(quick: bool, budget: Budget) -> ClassificationStudy:
+    """Return the study from digits to other images of them, from another scanner."""
+    parts = load_images()
+    x = np.concatenate([part.x for part in parts])
+    label = np.concatenate([part.label + CLASSES * k for k, part in enumerate(parts)])
+    whole = _labelled(Images(x, label))
+    here, there = whole.split(len(whole) // 2, SPLIT)
+    test, target = Labelled(scanned(np.asarray(here.inputs)), here.targets, here.classes).split(TEST, SPLIT)
+    return ClassificationStudy(there, target, test, _network(quick), budget)
 
 
 def scanned(images: np.ndarray) -> np.ndarray:
