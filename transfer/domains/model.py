@@ -261,7 +261,7 @@ class DomainAdapted(Model):
         """Return the gradients of all that lies below the head, beside those of the head and above."""
         if dp is None:
             return dict(above)
-        gradients: dict[str, Array] = self.model._backward_features(side.tape, dp, dict(above), mine)
+        gradients: dict[str, Array] = self.model._backward_features(side.tape, dp, dict(above), mine, None)
         return self._in_order(gradients)
 
 
