@@ -48,6 +48,7 @@ from .features.caching import HeadOf, cached_features
 from .federated.averaging import average, set_shared, shared_arrays
 from .federated.client import LocalClient, LocalScore, LocalUpdate
 from .federated.flower import flower_app, flower_arrays
+from .federated.guard import Exchange, FlowerGuard
 from .instances.alignment import Alignment, coral, subspace_alignment
 from .instances.boosting import SequenceLearner, TrAdaBoost
 from .instances.weights import density_ratio, effective_size, kernel_mean_matching
@@ -122,6 +123,8 @@ __all__ = [
     "average",
     "flower_app",
     "flower_arrays",
+    "FlowerGuard",
+    "Exchange",
     "kernel_mean_matching",
     "density_ratio",
     "effective_size",

@@ -67,14 +67,14 @@ class LocalScore(NamedTuple):
     ----------
     loss : float
         Mean over the client's validation targets.
-    accuracy : float
-        Share of them that were predicted right.
+    accuracy : float or None
+        Share of them that were predicted right; None where targets are numbers, which are neither right nor wrong.
     count : float
         How many they are, or the sum of their weights.
     """
 
     loss: float
-    accuracy: float
+    accuracy: float | None
     count: float  # type: ignore[assignment]  # as above
 
 
@@ -217,13 +217,14 @@ class LocalClient:
         if self.validation is None:
             raise ValueError(f"{where}: validation must be given to LocalClient, got None; Examples makes batches")
         write(self.model, fitting(where, "arrays", self.model, self.shared, arrays))
-        loss, correct, count, state = 0.0, 0.0, 0.0, None
+        loss, count, state = 0.0, 0.0, None
+        correct: float | None = 0.0
         for index in range(len(self.validation)):
             batch = self.validation.batch(0, index)
             result = self.model.evaluate(batch, state=state if batch.carry else None)
-            loss, correct, count = loss + result.loss, correct + result.correct, count + result.count
-            state = result.state
-        return LocalScore(loss / count, correct / count, count)
+            loss, count, state = loss + result.loss, count + result.count, result.state
+            correct = None if correct is None or result.correct is None else correct + result.correct
+        return LocalScore(loss / count, None if correct is None else correct / count, count)
 
     def _keep(self, rounds: int) -> None:
         """Write down what is the client's own, if there is a file for it, and then that a round is over."""

@@ -7,7 +7,7 @@ Flower carries the messages and averages on the server; see its `flwr.clientapp.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from .client import LocalClient
 
 
-def flower_app(make_client: Callable[[Any], LocalClient]) -> Any:
+def flower_app(make_client: Callable[[Any], LocalClient], *, mods: Iterable[Any] = ()) -> Any:
     """Return a Flower ``ClientApp`` that trains and evaluates local clients.
 
     Parameters
@@ -23,12 +23,16 @@ def flower_app(make_client: Callable[[Any], LocalClient]) -> Any:
     make_client : callable
         From Flower's ``Context`` to the `LocalClient` of that node. Flower calls it for each message, so that the
         client must have a `path`, one for each node and run.
+    mods : iterable of callable
+        Flower's modifiers of what trains, the first outermost, such as ``LocalDpMod`` or ``fixedclipping_mod`` of
+        ``flwr.clientapp.mod``. Evaluation goes without them: it sends no arrays back.
 
     Returns
     -------
     app : flwr.clientapp.ClientApp
         It answers "train" with the shared arrays and the metrics ``num-examples`` and ``loss``, "evaluate" with
-        ``num-examples``, ``loss`` and ``accuracy``: what Flower's ``FedAvg`` expects.
+        ``num-examples``, ``loss`` and, where there is one, ``accuracy``: what Flower's ``FedAvg`` expects. If the
+        node's configuration has a ``name`` or a ``partition-id``, a record ``client`` says it, for `FlowerGuard`.
 
     Raises
     ------
@@ -40,27 +44,33 @@ def flower_app(make_client: Callable[[Any], LocalClient]) -> Any:
     Notes
     -----
     A message that does not fit, or holds NaN, is an error on the node, where nothing is overwritten; Flower's
-    strategies go on without it. On the server, ``flower_arrays(shared_arrays(model))`` is what a run begins with.
+    strategies go on without it. On the server, ``flower_arrays(shared_arrays(model))`` is what a run begins with, and
+    `FlowerGuard` keeps out of the average what a strategy would stumble over.
     """
     if not callable(make_client):
         raise TypeError(f"flower_app: make_client must be a function of the context, got {type(make_client).__name__}")
     app_parts, client_parts = _flower("flower_app", "app"), _flower("flower_app", "clientapp")
     app = client_parts.ClientApp()
 
-    def reply(message: Any, **records: Any) -> Any:
+    def reply(message: Any, context: Any, metrics: dict[str, float], **records: Any) -> Any:
+        records["metrics"] = app_parts.MetricRecord(metrics)
+        if name := _name(context):
+            records["client"] = app_parts.ConfigRecord({"name": name})
         return app_parts.Message(app_parts.RecordDict(records), reply_to=message)
 
-    @app.train()
+    @app.train(mods=list(mods))
     def train(message: Any, context: Any) -> Any:
         update = _made(make_client, context).fit(_received(message))
         metrics = {"num-examples": float(update.count), "loss": float(update.history[-1].loss)}
-        return reply(message, arrays=flower_arrays(update.arrays), metrics=app_parts.MetricRecord(metrics))
+        return reply(message, context, metrics, arrays=flower_arrays(update.arrays))
 
     @app.evaluate()
     def evaluate(message: Any, context: Any) -> Any:
         score = _made(make_client, context).evaluate(_received(message))
-        metrics = {"num-examples": float(score.count), "loss": score.loss, "accuracy": score.accuracy}
-        return reply(message, metrics=app_parts.MetricRecord(metrics))
+        metrics = {"num-examples": float(score.count), "loss": float(score.loss)}
+        if score.accuracy is not None:
+            metrics["accuracy"] = float(score.accuracy)
+        return reply(message, context, metrics)
 
     return app
 
@@ -83,6 +93,13 @@ def _received(message: Any) -> dict[str, np.ndarray]:
     if len(records) != 1:
         raise ValueError(f"flower_app: a message must hold one ArrayRecord, got {len(records)}; as FedAvg's do")
     return {name: array.numpy() for name, array in records[0].items()}
+
+
+def _name(context: Any) -> str:
+    """Return how a node's configuration calls its client, if it does."""
+    if "name" in context.node_config:
+        return str(context.node_config["name"])
+    return f"client {context.node_config['partition-id']}" if "partition-id" in context.node_config else ""
 
 
 def _made(make_client: Callable[[Any], LocalClient], context: Any) -> LocalClient:
