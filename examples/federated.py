@@ -156,7 +156,8 @@ class Deployment:
             "client = both[0]\nserver = both[1]\n"  # Flower looks for these lines without running the file
         )
         (app / "pyproject.toml").write_text(
-            '[project]\nname = "federated"\ndescription = "Two clients that share a core"\nversion = "1.0.0"\nlicense = "Apache-2.0"\ndependencies = []\n\n'
+            '[project]\nname = "federated"\nversion = "1.0.0"\ndescription = "Two clients that share a core"\n'
+            'license = "Apache-2.0"\ndependencies = []\n\n'
             '[tool.flwr.app]\npublisher = "rnn_core"\n\n'
             '[tool.flwr.app.components]\nserverapp = "begun:server"\nclientapp = "begun:client"\n'
         )

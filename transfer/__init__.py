@@ -49,6 +49,7 @@ from .federated.averaging import average, set_shared, shared_arrays
 from .federated.client import LocalClient, LocalScore, LocalUpdate
 from .federated.flower import flower_app, flower_arrays
 from .federated.guard import Exchange, FlowerGuard
+from .federated.secure import flower_secure_app
 from .instances.alignment import Alignment, coral, subspace_alignment
 from .instances.boosting import SequenceLearner, TrAdaBoost
 from .instances.weights import density_ratio, effective_size, kernel_mean_matching
@@ -123,6 +124,7 @@ __all__ = [
     "average",
     "flower_app",
     "flower_arrays",
+    "flower_secure_app",
     "FlowerGuard",
     "Exchange",
     "kernel_mean_matching",

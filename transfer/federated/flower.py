@@ -49,7 +49,7 @@ def flower_app(make_client: Callable[[Any], LocalClient], *, mods: Iterable[Any]
     """
     if not callable(make_client):
         raise TypeError(f"flower_app: make_client must be a function of the context, got {type(make_client).__name__}")
-    app_parts, client_parts = _flower("flower_app", "app"), _flower("flower_app", "clientapp")
+    app_parts, client_parts = flower_module("flower_app", "app"), flower_module("flower_app", "clientapp")
     app = client_parts.ClientApp()
 
     def reply(message: Any, context: Any, metrics: dict[str, float], **records: Any) -> Any:
@@ -60,13 +60,13 @@ def flower_app(make_client: Callable[[Any], LocalClient], *, mods: Iterable[Any]
 
     @app.train(mods=list(mods))
     def train(message: Any, context: Any) -> Any:
-        update = _made(make_client, context).fit(_received(message))
+        update = made_client("flower_app", make_client, context).fit(_received(message))
         metrics = {"num-examples": float(update.count), "loss": float(update.history[-1].loss)}
         return reply(message, context, metrics, arrays=flower_arrays(update.arrays))
 
     @app.evaluate()
     def evaluate(message: Any, context: Any) -> Any:
-        score = _made(make_client, context).evaluate(_received(message))
+        score = made_client("flower_app", make_client, context).evaluate(_received(message))
         metrics = {"num-examples": float(score.count), "loss": float(score.loss)}
         if score.accuracy is not None:
             metrics["accuracy"] = float(score.accuracy)
@@ -83,7 +83,7 @@ def flower_arrays(arrays: Mapping[str, np.ndarray]) -> Any:
     RuntimeError
         Flower is missing.
     """
-    parts = _flower("flower_arrays", "app")
+    parts = flower_module("flower_arrays", "app")
     return parts.ArrayRecord({name: parts.Array(np.ascontiguousarray(array)) for name, array in arrays.items()})
 
 
@@ -102,19 +102,20 @@ def _name(context: Any) -> str:
     return f"client {context.node_config['partition-id']}" if "partition-id" in context.node_config else ""
 
 
-def _made(make_client: Callable[[Any], LocalClient], context: Any) -> LocalClient:
+def made_client(where: str, make_client: Callable[[Any], LocalClient], context: Any) -> LocalClient:
+    """Return the client of a node, if it is one that can be made anew for each message."""
     client = make_client(context)
     if not isinstance(client, LocalClient):
-        raise TypeError(f"flower_app: make_client must return a LocalClient, got {type(client).__name__}")
+        raise TypeError(f"{where}: make_client must return a LocalClient, got {type(client).__name__}")
     if client.path is None:
         raise ValueError(
-            "flower_app: make_client must give its client a path, got None: Flower makes the client anew for each "
+            f"{where}: make_client must give its client a path, got None: Flower makes the client anew for each "
             "message, and a head in memory would be lost; LocalClient(..., path='head.safetensors')"
         )
     return client
 
 
-def _flower(where: str, part: str) -> Any:
+def flower_module(where: str, part: str) -> Any:
     """Return a module of Flower."""
     try:
         return importlib.import_module(f"flwr.{part}")

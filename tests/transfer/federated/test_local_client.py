@@ -2,56 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
-from rnn_core import LanguageModel, SequenceClassifier, quantize, save
+from rnn_core import LanguageModel, quantize, save
 from rnn_core.data import Examples, TextStream
 from rnn_core.training import SGD, Adam, fit
 from transfer.federated.averaging import average, set_shared, shared_arrays
-from transfer.federated.client import LocalClient
-from transfer.federated.flower import flower_app, flower_arrays
 from transfer.planning.plan import Plan
 
-HEAD = ("head.weight", "head.bias")
-
-
-def classifier(classes=3, seed=0, **options):
-    given = {"hidden_size": 5, "dtype": np.float64, "backend": "numpy"} | options
-    return SequenceClassifier(classes, input_size=2, seed=seed, **given)
-
-
-def rows(n, classes=3, seed=0, dtype=np.float64):
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((n, 4, 2)).astype(dtype), rng.integers(0, classes, n)
-
-
-def data(n=12, batch_size=5, **options):
-    return Examples(*rows(n, **options), batch_size=batch_size, seed=3)
-
-
-def client(model=None, train=None, **options):
-    parts = classifier() if model is None else model, data() if train is None else train
-    return LocalClient(*parts, **{"optimizer": SGD(0.1)} | options)
-
-
-def federate(clients, rounds, arrays=None):
-    """A server: send, gather, average."""
-    arrays = clients[0].get() if arrays is None else arrays
-    for _ in range(rounds):
-        updates = [one.fit(arrays) for one in clients]
-        arrays = average([update.arrays for update in updates], [update.count for update in updates])
-    return arrays
-
-
-def assert_same(left, right):
-    assert list(left) == list(right)
-    for name, array in left.items():
-        np.testing.assert_array_equal(array, right[name], err_msg=name, strict=True)
-
+from .clients import HEAD, assert_same, classifier, client, clients_in, data, federate, own, rows
 
 # --- one client
 
@@ -180,26 +140,6 @@ def test_each_round_draws_its_own_dropout():
 
 
 # --- what stays
-
-
-def clients_in(folder, seed):
-    """Return three clients, two of them with as many classes, that keep their heads in a folder."""
-    folder.mkdir(exist_ok=True)
-    return [
-        LocalClient(
-            classifier(classes, seed=seed + k, dropout=0.2),
-            data(8 + k, classes=classes, seed=k),
-            optimizer=Adam(0.01),
-            epochs=2,
-            seed=5,
-            path=folder / f"{k}.safetensors",
-        )
-        for k, classes in enumerate((2, 3, 3))
-    ]
-
-
-def own(one):
-    return {name: one.model.parameters[name].copy() for name in one.own}
 
 
 def test_heads_differ_and_survive_rounds_and_a_restart(tmp_path):
@@ -377,117 +317,6 @@ def test_only_names_there_are_can_be_shared():
         shared_arrays(classifier(), "core")
     with pytest.raises(TypeError, match="set_shared: model must be a model or a layer"):
         set_shared({}, "rnn.*", {})
-
-
-# --- Flower
-
-
-def test_without_flower_the_error_says_what_to_install(monkeypatch):
-    for name in ("app", "clientapp"):
-        monkeypatch.setitem(sys.modules, f"flwr.{name}", None)
-    with pytest.raises(RuntimeError, match=r"flower_app: Flower must be installed, .*'rnn_core\[federated\]'"):
-        flower_app(client)
-    with pytest.raises(RuntimeError, match="flower_arrays: Flower must be installed"):
-        flower_arrays({})
-    with pytest.raises(TypeError, match="flower_app: make_client must be a function of the context, got LocalClient"):
-        flower_app(client())
-
-
-def node_app(folder):
-    """Return the app of all nodes; its client is made anew for each message."""
-    return flower_app(lambda context: flower_clients(folder)[context.node_id - 1])
-
-
-def flower_clients(folder):
-    made = clients_in(folder, seed=0)
-    for one in made:
-        one.validation = one.train
-    return made
-
-
-@pytest.fixture
-def flwr(monkeypatch):
-    """Flower's `app`, in a process that may make messages, as Flower's own server process may."""
-    app = pytest.importorskip("flwr.app")
-    identity = pytest.importorskip("flwr.supercore.task_identity").TaskIdentity
-    for name in ("_task_id", "_run_id", "_node_id"):
-        monkeypatch.setattr(identity, name, 1)
-    return app
-
-
-def fed_avg(clients):
-    strategy = pytest.importorskip("flwr.serverapp.strategy").FedAvg
-    return strategy(min_train_nodes=clients, min_evaluate_nodes=clients, min_available_nodes=clients)
-
-
-def in_process(flwr, app, nodes, sent):
-    """Return a grid whose nodes answer at once; `sent` gathers the messages."""
-
-    def send_and_receive(messages, *, timeout=None):
-        replies = []
-        for message in messages:
-            context = flwr.Context(1, message.metadata.dst_node_id, {}, flwr.RecordDict(), {})
-            replies.append(app(message, context))
-            sent.extend([message, replies[-1]])
-        return replies
-
-    return SimpleNamespace(get_node_ids=lambda: nodes, send_and_receive=send_and_receive)
-
-
-def test_flower_runs_local_clients(flwr, tmp_path):
-    by_hand = clients_in(tmp_path / "by hand", seed=0)
-    first = by_hand[0].get()
-    expected = federate(by_hand, 2, first)
-
-    sent: list = []
-    result = fed_avg(3).start(in_process(flwr, node_app(tmp_path / "flower"), [1, 2, 3], sent), flower_arrays(first), 2)
-    for name, array in result.arrays.items():
-        np.testing.assert_allclose(array.numpy(), expected[name], rtol=0, atol=1e-12, err_msg=name)
-    assert {name for message in sent for record in message.content.array_records.values() for name in record} == set(
-        expected
-    )
-    for left, right in zip(by_hand, clients_in(tmp_path / "flower", seed=9), strict=True):
-        assert right.rounds == 2
-        for name, array in own(left).items():
-            np.testing.assert_allclose(right.model.parameters[name], array, rtol=0, atol=1e-12, err_msg=name)
-    for one in by_hand:
-        one.validation = one.train
-    scores = [one.evaluate(expected) for one in by_hand]
-    metrics = result.evaluate_metrics_clientapp[2]
-    assert metrics["loss"] == pytest.approx(np.average([s.loss for s in scores], weights=[s.count for s in scores]))
-    assert 0 <= metrics["accuracy"] <= 1
-    assert set(result.train_metrics_clientapp[1]) == {"loss"}
-
-
-def test_flower_with_one_client_is_local_training(flwr, tmp_path):
-    (alone, *_), app = clients_in(tmp_path / "alone", seed=0), node_app(tmp_path / "flower")
-    first = alone.get()
-    result = fed_avg(1).start(in_process(flwr, app, [1], []), flower_arrays(first), 3)
-    expected = federate([alone], 3, first)
-    assert_same({name: result.arrays[name].numpy() for name in expected}, expected)
-    assert_same(own(clients_in(tmp_path / "flower", seed=9)[0]), own(alone))
-
-
-def test_what_flower_brings_is_checked(flwr, tmp_path):
-    context = flwr.Context(1, 1, {}, flwr.RecordDict(), {})
-    one = flower_clients(tmp_path)[0]
-    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-
-    def message(*records, kind="train"):
-        content = flwr.RecordDict({f"arrays{k}": record for k, record in enumerate(records)})
-        return flwr.Message(content, dst_node_id=1, message_type=kind)
-
-    good, bad = flower_arrays(one.get()), flower_arrays(one.get() | {"rnn.bias_hh_l0": np.full(20, np.nan)})
-    for kind in ("train", "evaluate"):
-        with pytest.raises(ValueError, match=f"LocalClient.{'fit' if kind == 'train' else kind}: .* must be finite"):
-            node_app(tmp_path)(message(bad, kind=kind), context)
-    with pytest.raises(ValueError, match="flower_app: a message must hold one ArrayRecord, got 2"):
-        node_app(tmp_path)(message(good, good), context)
-    with pytest.raises(ValueError, match="flower_app: make_client must give its client a path"):
-        flower_app(lambda context: client())(message(good), context)
-    with pytest.raises(TypeError, match="flower_app: make_client must return a LocalClient, got str"):
-        flower_app(str)(message(good), context)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_integers_are_not_averaged():

@@ -1,0 +1,1 @@
+"""Clients that share a core: alone, behind a guard, and as Flower runs them."""
