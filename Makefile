@@ -13,7 +13,7 @@ BIN  := $(VENV)/bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-sim ptx lint type bench experiments fuzz gpu docs clean
+.PHONY: help run test test-sim federated ptx lint type bench experiments fuzz gpu docs clean
 
 help:  ## list the habits
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +27,11 @@ test: $(VENV)/test.installed test-sim  ## the whole test suite
 # In a process of its own: kernels are either compiled or simulated.
 test-sim: $(VENV)/test.installed  ## the CUDA kernels without a GPU, thread by thread in Python
 	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 tests/kernels/simulator
+
+# Flower pins packages that others want newer, so it has an environment of its own.
+federated:  ## Flower's engines and processes on local clients (12 minutes); ARGS='-m "not slow"' leaves its processes out
+	@$(MAKE) --no-print-directory VENV=.venv-federated .venv-federated/federated-test.installed
+	.venv-federated/bin/python -m pytest tests/transfer/federated $(ARGS)
 
 ptx: $(VENV)/ptx.installed  ## every CUDA kernel compiled and assembled without a GPU: registers, shared memory, spills
 	$(BIN)/python -m kernels.cuda.assembly $(ARGS)
@@ -56,7 +61,7 @@ docs: $(VENV)/docs.installed $(VENV)/ptx.installed  ## the documentation as HTML
 	$(BIN)/python -m sphinx -W --keep-going --quiet -b html $(ARGS) docs docs/_build/html
 
 clean:  ## remove .venv, built documents and caches; results in runs/ stay
-	rm -rf $(VENV) docs/_build docs/_generated *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-federated docs/_build docs/_generated *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # One stamp for each group of extras in setup.cfg.

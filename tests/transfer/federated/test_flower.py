@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from types import SimpleNamespace
 
@@ -250,7 +251,7 @@ def secure(flwr, folder, first, failing=()):
         replies = []
         for message in messages:
             try:
-                replies.append(app(message, contexts[message.metadata.dst_node_id]))
+                replies.append(app(copy.deepcopy(message), contexts[message.metadata.dst_node_id]))  # as if it were sent
             except ValueError as error:
                 replies.append(flwr.Message(flwr.Error(code=0, reason=str(error)), reply_to=message))
             if replies[-1].has_content():
