@@ -11,8 +11,8 @@ and why. ::
     python examples/federated.py --deploy --kill 3 --back 6   # and is started again after round 6
 
 At the end the same rounds are done once more without Flower, by the clients that were in each average, and the greatest
-difference of the two cores is printed; with ``--back`` they are not, since a client that was killed may have trained, and
-kept its head of, a round that nobody averaged.
+difference of the two cores is printed; with ``--back`` they are not, since a client that was killed may have kept a
+head of a round that nobody averaged.
 """
 
 from __future__ import annotations

@@ -49,10 +49,10 @@ def flower_secure_app(make_client: Callable[[Any], LocalClient], *, mods: Iterab
     where = "flower_secure_app"
     if not callable(make_client):
         raise TypeError(f"{where}: make_client must be a function of the context, got {type(make_client).__name__}")
-    older, parts = flower_module(where, "client"), flower_module(where, "clientapp")
+    base: Any = flower_module(where, "client").NumPyClient
     chosen = [flower_module(where, "client.mod").secaggplus_mod] if mods is None else list(mods)
 
-    class InOrder(older.NumPyClient):  # type: ignore[misc]
+    class InOrder(base):
         """A client whose arrays have no names."""
 
         def __init__(self, client: LocalClient) -> None:
@@ -74,9 +74,7 @@ def flower_secure_app(make_client: Callable[[Any], LocalClient], *, mods: Iterab
     def client_fn(context: Any) -> Any:
         return InOrder(made_client(where, make_client, context)).to_client()
 
-    # Flower asks for this annotation by name, where annotations are strings.
-    client_fn.__annotations__ = {}
-    return parts.ClientApp(client_fn=client_fn, mods=chosen)
+    return flower_module(where, "clientapp").ClientApp(client_fn=client_fn, mods=chosen)
 
 
 def _named(where: str, client: LocalClient, parameters: list[np.ndarray]) -> dict[str, np.ndarray]:

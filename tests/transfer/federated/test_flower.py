@@ -250,8 +250,9 @@ def secure(flwr, folder, first, failing=()):
     def send_and_receive(messages, *, timeout=None):
         replies = []
         for message in messages:
+            context = contexts[message.metadata.dst_node_id]
             try:
-                replies.append(app(copy.deepcopy(message), contexts[message.metadata.dst_node_id]))  # as if it were sent
+                replies.append(app(copy.deepcopy(message), context))  # a copy, as if it were sent
             except ValueError as error:
                 replies.append(flwr.Message(flwr.Error(code=0, reason=str(error)), reply_to=message))
             if replies[-1].has_content():

@@ -73,7 +73,7 @@ def ask(replies, nodes=(1, 2, 3), kind="train", said=None, guard=None, **configs
 
 
 def test_good_replies_go_through_as_they_are():
-    replies, said = [reply(node, count) for node, count in ((2, 3), (1, 0.5), (3, 10.0))], []
+    replies, said = [reply(node, count) for node, count in ((2, 3), (1, 0.5), (3, 10.0))], list[str]()
     kept, guard = ask(replies, said=said, config={"server-round": 4})
     assert [id(one) for one in kept] == [id(one) for one in replies]
     assert guard.exchanges == [Exchange("train", 4, ("node 2", "node 1", "node 3"), {})]
@@ -128,7 +128,7 @@ SPOILT = {
 @pytest.mark.parametrize("what", SPOILT)
 def test_a_reply_that_can_not_be_averaged_is_left_out_and_named(what):
     bad, reason = SPOILT[what]
-    others, said = [reply(1), reply(3)], []
+    others, said = [reply(1), reply(3)], list[str]()
     kept, guard = ask([others[0], bad, others[1]], said=said)
     assert [one.metadata.src_node_id for one in kept] == [1, 3]
     (found,) = guard.exchanges[0].left_out.items()
@@ -166,7 +166,7 @@ def test_what_is_left_is_what_was_good_and_has_a_mean(what, random):
 
 
 def test_a_client_that_drops_out_and_comes_back_keeps_its_name():
-    said, guard = [], None
+    said, guard = list[str](), None
     for nodes, replies in (
         ((1, 2), [reply(1, name="client 0"), reply(2, name="client 1")]),
         ((1, 2), [reply(1, name="client 0")]),
@@ -184,14 +184,14 @@ def test_a_client_that_drops_out_and_comes_back_keeps_its_name():
 
 
 def test_a_name_is_printed_on_one_line_and_not_too_long():
-    said = []
+    said: list[str] = []
     ask([reply(1, 0, name="a\n\x1b[2J" + "b" * 500)], [1], said=said)
     assert said[0].isprintable()
     assert len(said[0]) < 200
 
 
 def test_nobody_is_left():
-    said = []
+    said: list[str] = []
     kept, guard = ask([reply(1, 0)], [1, 2], said=said)
     assert kept == []
     assert list(guard.exchanges[0].left_out) == ["node 1", "node 2"]
@@ -206,7 +206,7 @@ def test_an_evaluation_needs_no_arrays():
 
 
 def test_answers_to_nobody_and_second_answers_are_not_averaged():
-    first, said = reply(1), []
+    first, said = reply(1), list[str]()
     second, stray = reply(1, 0), reply(9)
     stray.metadata.reply_to_message_id = "another"
     kept, _ = ask([first, second, stray], [1], said=said)
