@@ -14,14 +14,15 @@ nothing to compile besides the loop itself. What decides and repeats at run time
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, NamedTuple, get_type_hints
 
 from llvmlite import ir
 from numba import types
 
-from .simd import BYTE, INT, Lanes, emitted, intrinsic
+from .simd import BYTE, INT, Lanes, declared, emitted, intrinsic
 
 
 class Int:
@@ -104,6 +105,34 @@ def call(name: str, body: Callable[..., None], lanes: Lanes, *arguments: Any) ->
     """Call the function of integers that ``body(code, *arguments)`` writes on first use; see `simd.emitted`."""
     builder = next(one.builder for one in arguments if isinstance(one, Int))
     builder.call(emitted(builder.module, name, len(arguments), body, lanes), list(map(_value, arguments)))
+
+
+class Shared(NamedTuple):
+    """Functions that many loops call: compiled once, in machine code of their own, and known by name."""
+
+    make: Callable[..., Any]  # of a module, by whose name a file speaks of it
+    arguments: tuple[Any, ...]  # ``make(*arguments)`` is a function that tells where they are
+    names: tuple[str, ...]  # in its order
+
+
+_linkers: list[Callable[[Shared], None]] = []
+"""Of the loops that are being compiled; one may wait for another, which is behind it."""
+
+
+@contextmanager
+def linked_by(link: Callable[[Shared], None]) -> Iterator[None]:
+    """Let ``link(shared)`` see to it that functions can be called, as soon as code inside wants one of them."""
+    _linkers.append(link)
+    try:
+        yield
+    finally:
+        _linkers.pop()
+
+
+def shared_function(module: ir.Module, shared: Shared, k: int, arguments: int) -> ir.Function:
+    """Return one of the functions, for the module to call."""
+    _linkers[-1](shared)
+    return declared(module, shared.names[k], ir.FunctionType(ir.VoidType(), [INT] * arguments))
 
 
 class _Record:

@@ -26,6 +26,10 @@ and o of 16 units, so when the loop ends the tile holds all that these units nee
 one another, whatever the size of the tile. Therefore a row's result doesn't depend on the batch around it, nor on the
 number of threads: same bits. The chains keep the rounding error down: that of one long chain grows with its length.
 
+**Compiled once.** Of the machine code of a loop, its tiles are the most by far, and they are the same for every cell.
+So the tiles over a panel are compiled by themselves, when a loop first wants one, and all loops call them
+(running/compiled.py).
+
 **Asking ahead.** With one row, memory sets the pace, and a tile asks for what its panel has some turns later. Where
 the host's third level of cache is slow (host.py), every tile does, and asks for a line of the next panel besides, each
 turn: `upcoming` tells which tile of a panel asks for what.
@@ -43,7 +47,7 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 
 from .bfloat16 import multiply_add
-from .integers import call
+from .integers import Shared, call, shared_function, written
 from .simd import INT, LINE, Code, Lanes, Vector, emitted
 
 TILES = {32: {1: 8, 2: 8, 3: 8, 4: 6}, 16: {1: 6, 2: 5, 3: 3, 4: 2}}
@@ -57,6 +61,9 @@ QUARTERS = 4
 
 CHAIN = 128
 """Terms that are added up in registers before they are added to what there is."""
+
+ARGUMENTS = 12
+"""Of a tile that asks for nothing ahead."""
 
 ALONG_K = "along k"
 ALONG_ROWS = "along rows"
@@ -143,11 +150,35 @@ def _add_to(
                             code.store(total + code.load(start_at, offset), out_at, offset)
 
 
+def make_tiles(lanes: Lanes, layout: str, vectors: int, asked: int) -> Callable[..., None]:
+    """Return ``tiles(thread, address)``, which puts there where the tiles over such a panel are, by their rows."""
+
+    def tell(address: int) -> None:
+        first: Any = address
+        code = Code(first.builder, lanes)
+        for i, name in enumerate(_names(lanes, layout, vectors, asked)):
+            tile = emitted(code.builder.module, name, ARGUMENTS + asked, _tile(lanes, layout, i + 1, vectors), lanes)
+            code.builder.store(code.builder.ptrtoint(tile, INT), code.pointer(first.value, 8 * i), align=8)
+
+    told = written(tell)
+
+    def tiles(thread, address):
+        told(address)
+
+    return tiles
+
+
+def _names(lanes: Lanes, layout: str, vectors: int, asked: int) -> tuple[str, ...]:
+    """Return what the tiles over a panel are called, by their rows."""
+    kind = f"tile.{lanes.operands}.{lanes.suffix}.{layout}.{asked}"
+    return tuple(f"{kind}.{i}x{vectors}" for i in range(1, max_rows(lanes, vectors) + 1))
+
+
 def call_tile(
-    code: Code, kind: str, body: Callable[[int, int], Callable[..., None]], panels: tuple[int, ...], rows: ir.Value,
+    code: Code, tile: Callable[[int, int], ir.Function], panels: tuple[int, ...], rows: ir.Value,
     vectors: ir.Value, arguments: list[ir.Value],
 ) -> None:  # fmt: skip
-    """Call the tile of that size: a function of its own, which ``body(rows, vectors)`` writes once a module.
+    """Call the tile of that size, a function of its own: ``tile(rows, vectors)`` returns it.
 
     A size that no tile has does nothing: panels have as many vectors as `panels` says, and rows are `max_rows` at most.
     """
@@ -163,10 +194,15 @@ def call_tile(
             block = builder.append_basic_block(f"{i} x {p}")
             over_rows.add_case(ir.Constant(INT, i), block)
             builder.position_at_end(block)
-            tile = emitted(builder.module, f"{kind}.{i}x{p}", len(arguments), body(i, p), lanes)
-            builder.call(tile, arguments)
+            builder.call(tile(i, p), arguments)
             builder.branch(end)
     builder.position_at_end(end)
+
+
+def _shared_tile(code: Code, layout: str, asked: int, rows: int, vectors: int) -> ir.Function:
+    """Return a tile that other loops call, too."""
+    shared = Shared(make_tiles, (code.lanes, layout, vectors, asked), _names(code.lanes, layout, vectors, asked))
+    return shared_function(code.builder.module, shared, rows - 1, ARGUMENTS + asked)
 
 
 class View(NamedTuple):
@@ -206,11 +242,10 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable
 
     From ``ahead`` on, if that is given, it asks for a line of memory each turn.
 
-    It is for functions that are `written`, and calls the tile of that size, once for every chain. A tile is a function
-    of its own, emitted once a module. K, the terms of a block, is at least 1, or nothing is written; several blocks
-    have at most `CHAIN` terms each. Of the last vector, `valid` numbers exist.
+    It is for functions that are `written`, and calls the tile of that size, once for every chain. K, the terms of a
+    block, is at least 1, or nothing is written; several blocks have at most `CHAIN` terms each. Of the last vector,
+    `valid` numbers exist.
     """
-    kind, body = f"tile.{lanes.operands}.{lanes.suffix}.{layout}", partial(_tile, lanes, layout)
 
     def chains(
         code: Code, rows: ir.Value, vectors: ir.Value, out: ir.Value, out_row: ir.Value, start: ir.Value,
@@ -234,7 +269,7 @@ def make_product(lanes: Lanes, layout: str, panels: tuple[int, ...]) -> Callable
             n = builder.select(builder.icmp_signed("<", left, most), left, most)
             terms, parts = builder.select(single, n, K), builder.select(single, one, n)
             call_tile(
-                code, f"{kind}.{len(asked)}", body, panels, rows, vectors,
+                code, partial(_shared_tile, code, layout, len(asked)), panels, rows, vectors,
                 [out, out_row, start_at, start_by, a_at, a_row, parts, a_block, terms, w_at, w_row, valid, *asked],
             )  # fmt: skip
             asked = [builder.add(place, ahead_step) for place in asked]

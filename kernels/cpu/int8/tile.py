@@ -12,13 +12,12 @@ and a tile ends with the scales: out = start + s_w·s_a·Σ.  (IQ3)
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 from llvmlite import ir
 
 from ..emitting.integers import call
 from ..emitting.microkernel import SOON, View, call_tile
-from ..emitting.simd import INT, Code, Lanes, Vector
+from ..emitting.simd import INT, Code, Lanes, Vector, emitted
 from .dots import dots
 from .rows import spread
 
@@ -104,8 +103,11 @@ def make_product(lanes: Lanes, way: str, panels: tuple[int, ...]) -> Callable[..
     """
 
     def choose(code: Code, rows: ir.Value, vectors: ir.Value, *arguments: ir.Value) -> None:
-        kind, body = f"int8 tile.{lanes.suffix}.{way}", partial(_tile, lanes, way)
-        call_tile(code, kind, body, panels, rows, vectors, list(arguments))
+        def tile(rows: int, vectors: int) -> ir.Function:
+            name, body = f"int8 tile.{lanes.suffix}.{way}.{rows}x{vectors}", _tile(lanes, way, rows, vectors)
+            return emitted(code.builder.module, name, len(arguments), body, lanes)
+
+        call_tile(code, tile, panels, rows, vectors, list(arguments))
 
     name = f"int8 product.{lanes.suffix}.{way}.{panels}"
 

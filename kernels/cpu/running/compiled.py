@@ -1,19 +1,27 @@
-"""Compiled loops: each when it is first called, and kept on disk."""
+"""Compiled loops: each when it is first called, and kept on disk.
+
+What many loops call, such as the tiles of the micro-kernel, is compiled once and in machine code of its own; a loop
+knows it by name. So a loop's file says what has to be there before its code can be loaded.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 from numba import njit, types
-from numba.core.caching import FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.ccallback import CFunc
+from numba.core.codegen import JITCodeLibrary
 
+from ..emitting.integers import Shared, linked_by
 from .kept import Files
 
 
@@ -56,12 +64,79 @@ class _Cache(FunctionCache):
             _warn(str(error))
 
 
+_linked: dict[Shared, Any] = {}
+"""Those that have names in this process. Their code stays: other code calls it."""
+
+
+def link(shared: Shared) -> None:
+    """Give functions their names, compiled before if need be; numba's lock is held where loops are made or loaded."""
+    if shared in _linked:
+        return
+    tell = compiled(shared.make, *shared.arguments)
+    addresses = (ctypes.c_int64 * len(shared.names))()
+    tell.ctypes(0, ctypes.addressof(addresses))
+    for name, address in zip(shared.names, addresses, strict=True):
+        llvm.add_symbol(name, address)
+    _linked[shared] = tell
+
+
+class _WithShared(CompileResultCacheImpl):
+    """What is kept of a loop: its code, and before it what this calls by name."""
+
+    wanted: tuple[Shared, ...] = ()
+
+    def reduce(self, cres: Any) -> Any:
+        return self.wanted, super().reduce(cres)
+
+    def rebuild(self, target_context: Any, payload: Any) -> Any:
+        wanted, kept = payload
+        for shared in wanted:
+            link(shared)
+        return super().rebuild(target_context, kept)
+
+
+class _OnePass(JITCodeLibrary):
+    """numba's machine code of a module, optimised once.
+
+    numba goes through a module twice: first at small cost, to bring the counting of references together and prune it.
+    A loop counts none; without that pass its machine code is the same to the last byte, and a quarter sooner there.
+    """
+
+    def _optimize_final_module(self) -> None:
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+
+class _Loop(CFunc):
+    """numba's function for C, which takes down what its code calls by name."""
+
+    def _compile_uncached(self) -> Any:
+        codegen = self._targetdescr.target_context.codegen()
+        before, codegen._library_class = codegen._library_class, _OnePass
+        wanted: dict[Shared, None] = {}
+
+        def want(shared: Shared) -> None:
+            wanted[shared] = None
+            link(shared)
+
+        try:
+            with linked_by(want):
+                made = super()._compile_uncached()
+        finally:
+            codegen._library_class = before
+        if isinstance(self._cache, _OwnFiles):
+            self._cache.wants(wanted)
+        return made
+
+
 class _OwnFiles(_Cache):
     """The same with a key that says what was compiled, and files of its own for every key.
 
     numba has one index for all that comes from a line of source. Two processes that add to it at the same time may
     take the same name for two files, and then one loads what the other has compiled.
     """
+
+    _impl_class = _WithShared
 
     def __init__(self, function: Callable[..., Any]):
         super().__init__(function)
@@ -70,6 +145,10 @@ class _OwnFiles(_Cache):
 
     def _index_key(self, signature: Any, codegen: Any) -> tuple[Any, ...]:
         return (signature, codegen.magic_tuple(), self._key)
+
+    def wants(self, shared: Iterable[Shared]) -> None:
+        """Keep these with what is saved next."""
+        self._impl.wanted = tuple(shared)
 
 
 SIGNATURE = types.void(types.int64, types.int64)
@@ -128,4 +207,4 @@ def helper(function: Callable[..., Any]) -> Any:
 
 
 def _new(function: Callable[..., Any]) -> CFunc:
-    return CFunc(function, (SIGNATURE.args, SIGNATURE.return_type), {}, {"error_model": "numpy", "nogil": True})
+    return _Loop(function, (SIGNATURE.args, SIGNATURE.return_type), {}, {"error_model": "numpy", "nogil": True})
