@@ -111,7 +111,9 @@ class _Loop(CFunc):
     """numba's function for C, which takes down what its code calls by name."""
 
     def _compile_uncached(self) -> Any:
-        codegen = self._targetdescr.target_context.codegen()
+        this: Any = self
+        base: Any = super()
+        codegen = this._targetdescr.target_context.codegen()
         before, codegen._library_class = codegen._library_class, _OnePass
         wanted: dict[Shared, None] = {}
 
@@ -121,11 +123,11 @@ class _Loop(CFunc):
 
         try:
             with linked_by(want):
-                made = super()._compile_uncached()
+                made = base._compile_uncached()
         finally:
             codegen._library_class = before
-        if isinstance(self._cache, _OwnFiles):
-            self._cache.wants(wanted)
+        if isinstance(this._cache, _OwnFiles):
+            this._cache.wants(wanted)
         return made
 
 
@@ -136,7 +138,7 @@ class _OwnFiles(_Cache):
     take the same name for two files, and then one loads what the other has compiled.
     """
 
-    _impl_class = _WithShared
+    _impl_class: Any = _WithShared
 
     def __init__(self, function: Callable[..., Any]):
         super().__init__(function)

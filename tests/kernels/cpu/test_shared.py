@@ -65,7 +65,12 @@ def new_process(tmp_path, monkeypatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(compiling, "compiled", compiling.compiled.__wrapped__)
     made, new = [], compiling._new
-    monkeypatch.setattr(compiling, "_new", lambda function: made.append(new(function)) or made[-1])
+
+    def noted(function):
+        made.append(new(function))
+        return made[-1]
+
+    monkeypatch.setattr(compiling, "_new", noted)
 
     def compiled(*which):
         made.clear()
