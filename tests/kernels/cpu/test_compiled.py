@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
+from unittest import mock
 
 import numba
 import pytest
@@ -155,6 +157,16 @@ def test_where_nothing_can_be_kept(tmp_path):
 def code_of(function):
     """Return what LLVM makes of a function, with all that it calls; one that comes from the disk has no text."""
     made = compiling._new(function)
+    with mock.patch.object(compiling, "link", wraps=compiling.link) as link:
+        made.compile()
+    shared = dict.fromkeys(call.args[0] for call in link.call_args_list)
+    return "\n".join([made.inspect_llvm(), *map(shared_code, shared)])
+
+
+@cache
+def shared_code(shared):
+    """Return what LLVM makes of functions that many loops call."""
+    made = compiling._new(shared.make(*shared.arguments))
     made.compile()
     return made.inspect_llvm()
 
@@ -169,6 +181,7 @@ def test_float32_never_passes_through_float64(name, kind):
     """These two hold every tile, both nonlinearities and both kinds of a step."""
     text = code_of(make_loop(name, kind, "float32"))
     assert re.search(r"<\d+ x float>", text)
+    assert re.search(r'^define .*"tile\.', text, re.MULTILINE)
     assert not re.findall(r".*\bdouble\b.*", text)[:3]
 
 
