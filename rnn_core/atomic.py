@@ -9,7 +9,9 @@ import os
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from .foreign import one_line
 
@@ -36,12 +38,23 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, where: str) -
     OSError
         The folder is missing, or the file can't be written; what was there before is as it was.
     """
+    with written(path, where=where) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def written(path: str | os.PathLike[str], *, where: str) -> Iterator[BinaryIO]:
+    """Return a file to write into, which takes the place of `path` where the context ends without an error.
+
+    Parameters and errors are `write_atomically`'s. An error from within the context is raised as it is, where it is
+    none of writing.
+    """
     final = _place(path, where)
     draft = _draft(final)
     try:
         try:
             with open(draft, "xb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             if final.exists():
@@ -52,6 +65,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, where: str) -
             raise
         _sync_folder(final.parent)
     except OSError as error:
+        if error.errno is None:  # has been said already, of another file
+            raise
         raise _refused(path, where, error) from error
     _remove_leftovers(final)
 

@@ -7,10 +7,15 @@ and takes text by `check_text`, so that every fault ends in one short line that 
 from __future__ import annotations
 
 import json
+import os
+from functools import lru_cache
 from typing import Any
 
 SHOWN = 80
 """Characters of a foreign value that a message quotes at most."""
+
+LONGEST_NAME = 160
+"""Characters of a path that a message quotes, its end: there stands the file's name."""
 
 
 def shown(value: Any, most: int = SHOWN) -> str:
@@ -24,6 +29,22 @@ def shown(value: Any, most: int = SHOWN) -> str:
             text = f"<{type(value).__name__}>"
     text = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def named(path: str | os.PathLike[str]) -> str:
+    """Return a path as a message quotes it: its end, if it is long."""
+    return _named(str(path))
+
+
+@lru_cache(16)  # each row of a table may ask for its file's
+def _named(text: str) -> str:
+    found = ascii_where_needed(text)
+    return found if len(found) <= LONGEST_NAME else f"'…{ascii_where_needed(text[-LONGEST_NAME // 2 :])[1:]}"
+
+
+def ascii_where_needed(text: str) -> str:
+    """Return a text in quotation marks, what can't be printed as its number."""
+    return shown(text, 4 * len(text) + 8)
 
 
 def one_line(message: object, most: int = 2 * SHOWN) -> str:

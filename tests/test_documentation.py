@@ -28,6 +28,7 @@ WANTED = {
     "export_onnx": ("onnx", "onnxruntime"),
     "load_keras": ("h5py", "torch", "keras"),
     "rnn_core.sklearn": ("sklearn",),
+    "ParquetBlocks": ("pyarrow",),
 }
 """What a page's code wants that may be missing, by what stands in it."""
 

@@ -6,6 +6,7 @@ was stopped anywhere goes on with the very batches it would have had.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from kernels.contract import Array
 from ..foreign import shown
 from ..layers.checks import as_array, check_finite, check_lengths, first, flag, positive_int
 from .ragged import Ragged
+from .stored.file_array import FileArray, file_array_of
+from .stored.panels import Columns, Panels
 
 
 class Batch(NamedTuple):
@@ -66,7 +69,9 @@ class Examples:
     Parameters
     ----------
     inputs : array, shape (N, T), of int, or (N, T, I); or Ragged
-        Tokens or features, one example a row. They are padded a batch at a time, and know their lengths.
+        Tokens or features, one example a row. They are padded a batch at a time, and know their lengths. Of a memory
+        map or `FileArray` the rows of a batch are read from the file, wherever they lie; all are looked at once, to
+        see that they are finite. So are targets and weights. `BlockExamples` reads what lies side by side.
     targets : array, shape (N, ...)
     lengths : array of int, shape (N,), optional
         Valid steps of each row, at least 1 and at most T.
@@ -98,9 +103,9 @@ class Examples:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        self.inputs = inputs if isinstance(inputs, Ragged) else as_data("Examples", "inputs", inputs)
-        self.targets = as_data("Examples", "targets", targets)
-        self.weights = None if weights is None else as_data("Examples", "weights", weights)
+        self.inputs = inputs if isinstance(inputs, Ragged) else as_rows("Examples", "inputs", inputs)
+        self.targets = as_rows("Examples", "targets", targets)
+        self.weights = None if weights is None else as_rows("Examples", "weights", weights)
         self.batch_size = positive_int("Examples", "batch_size", batch_size)
         self.shuffle = flag("Examples", "shuffle", shuffle)
         self.seed = count("Examples", "seed", seed)
@@ -119,17 +124,17 @@ class Examples:
                     f"{tuple(array.shape)}"
                 )
             if name != "inputs":
-                check_finite("Examples", name, array)
-        if self.weights is not None and (self.weights < 0).any():
-            place = first(self.weights < 0)
-            raise ValueError(f"Examples: weights must be at least 0, got {self.weights[place]} at index {place}")
+                _check_rows(name, array, None)
+        if self.weights is not None:
+            for start, some in _pieces(self.weights):
+                if (some < 0).any():
+                    k, *place = first(some < 0)
+                    raise ValueError(
+                        f"Examples: weights must be at least 0, got {some[(k, *place)]} at index {(start + k, *place)}"
+                    )
         self.lengths = check_lengths("Examples", lengths_of(inputs) if lengths is None else lengths, T, N)
         self._order = EpochOrder(N, self.shuffle, self.seed)
-        valid = None
-        if self.lengths is not None:
-            running = np.arange(T) < self.lengths[:, None]
-            valid = running.reshape(N, T, *(1,) * (self.inputs.ndim - 2))
-        check_inputs("Examples", self.inputs, valid)
+        _check_rows("inputs", self.inputs, self.lengths)
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -173,10 +178,13 @@ class TextStream:
     Parameters
     ----------
     tokens : array of int, shape (N,)
+        Of a memory map or `FileArray` only what a batch needs is read, and little more.
     batch_size : int
         Rows, B.
     steps : int
         Columns of a batch, S: gradients reach no further back. The last batch of an epoch has what is left.
+    vocab_size : int, optional
+        What tokens of a file must be below: where one is read that is not, the message names its place.
 
     Raises
     ------
@@ -191,8 +199,8 @@ class TextStream:
     trajectories", Neural Computation 2 (1990) 490-501.
     """
 
-    def __init__(self, tokens: Array, *, batch_size: int, steps: int) -> None:
-        tokens = as_data("TextStream", "tokens", tokens)
+    def __init__(self, tokens: Any, *, batch_size: int, steps: int, vocab_size: int | None = None) -> None:
+        tokens = as_rows("TextStream", "tokens", tokens)
         self.batch_size = positive_int("TextStream", "batch_size", batch_size)
         self.steps = positive_int("TextStream", "steps", steps)
         if tokens.ndim != 1:
@@ -206,10 +214,17 @@ class TextStream:
                 f"TextStream: tokens must be at least batch_size + 1 = {self.batch_size + 1}, got {N}; "
                 "use a longer text or a smaller batch_size"
             )
-        xp = array_namespace(tokens)
-        if not xp.isdtype(tokens.dtype, "integral"):
+        below = None if vocab_size is None else positive_int("TextStream", "vocab_size", vocab_size)
+        xp = np if isinstance(tokens, FileArray) else array_namespace(tokens)
+        if not (tokens.dtype.kind in "iu" if xp is np else xp.isdtype(tokens.dtype, "integral")):
             raise TypeError(f"TextStream: tokens must be integers, got {tokens.dtype}; a Tokenizer makes them")
         used = (N - 1) // self.batch_size * self.batch_size
+        self.inputs: Any
+        self.targets: Any
+        if isinstance(tokens, FileArray):
+            panels = Panels(tokens, self.batch_size, used // self.batch_size, below)
+            self.inputs, self.targets = Columns(panels, 0), Columns(panels, 1)
+            return
         self.inputs = xp.reshape(tokens[:used], (self.batch_size, -1))
         self.targets = xp.reshape(tokens[1 : used + 1], (self.batch_size, -1))
 
@@ -245,22 +260,45 @@ def as_data(where: str, name: str, value: Any) -> Array:
     return value if foreign else as_array(where, name, value)
 
 
+def as_rows(where: str, name: str, value: Any) -> Any:
+    """Return `value` as `as_data` does, but what lies in a file as a `FileArray`."""
+    if isinstance(value, FileArray):
+        return value
+    found = file_array_of(value) if isinstance(value, np.memmap) else value
+    return found if isinstance(found, FileArray) else as_data(where, name, value)
+
+
 def lengths_of(inputs: Any) -> np.ndarray | None:
     """Return the lengths that inputs know themselves, if they do."""
     return inputs.lengths if isinstance(inputs, Ragged) else None
 
 
-def check_inputs(where: str, inputs: Any, valid: Array | None) -> None:
+def check_inputs(where: str, inputs: Any, valid: Array | None, name: str = "inputs") -> None:
     """Raise ValueError, naming the place, where a number is NaN or infinite within a row's length."""
     if not isinstance(inputs, Ragged):
-        check_finite(where, "inputs", inputs, valid)
+        check_finite(where, name, inputs, valid)
         return
     for k, row in enumerate(inputs):
         check_finite(where, f"inputs[{k}]", row)
 
 
+def _pieces(array: Any) -> Iterator[tuple[int, Any]]:
+    """Yield an array whole, or what lies in a file piece by piece, with the number of the first row."""
+    yield from array.pieces() if isinstance(array, FileArray) else [(0, array)]
+
+
+def _check_rows(name: str, array: Any, lengths: np.ndarray | None) -> None:
+    """Raise ValueError, naming the place, where a number is NaN or infinite within a row's length."""
+    for start, some in [(0, array)] if isinstance(array, Ragged) else _pieces(array):
+        valid = None
+        if lengths is not None and not isinstance(array, Ragged):
+            running = np.arange(some.shape[1]) < lengths[start : start + some.shape[0], None]
+            valid = running.reshape(*running.shape, *(1,) * (some.ndim - 2))
+        check_inputs("Examples", some, valid, name if some is array else f"{name}[{start}:]")
+
+
 def _rows(array: Any, rows: np.ndarray) -> Array:
-    if isinstance(array, Ragged):
+    if isinstance(array, Ragged | FileArray):
         return array[rows]
     xp = array_namespace(array)
     return xp.take(array, xp.asarray(rows), axis=0)

@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import exp, log
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ..data import TextStream, Tokenizer
+from ..data import Ahead, TextStream, Tokenizer
 from ..data.batches import Batch
 from ..data.files import read_texts
 from ..data.files.lines import existing, named, numbered
@@ -19,6 +20,7 @@ from ..data.source import Source
 from ..foreign import shown
 from ..inputs.encoding import OOV
 from ..inputs.how import How, heard
+from ..inputs.running import Shards, Texts, is_pattern, shards
 from ..inputs.tables import add_table_options, table_options
 from ..models import LanguageModel, Model
 from .task import Add, Exhibit, Role, Table, Task, Text
@@ -36,31 +38,6 @@ LENGTH = 200
 
 AT_ONCE = 256
 """Tokens that are read at a time where nothing is learned: it bounds the memory."""
-
-
-@dataclass(frozen=True)
-class Texts:
-    """Texts that stand for themselves.
-
-    Attributes
-    ----------
-    texts : tuple of str
-    places : tuple of str
-    notes : tuple of str
-    """
-
-    texts: tuple[str, ...]
-    places: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    def __len__(self) -> int:
-        """The number of texts."""
-        return len(self.texts)
-
-    @property
-    def whole(self) -> str:
-        """All of them, one behind the other."""
-        return "\n".join(self.texts)
 
 
 @dataclass(frozen=True)
@@ -97,12 +74,12 @@ class Surprise:
     characters: float
 
 
-class Language(Task[Texts, Learned, Surprise]):
+class Language(Task[Texts | Shards, Learned, Surprise]):
     """Texts, and what comes next in them."""
 
     name = "language"
     help = "texts: what comes next, character by character or word by word (rnn-core generate)"
-    files = "a .txt, a folder of .txt files, or a table with a column of texts"
+    files = "a .txt, a folder of .txt files, or a table with a column of texts; or '*.txt.gz', read as it is needed"
     models = ("LanguageModel",)
     usual: ClassVar[dict[str, Any]] = {"hidden_size": 128, "validation_share": 0.1}
     network = ("cell", "hidden_size", "layers", "dropout", "embedding_size", "precision")
@@ -126,11 +103,14 @@ class Language(Task[Texts, Learned, Surprise]):
             if (value := getattr(args, name, None)) is not None and value < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {value}")
 
-    def read(self, path: str, args: argparse.Namespace, role: Role, how: Learned | None = None) -> Texts:
+    def read(self, path: str, args: argparse.Namespace, role: Role, how: Learned | None = None) -> Texts | Shards:
         """See `Task.read`."""
         given = table_options(args)
         options = {name: given[name] for name in ("text", "separator", "header") if name in given}
         wanted = How("text", encoding=args.encoding or "utf-8", **options)
+        if is_pattern(path) and role is not Role.PREDICT:
+            folder = Path(getattr(args, "out", None) or f"runs/{self.name}", "ids")
+            return shards(role.value, path, wanted.encoding, folder)
         place = existing(role.value, path)
         notes: list[str] = []
         if place.suffix.lower() == ".txt" and not place.is_dir() and role is not Role.PREDICT:
@@ -147,13 +127,15 @@ class Language(Task[Texts, Learned, Surprise]):
             raise ValueError(f"{role.value} must be {self.files}, got {named(path)}")
         return found
 
-    def split(self, examples: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
+    def split(self, examples: Texts | Shards, share: float, seed: int) -> tuple[Texts | Shards, Texts | Shards]:
         """Return the beginning, and a share at the end: what comes next is to be told of what was not seen."""
+        if isinstance(examples, Shards):
+            return examples.split(share)
         if len(examples) > 1:
             sizes = np.cumsum([len(text) for text in examples.texts])
             k = int(np.searchsorted(sizes, (1 - share) * sizes[-1]))
             k = min(max(k, 1), len(examples) - 1)
-            return _part(examples, slice(0, k)), _part(examples, slice(k, None))
+            return examples.part(slice(0, k)), examples.part(slice(k, None))
         text = examples.texts[0]
         if len(text) < SHORTEST:
             raise ValueError(f"--data must hold {SHORTEST} characters at least, to be split, got {len(text)}")
@@ -162,7 +144,7 @@ class Language(Task[Texts, Learned, Surprise]):
         cut = line or cut
         return Texts((text[:cut],), examples.places, examples.notes), Texts((text[cut:],), examples.places)
 
-    def learn(self, train: Texts, args: argparse.Namespace) -> Learned:
+    def learn(self, train: Texts | Shards, args: argparse.Namespace) -> Learned:
         """See `Task.learn`."""
         level = args.level or "char"
         words = args.num_words or (None if level == "char" else 10_000)
@@ -173,13 +155,14 @@ class Language(Task[Texts, Learned, Surprise]):
         """See `Task.build`."""
         return LanguageModel(len(how.tokenizer), tied=args.tied, **options)
 
-    def batches(self, how: Learned, examples: Texts, batch_size: int, seed: int, *, training: bool) -> Source:
+    def batches(self, how: Learned, examples: Texts | Shards, batch_size: int, seed: int, *, training: bool) -> Source:
         """See `Task.batches`."""
-        ids = how.tokenizer.encode(examples.whole)
+        ids = examples.ids(how.tokenizer)
         if len(ids) < 2:
             raise ValueError(f"texts must hold two tokens at least, got {len(ids)}")
         rows = max(1, min(batch_size, len(ids) // (2 * how.steps)))
-        return TextStream(ids, batch_size=rows, steps=how.steps)
+        stream = TextStream(ids, batch_size=rows, steps=how.steps)
+        return Ahead(stream) if isinstance(examples, Shards) else stream
 
     def kept(self, how: Learned) -> dict[str, Any]:
         """See `Task.kept`."""
@@ -194,15 +177,15 @@ class Language(Task[Texts, Learned, Surprise]):
             )
         return Learned(model.tokenizer, STEPS)
 
-    def answer(self, model: Model, how: Learned, examples: Texts, args: argparse.Namespace) -> Surprise:
+    def answer(self, model: Model, how: Learned, examples: Texts | Shards, args: argparse.Namespace) -> Surprise:
         """Return how surprising each text is."""
-        pairs = [_surprise(model, how.tokenizer.encode(text)) for text in examples.texts]
-        tokens = tuple(count for _, count in pairs)
-        whole = sum(len(how.tokenizer.encode(text)) for text in examples.texts)
+        pairs = [_surprise(model, pieces) for pieces in examples.each(how.tokenizer)]
+        tokens = tuple(max(count - 1, 0) for _, count in pairs)
+        whole = sum(count for _, count in pairs)
         characters = sum(map(len, examples.texts)) * sum(tokens) / max(whole, 1)
         return Surprise(tuple(nats for nats, _ in pairs), tokens, characters)
 
-    def score(self, how: Learned, examples: Texts, answers: Surprise) -> dict[str, float]:
+    def score(self, how: Learned, examples: Texts | Shards, answers: Surprise) -> dict[str, float]:
         """See `Task.score`."""
         nats, tokens = sum(answers.nats), sum(answers.tokens)
         if not tokens:
@@ -217,42 +200,48 @@ class Language(Task[Texts, Learned, Surprise]):
         """See `Task.higher_is_better`: fewer bits are better."""
         return False
 
-    def rows(self, how: Learned, examples: Texts, answers: Surprise, args: argparse.Namespace) -> Iterable[dict]:
+    def rows(
+        self, how: Learned, examples: Texts | Shards, answers: Surprise, args: argparse.Namespace
+    ) -> Iterable[dict]:
         """See `Task.rows`."""
         for place, nats, tokens in zip(examples.places, answers.nats, answers.tokens, strict=True):
             bits = None if not tokens else round(nats / tokens / log(2), 6)
             yield {"example": place, "tokens": tokens, "bits a token": bits,
                    "perplexity": None if not tokens else float(f"{_exp(nats / tokens):.6g}")}  # fmt: skip
 
-    def remarks(self, how: Learned, examples: Texts, answers: Surprise, args: argparse.Namespace) -> list[str]:
+    def remarks(
+        self, how: Learned, examples: Texts | Shards, answers: Surprise, args: argparse.Namespace
+    ) -> list[str]:
         """See `Task.remarks`."""
         if not sum(answers.tokens):
             return ["no text has two tokens, of which the first would predict the second"]
         return [", ".join(f"{name} {value:.4g}" for name, value in self.score(how, examples, answers).items())]
 
-    def exhibits(self, model: Model, how: Learned, examples: Texts, answers: Surprise) -> list[Exhibit]:
+    def exhibits(self, model: Model, how: Learned, examples: Texts | Shards, answers: Surprise) -> list[Exhibit]:
         """See `Task.exhibits`."""
-        ids = how.tokenizer.encode(examples.whole)
         name, ours = next(iter(self.score(how, examples, answers).items()))
-        rows = [("this network", f"{ours:.3f}"), ("the share of each token in the same text", f"{_unigram(ids):.3f}"),
+        shares = _unigram(_counts(how, examples))
+        rows = [("this network", f"{ours:.3f}"), ("the share of each token in the same text", f"{shares:.3f}"),
                 ("every token alike", f"{log(len(how.tokenizer)) / log(2):.3f}")]  # fmt: skip
         beside = Exhibit(
             "Beside simpler models", Table(("model", name), rows, (1,)),
             "What knows no order has at least the second: nothing that forgets what came before does better.",
         )  # fmt: skip
+        ids = next(iter(examples.pieces(how.tokenizer)))
         prompt = how.tokenizer.decode(ids[: 20 if how.tokenizer.level == "char" else 5])
         args = argparse.Namespace(temperature=0.7, length=300 if how.tokenizer.level == "char" else 80, seed=0)
         written = prompt + self.generate(model, how, prompt, args)
         said = f"It goes on where {shown(prompt, 60)} ends, at a temperature of 0.7."
         return [beside, Exhibit("What it writes", Text(written), said)]
 
-    def facts(self, how: Learned, examples: Texts) -> dict[str, Any]:
+    def facts(self, how: Learned, examples: Texts | Shards) -> dict[str, Any]:
         """See `Task.facts`."""
-        ids = how.tokenizer.encode(examples.whole)
-        unknown = 0 if how.tokenizer.oov is None else int((ids == how.tokenizer.index[how.tokenizer.oov]).sum())
+        counts = _counts(how, examples)
+        tokens = int(counts.sum())
+        unknown = 0 if how.tokenizer.oov is None else int(counts[how.tokenizer.index[how.tokenizer.oov]])
         return {
-            "texts": len(examples), "characters": len(examples.whole), "tokens": len(ids),
-            "vocabulary": len(how.tokenizer), "unknown tokens, %": round(100 * unknown / max(len(ids), 1), 2),
+            "texts": len(examples), "characters": examples.characters, "tokens": tokens,
+            "vocabulary": len(how.tokenizer), "unknown tokens, %": round(100 * unknown / max(tokens, 1), 2),
         }  # fmt: skip
 
     def generate(self, model: Model, how: Learned, prompt: str, args: argparse.Namespace) -> str:
@@ -277,23 +266,31 @@ class Language(Task[Texts, Learned, Surprise]):
         return f" {text}" if how.tokenizer.level == "word" else text
 
 
-def _part(examples: Texts, rows: slice) -> Texts:
-    return Texts(examples.texts[rows], examples.places[rows], examples.notes if rows.start == 0 else ())
+def _surprise(model: Model, pieces: Iterable[np.ndarray]) -> tuple[float, int]:
+    """Return the nats of all tokens of a text but the first, and how many it has; the state is carried on."""
+    nats, count, state, rest = 0.0, 0, None, np.zeros(0, np.int64)
+    for ids in pieces:
+        count += len(ids)
+        rest = np.concatenate([rest, ids])
+        for start in range(0, len(rest) - 1, AT_ONCE):
+            piece = rest[start : start + AT_ONCE + 1]
+            found = model.evaluate(Batch(piece[None, :-1], piece[None, 1:]), state=state)
+            nats, state = nats + float(found.loss), found.state
+        rest = rest[-1:]  # which tells the first of the next piece
+    return nats, count
 
 
-def _surprise(model: Model, ids: np.ndarray) -> tuple[float, int]:
-    """Return the nats of all tokens but the first, and how many these are; the state is carried from piece to piece."""
-    nats, state = 0.0, None
-    for start in range(0, len(ids) - 1, AT_ONCE):
-        piece = ids[start : start + AT_ONCE + 1]
-        found = model.evaluate(Batch(piece[None, :-1], piece[None, 1:]), state=state)
-        nats, state = nats + float(found.loss), found.state
-    return nats, max(len(ids) - 1, 0)
+def _counts(how: Learned, examples: Texts | Shards) -> np.ndarray:
+    """Return how often each token comes."""
+    found = np.zeros(len(how.tokenizer), np.int64)
+    for ids in examples.pieces(how.tokenizer):
+        found += np.bincount(ids, minlength=len(found))
+    return found
 
 
-def _unigram(ids: np.ndarray) -> float:
+def _unigram(counts: np.ndarray) -> float:
     """Return the entropy of the tokens' shares, in bits."""
-    shares = np.unique(ids, return_counts=True)[1] / len(ids)
+    shares = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log2(shares)).sum())
 
 

@@ -6,16 +6,12 @@ import codecs
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ...foreign import check_text, shown
+from ...foreign import check_text, named, shown
 
 Place = str | os.PathLike[str]
-
-LONGEST_NAME = 160
-"""Characters of a path that a message quotes, its end: there stands the file's name."""
 
 WHOLE = frozenset({"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252", "cp1250", "cp1251", "utf-8-sig"})
 """Encodings that give no half characters."""
@@ -52,22 +48,6 @@ class Unread(ValueError):
 def remark(where: str, message: str) -> None:
     """Warn of what was left out, or read in one of two ways: the commands count these among their notes."""
     warnings.warn(f"{where}: {message}", FileWarning, stacklevel=3)
-
-
-def named(path: Place) -> str:
-    """Return a path as a message quotes it: its end, if it is long."""
-    return _named(str(path))
-
-
-@lru_cache(16)  # each row of a table may ask for its file's
-def _named(text: str) -> str:
-    found = ascii_where_needed(text)
-    return found if len(found) <= LONGEST_NAME else f"'…{ascii_where_needed(text[-LONGEST_NAME // 2 :])[1:]}"
-
-
-def ascii_where_needed(text: str) -> str:
-    """Return a text in quotation marks, what can't be printed as its number."""
-    return shown(text, 4 * len(text) + 8)
 
 
 def existing(where: str, path: Place) -> Path:
