@@ -48,7 +48,7 @@ bench: $(VENV)/bench.installed  ## side by side with torch on the CPU, whole tra
 	$(BIN)/python -m benchmarks cpu $(ARGS)
 
 experiments: $(VENV)/data,report.installed  ## every experiment of the pages again (two to three hours); ARGS=NAME for one of them, ARGS=--help lists them
-	$(BIN)/python -m benchmarks.experiments $(ARGS)
+	$(BIN)/python -m benchmarks.experiments --keep runs/experiments $(ARGS)
 
 fuzz: $(VENV)/test.installed  ## 100,000 damaged files for all that reads (a quarter of an hour); ARGS='--inputs 1000'
 	$(BIN)/python -m tests.fuzz --inputs 100000 --workers 2 --save runs/fuzz $(ARGS)

@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, RuntimeError, OSError, MemoryError) as error:
         if args.traceback:
             raise
-        said = one_line(error, LONGEST)
+        said = "; ".join([one_line(error, LONGEST), *(one_line(note) for note in getattr(error, "__notes__", ()))])
         if isinstance(error, MemoryError):  # which seldom has a message of its own
             said = f"there must be memory enough, got {said}; take less at once"
         print(f"rnn-core {args.command}: error: {said}", file=sys.stderr)

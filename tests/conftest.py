@@ -43,7 +43,7 @@ settings.register_profile("thorough", settings.get_profile("house"), max_example
 settings.load_profile("house")
 
 
-PEERS = ("torch", "onnx", "onnxruntime", "onnxscript", "h5py", "keras", "sklearn", "mpi4py", "pyarrow")
+PEERS = ("torch", "onnx", "onnxruntime", "onnxscript", "h5py", "keras", "sklearn", "mpi4py", "pyarrow", "distributed")
 """What the extra `peers` brings."""
 
 

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.experiments [NAME …] [--json FILE] [--markdown FILE] [--quick] [--workers N]``"""
+"""``python -m benchmarks.experiments [NAME …] [--json FILE] [--markdown FILE] [--quick] [--workers N] [--keep DIR]``"""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ import numba
 from rnn_core import backends
 from rnn_core.atomic import write_atomically
 from rnn_core.showing import surroundings
+from transfer.spreading.spread import check_workers_option, workers_option
 
 from ..machine import Others
 from . import markdown
-from .frame import Experiment
+from .done import Done
+from .frame import Experiment, Keeping, Outcome
 from .registry import EXPERIMENTS
 
 PROGRAM = "python -m benchmarks.experiments"
@@ -47,12 +49,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write machine, protocols and every score here too")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables here too, as a page has them")
     parser.add_argument("--quick", action="store_true", help="in seconds, to see that all works; numbers mean nothing")
-    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes, where seeds can have some (1)")
+    where = "processes, where runs can have some (1); dask:ADDRESS or a joblib backend's name is somewhere else"
+    parser.add_argument("--workers", type=workers_option, default=1, metavar="N", help=where)
+    keep = "keep what is done here, and go on from there; removed when all is done"
+    parser.add_argument("--keep", type=Path, metavar="DIR", help=keep)
     args = parser.parse_args(argv)
     try:
         run(args, shlex.join([*PROGRAM.split(), *argv]))
     except KeyboardInterrupt:
-        print("benchmarks.experiments: interrupted; nothing was written", file=sys.stderr)
+        kept = f"; the same words go on from {args.keep}" if args.keep else ""
+        print(f"benchmarks.experiments: interrupted; nothing was written{kept}", file=sys.stderr)
         return 130
     except (ValueError, RuntimeError, OSError) as error:
         print(f"benchmarks.experiments: error: {error}", file=sys.stderr)
@@ -70,15 +76,14 @@ def run(args: argparse.Namespace, command: str) -> None:
         "experiments": {},
     }
     others = Others()
+    done = None if args.keep is None else Done(args.keep, args.quick)
     for experiment in chosen:
         if experiment.missing:
             print(f"{experiment.name}: left out; {experiment.missing}\n", flush=True)
             found["experiments"][experiment.name] = {"summary": experiment.summary, "left out": experiment.missing}
             continue
         print(f"{experiment.name}: {experiment.summary}", flush=True)
-        began = perf_counter()
-        outcome = experiment.run(args.quick, args.workers, partial(print, f"{experiment.name}:", file=sys.stderr))
-        seconds = round(perf_counter() - began, 1)
+        outcome, seconds = finished(experiment, args, done)
         if args.quick:
             outcome = replace(outcome, claims=())
         print(outcome)
@@ -94,14 +99,30 @@ def run(args: argparse.Namespace, command: str) -> None:
         write_atomically(args.json, f"{text}\n".encode(), where="--json")
     if args.markdown:
         write_atomically(args.markdown, markdown.page(found).encode(), where="--markdown")
+    if done is not None:
+        done.remove()
+
+
+def finished(experiment: Experiment, args: argparse.Namespace, done: Done | None) -> tuple[Outcome, float]:
+    """Return what an experiment finds and how many seconds that took: now, or when it was kept."""
+    show = partial(print, f"{experiment.name}:", file=sys.stderr)
+    if done is not None and (found := done.find(experiment.name)) is not None:
+        show("kept from before")
+        return found
+    began = perf_counter()
+    progress = show if done is None else Keeping(show, done.folder / experiment.name)
+    outcome = experiment.run(args.quick, args.workers, progress)
+    seconds = round(perf_counter() - began, 1)
+    if done is not None:
+        done.add(experiment.name, outcome, seconds)
+    return outcome, seconds
 
 
 def choose(args: argparse.Namespace) -> list[Experiment]:
     """Return the experiments that are asked for; refuse now what would otherwise fail after all the work."""
     if unknown := [name for name in args.names if name not in EXPERIMENTS]:
         raise ValueError(f"NAME must be one of {', '.join(EXPERIMENTS)}, got {unknown[0]!r}")
-    if args.workers < 1:
-        raise ValueError(f"--workers must be at least 1, got {args.workers}")
+    check_workers_option(args.workers)
     _check_file("--json", args.json)
     _check_file("--markdown", args.markdown)
     return [experiment for name, experiment in EXPERIMENTS.items() if not args.names or name in args.names]

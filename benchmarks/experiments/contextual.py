@@ -25,6 +25,7 @@ from rnn_core.showing.table import table
 from rnn_core.training import Adam, fit
 from transfer import Arm, Difference, copy_parameters
 from transfer.comparing.verdicts import LEVEL, paired
+from transfer.spreading.spread import Workers
 
 from .frame import Claim, Experiment, Outcome, Progress
 from .highlighting import LETTERS, LONGEST, TAGS, File, python_files, read
@@ -196,7 +197,7 @@ Weights = dict[int, list[list[float]]]
 """How much each layer counts, by number of files, of each seed."""
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Train the pair, and every arm with every number of files and every seed."""
     settings = QUICK if quick else Settings()
     library = Library(settings)

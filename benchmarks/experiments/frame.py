@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from transfer.comparing.runs import Run
+from transfer.comparing.verdicts import Comparison
+from transfer.spreading.spread import Workers
 
 Progress = Callable[[str], None]
 """Shows a line while an experiment runs."""
@@ -80,7 +85,7 @@ class Experiment:
 
     name: str
     summary: str
-    run: Callable[[bool, int, Progress], Outcome]
+    run: Callable[[bool, Workers, Progress], Outcome]
     packages: tuple[str, ...] = ()
     extra: str = "data"
 
@@ -98,8 +103,57 @@ def markdown_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> st
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
-def each_run(progress: Progress) -> Callable[[Run, int, int], None]:
-    """Return what shows the runs of `transfer.compare`, as its own `progress`."""
-    return lambda run, done, total: progress(
-        f"{done} of {total}: {run.arm}, size {run.size}, seed {run.seed}: {run.score:.4g}"
-    )
+@dataclass(frozen=True)
+class Keeping:
+    """A `Progress` of an experiment that keeps its runs.
+
+    Attributes
+    ----------
+    show : callable
+        Shows a line.
+    folder : Path
+    """
+
+    show: Progress
+    folder: Path
+
+    def __call__(self, line: str) -> None:
+        """Show a line."""
+        self.show(line)
+
+
+def watched(progress: Progress, part: str = "") -> dict[str, Any]:
+    """Return what `transfer.compare` is given so that its runs are shown and, where the command says so, kept.
+
+    Parameters
+    ----------
+    progress : callable
+    part : str
+        Which of an experiment's comparisons it is, if it has several.
+    """
+
+    def tell(run: Run, done: int, total: int) -> None:
+        before = f"{part}, " if part else ""
+        progress(f"{before}{done} of {total}: {run.arm}, size {run.size}, seed {run.seed}: {run.score:.4g}")
+
+    def table(comparison: Comparison) -> None:
+        count = len(comparison.seeds)
+        if count > 1 and count & (count - 1) == 0:  # of 2, 4, 8 … seeds: a table is long
+            progress(f"so far, of {count} seeds:\n{comparison}")
+
+    found: dict[str, Any] = {"progress": tell, "so_far": table}
+    if isinstance(progress, Keeping):
+        found |= {"keep": progress.folder / f"runs {part}".strip(), "resume": "auto"}
+    return found
+
+
+@contextmanager
+def folder_for(progress: Progress) -> Iterator[Path]:
+    """Yield a folder for what is trained on the way: one that stays as long as runs are kept, or a temporary one."""
+    if isinstance(progress, Keeping):
+        folder = progress.folder / "on the way"
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as name:
+        yield Path(name)

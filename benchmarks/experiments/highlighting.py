@@ -23,8 +23,9 @@ from rnn_core.models import Model
 from rnn_core.scores import span_scores
 from transfer import Arm, Comparison, Plan, TransferReport, compare, copy_parameters
 from transfer.comparing.data_study import Budget, DataStudy
+from transfer.spreading.spread import Workers
 
-from .frame import Claim, Experiment, Outcome, Progress, each_run
+from .frame import Claim, Experiment, Outcome, Progress, watched
 from .methods import verdict
 
 LETTERS = "\n\t" + "".join(map(chr, range(32, 127)))
@@ -247,7 +248,7 @@ def chains(study: Highlighting, held_out: Sequence[File], seeds: int, progress: 
     return found
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Compare the arms on C, and the two losses on Python."""
     settings = QUICK if quick else Settings()
     study, held_out = study_of(settings)
@@ -255,7 +256,7 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
     on_python = chains(study, held_out, min(2, settings.seeds), progress)
     comparison = compare(
         study, sizes=settings.sizes, seeds=settings.seeds, arms=study.arms(), workers=workers,
-        progress=each_run(progress),
+        **watched(progress),
     )  # fmt: skip
     protocol = {
         "task": "a tag for every character of source code, as Pygments' lexer has it; Python, then C headers; a size "

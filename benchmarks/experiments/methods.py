@@ -9,21 +9,23 @@ from typing import Any
 from transfer import Comparison, compare
 from transfer.comparing.data_study import DataStudy
 from transfer.methods.catalogue import METHODS, arms_for
+from transfer.spreading.spread import Workers
 
-from .frame import Claim, Outcome, Progress, each_run
+from .frame import Claim, Outcome, Progress, watched
 
 
 def every_method(
     study: DataStudy,
     sizes: Sequence[int],
     seeds: int | Iterable[int],
-    workers: int,
+    workers: Workers,
     progress: Progress,
     protocol: dict[str, Any],
+    part: str = "",
 ) -> tuple[Comparison, Outcome]:
     """Compare all methods that suit a study, and say of the others why they don't."""
     arms, _ = arms_for(study)
-    comparison = compare(study, sizes=sizes, seeds=seeds, arms=arms, workers=workers, progress=each_run(progress))
+    comparison = compare(study, sizes=sizes, seeds=seeds, arms=arms, workers=workers, **watched(progress, part))
     return comparison, told(comparison, study, protocol)
 
 

@@ -38,6 +38,7 @@ from rnn_core.showing.attention import attention_picture
 from rnn_core.showing.table import table
 from rnn_core.training import Adam, fit
 from rnn_core.training.schedules import WarmupCosine
+from transfer.spreading.spread import Workers
 
 from .frame import Claim, Experiment, Outcome, Progress
 
@@ -249,7 +250,7 @@ def attention_of(model: Seq2Seq, letters: Letters, beam: int) -> bytes:
     return attention_picture(best.weights, read=word, written=letters.named(best.tokens).split(), title=word)
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Train from the beginning, for as many epochs as the settings say."""
     settings = QUICK if quick else Settings()
     letters = Letters.of(dictionary(400 if quick else None))

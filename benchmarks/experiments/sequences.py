@@ -19,6 +19,7 @@ from rnn_core.data import Batch
 from rnn_core.showing.table import table
 from rnn_core.training import Adam, fit
 from rnn_core.training.schedules import WarmupCosine
+from transfer.spreading.spread import Workers
 
 from .frame import Claim, Experiment, Outcome, Progress
 
@@ -103,7 +104,7 @@ def right(model: Seq2Seq, task: Task, settings: Settings, length: int) -> tuple[
     return whole / len(rows), symbols / rows.size
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Learn each task with each seed."""
     settings = QUICK if quick else Settings()
     solved: list[dict[str, Any]] = []

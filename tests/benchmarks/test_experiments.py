@@ -12,7 +12,8 @@ pytest.importorskip("threadpoolctl")
 
 from benchmarks.experiments import __main__ as experiments
 from benchmarks.experiments import markdown
-from benchmarks.experiments.frame import Claim, Experiment, Outcome, markdown_table
+from benchmarks.experiments.done import Done
+from benchmarks.experiments.frame import Claim, Experiment, Keeping, Outcome, markdown_table
 from benchmarks.experiments.known import adding, sines, unlabelled
 from benchmarks.experiments.registry import EXPERIMENTS, ROWS
 from transfer import compare
@@ -163,6 +164,56 @@ def test_an_early_end_leaves_the_file_as_it_was(ends, code, monkeypatch, capsys,
     assert path.read_text(encoding="utf-8") == "before"
     assert list(tmp_path.iterdir()) == [path]
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_is_done_is_kept_and_skipped(quick, monkeypatch, tmp_path, capsys) -> None:
+    runs, whole = [], EXPERIMENTS["adding"]
+
+    def ends(quick, workers, progress):
+        raise KeyboardInterrupt
+
+    def counted(quick, workers, progress):
+        runs.append(1)
+        return whole.run(quick, workers, progress)
+
+    table = {"one": Experiment("one", "adds", counted), "two": Experiment("two", "ends", ends)}
+    monkeypatch.setattr(experiments, "EXPERIMENTS", table)
+    words = ["--quick", "--keep", str(tmp_path / "kept"), "--json", str(tmp_path / "all.json")]
+    assert experiments.main(words) == 130
+    assert f"the same words go on from {tmp_path / 'kept'}" in capsys.readouterr().err
+    table["two"] = Experiment("two", "a number", lambda *_: Outcome({}, {}, "a table", (Claim("it is 3", True, "3"),)))
+    assert experiments.main(words) == 0
+    shown = capsys.readouterr()
+    assert "one: kept from before" in shown.err
+    assert str(quick).splitlines()[0] not in shown.err
+    assert runs == [1]
+    found = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))["experiments"]
+    assert found["one"]["results"]["runs"] == quick.as_dict()["runs"]
+    assert not (tmp_path / "kept").exists()
+
+
+def test_an_experiment_that_was_cut_off_goes_on_with_its_runs(quick, tmp_path) -> None:
+    shown = []
+
+    def show(line):
+        shown.append(line)
+        if len(shown) == 3:
+            raise KeyboardInterrupt
+
+    run = EXPERIMENTS["adding"].run
+    with pytest.raises(KeyboardInterrupt):
+        run(True, 1, Keeping(show, tmp_path))
+    outcome = run(True, 1, Keeping(show, tmp_path))
+    assert outcome.results["runs"] == quick.as_dict()["runs"]
+    assert shown[3].startswith("4 of ")
+    done = Done(tmp_path / "done", True)
+    done.add("adding", outcome, 1.5)
+    found = Done(tmp_path / "done", True).find("adding")
+    assert found is not None
+    assert str(found[0]) == str(outcome)
+    assert found[1] == 1.5
+    with pytest.raises(ValueError, match="--keep: the experiments in .* but quick was True and is False; undo the ch"):
+        Done(tmp_path / "done", False)
 
 
 def test_sums_are_those_of_the_marked_numbers_one_in_either_half() -> None:

@@ -16,20 +16,23 @@ References
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from rnn_core.data import Examples, Ragged
+from rnn_core.data import Examples
 from rnn_core.layers.checks import check_seed, positive_int
-from rnn_core.layers.home import to_host
 from rnn_core.models import Model
 from rnn_core.showing.table import table
 
 from ..parameters.groups import checked_model
+from ..spreading.spread import Workers, check_workers
+from .folds import dealt, part_of, score_of
+from .trials import kept_trials, trials_made
 
 METRICS = {"loss": False, "accuracy": True}
 """What a score can be, and whether higher is better."""
@@ -145,6 +148,10 @@ def choose_hidden_size(
     folds: int = 5,
     metric: str = "loss",
     seed: int = 0,
+    workers: Workers = None,
+    progress: Callable[[SizeChoice | None, int, int], None] | None = None,
+    keep: str | os.PathLike[str] | None = None,
+    resume: bool | str = False,
 ) -> SizeChoice:
     """Train every size on all folds but one, score it on that one, and choose by the rule of one standard error.
 
@@ -164,6 +171,18 @@ def choose_hidden_size(
         What the choice goes by: as `Model.evaluate` has them, weights and lengths included.
     seed : int
         Deals the examples into folds, and is the first fold's seed for `build`.
+    workers : int, str or None
+        Where sizes are trained, a fold at a time, as for `compare`; the scores are the same bits everywhere. Other
+        processes want `build`, `train` and `data` that can be pickled.
+    progress : callable, optional
+        Called in this process as ``progress(choice, done, total)`` after each fold of each size that is trained, with
+        the choice among the sizes whose folds are all there; None as long as there is none.
+    keep : path, optional
+        A folder in which each score is kept when it is there.
+    resume : bool or "auto"
+        True goes on from the scores in that folder, to the same choice as one that never stopped; "auto" does so if
+        there are some. False refuses a folder that has some. Other sizes may be asked for, nothing else may differ:
+        what `build` and `train` are is known by their code, by what they have taken along and by their file.
 
     Returns
     -------
@@ -174,12 +193,12 @@ def choose_hidden_size(
     ------
     ValueError
         There is no size, one stands twice, there are fewer folds than 2 or fewer examples than folds, a class has
-        fewer examples than folds, or there is no such metric; and whatever `train` and `Model.evaluate` raise, as
-        where training diverges.
+        fewer examples than folds, or there is no such metric; the scores that were kept are of another choice; and
+        whatever `train` and `Model.evaluate` raise, as where training diverges, with a note of size and fold.
     TypeError
-        An argument is of the wrong type.
+        An argument is of the wrong type, or can't be pickled for workers.
     RuntimeError
-        scipy is missing.
+        scipy is missing, or workers can't be had.
 
     Notes
     -----
@@ -206,61 +225,52 @@ def choose_hidden_size(
         raise RuntimeError(
             f"{where}: scipy must be installed, got {error}; it comes with pip install 'rnn_core[report]'"
         ) from error
-    fold_of, stratified = _dealt(where, data, folds, checked_seed)
-    scores: dict[int, tuple[float, ...]] = {}
-    for size in sorted(several):
-        found = []
-        for fold in range(folds):
-            model = checked_model(f"{where}: build", build(size, checked_seed + fold))
-            train(model, _part(data, np.flatnonzero(fold_of != fold)))
-            found.append(_score(model, _part(data, np.flatnonzero(fold_of == fold)), metric))
-        scores[size] = tuple(found)
-    return SizeChoice(metric, scores, stratified)
+    check_workers(where, workers)
+    fold_of, stratified = dealt(where, data, folds, checked_seed)
+    of = {"build": build, "train": train, "data": data, "folds": folds, "metric": metric, "seed": checked_seed}
+    kept = kept_trials(where, keep, of, resume)
+    trials: list[tuple[int, int]] = [*product(sorted(several), range(folds))]
+    scores = {trial: found[0] for trial in trials if kept is not None and (found := kept.find(trial)) is not None}
+    missing = [trial for trial in trials if trial not in scores]
+    shared = _Shared(build, train, data, fold_of, metric, checked_seed)
+    with trials_made(where, workers, shared, _trial, missing, _named) as made:
+        for trial, score in made:
+            scores[trial] = score
+            if kept is not None:
+                kept.add(trial, [score])
+            if progress is not None:
+                whole = _whole(scores, folds)
+                progress(SizeChoice(metric, whole, stratified) if whole else None, len(scores), len(trials))
+    return SizeChoice(metric, _whole(scores, folds), stratified)
 
 
-def _dealt(where: str, data: Examples, folds: int, seed: int) -> tuple[np.ndarray, bool]:
-    """Return the fold of each example, and whether each fold has its share of every class."""
-    targets = np.asarray(to_host(data.targets))
-    N = len(targets)
-    if not 2 <= folds <= N:
-        raise ValueError(f"{where}: folds must be between 2 and the number of examples, {N}, got {folds}")
-    order = np.random.default_rng(seed).permutation(N)
-    stratified = targets.ndim == 1 and targets.dtype.kind in "biu"
-    if stratified:
-        classes, counts = np.unique(targets, return_counts=True)
-        if counts.min() < folds:
-            rarest = int(np.argmin(counts))
-            raise ValueError(
-                f"{where}: folds must be at most the number of examples of each class, got {folds}, and class "
-                f"{classes[rarest]} has {counts[rarest]}; take fewer folds, or leave the class out"
-            )
-        order = order[np.argsort(targets[order], kind="stable")]
-    fold_of = np.empty(N, int)
-    fold_of[order] = np.arange(N) % folds  # dealt like cards, class after class
-    return fold_of, stratified
+class _Shared(NamedTuple):
+    """What every trial is made with."""
+
+    build: Callable[[int, int], Model]
+    train: Callable[[Model, Examples], Any]
+    data: Examples
+    fold_of: np.ndarray
+    metric: str
+    seed: int
 
 
-def _part(data: Examples, rows: np.ndarray) -> Examples:
-    """Return some of the examples."""
-
-    def some(array: Any) -> Any:
-        if array is None:
-            return None
-        if isinstance(array, Ragged):
-            return array.take(rows)
-        xp = array_namespace(array)
-        return xp.take(array, xp.asarray(rows), axis=0)
-
-    return Examples(
-        some(data.inputs), some(data.targets), lengths=some(data.lengths), weights=some(data.weights),
-        batch_size=data.batch_size, shuffle=data.shuffle, seed=data.seed,
-    )  # fmt: skip
+def _trial(shared: _Shared, size: int, fold: int) -> float:
+    """Return the score of a size on a fold that it was not trained on."""
+    build, train, data, fold_of, metric, seed = shared
+    model = checked_model("choose_hidden_size: build", build(size, seed + fold))
+    train(model, part_of(data, np.flatnonzero(fold_of != fold)))
+    return score_of(model, part_of(data, np.flatnonzero(fold_of == fold)), metric)
 
 
-def _score(model: Model, data: Examples, metric: str) -> float:
-    """Return the mean loss or the share of right answers."""
-    loss = correct = count = 0.0
-    for index in range(len(data)):
-        evaluation = model.evaluate(data.batch(0, index))
-        loss, correct, count = loss + evaluation.loss, correct + evaluation.correct, count + evaluation.count
-    return float((loss if metric == "loss" else correct) / count)
+def _named(trial: tuple[int, int]) -> str:
+    return f"hidden size {trial[0]}, fold {trial[1]}"
+
+
+def _whole(scores: Mapping[tuple[int, int], float], folds: int) -> dict[int, tuple[float, ...]]:
+    """Return the scores of each size that has one on every fold."""
+    return {
+        size: tuple(scores[size, fold] for fold in range(folds))
+        for size in sorted({size for size, _ in scores})
+        if all((size, fold) in scores for fold in range(folds))
+    }

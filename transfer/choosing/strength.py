@@ -8,111 +8,28 @@ beforehand, so that each pair of a grid is tried on the same budget, from the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 from kernels.contract import Array
 from rnn_core.data.source import Source
 from rnn_core.layers.base import Layer
 from rnn_core.layers.home import numbers
 from rnn_core.models import Model
-from rnn_core.showing.table import table
 from rnn_core.training import Optimizer
-from rnn_core.training.history import HIGHER_IS_BETTER
 
 from ..parameters.groups import Patterns, checked_model, listed
 from ..planning.plan import Plan
 from ..planning.planned import fit_plan
-
-MONITORS = ("validation_loss", "validation_accuracy")
+from ..spreading.spread import Workers, check_workers
+from .strength_choice import MONITORS, StrengthChoice, Trial, best_of
+from .trials import KeptTrials, kept_trials, trials_made
 
 HERE = "choose_strength"
 """What errors name."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One pair of strengths and what came of it.
-
-    Attributes
-    ----------
-    alpha, beta : float
-    score : float
-        The best epoch's validation loss, penalties not included, or accuracy.
-    epoch : int
-        Which epoch that was; of a plan with stages, in the last one.
-    distance : float
-        √Σ (θ − θ_s)² over all anchored parameters at that epoch.
-    """
-
-    alpha: float
-    beta: float
-    score: float
-    epoch: int
-    distance: float
-
-
-@dataclass(frozen=True)
-class StrengthChoice:
-    """What `choose_strength` found: every trial, the best of them, and a table as a string.
-
-    Attributes
-    ----------
-    monitor : {"validation_loss", "validation_accuracy"}
-    trials : tuple of Trial
-        In the order of the grid.
-    plan : Plan
-        The one that was given, with the best strengths.
-    """
-
-    monitor: str
-    trials: tuple[Trial, ...]
-    plan: Plan
-
-    @property
-    def best(self) -> Trial:
-        """The best trial, of equals the first."""
-        trial: Trial = _best(self.trials, "score", self.monitor)
-        return trial
-
-    @property
-    def caution(self) -> str:
-        """Where the best trial stands at the upper end of a grid, so that the real best may lie beyond it."""
-        ends = [
-            f"the best {name} is the largest of those tried: a larger one may do better still"
-            for name, best, tried in (
-                ("alpha", self.best.alpha, {trial.alpha for trial in self.trials}),
-                ("beta", self.best.beta, {trial.beta for trial in self.trials}),
-            )
-            if len(tried) > 1 and best == max(tried)
-        ]
-        return "\n".join(ends)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return monitor, trials and the best one as plain data, for JSON."""
-        return {
-            "monitor": self.monitor,
-            "trials": [asdict(trial) for trial in self.trials],
-            "best": asdict(self.best),
-            "caution": self.caution,
-        }
-
-    def __str__(self) -> str:
-        headings = ("alpha", "beta", self.monitor, "epoch", "distance", "")
-        rows = [
-            (
-                f"{trial.alpha:g}",
-                f"{trial.beta:g}",
-                f"{trial.score:.6g}",
-                str(trial.epoch),
-                f"{trial.distance:.4g}",
-                "best" if trial is self.best else "",
-            )
-            for trial in self.trials
-        ]
-        return "\n".join(part for part in (table(headings, rows, right=headings[:-1]), self.caution) if part)
 
 
 def choose_strength(
@@ -131,6 +48,10 @@ def choose_strength(
     clip_norm: float | None = None,
     seed: int = 0,
     monitor: str = "validation_loss",
+    workers: Workers = None,
+    progress: Callable[[StrengthChoice, int, int], None] | None = None,
+    keep: str | os.PathLike[str] | None = None,
+    resume: bool | str = False,
 ) -> StrengthChoice:
     """Train with each pair of strengths from the same start, and keep what does best on the validation data.
 
@@ -160,6 +81,17 @@ def choose_strength(
         As for `fit`.
     monitor : {"validation_loss", "validation_accuracy"}
         What is to be best.
+    workers : int, str or None
+        Where trials are made, as for `compare`; the bits are the same everywhere. Other processes want a model and data
+        that can be pickled.
+    progress : callable, optional
+        Called in this process as ``progress(choice, done, total)`` after each trial that is made, with the choice among
+        those that are there.
+    keep : path, optional
+        A folder in which each trial is kept when it has ended, and the parameters of the best one.
+    resume : bool or "auto"
+        True goes on from the trials in that folder, to the same bits as a choice that never stopped; "auto" does so if
+        there are some. False refuses a folder that has some. Other strengths may be asked for, nothing else may differ.
 
     Returns
     -------
@@ -170,9 +102,12 @@ def choose_strength(
     ------
     ValueError
         A grid is empty or has a strength twice or one below 0; a pattern matches nothing, or is anchored and decayed;
-        the plan has anchors of its own; or a trial runs away, and it says which. The model is then as it was.
+        the plan has anchors of its own; or a trial runs away, and it says which. The model is then as it was. Or the
+        trials that were kept are of another choice.
     TypeError
-        An argument is of the wrong type.
+        An argument is of the wrong type, or can't be pickled for workers.
+    RuntimeError
+        Workers can't be had, or one has died.
 
     References
     ----------
@@ -180,45 +115,110 @@ def choose_strength(
     ICML 2018, equation 3; section 4 chooses both strengths by cross-validation.
     """
     checked_model(HERE, model)
+    check_workers(HERE, workers)
     plan = _checked(validation, Plan() if plan is None else plan, monitor)
     held, pulled = listed(HERE, "anchored", anchored), listed(HERE, "decayed", decayed)
     grid = _pairs(alphas, betas, held, pulled)
-
-    def with_strengths(alpha: float, beta: float) -> Plan:
-        return replace(plan, anchors=dict.fromkeys(held, alpha), decays=dict.fromkeys(pulled, beta))
-
-    plans = {pair: with_strengths(*pair) for pair in grid}
-    resolved = replace(with_strengths(1.0, 0.0), unfreezing=None, schedule=None).resolve(model, reference)
+    plans = _Plans(plan, held, pulled)
+    for pair in grid:
+        plans.at(*pair)  # which looks at what they are
+    resolved = replace(plans.at(1.0, 0.0), unfreezing=None, schedule=None).resolve(model, reference)
     homes = {name: home for name, (_, home) in resolved.anchors.items()}
-    start, best = model.state_dict(), {}
+    start = model.state_dict()
     options: dict[str, Any] = {
-        "optimizer": optimizer,
-        "epochs": epochs,
-        "reference": homes,
-        "validation": validation,
-        "clip_norm": clip_norm,
-        "seed": seed,
-        "monitor": monitor,
-        "progress": False,
-    }
-    trials: list[Trial] = []
+        "optimizer": optimizer, "epochs": epochs, "reference": homes, "validation": validation, "clip_norm": clip_norm,
+        "seed": seed, "monitor": monitor, "progress": False,
+    }  # fmt: skip
+    kept = kept_trials(HERE, keep, {"model": model, "train": train, "plans": plans, **options}, resume)
+    found, best = ({}, {}) if kept is None else _found(kept, grid, monitor)
+
+    def choice() -> StrengthChoice:
+        return _choice([found[pair] for pair in grid if pair in found], plans, monitor)
+
+    missing = [pair for pair in grid if pair not in found]
     try:
-        for (alpha, beta), tried in plans.items():
-            model.load_state_dict(start)
-            try:
-                history = fit_plan(model, train, tried, **options)[-1]
-            except ValueError as error:
-                raise ValueError(f"{HERE}: at alpha={alpha:g}, beta={beta:g}: {error}") from error
-            epoch = _best(history.records, monitor)
-            trials.append(Trial(alpha, beta, getattr(epoch, monitor), epoch.epoch, _distance(model, homes)))
-            if _best(trials, "score", monitor) is trials[-1]:
-                best = model.state_dict()
+        with trials_made(HERE, workers, _Shared(model, train, start, plans, options), _trial, missing, _named) as made:
+            for pair, (trial, state) in made:
+                found[pair] = trial
+                if choice().best is trial:
+                    best = state
+                    if kept is not None:
+                        kept.keep_arrays(pair, state)
+                if kept is not None:
+                    kept.add(pair, [trial.score, trial.epoch, trial.distance])
+                if progress is not None:
+                    progress(choice(), len(found), len(grid))
     except BaseException:
         model.load_state_dict(start)
         raise
     model.load_state_dict(best)
-    chosen = _best(trials, "score", monitor)  # (X12)
-    return StrengthChoice(monitor, tuple(trials), with_strengths(chosen.alpha, chosen.beta))
+    return choice()
+
+
+@dataclass(frozen=True)
+class _Plans:
+    """The plan at any strengths."""
+
+    plan: Plan
+    held: tuple[str, ...]
+    pulled: tuple[str, ...]
+
+    def at(self, alpha: float, beta: float) -> Plan:
+        return replace(
+            self.plan, anchors=dict.fromkeys(self.held, alpha), decays=dict.fromkeys(self.pulled, beta)
+        )
+
+
+class _Shared(NamedTuple):
+    """What every trial is made with."""
+
+    model: Model
+    train: Source
+    start: dict[str, Array]
+    plans: _Plans
+    options: dict[str, Any]
+
+
+def _trial(shared: _Shared, alpha: float, beta: float) -> tuple[Trial, dict[str, Array]]:
+    """Train with a pair of strengths; return what came of it, and the parameters of its best epoch."""
+    model, train, start, plans, options = shared
+    monitor = options["monitor"]
+    model.load_state_dict(start)
+    try:
+        history = fit_plan(model, train, plans.at(alpha, beta), **options)[-1]
+    except ValueError as error:
+        raise ValueError(f"{HERE}: at alpha={alpha:g}, beta={beta:g}: {error}") from error
+    epoch = best_of(history.records, monitor)
+    trial = Trial(alpha, beta, getattr(epoch, monitor), epoch.epoch, _distance(model, options["reference"]))
+    return trial, model.state_dict()
+
+
+def _choice(trials: Sequence[Trial], plans: _Plans, monitor: str) -> StrengthChoice:
+    """Return the choice among trials."""
+    chosen = best_of(trials, "score", monitor)  # (X12)
+    return StrengthChoice(monitor, tuple(trials), plans.at(chosen.alpha, chosen.beta))
+
+
+def _found(
+    kept: KeptTrials, grid: Sequence[tuple[float, float]], monitor: str
+) -> tuple[dict[tuple[float, float], Trial], dict[str, Array]]:
+    """Return the trials that are kept, and the parameters of the best of them."""
+    found: dict[tuple[float, float], Trial] = {}
+    for pair in grid:
+        if (numbers_kept := kept.find(pair)) is not None:
+            score, epoch, distance = numbers_kept
+            found[pair] = Trial(*pair, score, int(epoch), distance)
+    if not found:
+        return {}, {}
+    best = best_of([*found.values()], "score", monitor)
+    state = kept.arrays((best.alpha, best.beta))
+    if not state:  # it wasn't the best of those that it was made with, or its file is damaged
+        del found[best.alpha, best.beta]
+    return found, state
+
+
+def _named(pair: tuple[float, float]) -> str:
+    return f"alpha={pair[0]:g}, beta={pair[1]:g}"
 
 
 def _checked(validation: Any, plan: Any, monitor: Any) -> Plan:
@@ -250,12 +250,6 @@ def _pairs(
             f"{HERE}: betas must come with what they pull to 0, got decayed=(); 'head' is the usual choice"
         )
     return grid
-
-
-def _best(records: Sequence[Any], number: str, monitor: str | None = None) -> Any:
-    """Return the record that is best by one of its numbers, which is a `monitor`; of equals the first."""
-    sign = -1 if HIGHER_IS_BETTER[monitor or number] else 1
-    return min(records, key=lambda record: sign * getattr(record, number))
 
 
 def _distance(model: Model, homes: Mapping[str, Array]) -> float:

@@ -16,7 +16,8 @@ from rnn_core.tasks.options import changed
 from rnn_core.written import json_bytes
 
 from ..comparing import kept as keeping
-from ..comparing.kept import SAID, KeptRuns, OtherRuns
+from ..comparing.kept import KeptRuns
+from ..comparing.lines import SAID, OtherRuns
 from ..comparing.study import Study
 
 CHOICE = "choice"

@@ -77,7 +77,7 @@ class Outcome:
         Whatever the reader must know.
     seconds : dict of str to float
         How long each part took.
-    workers : int
+    workers : int or str
     quick : bool
         Whether its numbers mean nothing.
     per_cent : bool
@@ -102,7 +102,7 @@ class Outcome:
     saved_scores: dict[str, float]
     notes: list[str]
     seconds: dict[str, float]
-    workers: int
+    workers: int | str
     quick: bool = False
     per_cent: bool = False
     exhibits: Sequence[Exhibit] = ()

@@ -36,7 +36,7 @@ class Job(NamedTuple):
     unsuited: tuple[Unsuited, ...]
     sizes: tuple[int, ...]
     seeds: int
-    workers: int
+    workers: int | str
     save: str | None  # the method whose network is to be saved, if one is asked for
     kept: KeptRuns
     prepare: Callable[[], object] | None  # what each process calls first: it runs the file of a user's own cell
@@ -126,9 +126,9 @@ def _compute(subject: Subject, job: Job, parts: Parts) -> tuple[Outcome, network
             notes.append(f"saliency is that of {look.said}")
         parts.plain(f"saved is {chosen.method!r}: {chosen.why}")
     with parts.part("comparison", "Is it worth it?"):
-        with runs_shown(parts.console, "runs") as progress:
+        with runs_shown(parts.console, "runs") as shown:
             comparison = compare(
-                study, sizes=job.sizes, seeds=job.seeds, arms=job.arms, workers=job.workers, progress=progress,
+                study, sizes=job.sizes, seeds=job.seeds, arms=job.arms, workers=job.workers, **shown._asdict(),
                 keep=job.kept, prepare=job.prepare,
             )  # fmt: skip
         parts.plain(comparison)
@@ -151,7 +151,7 @@ def _compute(subject: Subject, job: Job, parts: Parts) -> tuple[Outcome, network
         saved_scores=chosen.scores,
         notes=notes,
         seconds=parts.seconds,
-        workers=min(job.workers, job.seeds),
+        workers=job.workers,
         per_cent=subject.per_cent,
         exhibits=subject.exhibits(chosen.model),
     ), chosen

@@ -12,6 +12,7 @@ from rnn_core.data.files.lines import named
 from rnn_core.tasks.options import flag, words
 from rnn_core.tasks.task import Add
 
+from ..spreading.spread import WORKERS_HELP, check_workers_option, workers_option
 from .keeping import check_kept
 
 RESULTS = ("report.html", "results.json", "model.safetensors")
@@ -57,7 +58,7 @@ def add_run(add: Add) -> None:
     add("--out", metavar="DIR", help="where to write (runs/transfer)")
     add("--overwrite", action="store_true", help="over the results that are there")
     add("--resume", action="store_true", help="go on from the runs that one which was cut off has finished there")
-    add("--workers", type=int, metavar="N", help="processes side by side (as many as processors, at most 4)")
+    add("--workers", type=workers_option, metavar="N", help=WORKERS_HELP)
     add("--quick", action="store_true", help="tiny: see in ten seconds that all works; the numbers mean nothing")
 
 
@@ -74,8 +75,9 @@ def check_shared(args: argparse.Namespace) -> None:
     for name in POSITIVE:
         value = getattr(args, name, None)
         for number in value if isinstance(value, list) else [value]:
-            if number is not None and not 0 < number < float("inf"):
+            if number is not None and not isinstance(number, str) and not 0 < number < float("inf"):
                 raise ValueError(f"{flag(name)} must be above 0, got {number}")
+    check_workers_option(args.workers)
     if args.seeds == 1:
         raise ValueError("--seeds must be at least 2, or there are no intervals, got 1")
     if args.test_share is not None and not 0 < args.test_share < 1:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from ..parameters.groups import checked_model, listed, select
+from ..spreading.spread import Workers, check_workers, is_spread, spreading
 from .arms import ARMS, BASELINE, CROSS_DOMAIN_ARMS, Arm, Pretraining
 from .data_study import DataStudy
-from .kept import KeptRuns, source_kept
-from .runs import Run, Sources, run_here, run_in_processes
+from .identity import surroundings
+from .kept import KeptRuns, SourcesIn, source_kept
+from .runs import Run, run_here, run_spread
 from .study import Study
 from .verdicts import Comparison, Difference
 
@@ -28,8 +32,9 @@ def compare(
     sizes: Iterable[int],
     seeds: int | Iterable[int],
     arms: Sequence[Arm] = ARMS,
-    workers: int = 1,
+    workers: Workers = None,
     progress: Callable[[Run, int, int], None] | None = None,
+    so_far: Callable[[Comparison], None] | None = None,
     keep: str | os.PathLike[str] | KeptRuns | None = None,
     resume: bool | str = False,
     prepare: Callable[[], object] | None = None,
@@ -48,11 +53,17 @@ def compare(
     arms : sequence of Arm
         One is called "scratch". By default fine-tuned, frozen core, scratch, and the controls: random core (frozen),
         and fine-tuned from a source that was trained on shuffled labels.
-    workers : int
-        Processes to spread the seeds over; the scores are the same bits for any number. More than one wants a study
-        that can be pickled, and the call under ``if __name__ == "__main__":``.
+    workers : int, str or None
+        Where runs are made; the scores are the same bits everywhere. A number is of processes on this host, and more
+        than one wants the call under ``if __name__ == "__main__":``. A name is that of a joblib backend, which gets all
+        it has: "loky", "dask" for the Dask client that there is, "dask:ADDRESS" for a scheduler. None does as
+        ``joblib.parallel_config`` says around the call, and without it stays in this process. Everywhere but in this
+        process the study must be one that can be pickled.
     progress : callable, optional
         Called in this process as ``progress(run, done, total)`` after each run that is made; those kept are done.
+    so_far : callable, optional
+        Called in this process as ``so_far(comparison)`` whenever all runs of a seed are there, with the comparison of
+        all such seeds: a table of its own, which has fewer seeds than it will have.
     keep : path or KeptRuns, optional
         A folder in which each run is kept when it has ended, and each trained source: whatever ends this call early
         costs the runs that were being made, and no more.
@@ -61,8 +72,8 @@ def compare(
         if there are some, and begins afresh if not. False refuses a folder that has some. Seeds, sizes and arms may
         have changed in between, the study may not. Not with a `KeptRuns`, which has been told.
     prepare : callable, optional
-        With workers, what each process calls before it is handed the study: imports that define a cell of your own, for
-        instance. It must be picklable.
+        What each worker calls before it is handed the study: imports that define a cell of your own, for instance. It
+        must be picklable.
 
     Returns
     -------
@@ -77,47 +88,85 @@ def compare(
     TypeError
         An argument is of the wrong type, or the study can't be pickled.
     RuntimeError
-        A package is missing (they come with ``rnn_core[report]``), training has changed a frozen array, or a worker
-        died.
+        A package is missing (they come with ``rnn_core[report]``), training has changed a frozen array, a worker
+        died, or can't be had, or has other versions installed.
 
     Notes
     -----
+    What a study or an arm raises comes out as it is, with a note of the arm, the size, the seed and the host.
+
     A verdict is "positive" if the 95 % interval of the paired difference is above 0, "NEGATIVE TRANSFER" if it is
     below (for a control, "negative"), otherwise "inconclusive". Each interval stands for
     itself: nothing is corrected for their number.
     """
     checked_sizes, checked_seeds, arms = _checked(study, sizes, seeds, arms, workers)
     kept = _kept(study, keep, resume)
-    wanted = [(seed, size, arm) for seed in checked_seeds for size in checked_sizes for arm in arms]
-    found = [None if kept is None else kept.find(arm, size, seed) for seed, size, arm in wanted]
-    runs = [run for run in found if run is not None]
-    missing: dict[int, list[tuple[int, Arm]]] = {}
-    for (seed, size, arm), run in zip(wanted, found, strict=True):
-        if run is None:
-            missing.setdefault(seed, []).append((size, arm))
-    by_name = {arm.name: arm for arm in arms}
+    found = Found(study, arms, checked_sizes, checked_seeds, kept)
 
     def collect(run: Run) -> None:
-        runs.append(run if kept is None else kept.add(run, by_name[run.arm]))
+        run = found.add(run)
+        if so_far is not None and found.whole(run.seed):
+            so_far(found.comparison())
         if progress is not None:
-            progress(runs[-1], len(runs), len(wanted))
+            progress(run, len(found.runs), found.total)
 
-    sources_of: Sources | None = None if kept is None else partial(source_kept, kept.sources)
-    if min(workers, len(missing)) > 1:
-        run_in_processes(study, missing, collect, sources_of, min(workers, len(missing)), prepare)
+    if found.missing and is_spread(workers):
+        with spreading("compare", workers, study, found.total - len(found.runs), prepare, surroundings) as spread:
+            run_spread(spread, found.missing, collect, None if kept is None else SourcesIn(kept.sources))
     else:
-        run_here(study, missing, collect, sources_of)
-    order = list(by_name)
-    runs.sort(key=lambda run: (checked_seeds.index(run.seed), checked_sizes.index(run.size), order.index(run.arm)))
-    return Comparison(
-        study.metric,
-        study.higher_is_better,
-        listed("compare", "study.core", study.core),
-        arms,
-        checked_sizes,
-        checked_seeds,
-        tuple(runs),
-    )
+        run_here(study, found.missing, collect, None if kept is None else partial(source_kept, kept.sources))
+    return found.comparison()
+
+
+class Found:
+    """The runs that are there already, those that are missing, and the comparison of the seeds that are whole."""
+
+    def __init__(
+        self, study: Study, arms: tuple[Arm, ...], sizes: tuple[int, ...], seeds: tuple[int, ...], kept: KeptRuns | None
+    ) -> None:
+        self.study, self.arms, self.sizes, self.seeds, self.kept = study, arms, sizes, seeds, kept
+        self.by_name = {arm.name: arm for arm in arms}
+        self.total = len(seeds) * len(sizes) * len(arms)
+        self.runs: list[Run] = []
+        self.missing: dict[int, list[tuple[int, Arm]]] = {}
+        for seed, size, arm in product(seeds, sizes, arms):
+            run = None if kept is None else kept.find(arm, size, seed)
+            if run is None:
+                self.missing.setdefault(seed, []).append((size, arm))
+            else:
+                self.runs.append(run)
+        self.counts = Counter(run.seed for run in self.runs)
+
+    def add(self, run: Run) -> Run:
+        """Add a run, and keep it; return it as it will be found again."""
+        if self.kept is not None:
+            run = self.kept.add(run, self.by_name[run.arm])
+        self.runs.append(run)
+        self.counts[run.seed] += 1
+        return run
+
+    def whole(self, seed: int) -> bool:
+        """Return whether all runs of a seed are there."""
+        return self.counts[seed] == len(self.sizes) * len(self.arms)
+
+    def comparison(self) -> Comparison:
+        """Return the comparison of the seeds that are whole."""
+        seeds = tuple(filter(self.whole, self.seeds))
+        order = {name: place for place, name in enumerate(self.by_name)}
+        return Comparison(
+            self.study.metric,
+            self.study.higher_is_better,
+            listed("compare", "study.core", self.study.core),
+            self.arms,
+            self.sizes,
+            seeds,
+            tuple(
+                sorted(
+                    (run for run in self.runs if run.seed in seeds),
+                    key=lambda run: (seeds.index(run.seed), self.sizes.index(run.size), order[run.arm]),
+                )
+            ),
+        )
 
 
 def _checked(
@@ -139,8 +188,7 @@ def _checked(
     names = [arm.name for arm in arms]
     if BASELINE not in names or len(set(names)) < len(names):
         raise ValueError(f"compare: arms must have different names, {BASELINE!r} among them, got {', '.join(names)}")
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"compare: workers must be an int of at least 1, got {workers!r}")
+    check_workers("compare", workers)
     for arm in arms:
         _check_suited(study, arm)
     for package in ("scipy", "threadpoolctl"):

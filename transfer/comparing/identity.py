@@ -65,12 +65,19 @@ def identity(study: Study) -> dict[str, Any]:
     facts["core"] = digest(study.core)
     with undrawn():
         facts |= {f"cell {kind.__name__}": kind.definition.digest for kind in cells_of(study.build(0))}
-    facts["backend"] = backends.default()
-    facts["processor"] = machine()["processor"]
-    facts["code"] = f"{rnn_core.__version__}, {_our_code()}"
     if theirs := _their_code(type(study)):
         facts["the study's own code"] = theirs
-    return facts | {package: _version(package) for package in NUMBERS}
+    return facts | surroundings()
+
+
+def surroundings() -> dict[str, Any]:
+    """Return what numbers depend on beside a study: code, packages, backend and processor."""
+    return {
+        "backend": backends.default(),
+        "processor": machine()["processor"],
+        "code": f"{rnn_core.__version__}, {_our_code()}",
+        **{package: _version(package) for package in NUMBERS},
+    }
 
 
 def digest(value: Any) -> str:
@@ -197,6 +204,9 @@ def _name(value: Any) -> str:
 OURS = (Path(kernels.__path__[0]), Path(rnn_core.__path__[0]), Path(__file__).resolve().parent.parent)
 """Where our code is."""
 
+OUR_NAMES = ("builtins", "abc", "kernels", "rnn_core", "transfer")
+"""Packages whose code is known by their version, or by `_our_code`."""
+
 
 @cache
 def _our_code() -> str:
@@ -212,7 +222,7 @@ def _their_code(kind: type) -> str:
     """Return a digest of the files that a study's class, and those above it, come from, where they aren't ours."""
     found, known = blake2b(digest_size=8), False
     for one in kind.__mro__:
-        if one.__module__.partition(".")[0] in ("builtins", "abc", "kernels", "rnn_core", "transfer"):
+        if one.__module__.partition(".")[0] in OUR_NAMES:
             continue
         try:
             text = Path(inspect.getfile(one)).read_bytes()
@@ -221,6 +231,19 @@ def _their_code(kind: type) -> str:
         found.update(_part(one.__qualname__, text))
         known = True
     return found.hexdigest() if known else ""
+
+
+def file_digest(value: Any) -> str:
+    """Return a digest of the file that a function or an object's class comes from, "" where that is ours."""
+    if not isinstance(value, types.FunctionType):
+        return _their_code(type(value))
+    if value.__module__.partition(".")[0] in OUR_NAMES:
+        return ""
+    try:
+        text = Path(inspect.getfile(value)).read_bytes()
+    except (TypeError, OSError):  # it was typed in, and its own code is in `digest`
+        return ""
+    return blake2b(text, digest_size=8).hexdigest()
 
 
 def _version(package: str) -> str:

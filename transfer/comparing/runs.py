@@ -1,4 +1,4 @@
-"""The runs behind a comparison: one after the other, or the seeds side by side in processes of their own.
+"""The runs behind a comparison: one after the other, or spread over processes and hosts.
 
 Both ways give the same bits: a run depends on its seed alone, BLAS has one thread in either, and what the kernels
 compute doesn't depend on how many they have.
@@ -6,25 +6,21 @@ compute doesn't depend on how many they have.
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
-import signal
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from queue import Empty
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import numba
+import numpy as np
 
 from rnn_core.models import Model
 
 from ..parameters.cross_domain import CONTROLS
 from ..parameters.groups import checked_model, select
 from ..parameters.report import checksums
+from ..spreading.spread import Spread
+from ..spreading.tasks import Task, as_array
 from .arms import Arm, Start, Trained
 from .study import Study
 
@@ -46,16 +42,36 @@ Sources = Callable[[int, Any, Callable[[], Model]], Model]
 """Called with a seed, what an arm calls its source, and what trains it: returns it, trained now or kept from before."""
 
 
+class KeptSources(Protocol):
+    """Trained sources of another time."""
+
+    def find(self, seed: int, source: Any) -> Model | None:
+        """Return the one of a seed, by what an arm calls it, if there is one."""
+
+    def add(self, seed: int, source: Any, model: Model) -> None:
+        """Keep one."""
+
+
 def run_seed(study: Study, seed: int, missing: Missing, sources_of: Sources | None = None) -> Iterator[Run]:
     """Pretrain what the arms need, then yield a run for each size and arm."""
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):
+    with threadpool_limits(1), _saying(f"the sources of seed {seed}"):
         sources = pretrained(study, seed, [arm for _, arm in missing], sources_of)
     for size, arm in missing:
-        with threadpool_limits(1):  # again for each run: one may have loaded a library
+        with threadpool_limits(1), _saying(named(arm, size, seed)):  # again for each: one may have loaded a library
             run = run_one(study, arm, size, seed, sources)
         yield run
+
+
+@contextmanager
+def _saying(what: str) -> Iterator[None]:
+    """Note on an error where it was met."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"compare: in {what}")
+        raise
 
 
 def run_one(study: Study, arm: Arm, size: int, seed: int, sources: Mapping[Any, Model]) -> Run:
@@ -121,98 +137,64 @@ def run_here(
             collect(run)
 
 
-def run_in_processes(
-    study: Study,
+def run_spread(
+    spread: Spread,
     missing: Mapping[int, Missing],
     collect: Callable[[Run], None],
-    sources_of: Sources | None,
-    workers: int,
-    prepare: Callable[[], object] | None = None,
+    kept: KeptSources | None,
 ) -> None:
-    """Run a seed in each of `workers` processes at a time, and hand each run to `collect` when it is there.
+    """Make every source on a worker, then every run on any of them, and hand each run to `collect` when it is there.
 
-    Whatever ends this call early, Ctrl-C included, ends the processes too.
+    `spread` shares the study among its tasks.
     """
-    arms = [arm for its in missing.values() for _, arm in its]
-    try:
-        pickle.dumps((study, arms, prepare))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise TypeError(
-            f"compare: study and arms must be picklable for workers={workers}, got {error}; define classes and "
-            "functions in a module, keep models out of the study's attributes, or use workers=1"
-        ) from error
-    # Spawned, not forked: a forked child would inherit BLAS threads that don't exist in it.
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(results, prepare))
-    try:
-        with _ctrl_c_held_back():
-            futures = [pool.submit(_seed_in_worker, study, seed, its, sources_of) for seed, its in missing.items()]
-        left = len(arms)
-        while left:
-            for future in futures:
-                if future.done():
-                    future.result()  # raises what the worker raised
-            try:
-                pickled = results.get(timeout=0.2)
-            except Empty:
-                continue
-            collect(pickle.loads(pickled))
-            left -= 1
-    except BaseException as error:
-        for child in set(multiprocessing.active_children()) - others:
-            child.terminate()
-        if isinstance(error, BrokenProcessPool):
-            raise RuntimeError(
-                "compare: workers must be able to import the study and to stay alive, but one ended at once; call "
-                "compare under `if __name__ == '__main__':`, look for a lack of memory, or use workers=1"
-            ) from error
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    wanted = [
+        (seed, source)
+        for seed, its in missing.items()
+        for source in dict.fromkeys(begins_with(arm) for _, arm in its if arm.source)
+    ]
+    held: dict[tuple[int, Any], Any] = {}
+    for seed, source in wanted:
+        if kept is not None and (model := kept.find(seed, source)) is not None:
+            held[seed, source] = spread.hold(as_array(model))
+    absent = [key for key in wanted if key not in held]
+    tasks = [Task(_source_in_worker, key, f"the source of seed {key[0]}{_named(key[1])}") for key in absent]
+    for place, content in spread.results(tasks):
+        if kept is not None:
+            kept.add(*absent[place], pickle.loads(content))
+        held[absent[place]] = spread.hold(content)
+    runs = [(arm, size, seed) for seed, its in missing.items() for size, arm in its]
+    tasks = [
+        Task(_run_in_worker, run, named(*run), (held[run[2], begins_with(run[0])],) if run[0].source else ())
+        for run in runs
+    ]
+    for _, run in spread.results(tasks):
+        collect(run)
 
 
-@contextmanager
-def _ctrl_c_held_back() -> Iterator[None]:
-    """Let Ctrl-C wait: half a process started is one that never ends.
-
-    Processes inherit the mask, and so are silent while they are still starting. It covers this thread alone, so a
-    signal may reach another one, for which Python would interrupt this one all the same: hence the handler.
-    """
-    if not hasattr(signal, "pthread_sigmask") or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-    if came and callable(handler):
-        handler(signal.SIGINT, None)
+def begins_with(arm: Arm) -> Any:
+    """Return which trained source an arm begins with: a control is made of one."""
+    return "trained" if arm.source in CONTROLS else arm.source
 
 
-_results: Any = None
-"""In a worker: where its runs go."""
+def named(arm: Arm, size: int, seed: int) -> str:
+    """Return what an error calls a run."""
+    return f"arm {arm.name!r}, size {size}, seed {seed}"
 
 
-def _start_worker(results: Any, prepare: Callable[[], object] | None) -> None:
-    global _results
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, which then ends the workers
-    _results = results
-    if prepare is not None:
-        prepare()
+def _named(source: Any) -> str:
+    """Return what an error calls a source, if it isn't the usual one."""
+    return {"trained": "", "shuffled": " with shuffled labels"}.get(source, f", {source}")
 
 
-def _seed_in_worker(study: Study, seed: int, missing: Missing, sources_of: Sources | None) -> None:
-    numba.set_num_threads(1)  # the other cores are the other seeds'; the kernels' results are the same on any number
-    for run in run_seed(study, seed, missing, sources_of):
-        try:  # here, where a failure reaches the caller
-            _results.put(pickle.dumps(run))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise TypeError(
-                f"compare: Study.train must return plain data or None, got what can't leave its process ({error})"
-            ) from error
+def _source_in_worker(study: Study, seed: int, source: Any) -> np.ndarray:
+    """Return a trained source, pickled."""
+    (model,) = pretrained(study, seed, [Arm("", source)]).values()
+    return as_array(model)
+
+
+def _run_in_worker(study: Study, *arguments: Any) -> Run:
+    """Make a run: with what its source was pickled to, if it has one, then arm, size and seed."""
+    *content, arm, size, seed = arguments
+    given = [pickle.loads(one) for one in content]
+    sources = pretrained(study, seed, [arm], lambda *_: given[0])
+    return run_one(study, arm, size, seed, sources)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..spreading.spread import WORKERS_HELP, check_workers_option, workers_option
+
 
 class Demo:
     """The subcommand, as `rnn_core.cli` wants it."""
@@ -16,7 +18,7 @@ class Demo:
         add = parser.add_argument
         add("--out", type=Path, metavar="DIR", help="where to write (runs/demo; with --quick runs/demo-quick)")
         add("--seeds", type=int, metavar="N", help="seeds for the digits (10); the characters get two fifths of it")
-        add("--workers", type=int, metavar="N", help="processes side by side (as many as processors, at most 4)")
+        add("--workers", type=workers_option, metavar="N", help=WORKERS_HELP)
         add("--quick", action="store_true", help="tiny: see in twenty seconds that all works; the numbers mean nothing")
         add("--resume", action="store_true", help="go on from an interrupted run's checkpoint")
 
@@ -41,8 +43,7 @@ class Demo:
 
         if args.seeds is not None and args.seeds < 2:
             raise ValueError(f"--seeds must be at least 2, or there are no intervals, got {args.seeds}")
-        if args.workers is not None and args.workers < 1:
-            raise ValueError(f"--workers must be at least 1, got {args.workers}")
+        check_workers_option(args.workers)
         folder = args.out or Path("runs/demo-quick" if args.quick else "runs/demo")
         check_packages()
         check_folder(folder)

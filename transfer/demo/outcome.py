@@ -51,7 +51,7 @@ class Outcome:
     states: np.ndarray
     states_text: str
     seconds: dict[str, float] = field(default_factory=dict)
-    workers: int = 1
+    workers: int | str = 1
 
     @property
     def passed(self) -> bool:

@@ -31,15 +31,15 @@ class DemoInterrupted(KeyboardInterrupt):
     """Ctrl-C. The message says what is kept and how to go on."""
 
 
-def run(settings: Settings, folder: Path, workers: int, resume: bool, again: Sequence[str]) -> int:
+def run(settings: Settings, folder: Path, workers: int | str, resume: bool, again: Sequence[str]) -> int:
     """Do everything, and write it into a folder that is there.
 
     Parameters
     ----------
     settings : Settings
     folder : Path
-    workers : int
-        Processes side by side.
+    workers : int or str
+        Processes side by side, or where runs are made, as for `compare`.
     resume : bool
         Go on from the folder's checkpoint.
     again : sequence of str
@@ -79,7 +79,9 @@ def run(settings: Settings, folder: Path, workers: int, resume: bool, again: Seq
     return 0 if outcome.passed else 1
 
 
-def _compute(settings: Settings, folder: Path, checkpoint: Path, workers: int, resume: bool, parts: Parts) -> Outcome:
+def _compute(
+    settings: Settings, folder: Path, checkpoint: Path, workers: int | str, resume: bool, parts: Parts
+) -> Outcome:
     """Return everything that is found, its weights written to the folder."""
     if settings.quick:
         parts.plain("a quick run: the numbers mean nothing\n")
@@ -138,7 +140,7 @@ def _gradients(settings: Settings, parts: Parts) -> list[tuple[Case, GradientRep
     return reports
 
 
-def _digits(settings: Settings, folder: Path, workers: int, parts: Parts) -> tuple[Comparison, TransferReport]:
+def _digits(settings: Settings, folder: Path, workers: int | str, parts: Parts) -> tuple[Comparison, TransferReport]:
     study = digits.DigitsStudy.of(settings.digits)
     source, target = study.pretrain(0, False), study.build(0)
     copied = study.copy(source, target)
@@ -148,14 +150,14 @@ def _digits(settings: Settings, folder: Path, workers: int, parts: Parts) -> tup
     save(source, folder / "digits-source.safetensors")
     save(target, folder / "digits-target.safetensors")
     parts.plain(f"What is copied, and what becomes of it when the core is frozen:\n{copied}\n")
-    with runs_shown(parts.console, "digits") as progress:
+    with runs_shown(parts.console, "digits") as shown:
         result = compare(
             study,
             sizes=settings.digits.shots,
             seeds=settings.digits.seeds,
             arms=digits.arms(settings.digits),
             workers=workers,
-            progress=progress,
+            **shown._asdict(),
         )
     parts.plain(result)
     return result, copied
@@ -175,7 +177,7 @@ def _characters(
     study: characters.CharactersStudy,
     source: LanguageModel,
     folder: Path,
-    workers: int,
+    workers: int | str,
     parts: Parts,
 ) -> tuple[Comparison, TransferReport, LanguageModel]:
     chosen = settings.characters
@@ -183,8 +185,10 @@ def _characters(
     copied = study.copy(source, tuned)
     parts.plain(f"What is copied:\n{copied}\n")
     arms = characters.arms(chosen)
-    with runs_shown(parts.console, "characters") as progress:
-        result = compare(study, sizes=chosen.sizes, seeds=chosen.seeds, arms=arms, workers=workers, progress=progress)
+    with runs_shown(parts.console, "characters") as shown:
+        result = compare(
+            study, sizes=chosen.sizes, seeds=chosen.seeds, arms=arms, workers=workers, **shown._asdict()
+        )
     parts.plain(result)
     study.train(tuned, arms[0].plan, chosen.sizes[-2], 0)
     _save_with_tokens(tuned, study.target_tokens, folder / "characters-tuned")

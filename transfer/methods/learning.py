@@ -233,6 +233,7 @@ class ChosenStrength(Method):
                 plan=replace(start.plan, schedule=Cosine),
                 clip_norm=study.budget.clip_norm,
                 seed=start.dropout,
+                workers=1,
             )
             model.load_state_dict(begun)
             alpha = choice.best.alpha

@@ -22,9 +22,10 @@ from rnn_core.training import Adam
 from transfer import Arm, Comparison, Head, MultiTask, Plan, Study, TransferReport, compare
 from transfer.comparing.arms import BASELINE
 from transfer.comparing.verdicts import paired
+from transfer.spreading.spread import Workers
 from transfer.tasks.mixture import TaskBatch
 
-from ..frame import Claim, Experiment, Outcome, Progress, each_run
+from ..frame import Claim, Experiment, Outcome, Progress, watched
 
 TRANSFERRED, SHUFFLED = "transferred", "shuffled sums"
 ARMS = (
@@ -151,7 +152,7 @@ def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Run every arm with every seed."""
     settings = QUICK if quick else Settings()
     comparison = compare(
@@ -160,7 +161,7 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
         seeds=settings.seeds,
         arms=ARMS,
         workers=workers,
-        progress=each_run(progress),
+        **watched(progress),
     )
     ratios = {arm.name: ratio(comparison, arm) for arm in ARMS if arm.name != BASELINE}
     unsolved = {arm.name: sum(not r.record["solved"] for r in comparison.runs if r.arm == arm.name) for arm in ARMS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from transfer.demo.characters import CharactersStudy, held_out, new_model, token
 from transfer.demo.corpus import load_corpus
 from transfer.demo.settings import QUICK, CharactersSettings
 from transfer.parameters.cross_domain import CONTROLS
+from transfer.spreading.spread import Workers
 
-from ..frame import Experiment, Outcome, Progress
+from ..frame import Experiment, Outcome, Progress, folder_for
 from ..methods import every_method, joined, told, verdict
 
 SIZES = (2_000, 8_000, 32_000)
@@ -90,7 +90,7 @@ class Characters(DataStudy):
         return self.demo.score(model)
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Compare all methods; the source is trained in this process, once."""
     settings = QUICK.characters if quick else CharactersSettings()
     sizes = settings.sizes if quick else SIZES
@@ -106,8 +106,8 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
         core_rate=settings.tuned_rate,
         clip_norm=settings.clip_norm,
     )
-    with tempfile.TemporaryDirectory() as folder:
-        study = Characters(demo, budget, Path(folder))
+    with folder_for(progress) as folder:
+        study = Characters(demo, budget, folder)
         for shuffled in (False, True):
             study.pretrain(0, shuffled)
             progress(f"source trained{' on shuffled characters' if shuffled else ''}, {updates} updates")
@@ -122,7 +122,8 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
         for size, passes in zip(sizes, settings.target_epochs, strict=True):
             steps = max(8, len(study.target_data(size, 0)) * passes)  # in a quick run there is hardly any text
             study = replace(study, budget=replace(budget, target_updates=steps))
-            part, _ = every_method(study, [size], 2 if quick else settings.seeds, workers, progress, protocol)
+            seeds = 2 if quick else settings.seeds
+            part, _ = every_method(study, [size], seeds, workers, progress, protocol, f"{size:,}")
             found.append(part)
             budgets[size] = asdict(study.budget)
         comparison = joined(found)

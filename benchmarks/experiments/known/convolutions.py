@@ -25,8 +25,9 @@ from transfer import Arm, Comparison, Plan, compare
 from transfer.comparing.data_study import Budget, DataStudy
 from transfer.demo.digits import CLASSES, Images, load_images, move
 from transfer.parameters.cross_domain import CONTROLS
+from transfer.spreading.spread import Workers
 
-from ..frame import Claim, Experiment, Outcome, Progress, each_run, markdown_table
+from ..frame import Claim, Experiment, Outcome, Progress, markdown_table, watched
 from ..markdown import table as gains
 from ..methods import verdict
 
@@ -151,7 +152,7 @@ def all_ten(budget: Budget, seeds: int, progress: Progress) -> dict[str, list[fl
     return found
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Train all networks on ten digits, and carry those with convolutions from five to five."""
     budget = TINY if quick else FULL
     seeds, shots = (QUICK_SEEDS, SHOTS[:1]) if quick else (SEEDS, SHOTS)
@@ -160,7 +161,7 @@ def run(quick: bool, workers: int, progress: Progress) -> Outcome:
     for name in ("CNN", "CNN → RNN"):
         study = Convolved(name, *load_images(), budget)
         compared[name] = compare(
-            study, sizes=shots, seeds=seeds, arms=study.arms(), workers=workers, progress=each_run(progress)
+            study, sizes=shots, seeds=seeds, arms=study.arms(), workers=workers, **watched(progress, name)
         )
     claims: tuple[Claim, ...] = ()
     if not quick:

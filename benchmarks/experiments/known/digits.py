@@ -17,6 +17,7 @@ from rnn_core.data.source import Source
 from transfer.comparing.classification import ClassificationStudy
 from transfer.comparing.data_study import Budget
 from transfer.demo.digits import CLASSES, Images, load_images, move
+from transfer.spreading.spread import Workers
 
 from ..frame import Experiment, Outcome, Progress
 from ..methods import every_method, verdict
@@ -38,7 +39,7 @@ class NewClasses(ClassificationStudy):
         return Augmented(super().batches(source, seed, batch_size), move, seed=seed)
 
 
-def new_classes(quick: bool, workers: int, progress: Progress) -> Outcome:
+def new_classes(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """From 0–4 to 5–9, with 1, 2, 10 and 50 images of each."""
     low, high = load_images()
     test, target = _labelled(high, CLASSES).split(TEST, SPLIT)
@@ -62,7 +63,7 @@ def new_classes(quick: bool, workers: int, progress: Progress) -> Outcome:
     return Outcome(outcome.protocol, outcome.results, outcome.table, claims)
 
 
-def another_scanner(quick: bool, workers: int, progress: Progress) -> Outcome:
+def another_scanner(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """From digits to the same digits, dimmed, noisy and a pixel to the right."""
     study = scanner_study(quick, TINY if quick else Budget())
     sizes = [2 * CLASSES * shots for shots in ((1,) if quick else (1, 4, 16))]

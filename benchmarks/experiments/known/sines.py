@@ -14,6 +14,7 @@ from examples.reptile_sines import METHODS, STEPS, errors, learned  # from the r
 from rnn_core.showing.table import table
 from transfer import Arm, Difference
 from transfer.comparing.verdicts import LEVEL, paired
+from transfer.spreading.spread import Workers
 
 from ..frame import Claim, Experiment, Outcome, Progress
 
@@ -44,7 +45,7 @@ class Settings:
 QUICK = Settings(seeds=2, iterations=100, tests=5)
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Learn with both methods for every seed, and judge them on the same new waves."""
     from threadpoolctl import threadpool_limits
 

@@ -15,8 +15,9 @@ from transfer.comparing.data_study import Budget
 from transfer.domains.losses.discrepancy import MMD
 from transfer.methods.catalogue import arms_for
 from transfer.methods.unlabelled import Adapted
+from transfer.spreading.spread import Workers
 
-from ..frame import Experiment, Outcome, Progress, each_run, markdown_table
+from ..frame import Experiment, Outcome, Progress, markdown_table, watched
 from .digits import QUICK_SEEDS, TEST, TINY, scanner_study
 
 SEEDS = 5
@@ -30,12 +31,12 @@ NAMES = (
 )  # fmt: skip
 
 
-def unlabelled(quick: bool, workers: int, progress: Progress) -> Outcome:
+def unlabelled(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """From digits to the same digits, dimmed, noisy and a pixel to the right, without their labels."""
     study = scanner_study(quick, TINY if quick else BUDGET)
     seeds = QUICK_SEEDS if quick else SEEDS
     comparison = compare(
-        study, sizes=[LABELS], seeds=seeds, arms=arms(study), workers=workers, progress=each_run(progress)
+        study, sizes=[LABELS], seeds=seeds, arms=arms(study), workers=workers, **watched(progress)
     )
     protocol = {
         "task": "rows of 8 × 8 digits as time steps; source and target are 0–9, other images; the target's have half "

@@ -15,6 +15,7 @@ from rnn_core.showing.table import table
 from rnn_core.training import Adam, fit
 from transfer import Arm, Difference, copy_parameters, scrambled
 from transfer.comparing.verdicts import LEVEL, paired
+from transfer.spreading.spread import Workers
 
 from ..frame import Claim, Experiment, Outcome, Progress
 from .bundled import Group, end_of, groups
@@ -40,7 +41,7 @@ class Settings:
 QUICK = Settings(seeds=2, sizes=(40,), updates=3, source=Pretraining(epochs=1, hidden_size=4))
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Train a source for each seed, and every arm on each size of the target."""
     settings = QUICK if quick else Settings()
     months = groups(quick)[0]

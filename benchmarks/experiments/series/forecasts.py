@@ -17,6 +17,7 @@ from rnn_core.models import Forecast
 from rnn_core.scores import Backtest, backtest
 from rnn_core.showing.table import table
 from rnn_core.training import Adam, fit
+from transfer.spreading.spread import Workers
 
 from ..frame import Claim, Experiment, Outcome, Progress, markdown_table
 from .bundled import Group, groups
@@ -69,7 +70,7 @@ def together(models: list[Forecaster]) -> Callable[[list[TimeSeries]], Forecast]
     return forecast
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Train, forecast and score, group by group."""
     settings, found = QUICK if quick else Settings(), {}
     for group in groups(quick):

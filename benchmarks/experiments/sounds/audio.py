@@ -8,7 +8,6 @@ in another order.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,9 @@ from transfer.comparing.classification import ClassificationStudy, Text
 from transfer.comparing.data_study import Budget
 from transfer.demo.corpus import load_corpus
 from transfer.demo.settings import CharactersSettings
+from transfer.spreading.spread import Workers
 
-from ..frame import Claim, Experiment, Outcome, Progress, each_run, markdown_table
+from ..frame import Claim, Experiment, Outcome, Progress, folder_for, markdown_table, watched
 from .synthesis import GLIDES, RATE, write_glides
 
 FRAME = 40
@@ -137,16 +137,16 @@ def studies(settings: Settings, folder: Path) -> dict[str, TextToAudio]:
     }
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Compare the arms for both ways to read the sounds."""
     settings = QUICK if quick else Settings()
     found: dict[str, Comparison] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for way, study in studies(settings, Path(folder)).items():
+    with folder_for(progress) as folder:
+        for way, study in studies(settings, folder).items():
             progress(f"{way}: {study.target.features} numbers a step, {int(study.target.steps.mean())} steps")
             found[way] = compare(
                 study, sizes=settings.sizes, seeds=settings.seeds, arms=arms(settings.budget.core_rate),
-                workers=workers, progress=each_run(lambda line, way=way: progress(f"{way}, {line}")),  # type: ignore[misc]
+                workers=workers, **watched(progress, way),
             )  # fmt: skip
             facts = {"numbers a step": study.target.features, "examples to train on": len(study.target),
                      "test examples": len(study.test)}  # fmt: skip

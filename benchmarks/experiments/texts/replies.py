@@ -15,8 +15,9 @@ from rnn_core.data import Pairs, Tokenizer, reply_pairs
 from rnn_core.data.files import Dialogue, TextPairs
 from transfer import compare
 from transfer.comparing.data_study import Budget
+from transfer.spreading.spread import Workers
 
-from ..frame import Claim, Experiment, Outcome, Progress, each_run
+from ..frame import Claim, Experiment, Outcome, Progress, watched
 from ..methods import verdict
 from .catalogues import key_of, part_of
 from .pair_study import PairStudy, Parts, Rows
@@ -132,13 +133,13 @@ def unigram(train: Rows, test: Rows, vocabulary: int) -> float:
     return exp(-log_p[tokens].mean())
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Compare the arms, and set the unigram model beside them."""
     settings = QUICK if quick else Settings()
     study = study_of(settings)
     size = len(study.target.train.sources)
     comparison = compare(
-        study, sizes=[size], seeds=settings.seeds, arms=study.arms(), workers=workers, progress=each_run(progress)
+        study, sizes=[size], seeds=settings.seeds, arms=study.arms(), workers=workers, **watched(progress)
     )
     base = unigram(study.target.train, study.target.test, study.vocabulary)
     scratch = [run for run in comparison.runs if run.arm == "scratch"]

@@ -13,8 +13,9 @@ from rnn_core.data import Tokenizer
 from rnn_core.scores import chrf, edit_distance, edit_rate, exact_match
 from transfer import Comparison, compare
 from transfer.comparing.data_study import Budget
+from transfer.spreading.spread import Workers
 
-from ..frame import Claim, Experiment, Outcome, Progress, each_run, markdown_table
+from ..frame import Claim, Experiment, Outcome, Progress, markdown_table, watched
 from ..methods import verdict
 from .catalogues import Message, masked, messages, placeholders, unmasked
 from .pair_study import PairStudy, Parts, Rows
@@ -133,13 +134,13 @@ def facts(said: Sequence[str], test: Sequence[Message], near: Sequence[bool]) ->
     }
 
 
-def run(quick: bool, workers: int, progress: Progress) -> Outcome:
+def run(quick: bool, workers: Workers, progress: Progress) -> Outcome:
     """Compare the arms, and set the baselines beside them."""
     settings = QUICK if quick else Settings()
     study, known = study_of(settings)
     size = len(known)
     comparison = compare(
-        study, sizes=[size], seeds=settings.seeds, arms=study.arms(), workers=workers, progress=each_run(progress)
+        study, sizes=[size], seeds=settings.seeds, arms=study.arms(), workers=workers, **watched(progress)
     )
     found = [nearest(message, known) for message in study.test]
     near = [apart <= NEAR for apart, _ in found]

@@ -206,7 +206,7 @@ def test_workers_make_no_difference_to_any_bit(comparison, tmp_path):
         (Failing(), ValueError, "no data for seed"),
         (Disobedient(), RuntimeError, "frozen parameters must keep their bits"),
         (Dying(), RuntimeError, r"one ended at once; .* or use workers=1"),
-        (Unsendable(), TypeError, "Study.train must return plain data or None"),
+        (Unsendable(), TypeError, "results must be plain data to leave their process"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -219,7 +219,7 @@ def test_a_workers_failure_reaches_the_caller_and_leaves_no_process(study, error
 def test_workers_want_a_study_that_can_be_pickled():
     study = Recording()
     study.calls.append(lambda: None)
-    with pytest.raises(TypeError, match="study and arms must be picklable for workers=2"):
+    with pytest.raises(TypeError, match="what workers are handed must be picklable"):
         compare(study, sizes=[4], seeds=2, workers=2)
 
 
@@ -269,7 +269,7 @@ def test_ctrl_c_ends_the_workers():
         ({"arms": [Arm("scratch"), Arm("slow", plan=Plan(rates={"rnn": 1}))]}, ValueError, "did you mean 'rnn"),
         ({"arms": ["scratch"]}, TypeError, "compare: arms must be Arms, got 'scratch'"),
         ({"arms": 3}, TypeError, "compare: arms must be several Arms, got 3"),
-        ({"workers": 0}, ValueError, "workers must be an int of at least 1, got 0"),
+        ({"workers": 0}, ValueError, "workers must be an int of at least 1, a joblib backend.s name, .*, got 0"),
     ],
 )
 def test_arguments_are_checked_before_anything_is_trained(options, error, says):

@@ -1,0 +1,1 @@
+"""Tasks on processes, joblib's backends and a cluster of Dask."""
