@@ -19,6 +19,10 @@ RUNNERS = {"eval", "exec", "__import__"}
 ALLOWED = {
     # The processes of one comparison hand each other the study and its runs, and fail where they can't; no file.
     "transfer/comparing/runs.py": {"pickle"},
+    # Also where joblib or Dask has started them, and what a notebook has defined; joblib's own files aren't read.
+    "transfer/spreading/over_joblib.py": {"joblib"},
+    "transfer/spreading/spread.py": {"joblib", "pickle"},
+    "transfer/spreading/tasks.py": {"cloudpickle", "joblib", "pickle"},
     # numba's own files of machine code, which only numba writes; behind a checksum, which numba has not.
     "kernels/cpu/running/kept.py": {"pickle"},
     # A kernel's own source, with its loops written out.

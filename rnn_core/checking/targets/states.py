@@ -49,7 +49,9 @@ def _recurrent(layer: Recurrent, point: Point) -> Problem:
     def gradients(upstreams: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         dy, dfinal = moved(upstreams.get("y"), home), moved(unnamed(finals, upstreams), home)
         others = [moved(upstreams.get(s), home) for s in sequences[1:]]
-        dx, dstate0, grads = layer.backward(tape, dy, dfinal, dstates=(None, *others) if others else None)
+        # Only where there are some: a layer of one's own may know no such argument.
+        upstream: dict[str, Any] = {"dstates": (None, *others)} if others else {}
+        dx, dstate0, grads = layer.backward(tape, dy, dfinal, **upstream)
         return {"x": dx, **named(states, dstate0), **grads}
 
     sequence = sequence_axes(

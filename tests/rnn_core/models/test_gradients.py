@@ -162,9 +162,9 @@ class Spy:
         self.needs: list[set[str]] = []
         backward = layer.backward
 
-        def watched(tape, dy, *args, needs=None):
+        def watched(tape, dy, *args, needs=None, **kwargs):
             self.needs.append(set(needs))
-            return backward(tape, dy, *args, needs=needs)
+            return backward(tape, dy, *args, needs=needs, **kwargs)
 
         monkeypatch.setattr(layer, "backward", watched)
 

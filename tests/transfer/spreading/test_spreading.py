@@ -40,6 +40,13 @@ def stopping(after):
     return progress
 
 
+@pytest.fixture(scope="module", autouse=True)
+def no_process_of_loky_stays():
+    """loky's processes wait for more work, which other tests would take for processes that were left behind."""
+    yield
+    joblib.externals.loky.get_reusable_executor().shutdown(wait=True)
+
+
 @pytest.fixture(scope="module")
 def one():
     """The comparison that one process makes."""
