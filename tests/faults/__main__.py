@@ -27,6 +27,8 @@ def main(argv: list[str] | None = None) -> int:
     add("--only", type=int, metavar="K", help="the kill of this number alone")
     add("--out", type=Path, default=Path("runs/kills"), metavar="DIR", help="where to work (default: %(default)s)")
     options = parser.parse_args(argv)
+    if options.number < 1:
+        parser.error(f"--number must be at least 1, got {options.number}")
     folder = options.out.resolve() / f"seed-{options.seed}"
     done = folder / "done.jsonl"
     lines = done.read_text(encoding="utf-8").splitlines() if done.exists() else []

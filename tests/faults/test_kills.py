@@ -84,3 +84,9 @@ def test_one_is_killed_and_resumed_to_the_same_bits(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "on 2: the same bits" in said
     assert "1 clean ends" in said
+
+
+def test_no_kills_at_all_are_refused(capsys):
+    with pytest.raises(SystemExit):
+        main(["--number", "0"])
+    assert "--number must be at least 1, got 0" in capsys.readouterr().err
